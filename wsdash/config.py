@@ -1,0 +1,236 @@
+"""Typed settings: config/wsdash.yaml, then the environment. Errors name file, key, value and remedy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from wsdash.errors import InputError
+
+ENV_PREFIX = "WSDASH__"
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class AppsSettings(_Section, frozen=True):
+    """The old world's compose file and containers."""
+
+    file: str
+    old_service: str
+    containers: tuple[str, ...]
+
+
+class WorkspaceSettings(_Section, frozen=True):
+    """The new stack's compose file and its four containers."""
+
+    file: str
+    containers: tuple[str, ...]
+
+
+class StackSettings(_Section, frozen=True):
+    """Which engine runs the containers, and which containers there are."""
+
+    engine: str
+    apps: AppsSettings
+    workspace: WorkspaceSettings
+    supervisor: str = ""
+
+
+class DatabaseSettings(_Section, frozen=True):
+    """One side's database; the password is named, never held."""
+
+    label: str
+    host: str
+    port: int
+    database: str
+    user: str
+    schema: str
+    password_env: str = ""
+    password_file: str = ""
+    sslmode: str = "prefer"
+    schema_file: str = ""
+
+
+class ApiSettings(_Section, frozen=True):
+    """Base URLs of the old and the new workspace API, and the dashboard's page."""
+
+    old: str
+    new: str
+    dashboard: str
+
+
+class EndpointSettings(_Section, frozen=True):
+    """The storage nodes: PostgreSQL ports as host:port, HTTP as URLs."""
+
+    pageserver_pg: str
+    pageserver_http: str
+    safekeeper_pg: str
+    safekeeper_http: str
+
+
+class Thresholds(_Section, frozen=True):
+    """The guide's numbers: seconds, per minute, per cent, bytes."""
+
+    get_seconds: float = 0.2
+    post_seconds: float = 0.1
+    alert_api_seconds: float = 0.5
+    alert_errors_per_minute: float = 5
+    alert_disk_percent: float = 80
+    stack_memory_bytes: int = 2 * 1024**3
+
+
+class PathSettings(_Section, frozen=True):
+    """Directories and files; relative ones are taken from the working directory."""
+
+    backups: str = "backups"
+    scratch_server: str = ""
+    adr: str = ""
+    monitoring: str = ""
+
+
+class NotifySettings(_Section, frozen=True):
+    """How the team is told, beside a person's tick."""
+
+    webhook_env: str = ""
+    command: tuple[str, ...] = ()
+
+
+class CopySettings(_Section, frozen=True):
+    """How hard the copy works."""
+
+    workers: int = 4
+    maintenance_work_mem: str = "256MB"
+
+
+class Settings(_Section, frozen=True):
+    """Everything wsdash knows about where things are. directory is where the files were read from."""
+
+    stack: StackSettings
+    source: DatabaseSettings
+    target: DatabaseSettings
+    api: ApiSettings
+    endpoints: EndpointSettings
+    ports: tuple[int, ...]
+    world: str = "production"
+    thresholds: Thresholds = Thresholds()
+    paths: PathSettings = PathSettings()
+    notify: NotifySettings = NotifySettings()
+    copy: CopySettings = CopySettings()
+    directory: str = ""
+
+
+def shipped(*parts: str) -> Path:
+    """A file or directory that travels with wsdash (config/..., compose/...): from the wheel or the checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package.joinpath("_shipped", *parts)
+    return installed if installed.exists() else package.parent.joinpath(*parts)
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse a YAML file. Raises InputError with file, line and remedy."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{path.name} does not exist",
+            where=str(path),
+            remedy="name the directory that holds wsdash.yaml and plan.yaml with --config DIR",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path.name} cannot be read: {error}", where=str(path), remedy="make it a readable UTF-8 file"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise InputError(f"{path.name}: {problem}", where=line, remedy="correct the YAML") from error
+
+
+def load_settings(directory: Path | None = None) -> Settings:
+    """Read DIR/wsdash.yaml (the shipped one when DIR is None) and apply WSDASH__ variables.
+
+    Raises InputError naming file, key, value and remedy.
+    """
+    directory = directory or shipped("config")
+    path = directory / "wsdash.yaml"
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise InputError("wsdash.yaml is not a mapping", where=str(path), remedy="start from the shipped file")
+    _apply_environment(raw, dict(os.environ))
+    raw["directory"] = str(directory)
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        raise _explain(error, raw, path) from error
+    _check_values(settings, path)
+    return settings
+
+
+def _apply_environment(raw: dict[str, Any], environment: dict[str, str]) -> None:
+    for name, text in environment.items():
+        if not name.startswith(ENV_PREFIX):
+            continue
+        *sections, key = name[len(ENV_PREFIX) :].lower().split("__")
+        node = raw
+        for section in sections:
+            node = node.setdefault(section, {})
+            if not isinstance(node, dict):
+                raise InputError(
+                    f"{name} does not name a key",
+                    where=f"environment variable {name}",
+                    remedy="unset it, or use the form WSDASH__SECTION__KEY",
+                )
+        try:
+            node[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(
+                f"{name} is not a YAML value", where=f"environment variable {name}", remedy="correct it"
+            ) from error
+
+
+def _explain(error: msgspec.ValidationError, raw: dict[str, Any], path: Path) -> InputError:
+    message, _, location = str(error).partition(" - at `$")
+    key = location.rstrip("`").lstrip(".") or "(top level)"
+    node: Any = raw
+    for part in key.replace("[", ".[").split("."):
+        if isinstance(node, dict) and part in node:
+            node = node[part]
+        elif part.startswith("[") and isinstance(node, list) and part[1:-1].isdigit():
+            node = node[int(part[1:-1])]
+        else:
+            node = None
+            break
+    value = "" if node is None or isinstance(node, dict | list) else f", value {node!r}"
+    return InputError(
+        f"{message} (key {key}{value})",
+        where=f"{path}, key {key}",
+        remedy=f"correct {key} in {path.name}; the shipped wsdash.yaml shows every key",
+    )
+
+
+def _check_values(settings: Settings, path: Path) -> None:
+    def refuse(key: str, value: object, remedy: str) -> None:
+        raise InputError(f"{key} has the value {value!r}", where=f"{path}, key {key}", remedy=remedy)
+
+    if settings.stack.engine not in ("docker", "local"):
+        refuse("stack.engine", settings.stack.engine, "use docker or local")
+    for key, side in (("source", settings.source), ("target", settings.target)):
+        if not 0 < side.port < 65536:
+            refuse(f"{key}.port", side.port, "use a port from 1 to 65535")
+        if side.sslmode not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
+            refuse(f"{key}.sslmode", side.sslmode, "use one of libpq's sslmode values")
+    for port in settings.ports:
+        if not 0 < port < 65536:
+            refuse("ports", port, "use ports from 1 to 65535")
+    if not 1 <= settings.copy.workers <= 64:
+        refuse("copy.workers", settings.copy.workers, "use 1 to 64")
+    for key, url in (("api.old", settings.api.old), ("api.new", settings.api.new)):
+        if not url.startswith(("http://", "https://")):
+            refuse(key, url, "use a URL that begins with http:// or https://")

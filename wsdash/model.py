@@ -1,0 +1,367 @@
+"""The vocabulary every room shares: items and their states, readings, and the events of the journal.
+
+All types are immutable. Times are seconds since the epoch (float), durations are seconds, sizes are bytes.
+Events are what flows from the engine to every screen: each is one tagged JSON object in the journal.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class Phase(StrEnum):
+    """The guide's three checklists."""
+
+    PRE = "pre"
+    MIGRATION = "migration"
+    POST = "post"
+
+
+class ItemKind(StrEnum):
+    """How an item becomes done: a step, a person, or a period of time."""
+
+    AUTO = "auto"
+    CONFIRM = "confirm"
+    WATCH = "watch"
+
+
+class ItemState(StrEnum):
+    """Where an item stands. Only evidence makes it DONE."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNDONE = "undone"
+
+
+class Outcome(StrEnum):
+    """How a run stands; the report's `outcome`."""
+
+    MIGRATED = "migrated"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    INCOMPLETE = "incomplete"
+
+
+class Liveness(StrEnum):
+    """How fresh a source of readings is; anything but LIVE is never shown green."""
+
+    LIVE = "live"
+    STALE = "stale"
+    RECONNECTING = "reconnecting"
+    DOWN = "down"
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Base of everything the journal holds."""
+
+
+# --- the run -----------------------------------------------------------------------------------------
+
+
+class RunStarted(Event, frozen=True, tag="run-started"):
+    """An engine took up the run: at its first start and again at every resume."""
+
+    run: str
+    mode: str
+    host: str
+    pid: int
+    resumed: bool
+    world: str = ""
+    """Where the run works, for the header: 'demo' or the stack's name."""
+
+
+class RunFinished(Event, frozen=True, tag="run-finished"):
+    """The engine has nothing more to do for now, or leaves."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+class EngineStopped(Event, frozen=True, tag="engine-stopped"):
+    """The engine's process is about to end, with the state saved."""
+
+    reason: str
+
+
+class SetupProgress(Event, frozen=True, tag="setup-progress"):
+    """The (demo) world's own start-up, before the first item: stage k of n."""
+
+    stage: str
+    done: int
+    total: int
+    detail: str = ""
+    failed: bool = False
+
+
+class PauseChanged(Event, frozen=True, tag="pause-changed"):
+    """paused: the runner stops after the current item."""
+
+    paused: bool
+    by: str = ""
+
+
+class Downtime(Event, frozen=True, tag="downtime"):
+    """The write downtime clock: started when the old service stops, ended when the new one accepted a write."""
+
+    running: bool
+    started_at: float
+    ended_at: float | None = None
+
+
+class Notice(Event, frozen=True, tag="notice"):
+    """One line for the people: level is info, warning or error."""
+
+    level: str
+    text: str
+    item: str = ""
+
+
+# --- items -------------------------------------------------------------------------------------------
+
+
+class ItemIntended(Event, frozen=True, tag="item-intended"):
+    """Written before anything is done: action is check, act, undo or confirm."""
+
+    item: str
+    action: str
+    attempt: int
+
+
+class ItemChanged(Event, frozen=True, tag="item-changed"):
+    """An item's new state, with the evidence that was read (or the error, with its remedy)."""
+
+    item: str
+    state: ItemState
+    evidence: str = ""
+    seconds: float = 0.0
+    who: str = ""
+    note: str = ""
+    remedy: str = ""
+
+
+class Progress(Event, frozen=True, tag="progress"):
+    """How far a running item is with one subject, usually a table. Totals are None while unknown."""
+
+    item: str
+    subject: str
+    activity: str
+    """A verb for the screen: dumping, restoring, copying, indexing, checking."""
+    rows: int = 0
+    total_rows: int | None = None
+    bytes: int = 0
+    total_bytes: int | None = None
+    finished: bool = False
+
+
+class SchemaObject(msgspec.Struct, frozen=True):
+    """One line of the schema panel. fate: same, created, adapted, not-carried or blocks."""
+
+    kind: str
+    name: str
+    fate: str
+    detail: str = ""
+
+
+class SchemaCompared(Event, frozen=True, tag="schema-compared"):
+    """What the source has, and what the target will have: the schema panel."""
+
+    objects: tuple[SchemaObject, ...]
+
+
+class TableVerified(Event, frozen=True, tag="table-verified"):
+    """One table compared by content on one snapshot a side."""
+
+    name: str
+    source_rows: int
+    target_rows: int
+    source_checksum: str
+    target_checksum: str
+    match: bool
+    differences: tuple[str, ...] = ()
+    """At most 20 lines for people: key, and both rows where they differ."""
+
+
+class BackupTaken(Event, frozen=True, tag="backup-taken"):
+    """A backup that was read back."""
+
+    path: str
+    bytes: int
+    sha256: str
+    rows: dict[str, int]
+    restore_proven: bool
+
+
+class CriterionMeasured(Event, frozen=True, tag="criterion-measured"):
+    """A success criterion; holds is None while the data is insufficient."""
+
+    id: str
+    holds: bool | None
+    measured: str
+    threshold: str
+
+
+# --- readings (what the pollers saw; kept for a bounded time) -----------------------------------------
+
+
+class ContainerReading(Event, frozen=True, tag="container"):
+    """A container (or supervised local process) as it was just seen."""
+
+    name: str
+    state: str
+    """created, running, restarting, paused, exited, missing."""
+    health: str
+    """healthy, unhealthy, starting, none (no health check), unknown."""
+    group: str = ""
+    """apps or workspace."""
+    image: str = ""
+    ports: tuple[int, ...] = ()
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    restarts: int = 0
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at: float | None = None
+    detail: str = ""
+    """The last health check's output, one line."""
+
+
+class PortReading(Event, frozen=True, tag="port"):
+    """Who holds a port: holder is '' when free."""
+
+    port: int
+    holder: str
+    ours: bool
+
+
+class RowsReading(Event, frozen=True, tag="rows"):
+    """Row counts of one table on both sides; None where a side could not be read. estimated: not exact."""
+
+    table: str
+    source: int | None
+    target: int | None
+    estimated: bool = False
+
+
+class LatencyReading(Event, frozen=True, tag="latency"):
+    """One probe: seconds, or None with the error. series names: api-old, api-new, pageserver, safekeeper,
+    source-db, target-db."""
+
+    series: str
+    seconds: float | None
+    error: str = ""
+
+
+class HostReading(Event, frozen=True, tag="host"):
+    """The machine and wsdash itself. Percentages 0..100, lag in seconds."""
+
+    disk_percent: float
+    disk_free_bytes: int
+    self_cpu_percent: float
+    self_memory_bytes: int
+    loop_lag_seconds: float
+
+
+class SourceState(Event, frozen=True, tag="source-state"):
+    """How a source of readings itself is doing: containers, rows, latency:<series>, logs, host, ports."""
+
+    source: str
+    liveness: Liveness
+    detail: str = ""
+    attempt: int = 0
+    next_try_at: float | None = None
+
+
+class AlertChanged(Event, frozen=True, tag="alert"):
+    """An alert began (raised) or ended."""
+
+    rule: str
+    raised: bool
+    text: str
+    since: float
+
+
+READINGS: tuple[type[Event], ...] = (
+    ContainerReading,
+    PortReading,
+    RowsReading,
+    LatencyReading,
+    HostReading,
+    SourceState,
+    Progress,
+)
+"""Events that may be pruned; everything else is the run's history and is kept."""
+
+AnyEvent = (
+    RunStarted
+    | RunFinished
+    | EngineStopped
+    | SetupProgress
+    | PauseChanged
+    | Downtime
+    | Notice
+    | ItemIntended
+    | ItemChanged
+    | Progress
+    | SchemaCompared
+    | TableVerified
+    | BackupTaken
+    | CriterionMeasured
+    | ContainerReading
+    | PortReading
+    | RowsReading
+    | LatencyReading
+    | HostReading
+    | SourceState
+    | AlertChanged
+)
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event with its place (seq, growing by one stream) and time in the journal."""
+
+    seq: int
+    at: float
+    event: AnyEvent
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line a container wrote. stream is stdout, stderr or wsdash (an inline marker of ours)."""
+
+    container: str
+    at: float
+    stream: str
+    text: str
+
+
+# --- intents (screen -> engine, over the control socket) ----------------------------------------------
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What an operator asks of the engine.
+
+    do: run-item, run-auto, pause, resume, retry, confirm, skip, rollback, restore, stop, ping.
+    item: for run-item, retry, confirm, skip. who/note: for confirm and skip.
+    force: migrate over a target with foreign rows; phrase holds the typed confirmation.
+    """
+
+    do: str
+    item: str = ""
+    who: str = ""
+    note: str = ""
+    phrase: str = ""
+    force: bool = False
+    options: dict[str, Any] = {}
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The engine's answer: accepted or not, and why."""
+
+    ok: bool
+    text: str = ""

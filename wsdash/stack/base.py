@@ -1,0 +1,50 @@
+"""The small protocol behind which containers live, be it a Docker engine or supervised local processes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from wsdash.model import ContainerReading, LogLine
+
+OutputSink = Callable[[str], None]
+"""Takes one line of a command's output, for the logs pane."""
+
+
+class Stack(Protocol):
+    """Containers by name. Groups are 'apps' (the old world) and 'workspace' (the new stack).
+
+    Every method has its own timeout and raises UnreachableError when the engine does not answer.
+    """
+
+    async def readings(self) -> list[ContainerReading]:
+        """All containers of both groups as they are now, with CPU and memory where running."""
+        ...
+
+    async def start(self, names: list[str], output: OutputSink) -> None:
+        """Start containers in dependency order, waiting for the health of each before its dependents start.
+
+        Raises WsdashError naming the container, its last health output and the command that shows more,
+        when one exits or is not healthy within its start period. Starting a running container is no error.
+        """
+        ...
+
+    async def stop(self, names: list[str], output: OutputSink) -> None:
+        """Stop containers, dependents first, each gracefully (SIGTERM, then SIGKILL after its grace period).
+
+        Returns when their processes are gone and their ports are free. Stopping a stopped one is no error.
+        """
+        ...
+
+    async def images(self) -> dict[str, bool]:
+        """Image (or program) of each container of the workspace group -> whether it is present here."""
+        ...
+
+    def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
+        """Lines of all containers from `since` (seconds since the epoch) on, for ever, across restarts,
+        without loss or repetition."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; the containers go on."""
+        ...

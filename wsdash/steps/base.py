@@ -1,0 +1,96 @@
+"""What a step is, and the world it is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from wsdash.config import DatabaseSettings, Settings
+from wsdash.data.connect import Endpoint
+from wsdash.model import AnyEvent
+from wsdash.stack.base import Stack
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check read. holds: the item holds; text: the facts, in one line a person can verify."""
+
+    holds: bool
+    text: str
+
+
+class Facts(Protocol):
+    """Small durable facts of the run (backup path, checksums): JSON values by name, in the journal."""
+
+    def get(self, name: str) -> Any:
+        """The value, or None."""
+        ...
+
+    async def put(self, name: str, value: Any) -> None:
+        """Durable when this returns."""
+        ...
+
+
+class Emit(Protocol):
+    """Hands an event to the journal without waiting for it."""
+
+    def __call__(self, event: AnyEvent) -> None: ...
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """Everything a step may touch. force and phrase: the operator's explicit override of invariant 2."""
+
+    run: str
+    item: str
+    settings: Settings
+    stack: Stack
+    facts: Facts
+    emit: Emit
+    state: Path
+    """The run's state directory."""
+    force: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Endpoint:
+        """The shared TimescaleDB."""
+        return endpoint(self.settings.source)
+
+    @property
+    def target(self) -> Endpoint:
+        """The new stack's compute."""
+        return endpoint(self.settings.target)
+
+
+class Step(Protocol):
+    """An automatic item. check only reads; act makes it hold; both may be called again at any time."""
+
+    id: str
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Read the world. Never changes it. Raises WsdashError when the world cannot be read."""
+        ...
+
+    async def act(self, ctx: StepContext) -> None:
+        """Make the item hold; safe to call again after a crash anywhere inside it. Raises WsdashError."""
+        ...
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """Take it back (rollback), or None where there is nothing to take back."""
+        ...
+
+
+def endpoint(side: DatabaseSettings) -> Endpoint:
+    """The address of one side's database, from its settings."""
+    return Endpoint(
+        label=side.label,
+        host=side.host,
+        port=side.port,
+        database=side.database,
+        user=side.user,
+        password_env=side.password_env,
+        password_file=side.password_file,
+        sslmode=side.sslmode,
+    )
