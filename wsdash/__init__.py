@@ -1,3 +1,3 @@
-"""wsdash moves the Workspace service from a shared TimescaleDB to its own Neon stack, and proves each step."""
+"""Move the Workspace service from a shared TimescaleDB to its own Neon stack, and prove each step."""
 
 __version__ = "0.1.0"

@@ -126,7 +126,7 @@ class Settings(_Section, frozen=True):
 
 
 def shipped(*parts: str) -> Path:
-    """A file or directory that travels with wsdash (config/..., compose/...): from the wheel or the checkout."""
+    """A file or directory that travels with wsdash (config/..., compose/...), in wheel and checkout alike."""
     package = Path(__file__).resolve().parent
     installed = package.joinpath("_shipped", *parts)
     return installed if installed.exists() else package.parent.joinpath(*parts)
@@ -162,7 +162,9 @@ def load_settings(directory: Path | None = None) -> Settings:
     path = directory / "wsdash.yaml"
     raw = read_yaml(path)
     if not isinstance(raw, dict):
-        raise InputError("wsdash.yaml is not a mapping", where=str(path), remedy="start from the shipped file")
+        raise InputError(
+            "wsdash.yaml is not a mapping", where=str(path), remedy="start from the shipped file"
+        )
     _apply_environment(raw, dict(os.environ))
     raw["directory"] = str(directory)
     try:

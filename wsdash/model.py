@@ -107,7 +107,7 @@ class PauseChanged(Event, frozen=True, tag="pause-changed"):
 
 
 class Downtime(Event, frozen=True, tag="downtime"):
-    """The write downtime clock: started when the old service stops, ended when the new one accepted a write."""
+    """The write downtime clock: from the old service's stop to the first write the new one accepted."""
 
     running: bool
     started_at: float

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -78,23 +79,26 @@ async def open_connection(
     server_settings = dict(FIXED_SETTINGS) | {"application_name": "wsdash"} | (settings or {})
     if read_only:
         server_settings["default_transaction_read_only"] = "on"
+    name = database or endpoint.database
     try:
-        return await asyncpg.connect(
-            host=endpoint.host,
-            port=endpoint.port,
-            user=endpoint.user,
-            database=database or endpoint.database,
-            password=await asyncio.to_thread(endpoint.password),
-            ssl=endpoint.sslmode,
-            timeout=timeout,
-            server_settings=server_settings,
-            statement_cache_size=0,
-        )
+        arguments: dict[str, Any] = {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "user": endpoint.user,
+            "database": name,
+            "password": await asyncio.to_thread(endpoint.password),
+            "ssl": endpoint.sslmode,
+            "timeout": timeout,
+            "server_settings": server_settings,
+            "statement_cache_size": 0,
+        }
+        conn: asyncpg.Connection = await asyncpg.connect(**arguments)
+        return conn
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(
             f"cannot connect to {endpoint.label}: {reason}",
-            where=f"{endpoint.host}:{endpoint.port}, database {database or endpoint.database}, user {endpoint.user}",
+            where=f"{endpoint.host}:{endpoint.port}, database {name}, user {endpoint.user}",
             remedy="start the server or correct its address and credentials in wsdash.yaml, then retry",
         ) from error
 

@@ -26,7 +26,7 @@ class Table:
     """A table whose rows are to be carried.
 
     chunks: names of the relations that hold the rows (the hypertable's chunks or the partitions); empty for a
-    plain table. key: the primary key's columns, or of the first usable unique index, or () when there is none.
+    plain table. key: the primary key, else the first usable unique index, else ().
     rows and bytes: estimates, summed over the chunks.
     """
 

@@ -1,0 +1,49 @@
+"""Fixtures every test room shares: real servers (one of each version a worker), one database a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import PASSWORD, PASSWORD_ENV, Server, running_server
+from wsdash.data.connect import Endpoint
+
+os.environ[PASSWORD_ENV] = PASSWORD
+
+
+@pytest.fixture(scope="session")
+def pg16(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real PostgreSQL 16: the source's version."""
+    with running_server(16, _open(tmp_path_factory.mktemp("pg16"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real PostgreSQL 18: the target's version."""
+    with running_server(18, _open(tmp_path_factory.mktemp("pg18"))) as server:
+        yield server
+
+
+@pytest.fixture
+async def source(pg16: Server) -> AsyncIterator[Endpoint]:
+    """An empty database on PostgreSQL 16."""
+    endpoint = await pg16.fresh_database()
+    yield endpoint
+    await pg16.drop_database(endpoint.database)
+
+
+@pytest.fixture
+async def target(pg18: Server) -> AsyncIterator[Endpoint]:
+    """An empty database on PostgreSQL 18."""
+    endpoint = await pg18.fresh_database()
+    yield endpoint
+    await pg18.drop_database(endpoint.database)
+
+
+def _open(directory: Path) -> Path:
+    directory.chmod(0o755)
+    return directory

