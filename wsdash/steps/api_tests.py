@@ -1,0 +1,91 @@
+"""Item test-api: the guide's functional list and latencies against the new API."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from wsdash.errors import WsdashError
+from wsdash.model import CriterionMeasured
+from wsdash.steps.api_checks import (
+    functional_checks,
+    latencies,
+    leftover_rows,
+    percentile,
+    remove_test_rows,
+)
+from wsdash.steps.api_client import ApiClient
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.rows import count_table
+
+RESULT = "test-api.result"
+"""The fact that holds the last tests' result: {"holds", "text", "at"}."""
+
+
+class TestApi:
+    """Test API endpoints."""
+
+    __test__ = False
+    id = "test-api"
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Holds when this run's tests all held, none of their rows is left, and the API is well now."""
+        result: dict[str, Any] | None = ctx.facts.get(RESULT)
+        if result is None:
+            return Evidence(False, "the endpoints were not tested in this run")
+        if not result["holds"]:
+            return Evidence(False, result["text"])
+        left = await leftover_rows(ctx.target, ctx.settings.target.schema)
+        if left:
+            return Evidence(False, f"{left} rows of the tests are still in the target")
+        async with ApiClient(ctx.settings.api.new) as api:
+            await api.wait_healthy(5.0)
+            count = await api.count_items()
+        return Evidence(True, f"{result['text']}; now {count:,} items at {ctx.settings.api.new}")
+
+    async def act(self, ctx: StepContext) -> None:
+        """Run the list; the test rows are removed whatever happens."""
+        schema = ctx.settings.target.schema
+        await remove_test_rows(ctx.target, schema)
+        expected = await count_table(ctx.source, ctx.settings.source.schema, "workspace_items")
+        try:
+            async with ApiClient(ctx.settings.api.new) as api:
+                await api.wait_healthy(30.0)
+                checks = await functional_checks(api, expected)
+                gets, posts = await latencies(api)
+        finally:
+            await remove_test_rows(ctx.target, schema)
+        limits = ctx.settings.thresholds
+        get_p95, post_p95 = percentile(gets, 0.95), percentile(posts, 0.95)
+        failed = [f"{check.name} ({check.seen})" for check in checks if not check.holds]
+        for name, value, limit in (
+            ("GET", get_p95, limits.get_seconds),
+            ("POST", post_p95, limits.post_seconds),
+        ):
+            ctx.emit(
+                CriterionMeasured(
+                    id=f"{name.lower()}-latency",
+                    holds=value < limit,
+                    measured=f"p95 {value * 1000:.0f} ms",
+                    threshold=f"< {limit * 1000:.0f} ms",
+                )
+            )
+            if value >= limit:
+                failed.append(f"{name} /api/items p95 {value * 1000:.0f} ms, limit {limit * 1000:.0f} ms")
+        latency = (
+            f"GET p50 {percentile(gets, 0.5) * 1000:.0f} p95 {get_p95 * 1000:.0f} ms (limit "
+            f"{limits.get_seconds * 1000:.0f}), POST p50 {percentile(posts, 0.5) * 1000:.0f} "
+            f"p95 {post_p95 * 1000:.0f} ms (limit {limits.post_seconds * 1000:.0f})"
+        )
+        held = ", ".join(check.name for check in checks if check.holds)
+        text = f"{held}; {latency}" if not failed else "failed: " + "; ".join(failed)
+        await ctx.facts.put(RESULT, {"holds": not failed, "text": text, "at": time.time()})
+        if failed:
+            raise WsdashError(
+                text, where=ctx.settings.api.new, remedy="see the API's logs, correct it, retry"
+            )
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """The tests leave nothing; their result no longer stands."""
+        await ctx.facts.put(RESULT, None)
+        return None

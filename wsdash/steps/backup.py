@@ -1,0 +1,57 @@
+"""Item backup: a plain SQL file that was read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wsdash.data.backup import check_backup, take_backup
+from wsdash.data.backup_proof import prove_backup
+from wsdash.model import BackupTaken
+from wsdash.steps.base import Evidence, StepContext
+
+MANIFEST = "backup.manifest"
+"""The fact that names the manifest of this run's backup."""
+
+
+class Backup:
+    """Backup current workspace data from TimescaleDB."""
+
+    id = "backup"
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Holds when this run's backup is on disk, unchanged, and was restored and compared."""
+        path = ctx.facts.get(MANIFEST)
+        if path is None:
+            return Evidence(False, "no backup was taken in this run")
+        manifest = await check_backup(Path(path))
+        rows = {name: table.rows for name, table in manifest.tables.items()}
+        if manifest.proof is None:
+            return Evidence(False, f"{manifest.path.name} was never read back")
+        counts = ", ".join(f"{name} {count:,}" for name, count in sorted(rows.items()))
+        return Evidence(
+            True,
+            f"{manifest.path} ({manifest.bytes:,} bytes, sha256 {manifest.sha256[:16]}…): {counts} rows; "
+            f"restored into a scratch database on {manifest.proof.server}, counts and checksums equal",
+        )
+
+    async def act(self, ctx: StepContext) -> None:
+        """Dump one snapshot, restore it into a scratch database on the source's server, compare."""
+        directory = Path(ctx.settings.paths.backups)
+        manifest = await take_backup(
+            ctx.source, ctx.settings.source.schema, directory, item=ctx.item, on_progress=ctx.emit
+        )
+        await prove_backup(manifest.manifest_path, ctx.source, item=ctx.item, on_progress=ctx.emit)
+        await ctx.facts.put(MANIFEST, str(manifest.manifest_path))
+        ctx.emit(
+            BackupTaken(
+                path=str(manifest.path),
+                bytes=manifest.bytes,
+                sha256=manifest.sha256,
+                rows={name: table.rows for name, table in manifest.tables.items()},
+                restore_proven=True,
+            )
+        )
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """A backup is never taken back: it may be the only copy."""
+        return None

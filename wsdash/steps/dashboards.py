@@ -1,0 +1,79 @@
+"""Item update-dashboards: the monitoring files rendered for this world, and all they name answering."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+
+from wsdash.config import shipped
+from wsdash.errors import WsdashError
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.watch.http import timed_get
+from wsdash.watch.monitoring import Endpoint, render_monitoring
+
+
+class UpdateDashboards:
+    """Update monitoring dashboards."""
+
+    id = "update-dashboards"
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Holds when the rendered files are what this world needs and every endpoint they name answers."""
+        out = _directory(ctx)
+        fresh = ctx.state / "monitoring.check"
+        endpoints = await asyncio.to_thread(render_monitoring, ctx.settings, _templates(ctx), fresh)
+        files, stale = await asyncio.to_thread(_compare, fresh, out)
+        if stale:
+            return Evidence(False, "not rendered for this world: " + ", ".join(stale))
+        silent = await _silent(endpoints)
+        if silent:
+            return Evidence(False, "does not answer: " + "; ".join(silent))
+        answering = ", ".join(endpoint.url for endpoint in endpoints)
+        return Evidence(True, f"{len(files)} files in {out}; answering: {answering}")
+
+    async def act(self, ctx: StepContext) -> None:
+        """Render the files; raise WsdashError for an endpoint that does not answer."""
+        endpoints = await asyncio.to_thread(render_monitoring, ctx.settings, _templates(ctx), _directory(ctx))
+        silent = await _silent(endpoints)
+        if silent:
+            raise WsdashError(
+                "an endpoint that the monitoring files name does not answer: " + "; ".join(silent),
+                where=str(_directory(ctx)),
+                remedy="start the service that should answer there, then retry",
+            )
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """The rendered files stay in the state directory; nothing reads them until they are installed."""
+        return None
+
+
+def _templates(ctx: StepContext) -> Path:
+    configured = ctx.settings.paths.monitoring
+    return Path(configured) if configured else shipped("config", "monitoring")
+
+
+def _directory(ctx: StepContext) -> Path:
+    return ctx.state / "monitoring"
+
+
+def _compare(fresh: Path, out: Path) -> tuple[list[str], list[str]]:
+    """(all rendered files, those that are missing or differ in `out`)."""
+    files = sorted(str(path.relative_to(fresh)) for path in fresh.rglob("*") if path.is_file())
+    stale = [
+        name
+        for name in files
+        if not (out / name).is_file() or (out / name).read_bytes() != (fresh / name).read_bytes()
+    ]
+    return files, stale
+
+
+async def _silent(endpoints: list[Endpoint]) -> list[str]:
+    async with aiohttp.ClientSession() as session:
+        timings = await asyncio.gather(*(timed_get(session, endpoint.url) for endpoint in endpoints))
+    return [
+        f"{endpoint.url} ({timing.error or timing.status})"
+        for endpoint, timing in zip(endpoints, timings, strict=True)
+        if timing.error or timing.status != 200
+    ]

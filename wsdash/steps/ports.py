@@ -1,0 +1,57 @@
+"""Item ports-free: nobody else holds a port that the new stack needs."""
+
+from __future__ import annotations
+
+from wsdash.errors import RefusedError
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.watch.ports import port_holders
+
+
+class PortsFree:
+    """Verify ports 5433, 6400, 9898, 5454, 7676 are available."""
+
+    id = "ports-free"
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Holds when each port is free, or held by the new stack itself."""
+        taken, ours = await _holders(ctx)
+        ports = ", ".join(str(port) for port in ctx.settings.ports)
+        if taken:
+            return Evidence(False, "taken: " + "; ".join(taken))
+        if ours:
+            return Evidence(True, f"{ports}: free, or held by the new stack itself ({', '.join(ours)})")
+        return Evidence(True, f"{ports}: nobody listens")
+
+    async def act(self, ctx: StepContext) -> None:
+        """Ports of others are not wsdash's to free. Raises RefusedError naming each holder."""
+        taken, _ = await _holders(ctx)
+        if taken:
+            raise RefusedError(
+                "ports that the new stack needs are taken: " + "; ".join(taken),
+                where="this machine",
+                remedy="stop the holders named here, or change the ports in wsdash.yaml and the compose file",
+            )
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """Nothing was taken."""
+        return None
+
+
+async def _holders(ctx: StepContext) -> tuple[list[str], list[str]]:
+    """(what others hold, what the new stack holds), as 'port by holder'."""
+    running = {
+        port: reading.name
+        for reading in await ctx.stack.readings()
+        if reading.group == "workspace" and reading.state == "running"
+        for port in reading.ports
+    }
+    taken, ours = [], []
+    for reading in await port_holders(ctx.settings.ports):
+        ctx.emit(reading)
+        if not reading.holder:
+            continue
+        if reading.port in running:
+            ours.append(f"{reading.port} by {running[reading.port]}")
+        else:
+            taken.append(f"{reading.port} by {reading.holder}")
+    return taken, ours

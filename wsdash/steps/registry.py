@@ -1,0 +1,50 @@
+"""All steps by item id, and the plan as the configuration shapes it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wsdash.config import Settings
+from wsdash.model import ItemKind
+from wsdash.plan import Plan
+from wsdash.steps.api_tests import TestApi
+from wsdash.steps.backup import Backup
+from wsdash.steps.base import Step
+from wsdash.steps.dashboards import UpdateDashboards
+from wsdash.steps.images import NeonImage
+from wsdash.steps.migrate import MigrateData
+from wsdash.steps.notify import NotifyTeam
+from wsdash.steps.ports import PortsFree
+from wsdash.steps.schema import InitNeon
+from wsdash.steps.services import StartStack, StopOld
+from wsdash.steps.verify import VerifyData
+
+
+def all_steps() -> dict[str, Step]:
+    """A step for every automatic item, and for notify-team when it is configured to be automatic."""
+    steps: list[Step] = [
+        Backup(),
+        NeonImage(),
+        NotifyTeam(),
+        PortsFree(),
+        StopOld(),
+        StartStack(),
+        InitNeon(),
+        MigrateData(),
+        VerifyData(),
+        TestApi(),
+        UpdateDashboards(),
+    ]
+    return {step.id: step for step in steps}
+
+
+def effective_plan(plan: Plan, settings: Settings) -> Plan:
+    """The plan with notify-team made automatic where a webhook or a command is configured."""
+    if not (settings.notify.webhook_env or settings.notify.command):
+        return plan
+    return Plan(
+        items=tuple(
+            msgspec.structs.replace(item, kind=ItemKind.AUTO) if item.id == NotifyTeam.id else item
+            for item in plan.items
+        )
+    )
