@@ -89,7 +89,6 @@ class PathSettings(_Section, frozen=True):
     """Directories and files; relative ones are taken from the working directory."""
 
     backups: str = "backups"
-    scratch_server: str = ""
     adr: str = ""
     monitoring: str = ""
 

@@ -1,4 +1,4 @@
-"""Where wsdash's processes meet on this machine: state directories, socket paths, the current run's pointer."""
+"""Where wsdash's processes meet on this machine: state directories, socket paths, the current run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real PostgreSQL 16 and 18 out of a wheel: where the programs are, how they run as root, how clusters are made.
+"""Real PostgreSQL 16 and 18 out of a wheel: where the programs are, how they run as root, making clusters.
 
 PostgreSQL refuses to run as root. As root, its programs are started as `nobody` through util-linux's setpriv,
 which keeps the capability to walk into directories that only root may enter (a venv or a state directory

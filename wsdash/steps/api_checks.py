@@ -141,7 +141,7 @@ async def _remove(session: asyncpg.Connection, schema: str) -> int:
     items, audit = ident(schema, "workspace_items"), ident(schema, "workspace_audit_log")
     removed = 0
     column = await session.fetchval(
-        "select attname from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped "
+        "select attname from pg_attribute where attrelid = to_regclass($1) and not attisdropped "
         "and attname in ('item_id', 'record_id', 'entity_id') limit 1",
         audit,
     )

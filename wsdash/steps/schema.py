@@ -39,7 +39,7 @@ class InitNeon:
         return Evidence(
             True,
             f"{tables} tables and {len(needed) - tables} further objects are in the target's schema "
-            f"{ctx.settings.target.schema}; {left} of the source (hypertable machinery and the like) not carried",
+            f"{ctx.settings.target.schema}; {left} of the source are not carried (hypertable machinery)",
         )
 
     async def act(self, ctx: StepContext) -> None:
@@ -53,7 +53,7 @@ class InitNeon:
                     "the target's schema does not fit: "
                     + "; ".join(f"{b.name}: {b.detail}" for b in blocking),
                     where=ctx.target.address,
-                    remedy="alter or move away the objects named here, then retry (press s for the whole comparison)",
+                    remedy="alter or move away these objects, then retry (s shows the whole comparison)",
                 )
             schema_file = ctx.settings.target.schema_file
             if schema_file and not existing.tables:

@@ -6,10 +6,10 @@ import time
 
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading, Notice
+from wsdash.stack.base import OutputSink
 from wsdash.steps.api_client import ApiClient
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.rows import count_table
-from wsdash.stack.base import OutputSink
 
 STOPPED_AT = "stop-old.at"
 

@@ -37,7 +37,8 @@ class VerifyData:
         differing = [result for result in results if not result.match]
         if differing:
             lines = "; ".join(
-                f"{result.name}: {result.source_rows:,} rows in the source, {result.target_rows:,} in the target"
+                f"{result.name}: {result.source_rows:,} rows in the source, "
+                f"{result.target_rows:,} in the target"
                 + (f", first: {result.differences[0]}" if result.differences else "")
                 for result in differing
             )
