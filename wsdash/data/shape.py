@@ -7,26 +7,33 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Column:
-    """One live column. type is the full SQL type as format_type prints it, schema-qualified where needed."""
+    """One live column. type is the full SQL type as format_type prints it,
+    schema-qualified where needed."""
 
     name: str
     type: str
     not_null: bool = False
     default: str | None = None
+    """The default's expression, or the generating one of a generated column."""
     generated: str = ""
     """'' or 's' (stored) or 'v' (virtual): never copied, recomputed by the target."""
     identity: str = ""
     """'' or 'a' (always) or 'd' (by default)."""
     collation: str = ""
+    """SQL-ready and schema-qualified; '' where it is the type's own."""
     comment: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    """storage, compression, statistics and the attribute's own options, where they are not the default."""
 
 
 @dataclass(frozen=True)
 class Table:
     """A table whose rows are to be carried.
 
-    chunks: names of the relations that hold the rows (the hypertable's chunks or the partitions); empty for a
-    plain table. key: the primary key, else the first usable unique index, else ().
+    chunks: the relations that hold the rows (the hypertable's chunks or the partitions),
+    SQL-ready: quoted and
+    schema-qualified; empty for a plain table. key: the primary key, else the first usable unique index,
+    else ().
     rows and bytes: estimates, summed over the chunks.
     """
 
@@ -42,6 +49,7 @@ class Table:
     bytes: int = 0
     comment: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    unlogged: bool = False
 
     @property
     def qualified(self) -> str:
