@@ -18,8 +18,8 @@ from wsdash.data.connect import Endpoint, open_connection
 from wsdash.demo import postgres
 
 SUPERUSER = "postgres"
-PASSWORD = "test-secret-7d1f"  # noqa: S105 - a throw-away cluster's
-PASSWORD_ENV = "WSDASH_TEST_PASSWORD"  # noqa: S105 - the variable's name
+PASSWORD = "test-secret-7d1f"
+PASSWORD_ENV = "WSDASH_TEST_PASSWORD"
 
 
 def free_port() -> int:

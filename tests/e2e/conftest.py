@@ -1,0 +1,33 @@
+"""Programs with a state directory of their own, swept afterwards whatever happened."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.program import Program
+from tests.support.world import World
+from wsdash.demo.world import WorldOptions, build_world, remove_world
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    """`wsdash` on its own state directory and ports; the world is built by `wsdash demo`."""
+    tmp_path.chmod(0o755)
+    made = Program(tmp_path / "state")
+    yield made
+    made.sweep()
+
+
+@pytest.fixture
+def world(program: Program) -> Iterator[World]:
+    """The embedded world, built but with no item run yet: `wsdash migrate` works on it."""
+    program.state.mkdir()
+    directory = program.state / "world"
+    options = WorldOptions(items=300, port_offset=program.offset)
+    asyncio.run(build_world(directory, options, lambda _: None))
+    yield World(program)
+    asyncio.run(remove_world(directory))

@@ -1,0 +1,128 @@
+"""What each command takes. Each sub-command names its function by `command`, imported only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from wsdash import __version__
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """argv as a namespace whose `command` runs it. Bad input exits 2 with argparse's own message."""
+    parser = _parser()
+    known = set(parser.commands)  # type: ignore[attr-defined]
+    first = next((word for word in argv if not word.startswith("-")), None)
+    if first not in known and not {"-h", "--help", "--version"} & set(argv):
+        argv = ["run", *argv]
+    return parser.parse_args(argv)
+
+
+def _lazily(module: str, name: str) -> Command:
+    def command(arguments: argparse.Namespace) -> int:
+        function: Command = getattr(importlib.import_module(f"wsdash.cli.{module}"), name)
+        return function(arguments)
+
+    return command
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wsdash",
+        description="Moves the Workspace service from TimescaleDB to its own Neon stack, proving each step.",
+    )
+    parser.add_argument("--version", action="version", version=f"wsdash {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+
+    def add(
+        name: str, help_text: str, module: str, function: str, *, hidden: bool = False
+    ) -> argparse.ArgumentParser:
+        if hidden:
+            sub = commands.add_parser(name)
+        else:
+            sub = commands.add_parser(name, help=help_text, description=help_text)
+        sub.add_argument("--config", type=Path, metavar="DIR", help="directory of wsdash.yaml and plan.yaml")
+        sub.add_argument("--state", type=Path, metavar="DIR", help="directory of the run's journal and logs")
+        sub.set_defaults(command=_lazily(module, function))
+        return sub
+
+    run = add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
+    run.add_argument(
+        "--take-over", action="store_true", help="take over the lock of a dead operator's session"
+    )
+    add("monitor", "the same screen, read-only", "screen", "monitor")
+    _demo(add("demo", "build the embedded world and open the operator's screen on it", "demo", "demo"))
+    _migrate(add("migrate", "run the plan without a screen", "headless", "migrate"))
+    rollback = add("rollback", "back to the old service", "headless", "rollback")
+    rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
+    rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    restore = add("restore", "restore a backup into the new database", "restore", "restore")
+    restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
+    restore.add_argument(
+        "--to", choices=("target", "source"), default="target", help="which side (default: target)"
+    )
+    restore.add_argument(
+        "--replace", action="store_true", help="replace what the target holds; a copy is kept"
+    )
+    restore.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
+    status = add("status", "how the run stands now", "inspect", "status")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+    report = add("report", "the whole story of the run", "inspect", "report")
+    report.add_argument("--json", action="store_true", help="as one JSON object")
+    report.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to FILE instead of standard output"
+    )
+    doctor = add("doctor", "diagnostics: what is reachable, what is not, and what to do", "inspect", "doctor")
+    doctor.add_argument("--json", action="store_true", help="as one JSON object")
+    _demo(add("engine", "", "engine", "engine", hidden=True), engine=True)
+    parser.commands = tuple(commands.choices)  # type: ignore[attr-defined]
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
+    return value
+
+
+def _run_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--mode", choices=("offline", "online"), default="offline", help="default: offline")
+    sub.add_argument("--yes", action="store_true", help="tick the items that a person confirms, saying so")
+    sub.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    sub.add_argument(
+        "--force", action="store_true", help="write over a target with foreign rows; a copy is kept"
+    )
+
+
+def _migrate(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dry-run", action="store_true", help="check every item, change nothing")
+    sub.add_argument("--until", metavar="ITEM", help="stop after this item")
+    sub.add_argument("--from", metavar="ITEM", dest="from_item", help="begin with this item")
+    _run_options(sub)
+
+
+def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
+    sub.add_argument("--auto", action="store_true", help="run the whole plan by itself")
+    sub.add_argument("--headless", action="store_true", help="without a screen")
+    sub.add_argument("--items", type=_positive, default=10_000, metavar="N", help="items to generate (10000)")
+    sub.add_argument("--seed", type=int, default=1, help="the generator's seed (1)")
+    sub.add_argument(
+        "--writes-per-second", type=_rate, default=0.0, metavar="W", help="traffic on the old API (0)"
+    )
+    sub.add_argument("--port-offset", type=int, metavar="N", help="add N to every port of the guide")
+    sub.add_argument("--keep", action="store_true", help="keep the world running and its files when done")
+    _run_options(sub)
+    if engine:
+        sub.add_argument("--demo", action="store_true", help=argparse.SUPPRESS)

@@ -1,0 +1,27 @@
+"""The hidden `wsdash engine`: what a screen starts, detached."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from wsdash.cli.demo import engine_options
+from wsdash.cli.places import config_of, own_state
+from wsdash.engine.process import EngineOptions, serve
+
+
+def engine(arguments: argparse.Namespace) -> int:
+    """Run the engine until it is told to stop."""
+    state = own_state(arguments)
+    if arguments.demo:
+        return asyncio.run(serve(engine_options(arguments, state, headless=False)))
+    options = EngineOptions(
+        state=state,
+        config=config_of(arguments, state),
+        mode=arguments.mode,
+        auto=arguments.auto,
+        yes=arguments.yes,
+        force=arguments.force,
+        phrase="OVERWRITE" if arguments.force else "",
+    )
+    return asyncio.run(serve(options))

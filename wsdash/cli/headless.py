@@ -1,0 +1,144 @@
+"""migrate and rollback: the engine in the foreground, printing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from wsdash.cli.places import config_of, own_state
+from wsdash.engine.process import EngineOptions, serve
+from wsdash.errors import InputError
+from wsdash.model import (
+    AlertChanged,
+    EngineStopped,
+    ItemChanged,
+    ItemState,
+    Notice,
+    Recorded,
+    RunFinished,
+    RunStarted,
+    SetupProgress,
+)
+from wsdash.review.report import write_report
+
+GLYPHS = {
+    ItemState.DONE: "✓",
+    ItemState.FAILED: "✗",
+    ItemState.SKIPPED: "–",
+    ItemState.UNDONE: "↶",
+    ItemState.RUNNING: "▶",
+    ItemState.PENDING: "·",
+}
+
+
+def printer() -> Callable[[Recorded], None]:
+    """Prints one line per item with its evidence, and what a person must know besides."""
+    stages: dict[str, int] = {}
+
+    def show(recorded: Recorded) -> None:
+        event = recorded.event
+        if isinstance(event, RunStarted):
+            again = " (resumed)" if event.resumed else ""
+            print(f"run {event.run}, {event.mode}{again}", flush=True)
+        elif isinstance(event, SetupProgress):
+            if event.failed or (event.done >= event.total and stages.get(event.stage) != event.total):
+                stages[event.stage] = event.total
+                print(f"  world: {event.stage} {event.detail}".rstrip(), flush=True)
+        elif isinstance(event, ItemChanged) and event.state is not ItemState.RUNNING:
+            text = event.evidence + (f" — {event.remedy}" if event.remedy else "")
+            print(
+                f"{GLYPHS[event.state]} {event.item:<18} {event.state:<8} {event.seconds:6.1f} s  {text}",
+                flush=True,
+            )
+        elif isinstance(event, Notice) and event.level != "info":
+            print(f"! {event.level}: {event.text}", flush=True)
+        elif isinstance(event, AlertChanged) and event.raised:
+            print(f"! alert: {event.text}", flush=True)
+        elif isinstance(event, RunFinished):
+            print(f"outcome: {event.outcome} {event.detail}".rstrip(), flush=True)
+        elif isinstance(event, EngineStopped):
+            print(f"engine stopped: {event.reason}", flush=True)
+
+    return show
+
+
+def run_engine(options: EngineOptions, report: Path | None) -> int:
+    """Run the engine here until it ends; then write the report. Returns the exit code."""
+    if report is not None and not report.absolute().parent.is_dir():
+        raise InputError(
+            "the report's directory does not exist",
+            where=str(report),
+            remedy="make it, or name another with --report",
+        )
+    code = asyncio.run(serve(options))
+    if report is not None:
+        write_report(options.state, report)
+        print(f"report: {report}", flush=True)
+    return code
+
+
+def offline_only(mode: str) -> None:
+    """Raises InputError for a mode that this version does not have."""
+    if mode != "offline":
+        raise InputError(
+            f"mode {mode!r} is not available in this version",
+            where="--mode",
+            remedy="use --mode offline: the service is down for writes while the data is carried",
+        )
+
+
+def migrate(arguments: argparse.Namespace) -> int:
+    """`wsdash migrate`."""
+    offline_only(arguments.mode)
+    state = own_state(arguments)
+    options = EngineOptions(
+        state=state,
+        config=config_of(arguments, state),
+        mode=arguments.mode,
+        auto=not arguments.dry_run,
+        yes=arguments.yes,
+        until=arguments.until,
+        from_item=arguments.from_item,
+        dry_run=arguments.dry_run,
+        force=arguments.force,
+        phrase=confirm_phrase("OVERWRITE", "the target's rows will be replaced", arguments.yes)
+        if arguments.force
+        else "",
+        exit_when_done=True,
+        on_event=printer(),
+    )
+    return run_engine(options, arguments.report)
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """`wsdash rollback`: undo every item in reverse order."""
+    state = own_state(arguments)
+    confirm_phrase("ROLLBACK", "the new stack will be stopped and the old service started", arguments.yes)
+    options = EngineOptions(
+        state=state,
+        config=config_of(arguments, state),
+        rollback=True,
+        exit_when_done=True,
+        on_event=printer(),
+    )
+    return run_engine(options, arguments.report)
+
+
+def confirm_phrase(word: str, consequence: str, yes: bool) -> str:
+    """Have the word typed (or --yes said). Raises InputError when it was not."""
+    if yes:
+        return word
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"{consequence}: this wants a typed confirmation", where="standard input", remedy="add --yes"
+        )
+    try:
+        typed = input(f"{consequence}. Type {word} to go on: ").strip()
+    except EOFError:
+        typed = ""
+    if typed != word:
+        raise InputError("not confirmed; nothing was changed", where="standard input", remedy=f"type {word}")
+    return word

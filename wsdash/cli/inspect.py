@@ -1,0 +1,67 @@
+"""status, report and doctor: they look and print, and change nothing."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from wsdash.cli.headless import GLYPHS
+from wsdash.cli.places import config_of, found_state, needed_state
+from wsdash.config import load_settings
+from wsdash.model import ItemState, Outcome
+from wsdash.review.report import build_report, report_markdown
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """`wsdash status`: exit 1 when an item failed."""
+    state = needed_state(arguments)
+    report = build_report(state)
+    failed = any(item.state == ItemState.FAILED for item in report.items)
+    if arguments.json:
+        _print_json(msgspec.to_builtins(report))
+        return 1 if failed else 0
+    print(f"run {report.run}  mode {report.mode}  {report.outcome}  state {state}")
+    for item in report.items:
+        glyph = GLYPHS[ItemState(item.state)]
+        print(f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<8} {item.seconds:7.1f} s  {item.evidence}")
+    return 1 if failed else 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """`wsdash report`: Markdown, or the contract's JSON; exit 1 when the migration failed."""
+    built = build_report(needed_state(arguments))
+    text = json.dumps(msgspec.to_builtins(built), indent=2) if arguments.json else report_markdown(built)
+    if arguments.output is not None:
+        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    return 1 if built.outcome == Outcome.FAILED else 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """`wsdash doctor`: exit 1 when something is unwell."""
+    from wsdash.review.doctor import diagnose
+
+    state = found_state(arguments)
+    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    findings = asyncio.run(diagnose(settings, state))
+    unwell = any(finding.well is False for finding in findings)
+    if arguments.json:
+        _print_json({"well": not unwell, "findings": msgspec.to_builtins(findings)})
+    else:
+        for finding in findings:
+            glyph = {True: "✓ well   ", False: "✗ unwell ", None: "· absent "}[finding.well]
+            print(f"{glyph} {finding.name:<36} {finding.seen}")
+            if finding.remedy:
+                print(f"{'':<11}{'':<36} {finding.remedy}")
+    return 1 if unwell else 0
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2)
+    print()

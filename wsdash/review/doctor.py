@@ -1,0 +1,146 @@
+"""Diagnostics: each thing wsdash stands on, whether it is well, and what to do when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from wsdash.config import Settings
+from wsdash.data.connect import Endpoint, connection
+from wsdash.engine.launch import engine_alive
+from wsdash.errors import UnreachableError, WsdashError
+from wsdash.stack.factory import open_stack
+from wsdash.steps.api_client import ApiClient
+from wsdash.steps.base import endpoint
+from wsdash.steps.rows import count_rows
+from wsdash.watch.ports import port_holders
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One diagnosis. well is None where the thing is rightly absent for now."""
+
+    name: str
+    well: bool | None
+    seen: str
+    remedy: str = ""
+
+
+class DiskUsage(NamedTuple):
+    """Bytes of a file system."""
+
+    total: int
+    used: int
+    free: int
+
+
+async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
+    """Read the world, all at once, changing nothing. Never raises for an unwell world."""
+    findings = await asyncio.gather(
+        _containers(settings),
+        _ports(settings),
+        _database("source", endpoint(settings.source), settings.source.schema),
+        _database("target", endpoint(settings.target), settings.target.schema),
+        _counts(settings),
+        _api("old API", settings.api.old),
+        _api("new API", settings.api.new),
+        _disk(settings),
+        _engine(state),
+    )
+    return [finding for group in findings for finding in group]
+
+
+async def _containers(settings: Settings) -> list[Finding]:
+    stack = None
+    try:
+        stack = await asyncio.to_thread(open_stack, settings, read_only=True)
+        readings = await stack.readings()
+    except WsdashError as error:
+        return [Finding("containers", False, error.what, error.remedy)]
+    finally:
+        if stack is not None:
+            await stack.close()
+    found = []
+    for reading in readings:
+        well = reading.state == "running" and reading.health in ("healthy", "none")
+        absent = reading.state in ("created", "exited", "missing")
+        seen = f"{reading.state}, {reading.health}, {reading.restarts} restarts"
+        remedy = "" if well or absent else f"see the logs of {reading.name}: {reading.detail}"
+        found.append(Finding(f"container {reading.name}", None if absent else well, seen, remedy))
+    return found
+
+
+async def _ports(settings: Settings) -> list[Finding]:
+    readings = await port_holders(settings.ports)
+    held = [f"{reading.port} by {reading.holder}" for reading in readings if reading.holder]
+    return [Finding("ports of the new stack", None if held else True, "; ".join(held) or "all free")]
+
+
+async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
+    try:
+        async with connection(side, read_only=True) as session:
+            version = await session.fetchval("show server_version", timeout=5)
+            tables = await session.fetchval(
+                "select count(*) from pg_tables where schemaname = $1", schema, timeout=5
+            )
+            used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
+            limit = await session.fetchval("show max_connections", timeout=5)
+    except UnreachableError as error:
+        return [Finding(name, None if name == "target" else False, error.what, error.remedy)]
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return [Finding(name, False, f"{side.address}: {error}", "see the server's log")]
+    seen = f"{side.address}: PostgreSQL {version}, {tables} tables in {schema}, {used} of {limit} connections"
+    return [Finding(name, True, seen)]
+
+
+async def _counts(settings: Settings) -> list[Finding]:
+    try:
+        readings = await count_rows(settings)
+    except WsdashError as error:
+        return [Finding("row counts", False, error.what, error.remedy)]
+    both = [reading for reading in readings if reading.source is not None and reading.target is not None]
+    if not both:
+        return [Finding("row counts", None, "only one side can be counted yet")]
+    differing = [f"{r.table} {r.source:,} / {r.target:,}" for r in both if r.source != r.target]
+    seen = "differ: " + ", ".join(differing) if differing else f"{len(both)} tables equal in number"
+    return [Finding("row counts", None if differing else True, seen)]
+
+
+async def _api(name: str, base: str) -> list[Finding]:
+    async with ApiClient(base) as api:
+        try:
+            _, seconds = await api.timed("GET", "/health", expect=(200,))
+        except UnreachableError as error:
+            return [Finding(name, None, error.what)]
+        except WsdashError as error:
+            return [Finding(name, False, error.what, error.remedy)]
+    return [Finding(name, True, f"{base}/health answered 200 in {seconds * 1000:.0f} ms")]
+
+
+async def _disk(settings: Settings) -> list[Finding]:
+    directory, usage = await asyncio.to_thread(_disk_usage, Path(settings.paths.backups))
+    percent = 100 * usage.used / usage.total
+    limit = settings.thresholds.alert_disk_percent
+    seen = f"{directory}: {percent:.0f} % used, {usage.free / 2**30:.1f} GiB free (limit {limit:.0f} %)"
+    return [Finding("disk for backups", percent <= limit, seen, "" if percent <= limit else "make room")]
+
+
+def _disk_usage(path: Path) -> tuple[Path, DiskUsage]:
+    directory = path.absolute()
+    while not directory.exists():
+        directory = directory.parent
+    usage = shutil.disk_usage(directory)
+    return directory, DiskUsage(usage.total, usage.used, usage.free)
+
+
+async def _engine(state: Path | None) -> list[Finding]:
+    if state is None:
+        return [Finding("engine", None, "no run")]
+    alive = await asyncio.to_thread(engine_alive, state)
+    if alive is None:
+        return [Finding("engine", None, f"none alive for {state}", "`wsdash run` takes the run up again")]
+    return [Finding("engine", True, f"pid {alive.pid} on {alive.host}")]
