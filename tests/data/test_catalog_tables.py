@@ -46,8 +46,7 @@ async def test_inheriting_chunks_are_folded_into_their_root(source: Endpoint) ->
 
 async def test_a_plain_table_without_key_has_none(source: Endpoint) -> None:
     async with connection(source, read_only=False) as conn:
-        await conn.execute("CREATE SCHEMA s; CREATE TABLE s.t (a int,
-        b int); CREATE UNIQUE INDEX ON s.t (a)")
+        await conn.execute("CREATE SCHEMA s; CREATE TABLE s.t (a int, b int); CREATE UNIQUE INDEX ON s.t (a)")
         catalog = await read_catalog(conn, "s")
     assert catalog.tables[0].key == ()
     assert catalog.tables[0].hypertable == ""

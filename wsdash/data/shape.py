@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Column:
-    """One live column. type is the full SQL type as format_type prints it,
-    schema-qualified where needed."""
+    """One live column. type is the full SQL type as format_type prints it, schema-qualified where needed."""
 
     name: str
     type: str
@@ -30,10 +29,9 @@ class Column:
 class Table:
     """A table whose rows are to be carried.
 
-    chunks: the relations that hold the rows (the hypertable's chunks or the partitions),
-    SQL-ready: quoted and
-    schema-qualified; empty for a plain table. key: the primary key, else the first usable unique index,
-    else ().
+    chunks: the relations that hold the rows (the hypertable's chunks or the partitions), quoted and qualified,
+    ready for SQL; empty for a plain table.
+    key: the primary key, else the first usable unique index, else ().
     rows and bytes: estimates, summed over the chunks.
     """
 
