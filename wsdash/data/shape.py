@@ -29,7 +29,7 @@ class Column:
 class Table:
     """A table whose rows are to be carried.
 
-    chunks: the relations that hold the rows (the hypertable's chunks or the partitions), quoted and qualified,
+    chunks: the relations that hold the rows (the hypertable's chunks, the partitions), quoted and qualified,
     ready for SQL; empty for a plain table.
     key: the primary key, else the first usable unique index, else ().
     rows and bytes: estimates, summed over the chunks.
