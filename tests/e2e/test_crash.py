@@ -37,8 +37,8 @@ def history(state: Path) -> list[dict[str, object]]:
             events = []
             for table in tables:
                 columns = [row[1] for row in journal.execute(f"pragma table_info({table})")]
-                if {"seq", "body"} <= set(columns):
-                    events += journal.execute(f"select seq, body from {table}").fetchall()
+                if {"seq", "event"} <= set(columns):
+                    events += journal.execute(f"select seq, event from {table}").fetchall()
     except sqlite3.Error:
         return []
     return [json.loads(body) for _, body in sorted(events)]
