@@ -1,0 +1,128 @@
+"""The journal's reading side: strictly read-only, works beside a living writer and after a dead one."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from wsdash.engine.journal_store import FILE, Heartbeat, check_identity, decode
+from wsdash.errors import InputError
+from wsdash.model import Recorded
+
+_BUSY_SECONDS = 0.5
+
+_EVENTS = """
+select seq, at, event from history where seq > ?1
+union all
+select seq, at, event from readings where seq > ?1
+order by seq limit ?2
+"""
+
+
+class JournalReader:
+    """Reads state/journal.db without ever writing to it or blocking its writer; for one thread at a time.
+
+    Raises InputError when there is no journal (yet), or when the file is foreign or damaged.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / FILE
+        self._frozen = False
+        self._version = -1
+        self._db = self._connect()
+
+    def changed(self) -> bool:
+        """Whether anything was written since the last call (True at first); a few microseconds."""
+        if self._frozen and self._wal().exists():
+            self.close()
+            self._db = self._connect()
+            self._version = -1
+        version: int = self._rows("pragma data_version")[0][0]
+        before, self._version = self._version, version
+        return version != before
+
+    def events(self, after: int, limit: int = 2000) -> list[Recorded]:
+        """Events with seq > after, in order, at most `limit`; one consistent view."""
+        return [decode(row) for row in self._rows(_EVENTS, (after, limit))]
+
+    def history(self) -> list[Recorded]:
+        """All history without the readings, in order."""
+        return [decode(row) for row in self._rows("select seq, at, event from history order by seq")]
+
+    def facts(self) -> dict[str, Any]:
+        """All facts by name."""
+        return {name: msgspec.json.decode(raw) for name, raw in self._rows("select name, value from facts")}
+
+    def heartbeat(self) -> Heartbeat | None:
+        """The engine's newest sign of life, or None when there was none yet."""
+        rows = self._rows("select pid, host, at, item, worst_gap_seconds from heartbeat")
+        return Heartbeat(*rows[0]) if rows else None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _wal(self) -> Path:
+        return self.path.with_name(FILE + "-wal")
+
+    def _rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                return self._db.execute(sql, parameters).fetchall()
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise self._unreadable(error) from error
+            except sqlite3.DatabaseError as error:
+                raise self._unreadable(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            raise InputError(
+                "there is no run here yet",
+                where=str(self.path.parent),
+                remedy="start one with `wsdash` or `wsdash demo`, or name its directory with --state",
+            )
+        try:
+            db = self._open("mode=ro")
+            self._frozen = False
+        except sqlite3.OperationalError as error:
+            # in a directory we may not write to, an idle journal (no WAL) can only be read as immutable
+            if self._wal().exists():
+                raise self._unreadable(error) from error
+            try:
+                db = self._open("mode=ro&immutable=1")
+            except sqlite3.DatabaseError as inner:
+                raise self._unreadable(inner) from inner
+            self._frozen = True
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
+        return db
+
+    def _open(self, how: str) -> sqlite3.Connection:
+        uri = f"file:{quote(str(self.path.absolute()))}?{how}"
+        db = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            db.execute("pragma query_only = on")
+            tables = db.execute("select count(*) from sqlite_master").fetchone()[0]
+            if tables == 0:
+                raise InputError("the run is just being started", where=str(self.path), remedy="try again")
+            check_identity(db, self.path)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _unreadable(self, error: Exception) -> InputError:
+        return InputError(
+            f"the journal cannot be read: {error}",
+            where=str(self.path),
+            remedy="check the file and its permissions, or name another state directory with --state",
+        )
