@@ -1,0 +1,200 @@
+"""Items of the workspace API: listing, reading, making, changing, removing."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import asyncpg
+from aiohttp import web
+from asyncpg.pool import PoolConnectionProxy
+
+from wsdash.data.sql import column_list, ident
+from wsdash.demo.generate import PRIORITIES, STATUSES
+from wsdash.demo.service import reply
+
+POOL = web.AppKey("pool", asyncpg.Pool)
+EDITABLE = ("title", "description", "category", "priority", "status", "tags", "metadata")
+FIELDS = ("id", *EDITABLE, "created_at", "updated_at", "created_by", "updated_by")
+WRITABLE = frozenset((*EDITABLE, "created_by", "updated_by"))
+Session = asyncpg.Connection | PoolConnectionProxy
+DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
+
+
+class ApiError(Exception):
+    """An answer other than success: its HTTP status and a message for the caller."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def add_item_routes(application: web.Application) -> None:
+    """GET and POST /api/items; GET, PUT and DELETE /api/items/ID."""
+    application.router.add_get("/api/items", list_items)
+    application.router.add_post("/api/items", create_item)
+    application.router.add_get("/api/items/{id}", read_item)
+    application.router.add_put("/api/items/{id}", update_item)
+    application.router.add_delete("/api/items/{id}", delete_item)
+
+
+async def list_items(request: web.Request) -> web.Response:
+    """count: all that match category, status, priority; data: one page (limit, offset), newest first."""
+    query = request.query
+    wanted = {name: query[name] for name in ("category", "status", "priority") if query.get(name)}
+    limit = _whole(query.get("limit"), "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    offset = _whole(query.get("offset"), "offset", 0, 2**31)
+    where = " and ".join(f"{ident(name)} = ${place}" for place, name in enumerate(wanted, start=1)) or "true"
+    table = "workspace.workspace_items"
+    async with request.app[POOL].acquire(timeout=5) as conn, conn.transaction(readonly=True):
+        count = await conn.fetchval(f"select count(*) from {table} where {where}", *wanted.values())
+        rows = await conn.fetch(
+            f"select {column_list(FIELDS)} from {table} where {where} "
+            f"order by created_at desc, id limit {limit} offset {offset}",
+            *wanted.values(),
+        )
+    return reply({"success": True, "count": count, "data": [as_json(row) for row in rows]})
+
+
+async def read_item(request: web.Request) -> web.Response:
+    """The item, or 404."""
+    query = f"select {column_list(FIELDS)} from workspace.workspace_items where id = $1"
+    return _one(await request.app[POOL].fetchrow(query, item_id(request)))
+
+
+async def create_item(request: web.Request) -> web.Response:
+    """201 and the new item. title and category are required."""
+    values = _checked(await body_of(request))
+    for name in ("title", "category"):
+        if name not in values:
+            raise ApiError(400, f"{name} is required")
+    values.setdefault("created_by", "workspace-api")
+    async with request.app[POOL].acquire(timeout=5) as conn:
+        await _known_category(conn, values)
+        places = ", ".join(f"${place}" for place in range(1, len(values) + 1))
+        row = await conn.fetchrow(
+            f"insert into workspace.workspace_items ({column_list(tuple(values))}) values ({places}) "
+            f"returning {column_list(FIELDS)}",
+            *values.values(),
+        )
+    return _one(row, 201)
+
+
+async def update_item(request: web.Request) -> web.Response:
+    """The item with the given fields changed, or 404."""
+    found, values = item_id(request), _checked(await body_of(request))
+    if not values:
+        raise ApiError(400, "nothing to change: give at least one field")
+    values.setdefault("updated_by", "workspace-api")
+    async with request.app[POOL].acquire(timeout=5) as conn:
+        await _known_category(conn, values)
+        changes = ", ".join(f"{ident(name)} = ${place}" for place, name in enumerate(values, start=2))
+        row = await conn.fetchrow(
+            f"update workspace.workspace_items set {changes} where id = $1 returning {column_list(FIELDS)}",
+            found,
+            *values.values(),
+        )
+    return _one(row)
+
+
+async def delete_item(request: web.Request) -> web.Response:
+    """The removed item, or 404."""
+    query = f"delete from workspace.workspace_items where id = $1 returning {column_list(FIELDS)}"
+    return _one(await request.app[POOL].fetchrow(query, item_id(request)))
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """The request's JSON object. Raises ApiError 400."""
+    try:
+        content = json.loads(await request.text(), parse_constant=_no_constant)
+        # an escaped half of a surrogate pair is legal JSON, but no text that a database holds
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, LookupError, RecursionError):
+        raise ApiError(400, "the body is not JSON in UTF-8") from None
+    if not isinstance(content, dict):
+        raise ApiError(400, "the body is not a JSON object")
+    return content
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def item_id(request: web.Request) -> uuid.UUID:
+    """The id in the path. Raises ApiError 400."""
+    try:
+        return uuid.UUID(request.match_info["id"])
+    except ValueError:
+        raise ApiError(400, "id is not a UUID") from None
+
+
+def as_json(row: asyncpg.Record) -> dict[str, Any]:
+    """A row as the API shows it: ids as strings, times in ISO 8601, metadata as an object."""
+    shown = dict(row)
+    shown["id"] = str(shown["id"])
+    for name in ("created_at", "updated_at"):
+        shown[name] = shown[name].isoformat()
+    if isinstance(shown.get("metadata"), str):
+        shown["metadata"] = json.loads(shown["metadata"])
+    return shown
+
+
+def text_field(name: str, value: Any, longest: int, *, nullable: bool = False) -> str | None:
+    """A text of 1 to `longest` characters (or null). Raises ApiError 400."""
+    if value is None and nullable:
+        return None
+    if not isinstance(value, str) or "\0" in value:
+        raise ApiError(400, f"{name} must be a text")
+    if not value.strip() and not nullable:
+        raise ApiError(400, f"{name} must not be empty")
+    if len(value) > longest:
+        raise ApiError(400, f"{name} is longer than {longest} characters")
+    return value
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(body) - WRITABLE)
+    if unknown:
+        raise ApiError(400, "unknown or read-only: " + ", ".join(unknown))
+    return {name: _field(name, value) for name, value in body.items()}
+
+
+def _field(name: str, value: Any) -> Any:
+    if name == "priority" and value not in PRIORITIES:
+        raise ApiError(400, "priority must be one of " + ", ".join(PRIORITIES))
+    if name == "status" and value not in STATUSES:
+        raise ApiError(400, "status must be one of " + ", ".join(STATUSES))
+    if name == "tags":
+        if not isinstance(value, list) or not all(isinstance(tag, str) and "\0" not in tag for tag in value):
+            raise ApiError(400, "tags must be a list of texts")
+        return value
+    if name == "metadata":
+        text = json.dumps(value, ensure_ascii=False)
+        if not isinstance(value, dict) or "\\u0000" in text:
+            raise ApiError(400, "metadata must be an object without null characters")
+        return text
+    limits = {"title": 255, "category": 50, "description": 100_000}
+    nullable = name in ("description", "created_by", "updated_by")
+    return text_field(name, value, limits.get(name, 100), nullable=nullable)
+
+
+async def _known_category(conn: Session, values: dict[str, Any]) -> None:
+    query = "select true from workspace.workspace_categories where name = $1"
+    if "category" in values and not await conn.fetchval(query, values["category"]):
+        raise ApiError(400, f"there is no category {values['category']!r}")
+
+
+def _whole(text: str | None, name: str, default: int, most: int) -> int:
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text) > most:
+        raise ApiError(400, f"{name} must be a whole number from 0 to {most}")
+    return int(text)
+
+
+def _one(row: asyncpg.Record | None, status: int = 200) -> web.Response:
+    if row is None:
+        raise ApiError(404, "there is no such item")
+    return reply({"success": True, "data": as_json(row)}, status)
