@@ -1,0 +1,93 @@
+"""Settings: typed, overridable by the environment, with errors that name file, key, value and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wsdash.config import load_settings, shipped
+from wsdash.errors import InputError
+
+
+def config(directory: Path, text: str) -> Path:
+    (directory / "wsdash.yaml").write_text(text)
+    return directory
+
+
+def shipped_text() -> str:
+    return shipped("config", "wsdash.yaml").read_text()
+
+
+def test_the_shipped_settings_hold_the_guides_ports() -> None:
+    settings = load_settings()
+    assert set(settings.ports) == {5433, 6400, 9898, 5454, 7676, 3200}
+    assert settings.target.port == 5433
+    assert settings.api.old == "http://localhost:3201"
+    assert settings.api.new == "http://localhost:3200"
+    assert settings.api.dashboard == "http://localhost:3103/#/workspace"
+
+
+def test_the_shipped_settings_hold_the_guides_thresholds() -> None:
+    limits = load_settings().thresholds
+    assert limits.get_seconds == 0.2
+    assert limits.post_seconds == 0.1
+    assert limits.alert_api_seconds == 0.5
+    assert limits.alert_errors_per_minute == 5
+    assert limits.alert_disk_percent == 80
+    assert limits.stack_memory_bytes == 2 * 1024**3
+
+
+def test_the_shipped_settings_hold_the_guides_names() -> None:
+    settings = load_settings()
+    assert settings.source.label == "data-timescale"
+    assert settings.source.database == "APPS-WORKSPACE"
+    assert settings.source.user == "timescale"
+    assert settings.stack.apps.old_service == "apps-workspace"
+    assert settings.stack.workspace.containers == (
+        "workspace-db-pageserver",
+        "workspace-db-safekeeper",
+        "workspace-db-compute",
+        "workspace-api",
+    )
+
+
+def test_the_environment_overrides_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSDASH__SOURCE__PORT", "6543")
+    assert load_settings().source.port == 6543
+
+
+def test_a_wrong_type_names_key_and_value(tmp_path: Path) -> None:
+    text = shipped_text().replace("port: 5433", "port: five")
+    with pytest.raises(InputError) as error:
+        load_settings(config(tmp_path, text))
+    assert "target.port" in str(error.value)
+    assert "'five'" in str(error.value)
+    assert str(tmp_path / "wsdash.yaml") in error.value.where
+    assert error.value.remedy
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="colour"):
+        load_settings(config(tmp_path, shipped_text() + "\ncolour: blue\n"))
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="stack"):
+        load_settings(config(tmp_path, "world: nowhere\n"))
+
+
+def test_broken_yaml_names_the_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        load_settings(config(tmp_path, "world: a\nsource: [\n"))
+    assert "line" in error.value.where
+
+
+@pytest.mark.parametrize("name", ["wsdash.yaml", "plan.yaml"])
+def test_the_shipped_files_are_there(name: str) -> None:
+    assert shipped("config", name).is_file()
+
+
+def test_settings_never_hold_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSDASH_SOURCE_PASSWORD", "hunter2-secret")
+    assert "hunter2-secret" not in repr(load_settings())

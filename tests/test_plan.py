@@ -1,0 +1,75 @@
+"""The checklist is the guide's: ids, phases, order, and titles to the letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wsdash.errors import InputError
+from wsdash.model import ItemKind, Phase
+from wsdash.plan import load_plan
+
+GUIDE = {
+    Phase.PRE: {
+        "backup": "Backup current workspace data from TimescaleDB",
+        "neon-image": "Build Neon image (`bash scripts/database/build-neon-from-source.sh`)",
+        "review-adr": "Review ADR 007 (`docs/content/reference/adrs/007-workspace-neon-migration.md`)",
+        "notify-team": "Notify team of scheduled maintenance",
+        "ports-free": "Verify ports 5433, 6400, 9898, 5454, 7676 are available",
+    },
+    Phase.MIGRATION: {
+        "stop-old": "Stop old workspace service",
+        "start-stack": "Start Workspace Stack",
+        "init-neon": "Initialize Neon database",
+        "migrate-data": "Migrate data from TimescaleDB",
+        "verify-data": "Verify data integrity",
+        "test-api": "Test API endpoints",
+        "update-dashboards": "Update monitoring dashboards",
+    },
+    Phase.POST: {
+        "monitor-24h": "Monitor for 24 hours",
+        "benchmarks": "Run performance benchmarks",
+        "branching": "Test database branching feature",
+        "update-docs": "Update team documentation",
+        "go-no-go": "Schedule go/no-go review (Day 7)",
+    },
+}
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_phase_lists_the_guides_items_in_order_and_to_the_letter(phase: Phase) -> None:
+    found = {item.id: item.title for item in load_plan().items if item.phase is phase}
+    assert list(found.items()) == list(GUIDE[phase].items())
+
+
+def test_people_confirm_the_review_and_the_notice() -> None:
+    plan = load_plan()
+    assert plan.item("review-adr").kind is ItemKind.CONFIRM
+    assert plan.item("notify-team").kind is ItemKind.CONFIRM
+
+
+def test_nothing_of_the_migration_begins_before_the_whole_pre_list() -> None:
+    assert set(load_plan().item("stop-old").needs) == set(GUIDE[Phase.PRE])
+
+
+def plan(directory: Path, text: str) -> Path:
+    (directory / "plan.yaml").write_text(text)
+    return directory
+
+
+def test_an_item_given_twice_is_refused(tmp_path: Path) -> None:
+    line = "  - {id: a, phase: pre, kind: auto, title: A}\n"
+    with pytest.raises(InputError, match="twice"):
+        load_plan(plan(tmp_path, "items:\n" + line + line))
+
+
+def test_a_need_that_comes_later_is_refused(tmp_path: Path) -> None:
+    text = "items:\n  - {id: a, phase: pre, kind: auto, title: A, needs: [b]}\n"
+    with pytest.raises(InputError, match="'b'"):
+        load_plan(plan(tmp_path, text))
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="kind"):
+        load_plan(plan(tmp_path, "items:\n  - {id: a, phase: pre, kind: magic, title: A}\n"))
