@@ -214,7 +214,8 @@ def report_markdown(report: Report) -> str:
     for table in report.tables:
         equal = "yes" if table.match else "**no**"
         lines.append(
-            f"| {table.name} | {table.source_rows:,} | {table.target_rows:,} | {equal} | `{table.source_checksum}` |"
+            f"| {table.name} | {table.source_rows:,} | {table.target_rows:,} | {equal} "
+            f"| `{table.source_checksum}` |"
         )
     if report.backup is not None:
         proven = "restored and compared" if report.backup.restore_proven else "not proven"
