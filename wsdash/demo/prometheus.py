@@ -30,16 +30,16 @@ class Histogram:
     buckets: tuple[float, ...] = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
     _series: dict[tuple[tuple[str, str], ...], list[float]] = field(default_factory=dict)
 
-    def observe(self, seconds: float, **labels: str) -> None:
-        """Count one observation."""
+    def observe(self, seconds: float, times: int = 1, **labels: str) -> None:
+        """Count an observation, or `times` equal ones."""
         key = tuple(sorted(labels.items()))
         # one slot a bucket, then the count, then the sum
         series = self._series.setdefault(key, [0.0] * (len(self.buckets) + 2))
         for place, bound in enumerate(self.buckets):
             if seconds <= bound:
-                series[place] += 1
-        series[-2] += 1
-        series[-1] += seconds
+                series[place] += times
+        series[-2] += times
+        series[-1] += seconds * times
 
     def family(self) -> str:
         """Its lines, cumulative buckets first."""

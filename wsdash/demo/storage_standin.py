@@ -1,0 +1,41 @@
+"""Stand-ins for the storage nodes of the new stack, each in a process of its own.
+
+`python -m wsdash.demo.storage_standin pageserver|safekeeper --pg-port P --http-port P --data DIR`
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from wsdash.demo.service import serve
+from wsdash.demo.standin_pageserver import pageserver_app
+from wsdash.demo.standin_safekeeper import safekeeper_app
+from wsdash.demo.standin_shared import listener
+
+
+def create_app(node: str, host: str, pg_port: int, data: Path) -> web.Application:
+    """One node's HTTP side, with its PostgreSQL port open as long as it runs."""
+    application = pageserver_app(data) if node == "pageserver" else safekeeper_app()
+    application.cleanup_ctx.append(listener(host, pg_port, f"{node} stand-in"))
+    return application
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one node until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m wsdash.demo.storage_standin")
+    parser.add_argument("node", choices=("pageserver", "safekeeper"))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--pg-port", type=int, required=True)
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    chosen = parser.parse_args(argv)
+    application = create_app(chosen.node, chosen.host, chosen.pg_port, chosen.data)
+    asyncio.run(serve(application, chosen.host, chosen.http_port, f"{chosen.node} stand-in"))
+
+
+if __name__ == "__main__":
+    main()
