@@ -1,0 +1,159 @@
+"""Free space is asked first; a full disk gives its reason and leaves nothing; dead writers' files go."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from wsdash.data.backup_file import BackupWriter
+from wsdash.data.backup_partial import open_partial, remove_leftovers
+from wsdash.data.disk import readable_bytes, require_space, write_failure
+from wsdash.errors import InputError, WsdashError
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+async def test_missing_space_is_told_with_purpose_place_and_amount(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(WsdashError) as caught:
+        await require_space(tmp_path, free + 5_000_000_000, "a backup of schema workspace")
+    assert "a backup of schema workspace" in caught.value.what
+    assert "GB are missing" in caught.value.what
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.remedy
+
+
+async def test_enough_space_passes(tmp_path: Path) -> None:
+    await require_space(tmp_path, 1, "one byte")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (3_400_000, "3.4 MB"),
+        (2_500_000_000, "2.5 GB"),
+        (7 * 10**12, "7.0 TB"),
+    ],
+)
+def test_sizes_are_readable(size: int, text: str) -> None:
+    assert readable_bytes(size) == text
+
+
+def test_a_really_full_device_is_called_full(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        open("/dev/full", "wb", buffering=0) as full,
+    ):
+        full.write(b"x")
+    told = write_failure(caught.value, tmp_path / "b.sql", 1_500_000)
+    assert told.what == "the disk is full: writing b.sql stopped after 1.5 MB"
+    assert told.where == str(tmp_path)
+
+
+async def test_the_file_appears_only_when_published(tmp_path: Path) -> None:
+    writer = BackupWriter(tmp_path / "b.sql")
+    await writer.open()
+    await writer.write(b"one\n" * 200_000)
+    assert [name.startswith(".") for name in names(tmp_path)] == [True]
+    await writer.publish()
+    assert names(tmp_path) == ["b.sql"]
+    assert writer.bytes == 800_000
+
+
+async def test_a_discarded_file_leaves_nothing(tmp_path: Path) -> None:
+    writer = BackupWriter(tmp_path / "b.sql")
+    await writer.open()
+    await writer.write(b"x" * 1_000_000)
+    await writer.discard()
+    assert names(tmp_path) == []
+
+
+async def test_an_existing_backup_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "b.sql").write_text("precious")
+    with pytest.raises(InputError, match="exists already"):
+        await BackupWriter(tmp_path / "b.sql").open()
+    assert (tmp_path / "b.sql").read_text() == "precious"
+
+
+def test_a_full_disk_while_writing_says_so_and_removes_the_file(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import asyncio, resource, sys
+        from pathlib import Path
+        from wsdash.data.backup_file import BackupWriter
+        from wsdash.errors import WsdashError
+
+        async def main() -> None:
+            writer = BackupWriter(Path(sys.argv[1]) / "b.sql")
+            await writer.open()
+            try:
+                for _ in range(100):
+                    await writer.write(b"x" * 100_000)
+            except WsdashError as error:
+                await writer.discard()
+                print(error)
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+        asyncio.run(main())
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "writing b.sql stopped after 1.0 MB" in done.stdout
+    assert "limit is reached" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dead_writers_file_is_removed_and_a_living_ones_stays(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, pathlib\n"
+        "from wsdash.data.backup_partial import open_partial\n"
+        "print(open_partial(pathlib.Path(sys.argv[1]) / 'dead.sql')[1], flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        dead = Path(child.stdout.readline().strip())
+        assert remove_leftovers(tmp_path) == []
+        child.kill()
+        child.wait(10)
+        descriptor, living = open_partial(tmp_path / "living.sql")
+        assert remove_leftovers(tmp_path) == [dead]
+    assert list(tmp_path.iterdir()) == [living]
+    assert descriptor >= 0
+
+
+async def test_writing_does_not_hold_the_event_loop(tmp_path: Path) -> None:
+    writer = BackupWriter(tmp_path / "b.sql")
+    await writer.open()
+    gaps: list[float] = []
+
+    async def heartbeat() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.005)
+            gaps.append(loop.time() - before)
+
+    async with asyncio.TaskGroup() as group:
+        beat = group.create_task(heartbeat())
+        for _ in range(4):
+            await writer.write(bytes(50_000_000))
+        beat.cancel()
+    await writer.discard()
+    assert len(gaps) > 5
+    assert max(gaps) < 0.2

@@ -1,0 +1,150 @@
+"""Scratch databases: made for a proof, dropped whatever happens, never anybody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import asyncpg
+import psutil
+
+from wsdash.data.backup_errors import server_errors
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.sql import ident, literal
+from wsdash.errors import UnreachableError, WsdashError
+
+PREFIX = "wsdash_scratch_"
+ABANDONED_SECONDS = 24 * 3600.0
+"""After this long a scratch database of another host that nobody is connected to counts as left behind."""
+_NAME = re.compile(PREFIX + "([0-9a-f]{8})[0-9a-f]{12}")
+_TIMEOUT = 60.0
+
+_LEFTOVERS = """
+SELECT d.datname AS name, shobj_description(d.oid, 'pg_database') AS tag
+FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
+WHERE r.rolname = current_user AND d.datname LIKE 'wsdash\\_scratch\\_%'
+  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datid = d.oid)
+"""
+_LIKE_OURS = """
+SELECT pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype
+FROM pg_database WHERE datname = current_database()
+"""
+
+
+@asynccontextmanager
+async def scratch_database(server: Endpoint) -> AsyncIterator[Endpoint]:
+    """A new, empty database on `server` with the encoding and locale of `server.database`, for one block.
+
+    It is dropped at the end, after an error and on cancellation too. Left-overs of dead runs are dropped
+    first. Raises WsdashError when the user may not create databases, UnreachableError.
+    """
+    await drop_leftovers(server)
+    name = f"{PREFIX}{int(time.time()):08x}{secrets.token_hex(6)}"
+    try:
+        await _create(server, name)
+        yield replace(server, database=name)
+    finally:
+        await _to_the_end(_drop(server, name))
+
+
+async def drop_leftovers(server: Endpoint) -> list[str]:
+    """Drop the scratch databases whose run is dead: made by this user, with no session in them. Their names.
+
+    Dead means: the process that its tag names is gone from this host, or it is from elsewhere and older than
+    ABANDONED_SECONDS. Raises UnreachableError.
+    """
+    async with (
+        server_errors(server, "looking for scratch databases left behind"),
+        connection(server, read_only=False) as conn,
+    ):
+        dropped = []
+        for row in await conn.fetch(_LEFTOVERS, timeout=_TIMEOUT):
+            match = _NAME.fullmatch(row["name"])
+            if match is None or _may_live(row["tag"] or "", int(match[1], 16)):
+                continue
+            try:
+                await conn.execute(f"DROP DATABASE IF EXISTS {ident(row['name'])}", timeout=_TIMEOUT)
+            except asyncpg.ObjectInUseError:
+                continue
+            dropped.append(row["name"])
+        return dropped
+
+
+async def _create(server: Endpoint, name: str) -> None:
+    try:
+        async with (
+            server_errors(server, "creating the scratch database"),
+            connection(server, read_only=False) as conn,
+        ):
+            (like,) = await conn.fetch(_LIKE_OURS, timeout=_TIMEOUT)
+            await conn.execute(
+                f"CREATE DATABASE {ident(name)} TEMPLATE template0 ENCODING {literal(like['encoding'])} "
+                f"LC_COLLATE {literal(like['collate'])} LC_CTYPE {literal(like['ctype'])}",
+                timeout=_TIMEOUT,
+            )
+            await conn.execute(f"COMMENT ON DATABASE {ident(name)} IS {literal(_tag())}", timeout=_TIMEOUT)
+    except WsdashError as error:
+        if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+            raise WsdashError(
+                f"user {server.user} may not create the scratch database in which a backup is proven",
+                where=server.address,
+                remedy=f"ALTER ROLE {ident(server.user)} CREATEDB, then retry",
+            ) from error
+        raise
+
+
+async def _drop(server: Endpoint, name: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise RuntimeError(f"{name} is not a scratch database")
+    async with (
+        server_errors(server, "dropping the scratch database"),
+        connection(server, read_only=False) as conn,
+    ):
+        await conn.execute(f"DROP DATABASE IF EXISTS {ident(name)} WITH (FORCE)", timeout=_TIMEOUT)
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Await `work` to its end even when we are cancelled meanwhile; a server that is gone is no error."""
+    task = asyncio.create_task(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        task.exception()
+        raise asyncio.CancelledError
+    try:
+        task.result()
+    except UnreachableError:
+        return
+
+
+def _tag() -> str:
+    return json.dumps(
+        {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    )
+
+
+def _may_live(tag: str, made_at: int) -> bool:
+    """Whether the run that made it may still be at work."""
+    try:
+        owner = json.loads(tag)
+        host, pid, started = str(owner["host"]), int(owner["pid"]), float(owner["started"])
+    except (ValueError, KeyError, TypeError):
+        host, pid, started = "", 0, 0.0
+    if host != socket.gethostname():
+        return time.time() - made_at < ABANDONED_SECONDS
+    try:
+        return abs(psutil.Process(pid).create_time() - started) < 1
+    except psutil.NoSuchProcess:
+        return False
