@@ -4,27 +4,66 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import asyncpg
 
+from wsdash.data import catalog_queries as queries
+from wsdash.data.catalog_ddl import table_drafts
+from wsdash.data.catalog_items import Draft, Ref, SchemaItem, ordered_items
+from wsdash.data.catalog_parts import (
+    read_constraints,
+    read_indexes,
+    read_left_out,
+    read_rules,
+    read_security,
+    read_statistics,
+    read_triggers,
+    read_views,
+)
+from wsdash.data.catalog_rights import read_comments, read_grants
 from wsdash.data.catalog_tables import read_tables
+from wsdash.data.catalog_types import read_functions, read_sequences, read_types
+from wsdash.data.hypertable import Machinery, read_machinery
 from wsdash.data.shape import Table
+from wsdash.data.sql import ident
 
-TIMEOUT = 60.0
+TIMEOUT = queries.TIMEOUT
 
 
 @dataclass(frozen=True)
 class Catalog:
     """A schema as it was read: root tables only, everything in a fixed order.
 
-    server_version as in server_version_num (160004); timescaledb: the extension's version, or ''.
+    exists: the schema is there. server_version as in server_version_num (160004). timescaledb: the
+    extension's
+    version, or ''. items: everything that DDL makes, tables included, in an order in which it can be made.
+    machinery: what belongs to hypertables. The rest is about the server: user and schema owner, roles,
+    whether
+    the user may make roles, installed extensions with their schema, and those it could install.
     """
 
     schema: str
     server_version: int
     timescaledb: str
     tables: tuple[Table, ...]
+    items: tuple[SchemaItem, ...] = ()
+    machinery: tuple[Machinery, ...] = ()
+    exists: bool = True
+    user: str = ""
+    owner: str = ""
+    roles: frozenset[str] = frozenset()
+    makes_roles: bool = False
+    extensions: dict[str, str] = field(default_factory=dict)
+    available: frozenset[str] = frozenset()
+    settings: tuple[str, ...] = ()
+    """Settings that ALTER DATABASE or ALTER ROLE fixed for this database: names; of search_path the value
+    too."""
+
+    def of(self, *kinds: str) -> tuple[SchemaItem, ...]:
+        """The items of these kinds (index, constraint, sequence, enum, domain, function, view, grant ...)."""
+        return tuple(item for item in self.items if item.kind in kinds)
 
 
 async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
@@ -33,15 +72,86 @@ async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
     A schema that does not exist gives an empty catalog. Raises asyncpg.PostgresError as the server does.
     """
     async with _pg_catalog_only(conn):
-        version = int(await conn.fetchval("SELECT current_setting('server_version_num')", timeout=TIMEOUT))
-        timescaledb = await conn.fetchval(
-            "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'", timeout=TIMEOUT
+        server = await conn.fetchrow(queries.SERVER, timeout=TIMEOUT)
+        found = await conn.fetchrow(queries.SCHEMA, schema, timeout=TIMEOUT)
+        catalog = Catalog(
+            schema=schema,
+            server_version=server["version"],
+            timescaledb=server["timescaledb"] or "",
+            tables=(),
+            exists=found is not None,
+            user=server["user"],
+            roles=frozenset(server["roles"]),
+            makes_roles=bool(server["makes_roles"]),
+            extensions=dict(extension.split("=", 1) for extension in server["extensions"]),
+            available=frozenset(server["available"]),
         )
-        namespace = await conn.fetchval(
-            "SELECT oid FROM pg_namespace WHERE nspname = $1", schema, timeout=TIMEOUT
-        )
-        tables = {} if namespace is None else await read_tables(conn, namespace, schema)
-        return Catalog(schema, version, timescaledb or "", tuple(tables.values()))
+        return catalog if found is None else await _read(conn, found, catalog)
+
+
+async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catalog:
+    schema, namespace = catalog.schema, found["oid"]
+    tables = await read_tables(conn, namespace, schema)
+    tables, machinery = await read_machinery(conn, namespace, schema, tables, catalog.timescaledb)
+    item = SchemaItem("schema", schema, f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
+    drafts = [Draft(item, [("pg_namespace", namespace)], f"SCHEMA {ident(schema)}")]
+    drafts += await read_types(conn, namespace, schema)
+    names = {oid: table.name for oid, table in tables.items()}
+    sequences, identities = await read_sequences(conn, namespace, schema, names)
+    drafts += sequences
+    drafts += await table_drafts(conn, namespace, tables, identities)
+    drafts += await _after_rows(conn, namespace, schema, tables)
+    drafts += await read_grants(conn, drafts)
+    drafts += await read_comments(conn, drafts)
+    settings = await conn.fetch(queries.SETTINGS, timeout=TIMEOUT)
+    return replace(
+        catalog,
+        tables=tuple(tables.values()),
+        items=await ordered_items(conn, drafts, await _aliases(conn, namespace)),
+        machinery=machinery,
+        owner=found["owner"],
+        settings=tuple(
+            f"{row['shown'] or row['name']}" + (f" of role {row['role']}" if row["role"] else "")
+            for row in settings
+        ),
+    )
+
+
+async def _after_rows(
+    conn: asyncpg.Connection, namespace: int, schema: str, tables: dict[int, Table]
+) -> list[Draft]:
+    named = {oid: (table.schema, table.name) for oid, table in tables.items()}
+    views = await read_views(conn, namespace, schema)
+    relations = {draft.refs[0][1]: draft.item.name.removeprefix(f"{schema}.") for draft in views}
+    everything = named | {oid: (schema, name) for oid, name in relations.items()}
+    triggers, routing = await read_triggers(conn, everything, tables)
+    functions = await read_functions(conn, namespace, schema)
+    for draft in functions:
+        if draft.refs[0][1] in routing:
+            draft.item = replace(draft.item, left_out="only triggers that are not carried call it")
+    rows = {oid: table.rows for oid, table in tables.items()}
+    return [
+        *functions,
+        *await read_constraints(conn, tables),
+        *await read_indexes(conn, everything, rows),
+        *await read_statistics(conn, tables),
+        *views,
+        *await read_rules(conn, everything),
+        *triggers,
+        *await read_security(conn, tables),
+        *await read_left_out(conn, namespace, schema),
+    ]
+
+
+async def _aliases(conn: asyncpg.Connection, namespace: int) -> dict[Ref, Ref]:
+    """Row types stand for their table, array and multirange types for what they are made of."""
+    aliases: dict[Ref, Ref] = {}
+    for row in await conn.fetch(queries.TYPE_ALIASES, namespace, timeout=TIMEOUT):
+        if row["element"]:
+            aliases["pg_type", row["type"]] = ("pg_type", row["element"])
+        elif row["relation"]:
+            aliases["pg_type", row["type"]] = ("pg_class", row["relation"])
+    return aliases
 
 
 @asynccontextmanager

@@ -15,15 +15,12 @@ TIMEOUT = 60.0
 
 ROOTS = """
 SELECT c.oid, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
-       obj_description(c.oid, 'pg_class') AS comment, c.relrowsecurity AS rls,
-       c.relforcerowsecurity AS rls_forced,
-       c.relreplident::text AS replica_identity, coalesce(c.reloptions, '{}') AS options,
-       coalesce(t.reloptions, '{}') AS toast_options, s.spcname AS tablespace,
+       obj_description(c.oid, 'pg_class') AS comment, coalesce(c.reloptions, '{}') AS options,
+       coalesce(t.reloptions, '{}') AS toast_options,
        (SELECT a.attname FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid
           AND a.attnum = p.partattrs[0] WHERE p.partrelid = c.oid AND p.partnatts = 1
           AND p.partstrat = 'r') AS range_column
-FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid LEFT
-JOIN pg_tablespace s ON s.oid = c.reltablespace
+FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
 WHERE c.relnamespace = $1 AND c.relkind IN ('r', 'p')
   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
@@ -92,8 +89,7 @@ WHERE i.inhparent = ANY ($1::oid[]) GROUP BY 1, 2 ORDER BY 3 DESC, 2
 
 
 async def read_tables(conn: asyncpg.Connection, namespace: int, schema: str) -> dict[int, Table]:
-    """The root tables of a schema by their oid,
-    chunks and partitions folded in. `conn` sees pg_catalog only."""
+    """The root tables of a schema by their oid, chunks folded in. `conn` sees pg_catalog only."""
     roots = {row["oid"]: row for row in await conn.fetch(ROOTS, namespace, timeout=TIMEOUT)}
     oids = list(roots)
     members: dict[int, list[Any]] = defaultdict(list)

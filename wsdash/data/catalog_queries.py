@@ -1,0 +1,260 @@
+"""The questions put to pg_catalog beside those about tables. All run under search_path = pg_catalog."""
+
+from __future__ import annotations
+
+TIMEOUT = 60.0
+
+_OWN = """NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = {oid}
+  AND e.deptype = 'e')"""
+
+DEPENDENCIES = """
+SELECT DISTINCT d.classid::regclass::text AS class, d.objid AS oid, d.refclassid::regclass::text AS ref_class,
+       d.refobjid AS ref_oid
+FROM pg_depend d WHERE d.objid = ANY ($1::oid[]) AND d.deptype IN ('n', 'a')
+  AND NOT (d.classid = 'pg_class'::regclass AND d.deptype = 'a'
+           AND EXISTS (SELECT FROM pg_class s WHERE s.oid = d.objid AND s.relkind = 'S'))
+"""
+
+OUTSIDE = """
+SELECT r.class, r.oid, CASE WHEN e.extname IS NULL THEN i.type ELSE 'extension' END AS kind,
+       coalesce(e.extname, i.identity) AS name
+FROM (SELECT q.class, q.oid, coalesce(t.typelem, q.oid) AS real FROM unnest($1::text[], $2::oid[]) q(class,
+oid)
+      LEFT JOIN pg_type t ON q.class = 'pg_type' AND t.oid = q.oid AND t.typcategory = 'A') r
+CROSS JOIN LATERAL pg_identify_object(r.class::regclass, r.real, 0) i
+LEFT JOIN pg_depend d ON d.classid = r.class::regclass AND d.objid = r.real AND d.deptype = 'e'
+LEFT JOIN pg_extension e ON e.oid = d.refobjid
+WHERE i.type IS NOT NULL AND i.type NOT IN ('schema', 'index', 'table constraint') ORDER BY 1, 2
+"""
+
+ENUMS = f"""
+SELECT t.oid, t.typname AS name,
+       array(SELECT l.enumlabel FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder) AS labels
+FROM pg_type t WHERE t.typnamespace = $1 AND t.typtype = 'e' AND {_OWN.format(catalog="pg_type", oid="t.oid")}
+ORDER BY 2
+"""
+
+DOMAINS = f"""
+SELECT t.oid, t.typname AS name, format_type(t.typbasetype, t.typtypmod) AS type, t.typnotnull AS not_null,
+       pg_get_expr(t.typdefaultbin, 0) AS expression,
+       CASE WHEN t.typcollation <> b.typcollation
+            THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) ELSE '' END AS collation,
+       array(SELECT 'CONSTRAINT ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid)
+             FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY k.conname) AS checks,
+       array(SELECT k.oid FROM pg_constraint k WHERE k.contypid = t.oid) AS constraints
+FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype
+LEFT JOIN pg_collation co ON co.oid = t.typcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+WHERE t.typnamespace = $1 AND t.typtype = 'd' AND {_OWN.format(catalog="pg_type", oid="t.oid")}
+ORDER BY 2
+"""
+
+COMPOSITES = f"""
+SELECT c.oid, c.reltype AS type_oid, c.relname AS name,
+       array(SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
+                    || CASE WHEN a.attcollation <> t.typcollation
+                            THEN ' COLLATE ' || quote_ident(n.nspname) || '.' || quote_ident(l.collname)
+                            ELSE '' END
+             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+             LEFT JOIN pg_collation l ON l.oid = a.attcollation
+             LEFT JOIN pg_namespace n ON n.oid = l.collnamespace
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS fields
+FROM pg_class c WHERE c.relnamespace = $1 AND c.relkind = 'c' AND {
+    _OWN.format(catalog="pg_type", oid="c.reltype")
+}
+ORDER BY 3
+"""
+
+RANGES = f"""
+SELECT t.oid, t.typname AS name, format_type(r.rngsubtype, NULL) AS subtype, m.typname AS multirange,
+       CASE WHEN o.opcdefault THEN '' ELSE quote_ident(n.nspname) || '.' || quote_ident(o.opcname)
+       END AS opclass,
+       CASE WHEN r.rngcollation <> s.typcollation
+            THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) ELSE '' END AS collation,
+       CASE WHEN r.rngsubdiff = 0 THEN '' ELSE r.rngsubdiff::regproc::text END AS subdiff,
+       r.rngcanonical <> 0 AS canonical
+FROM pg_range r JOIN pg_type t ON t.oid = r.rngtypid JOIN pg_type s ON s.oid = r.rngsubtype
+JOIN pg_type m ON m.oid = r.rngmultitypid
+JOIN pg_opclass o ON o.oid = r.rngsubopc JOIN pg_namespace n ON n.oid = o.opcnamespace
+LEFT JOIN pg_collation co ON co.oid = r.rngcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
+WHERE t.typnamespace = $1 AND {_OWN.format(catalog="pg_type", oid="t.oid")}
+ORDER BY 2
+"""
+
+SEQUENCES = f"""
+SELECT c.oid, c.relname AS name, format_type(s.seqtypid, NULL) AS type, s.seqstart AS start,
+       s.seqincrement AS increment, s.seqmin AS minimum, s.seqmax AS maximum, s.seqcache AS cache,
+       s.seqcycle AS cycle, d.deptype::text AS owned, d.refobjid AS owner, a.attname AS owner_column
+FROM pg_class c JOIN pg_sequence s ON s.seqrelid = c.oid
+LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
+  AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
+LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE c.relnamespace = $1 AND c.relkind = 'S' AND {_OWN.format(catalog="pg_class", oid="c.oid")}
+ORDER BY 2
+"""
+
+FUNCTIONS = f"""
+SELECT p.oid, p.proname AS name, pg_get_function_identity_arguments(p.oid) AS arguments,
+p.prokind::text AS kind,
+       l.lanname AS language, p.prosrc AS source,
+       CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE '' END AS definition
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = $1 AND {_OWN.format(catalog="pg_proc", oid="p.oid")}
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                  AND d.deptype = 'i')
+ORDER BY 2, 3
+"""
+
+VIEWS = f"""
+SELECT c.oid, c.relname AS name, c.relkind::text AS kind, pg_get_viewdef(c.oid) AS definition,
+       coalesce(c.reloptions, '{{}}') AS options, c.relispopulated AS populated,
+       array(SELECT r.oid FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN') AS rules,
+       array(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+             AND NOT a.attisdropped ORDER BY a.attnum) AS columns,
+       array(SELECT col_description(c.oid, a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid
+             AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS comments
+FROM pg_class c WHERE c.relnamespace = $1 AND c.relkind IN ('v', 'm')
+  AND {_OWN.format(catalog="pg_class", oid="c.oid")}
+ORDER BY 2
+"""
+
+INDEXES = """
+SELECT c.oid, c.relname AS name, i.indrelid AS relation, pg_get_indexdef(c.oid) AS definition,
+       quote_ident(c.relname) AS quoted, am.amname AS method, i.indnatts AS width, i.indisvalid AS valid,
+       i.indisclustered AS clustered, i.indisreplident AS identity
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
+WHERE i.indrelid = ANY ($1::oid[])
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))
+ORDER BY 2
+"""
+
+CONSTRAINTS = """
+SELECT k.oid, k.conname AS name, k.conrelid AS relation, k.contype::text AS type, k.conindid AS index,
+       pg_get_constraintdef(k.oid) AS definition, k.connoinherit AS own_rows_only
+FROM pg_constraint k
+WHERE k.conrelid = ANY ($1::oid[]) AND k.conparentid = 0 AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+ORDER BY 3, 2
+"""
+
+TRIGGERS = """
+SELECT t.oid, t.tgname AS name, t.tgrelid AS relation, pg_get_triggerdef(t.oid) AS definition,
+       t.tgenabled::text AS enabled, n.nspname AS function_schema, p.proname AS function, p.prosrc AS source,
+       (t.tgtype & 7) = 7 AS before_insert_row, p.oid AS function_oid
+FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgparentid = 0
+ORDER BY 3, 2
+"""
+
+RULES = """
+SELECT r.oid, r.rulename AS name, r.ev_class AS relation, pg_get_ruledef(r.oid) AS definition
+FROM pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) AND r.rulename <> '_RETURN' ORDER BY 3, 2
+"""
+
+POLICIES = """
+SELECT p.oid, p.polname AS name, p.polrelid AS relation, p.polcmd::text AS command,
+p.polpermissive AS permissive,
+       pg_get_expr(p.polqual, p.polrelid) AS qualifier, pg_get_expr(p.polwithcheck, p.polrelid) AS checked,
+       array(SELECT CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END
+             FROM unnest(p.polroles) r ORDER BY 1) AS roles
+FROM pg_policy p WHERE p.polrelid = ANY ($1::oid[]) ORDER BY 3, 2
+"""
+
+STATISTICS = """
+SELECT s.oid, s.stxname AS name, n.nspname AS schema, s.stxrelid AS relation,
+       pg_get_statisticsobjdef(s.oid) AS definition
+FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
+WHERE s.stxrelid = ANY ($1::oid[]) ORDER BY 2
+"""
+
+RELATION_STATE = """
+SELECT c.oid, c.relrowsecurity AS secured, c.relforcerowsecurity AS forced, c.relreplident::text AS identity,
+       s.spcname AS tablespace
+FROM pg_class c LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY ($1::oid[]) ORDER BY 1
+"""
+
+DEFAULTS = """
+SELECT d.oid, d.adrelid AS relation, a.attname AS name,
+       EXISTS (SELECT FROM pg_depend p JOIN pg_proc f ON f.oid = p.refobjid
+               WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+               AND p.refclassid = 'pg_proc'::regclass
+                 AND f.pronamespace = $2) AS by_function
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE d.adrelid = ANY ($1::oid[]) ORDER BY 2, 3
+"""
+
+TYPE_ALIASES = """
+SELECT t.oid AS type, CASE WHEN t.typelem <> 0 AND t.typsubscript::text = 'array_subscript_handler'
+THEN t.typelem
+                           WHEN r.rngtypid IS NOT NULL THEN r.rngtypid ELSE 0 END AS element,
+       CASE WHEN t.typtype = 'c' THEN t.typrelid ELSE 0 END AS relation
+FROM pg_type t LEFT JOIN pg_range r ON r.rngmultitypid = t.oid
+WHERE t.typnamespace = $1
+"""
+
+GRANTS = """
+SELECT o.class, o.oid, o.sub, coalesce(a.attname, '') AS column, o.owner,
+       CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee) END AS grantee,
+       x.privilege_type AS privilege, x.is_grantable AS grantable
+FROM (
+  SELECT 'pg_namespace' AS class, oid, 0 AS sub, nspowner AS owner, nspacl AS acl FROM pg_namespace
+  UNION ALL SELECT 'pg_class', oid, 0, relowner, relacl FROM pg_class
+  UNION ALL SELECT 'pg_class', t.attrelid, t.attnum, c.relowner, t.attacl
+    FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid WHERE t.attnum > 0 AND NOT t.attisdropped
+  UNION ALL SELECT 'pg_proc', oid, 0, proowner, proacl FROM pg_proc
+  UNION ALL SELECT 'pg_type', oid, 0, typowner, typacl FROM pg_type
+) o CROSS JOIN LATERAL aclexplode(o.acl) x
+LEFT JOIN pg_attribute a ON o.class = 'pg_class' AND o.sub > 0 AND a.attrelid = o.oid AND a.attnum = o.sub
+WHERE o.oid = ANY ($1::oid[]) AND o.acl IS NOT NULL AND x.grantee <> o.owner
+ORDER BY 1, 2, 3, 6, 7
+"""
+
+CLOSED_FUNCTIONS = """
+SELECT p.oid FROM pg_proc p WHERE p.oid = ANY ($1::oid[]) AND p.proacl IS NOT NULL
+  AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) x WHERE x.grantee = 0)
+"""
+
+DESCRIPTIONS = """
+SELECT d.classoid::regclass::text AS class, d.objoid AS oid, d.description
+FROM pg_description d WHERE d.objoid = ANY ($1::oid[]) AND d.objsubid = 0 ORDER BY 1, 2
+"""
+
+COLUMN_DESCRIPTIONS = """
+SELECT d.objoid AS oid, a.attname AS column, d.description
+FROM pg_description d JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid
+WHERE d.classoid = 'pg_class'::regclass AND d.objoid = ANY ($1::oid[]) AND d.objsubid > 0
+  AND NOT a.attisdropped ORDER BY 1, a.attnum
+"""
+
+NOT_CARRIED = """
+SELECT o.kind, o.name FROM (
+  SELECT oid, 'foreign table' AS kind, relname::text AS name FROM pg_class
+    WHERE relnamespace = $1 AND relkind = 'f' AND NOT relispartition
+  UNION ALL SELECT oid, 'base type', typname FROM pg_type WHERE typnamespace = $1 AND typtype = 'b'
+  AND typelem = 0
+  UNION ALL SELECT oid, 'operator', oprname FROM pg_operator WHERE oprnamespace = $1
+  UNION ALL SELECT oid, 'operator class', opcname FROM pg_opclass WHERE opcnamespace = $1
+  UNION ALL SELECT oid, 'collation', collname FROM pg_collation WHERE collnamespace = $1
+  UNION ALL SELECT oid, 'conversion', conname FROM pg_conversion WHERE connamespace = $1
+  UNION ALL SELECT oid, 'text search configuration', cfgname FROM pg_ts_config WHERE cfgnamespace = $1
+  UNION ALL SELECT oid, 'text search dictionary', dictname FROM pg_ts_dict WHERE dictnamespace = $1
+) o WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = o.oid AND e.deptype = 'e') ORDER BY 1, 2
+"""
+
+SETTINGS = """
+SELECT coalesce(r.rolname, '') AS role, split_part(c, '=', 1) AS name,
+       CASE WHEN split_part(c, '=', 1) = 'search_path' THEN c ELSE '' END AS shown
+FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c LEFT JOIN pg_roles r ON r.oid = s.setrole
+WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY 1, 2
+"""
+
+SERVER = """
+SELECT current_setting('server_version_num')::int AS version, current_user::text AS user,
+       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,
+       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) AS makes_roles,
+       array(SELECT rolname::text FROM pg_roles ORDER BY 1) AS roles,
+       array(SELECT e.extname || '=' || n.nspname FROM pg_extension e
+             JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 1) AS extensions,
+       array(SELECT name::text FROM pg_available_extensions ORDER BY 1) AS available
+"""
+
+SCHEMA = "SELECT oid, pg_get_userbyid(nspowner)::text AS owner FROM pg_namespace WHERE nspname = $1"

@@ -1,0 +1,119 @@
+"""Drafts of grants, the roles they name,
+and comments. Every one can run on a server where a role is missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import asyncpg
+
+from wsdash.data import catalog_queries as queries
+from wsdash.data.catalog_items import COMMENTS, GRANTS, Draft, Ref, SchemaItem
+from wsdash.data.sql import ident, literal
+
+TIMEOUT = queries.TIMEOUT
+NEW_PRIVILEGES = {"MAINTAIN": 170000}
+"""Privileges that older servers do not know, with the version that brought them."""
+
+
+def role_item(role: str) -> SchemaItem:
+    """The role that grants need: made without login when it is missing and we may; otherwise left alone."""
+    sql = (
+        "DO $wsdash$ BEGIN\n"
+        f"  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(role)}) THEN\n"
+        f"    CREATE ROLE {ident(role)} NOLOGIN;\n"
+        "  END IF;\n"
+        "EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;\n"
+        "END $wsdash$"
+    )
+    return SchemaItem("role", role, sql, role=role)
+
+
+async def read_grants(conn: asyncpg.Connection, drafts: list[Draft]) -> list[Draft]:
+    """Roles and what each may do; what an owner may do is not carried, because ownership is not."""
+    objects = {draft.refs[0]: draft for draft in drafts if draft.refs and draft.comment_on}
+    oids = sorted({oid for _, oid in objects})
+    grouped: dict[tuple[str, int, str, str], list[Any]] = defaultdict(list)
+    for row in await conn.fetch(queries.GRANTS, oids, timeout=TIMEOUT):
+        if (row["class"], row["oid"]) in objects:
+            grouped[row["class"], row["oid"], row["column"], row["grantee"]].append(row)
+    made = []
+    for (catalog, oid, column, grantee), rows in grouped.items():
+        subject = objects[catalog, oid]
+        if not (catalog == "pg_proc" and not grantee and not rows[0]["grantable"]):
+            made.append(_grant(subject, column, grantee, rows))
+    for row in await conn.fetch(queries.CLOSED_FUNCTIONS, oids, timeout=TIMEOUT):
+        subject = objects["pg_proc", row["oid"]]
+        sql = f"REVOKE ALL ON {subject.comment_on} FROM PUBLIC"
+        name = f"PUBLIC shut out of {subject.item.kind} {subject.item.name}"
+        parts = frozenset({"-EXECUTE"})
+        left_out = subject.item.left_out and "its function is not carried"
+        item = SchemaItem("grant", name, sql, stage=GRANTS, parts=parts, left_out=left_out)
+        made.append(Draft(item, [], "1"))
+    roles = sorted({draft.item.role for draft in made} - {""})
+    return made + [Draft(role_item(role), [], "0") for role in roles]
+
+
+def _grant(subject: Draft, column: str, grantee: str, rows: list[Any]) -> Draft:
+    on = subject.comment_on
+    if subject.item.kind in ("view", "materialized view"):
+        on = "TABLE " + on.split("VIEW ", 1)[1]
+    on = {"DOMAIN ": "TYPE "}.get(on[:7], on[:7]) + on[7:]
+    commands = []
+    for row in rows:
+        privilege = row["privilege"] + (f" ({ident(column)})" if column else "")
+        option = " WITH GRANT OPTION" if row["grantable"] else ""
+        command = f"GRANT {privilege} ON {on} TO {ident(grantee) if grantee else 'PUBLIC'}{option};"
+        since = NEW_PRIVILEGES.get(row["privilege"])
+        if since:
+            version = f"current_setting('server_version_num')::int >= {since}"
+            command = f"IF {version} THEN EXECUTE {literal(command)}; END IF;"
+        commands.append(command)
+    known = f"EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(grantee)})"
+    there = known if grantee else "true"
+    body = "\n    ".join(commands)
+    item = SchemaItem(
+        "grant",
+        f"{grantee or 'PUBLIC'} on {subject.item.kind} {subject.item.name}"
+        + (f".{column}" if column else ""),
+        f"DO $wsdash$ BEGIN\n  IF {there} THEN\n    {body}\n  END IF;\nEND $wsdash$",
+        table=subject.item.table,
+        stage=GRANTS,
+        parts=frozenset(row["privilege"] + ("*" if row["grantable"] else "") for row in rows),
+        role=grantee,
+        left_out="what it is granted on is not carried" if subject.item.left_out else "",
+    )
+    return Draft(item, [], "2")
+
+
+async def read_comments(conn: asyncpg.Connection, drafts: list[Draft]) -> list[Draft]:
+    """COMMENT ON for everything that has one, columns included."""
+    objects: dict[Ref, Draft] = {
+        d.refs[0]: d for d in drafts if d.refs and d.comment_on and not d.item.left_out
+    }
+    made = []
+    oids = sorted({oid for _, oid in objects})
+    for row in await conn.fetch(queries.DESCRIPTIONS, oids, timeout=TIMEOUT):
+        subject = objects.get((row["class"], row["oid"]))
+        if subject is not None:
+            name = f"{subject.item.kind} {subject.item.name}"
+            made.append(_comment(name, subject.comment_on, row["description"], subject.item.table))
+    relations = {oid: draft for (catalog, oid), draft in objects.items() if catalog == "pg_class"}
+    composites = {
+        draft.refs[1][1]: draft for draft in objects.values() if draft.item.kind == "composite type"
+    }
+    both = relations | composites
+    for row in await conn.fetch(queries.COLUMN_DESCRIPTIONS, sorted(both), timeout=TIMEOUT):
+        subject = both[row["oid"]]
+        if subject.item.kind == "index":
+            continue
+        name = f"column {subject.item.name}.{row['column']}"
+        on = f"COLUMN {subject.comment_on.split(' ', 1)[1].removeprefix('VIEW ')}.{ident(row['column'])}"
+        made.append(_comment(name, on, row["description"], subject.item.table))
+    return made
+
+
+def _comment(name: str, on: str, text: str, table: str) -> Draft:
+    sql = f"COMMENT ON {on} IS {literal(text)}"
+    return Draft(SchemaItem("comment", name, sql, table=table, stage=COMMENTS), [])

@@ -1,0 +1,124 @@
+"""The statements that make a schema elsewhere, in order: before the rows, after them,
+and the sequences' values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from wsdash.data.catalog import Catalog
+from wsdash.data.catalog_items import FOREIGN_KEYS, INDEXES, KEYS, PRE, SchemaItem
+from wsdash.data.sql import ident, literal
+
+TIMEOUT = 60.0
+PARALLEL_STAGES = frozenset({KEYS, INDEXES})
+"""Statements of one of these stages need nothing of each other and may run at once, stage after stage."""
+
+AFTER_LOAD = frozenset(
+    {
+        "constraint",
+        "index",
+        "statistics",
+        "replica identity",
+        "view",
+        "materialized view",
+        "rule",
+        "trigger",
+        "trigger state",
+        "policy",
+        "row security",
+        "grant",
+        "comment",
+    }
+)
+"""Kinds that are built after the rows are in: their absence before is right."""
+
+__all__ = ["AFTER_LOAD", "FOREIGN_KEYS", "INDEXES", "KEYS", "PARALLEL_STAGES", "PRE", "Statement"]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL command, schema-qualified, without a semicolon at its end.
+
+    kind and name say which object it makes (name: qualified, unquoted,
+    for people). table: the qualified name of
+    the table it belongs to, or ''. stage: PRE, KEYS, INDEXES,
+    FOREIGN_KEYS and later ones; all of a stage come
+    before the next. item: what the catalog knows of the object,
+    for telling whether an existing one is the same.
+    """
+
+    kind: str
+    name: str
+    sql: str
+    table: str = ""
+    stage: int = PRE
+    schema: str = ""
+    item: SchemaItem | None = field(default=None, repr=False, compare=False)
+
+
+def pre_data(catalog: Catalog) -> list[Statement]:
+    """What must be there before rows: extensions, roles, schema, types, functions, sequences, plain tables.
+
+    Functions come before what their bodies name, so run them under SET check_function_bodies = off.
+    """
+    needed = sorted(
+        {name for item in carried(catalog) for kind, name in item.outside if kind == "extension"}
+        - {"timescaledb", "plpgsql"}
+    )
+    extensions = [_extension(catalog, name) for name in needed]
+    schema = [_statement(catalog, item) for item in carried(catalog) if item.kind == "schema"]
+    items = [item for item in carried(catalog) if item.stage == PRE and item.kind != "schema"]
+    return [*extensions, *schema, *(_statement(catalog, item) for item in items)]
+
+
+def post_data(catalog: Catalog) -> list[Statement]:
+    """What follows the rows: keys, uniques and checks, then indexes (longest to build first),
+    then foreign keys,
+    then views, triggers, row-level security, grants and comments."""
+    return [_statement(catalog, item) for item in carried(catalog) if item.stage != PRE]
+
+
+def carried(catalog: Catalog) -> list[SchemaItem]:
+    """The items that are not left out, in order."""
+    return [item for item in catalog.items if not item.left_out]
+
+
+def _statement(catalog: Catalog, item: SchemaItem) -> Statement:
+    return Statement(item.kind, item.name, item.sql, item.table, item.stage, catalog.schema, item)
+
+
+def _extension(catalog: Catalog, name: str) -> Statement:
+    home = catalog.extensions.get(name, "public")
+    sql = f"CREATE EXTENSION IF NOT EXISTS {ident(name)} WITH SCHEMA {ident(home)}"
+    return Statement("extension", name, sql, schema=catalog.schema)
+
+
+async def sequence_values(conn: asyncpg.Connection, catalog: Catalog) -> list[Statement]:
+    """One setval a sequence, free, serial or identity, with the values of now.
+
+    Sequences are not transactional: read them while nobody writes, or after the rows' snapshot.
+    """
+    rows = await conn.fetch(
+        "SELECT c.oid, c.relname AS name FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relkind = 'S' ORDER BY 2",
+        catalog.schema,
+        timeout=TIMEOUT,
+    )
+    carried_names = {item.name for item in carried(catalog) if item.kind == "sequence"}
+    left_out = {item.name for item in catalog.of("sequence")} - carried_names
+    statements = []
+    for row in rows:
+        name = f"{catalog.schema}.{row['name']}"
+        if name in left_out:
+            continue
+        quoted = ident(catalog.schema, row["name"])
+        value = await conn.fetchrow(f"SELECT last_value, is_called FROM {quoted}", timeout=TIMEOUT)
+        sql = (
+            f"SELECT pg_catalog.setval({literal(quoted)}::regclass, {value['last_value']}, "
+            f"{'true' if value['is_called'] else 'false'})"
+        )
+        statements.append(Statement("sequence value", name, sql, schema=catalog.schema))
+    return statements
