@@ -8,21 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from wsdash.engine.fold import ItemView, RunView, fold_all, outcome
 from wsdash.engine.journal import JournalReader
-from wsdash.model import (
-    AnyEvent,
-    BackupTaken,
-    CriterionMeasured,
-    Downtime,
-    ItemChanged,
-    ItemState,
-    Outcome,
-    Phase,
-    RunFinished,
-    RunStarted,
-    TableVerified,
-)
-from wsdash.plan import load_plan
+from wsdash.model import BackupTaken, ItemState, TableVerified
+from wsdash.plan import Item, load_plan
 
 
 class ItemReport(msgspec.Struct):
@@ -82,97 +71,64 @@ class Report(msgspec.Struct):
     criteria: list[CriterionReport]
 
 
-class _Story:
-    """Folds the journal into the report."""
-
-    def __init__(self) -> None:
-        self.run = self.mode = ""
-        self.outcome = Outcome.INCOMPLETE
-        self.started_at = self.finished_at = 0.0
-        self.items = {
-            item.id: ItemReport(item.id, str(item.phase), str(ItemState.PENDING))
-            for item in load_plan().items
-        }
-        self.tables: dict[str, TableReport] = {}
-        self.backup: BackupReport | None = None
-        self.criteria: dict[str, CriterionReport] = {}
-        self.downtime: Downtime | None = None
-
-    def take(self, at: float, event: AnyEvent) -> None:
-        match event:
-            case RunStarted():
-                self.run, self.mode = event.run, event.mode
-                self.started_at = self.started_at or at
-                self.outcome = Outcome.INCOMPLETE
-            case RunFinished():
-                self.outcome, self.finished_at = event.outcome, at
-            case ItemChanged():
-                self._item(event)
-            case TableVerified():
-                self.tables[event.name] = TableReport(
-                    event.name,
-                    event.source_rows,
-                    event.target_rows,
-                    event.source_checksum,
-                    event.target_checksum,
-                    event.match,
-                )
-            case BackupTaken():
-                self.backup = BackupReport(
-                    event.path, event.bytes, event.sha256, event.rows, event.restore_proven
-                )
-            case CriterionMeasured():
-                self.criteria[event.id] = CriterionReport(
-                    event.id, event.holds, event.measured, event.threshold
-                )
-            case Downtime():
-                self.downtime = event
-            case _:
-                pass
-
-    def _item(self, event: ItemChanged) -> None:
-        item = self.items.setdefault(event.item, ItemReport(event.item, str(Phase.POST), ""))
-        item.state = str(event.state)
-        if event.state is ItemState.RUNNING:
-            return
-        item.seconds = round(event.seconds, 3)
-        item.evidence = event.evidence
-        item.who, item.note = event.who, event.note
-
-    @property
-    def downtime_seconds(self) -> float | None:
-        if self.downtime is None or self.downtime.ended_at is None:
-            return None
-        return round(self.downtime.ended_at - self.downtime.started_at, 3)
-
-
 def build_report(state: Path) -> Report:
     """Read the run's journal, whether or not its engine is alive. Raises InputError when there is none."""
+    view, last = _read(state)
+    plan = load_plan(config_directory(state))
+    items = [_item(item, view.item(item.id)) for item in plan.items]
+    return Report(
+        run=view.run,
+        mode=view.mode,
+        outcome=str(outcome(view, plan)),
+        started_at=_iso(view.started_at or last),
+        finished_at=_iso(view.finished_at or last),
+        write_downtime_seconds=_rounded(view.write_downtime_seconds),
+        items=items,
+        tables=[_table(view.tables[name]) for name in sorted(view.tables)],
+        backup=_backup(view.backup),
+        criteria=_criteria(view),
+    )
+
+
+def config_directory(state: Path) -> Path | None:
+    """The configuration of the embedded world of this state directory, or None for the shipped one."""
+    world = state / "world" / "config"
+    return world if (world / "plan.yaml").exists() else None
+
+
+def _read(state: Path) -> tuple[RunView, float]:
+    """The folded journal, and the time of its last event."""
     reader = JournalReader(state)
-    story = _Story()
-    last = 0.0
+    view, last, after = RunView(), 0.0, 0
     try:
-        after = 0
         while batch := reader.events(after):
-            for recorded in batch:
-                story.take(recorded.at, recorded.event)
-                last = recorded.at
-            after = batch[-1].seq
+            view = fold_all(batch, view)
+            last, after = batch[-1].at, batch[-1].seq
     finally:
         reader.close()
-    _add_criteria(story)
-    return Report(
-        run=story.run,
-        mode=story.mode,
-        outcome=str(story.outcome),
-        started_at=_iso(story.started_at or last),
-        finished_at=_iso(story.finished_at or last),
-        write_downtime_seconds=story.downtime_seconds,
-        items=list(story.items.values()),
-        tables=sorted(story.tables.values(), key=lambda table: table.name),
-        backup=story.backup,
-        criteria=list(story.criteria.values()),
+    return view, last
+
+
+def _item(item: Item, seen: ItemView) -> ItemReport:
+    return ItemReport(
+        item.id, str(item.phase), str(seen.state), round(seen.seconds, 3), seen.evidence, seen.who, seen.note
     )
+
+
+def _table(seen: TableVerified) -> TableReport:
+    return TableReport(
+        seen.name, seen.source_rows, seen.target_rows, seen.source_checksum, seen.target_checksum, seen.match
+    )
+
+
+def _backup(taken: BackupTaken | None) -> BackupReport | None:
+    if taken is None:
+        return None
+    return BackupReport(taken.path, taken.bytes, taken.sha256, taken.rows, taken.restore_proven)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def write_report(state: Path, file: Path) -> None:
@@ -231,25 +187,25 @@ def report_markdown(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _add_criteria(story: _Story) -> None:
-    """The criteria that follow from the rest of the story."""
-    tables = story.tables.values()
-    differing = sum(1 for table in tables if not table.match)
-    story.criteria["zero-data-loss"] = CriterionReport(
+def _criteria(view: RunView) -> list[CriterionReport]:
+    """What was measured, and the criteria that follow from the rest of the story."""
+    measured = [CriterionReport(c.id, c.holds, c.measured, c.threshold) for c in view.criteria.values()]
+    differing = sum(1 for table in view.tables.values() if not table.match)
+    count = len(view.tables)
+    loss = CriterionReport(
         "zero-data-loss",
-        None if not tables else differing == 0,
-        f"{len(tables) - differing} of {len(tables)} tables equal by content"
-        if tables
-        else "not compared yet",
+        None if not count else differing == 0,
+        f"{count - differing} of {count} tables equal by content" if count else "not compared yet",
         "every table equal by content",
     )
-    stack = story.items["start-stack"]
-    story.criteria["containers-healthy"] = CriterionReport(
+    stack = view.item("start-stack")
+    healthy = CriterionReport(
         "containers-healthy",
-        True if stack.state == ItemState.DONE else None,
+        True if stack.state is ItemState.DONE else None,
         stack.evidence or "not started yet",
         "all 4 containers running and healthy",
     )
+    return [*measured, loss, healthy]
 
 
 def _iso(at: float) -> str:
