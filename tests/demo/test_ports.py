@@ -13,7 +13,6 @@ from tests.support.servers import free_port
 from wsdash.demo import ports as room
 from wsdash.errors import InputError
 
-
 STEP = 150
 
 
