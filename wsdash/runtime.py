@@ -54,3 +54,9 @@ def current_state() -> Path | None:
     except (OSError, ValueError, KeyError):
         return None
     return state if state.exists() else None
+
+
+def world_config(state: Path) -> Path | None:
+    """The configuration of the embedded world that lives in this state directory, or None."""
+    directory = state / "world" / "config"
+    return directory if (directory / "wsdash.yaml").exists() else None

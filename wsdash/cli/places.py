@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from wsdash.errors import InputError
-from wsdash.runtime import current_state, default_state
+from wsdash.runtime import current_state, default_state, world_config
 
 
 def own_state(arguments: argparse.Namespace) -> Path:
@@ -53,5 +53,4 @@ def config_of(arguments: argparse.Namespace, state: Path) -> Path | None:
     if arguments.config is not None:
         config: Path = arguments.config.absolute()
         return config
-    world = state / "world" / "config"
-    return world if (world / "wsdash.yaml").exists() else None
+    return world_config(state)

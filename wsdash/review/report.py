@@ -12,6 +12,7 @@ from wsdash.engine.fold import ItemView, RunView, fold_all, outcome
 from wsdash.engine.journal import JournalReader
 from wsdash.model import BackupTaken, ItemState, TableVerified
 from wsdash.plan import Item, load_plan
+from wsdash.runtime import world_config
 
 
 class ItemReport(msgspec.Struct):
@@ -74,7 +75,7 @@ class Report(msgspec.Struct):
 def build_report(state: Path) -> Report:
     """Read the run's journal, whether or not its engine is alive. Raises InputError when there is none."""
     view, last = _read(state)
-    plan = load_plan(config_directory(state))
+    plan = load_plan(world_config(state))
     items = [_item(item, view.item(item.id)) for item in plan.items]
     return Report(
         run=view.run,
@@ -88,12 +89,6 @@ def build_report(state: Path) -> Report:
         backup=_backup(view.backup),
         criteria=_criteria(view),
     )
-
-
-def config_directory(state: Path) -> Path | None:
-    """The configuration of the embedded world of this state directory, or None for the shipped one."""
-    world = state / "world" / "config"
-    return world if (world / "plan.yaml").exists() else None
 
 
 def _read(state: Path) -> tuple[RunView, float]:
