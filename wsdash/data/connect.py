@@ -23,6 +23,7 @@ FIXED_SETTINGS = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "xmlbinary": "base64",
+    "lc_monetary": "C",
     "search_path": "pg_catalog",
     "statement_timeout": "0",
     "lock_timeout": "0",
