@@ -46,19 +46,21 @@ RETRY_SECONDS = 0.5
 class _Job:
     at: float
     event: AnyEvent | None = None
-    fact: tuple[str, Any] | None = None
+    fact: str = ""
+    raw: bytes = b""
+    """JSON of the event or of the fact's value."""
     done: Future[int] | None = None
     """Set for what must be durable."""
 
 
 class Journal:
-    """The writing side. Create with `Journal.open`; methods are for the event loop's thread only."""
+    """The writing side. Create with `Journal.open`. emit may be called from any thread."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self.redactor = Redactor()
-        self.listener: Callable[[AnyEvent], None] | None = None
-        """Is handed every event, redacted, as it is emitted or recorded."""
+        self.listener: Callable[[Recorded], None] | None = None
+        """Is handed every event once it is in the journal, by the writer's thread: it must return at once."""
         self.trouble = ""
         """Why the journal cannot be written right now, or ''."""
         self.lost_readings = 0
@@ -99,15 +101,14 @@ class Journal:
         """Set a fact (JSON; secrets in it are masked), durable when this returns. Raises JournalError."""
         clean = msgspec.to_builtins(self.redactor.value(value))
         done: Future[int] = Future()
-        self._queue.put(_Job(time.time(), fact=(name, clean), done=done))
+        self._queue.put(_Job(time.time(), fact=name, raw=encode(clean), done=done))
         await asyncio.wrap_future(done)
         self._facts[name] = clean
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Note a sign of life; only the newest is kept."""
-        waiting, self._beat = self._beat, heartbeat
-        if waiting is None:
-            self._queue.put(_Job(heartbeat.at))
+        self._beat = heartbeat
+        self._queue.put(_Job(heartbeat.at))
 
     async def history(self) -> list[Recorded]:
         """All history, oldest first, as it is on disk now."""
@@ -129,9 +130,7 @@ class Journal:
 
     def _put(self, event: AnyEvent, done: Future[int] | None) -> None:
         event = self.redactor.event(event)
-        self._queue.put(_Job(time.time(), event=event, done=done))
-        if self.listener is not None:
-            self.listener(event)
+        self._queue.put(_Job(time.time(), event=event, raw=encode(event), done=done))
 
     # --- the writer's thread ---
 
@@ -176,6 +175,8 @@ class Journal:
             return
         self._backlog = []
         for job, seq in zip(jobs, numbers, strict=True):
+            if self.listener is not None and job.event is not None and seq:
+                self.listener(Recorded(seq, job.at, job.event))
             if job.done is not None:
                 job.done.set_result(seq)
         if self.trouble:
@@ -194,14 +195,13 @@ class Journal:
         try:
             for job in jobs:
                 superseded = isinstance(job.event, Progress) and latest[reading_key(job.event)] is not job
-                if job.event is not None and not superseded:
+                written = job.event is not None and not superseded
+                if job.event is not None and written:
                     seq += 1
-                    self._insert(seq, job.at, job.event)
-                if job.fact is not None:
-                    self._db.execute(
-                        "insert or replace into facts values (?, ?)", (job.fact[0], encode(job.fact[1]))
-                    )
-                numbers.append(seq)
+                    self._insert(seq, job, reading_key(job.event))
+                if job.fact:
+                    self._db.execute("insert or replace into facts values (?, ?)", (job.fact, job.raw))
+                numbers.append(seq if written else 0)
             if beat is not None:
                 row = (beat.pid, beat.host, beat.at, beat.item, beat.worst_gap_seconds)
                 self._db.execute("insert or replace into heartbeat values (1, ?, ?, ?, ?, ?)", row)
@@ -215,13 +215,12 @@ class Journal:
         self._seq = seq
         return numbers
 
-    def _insert(self, seq: int, at: float, event: AnyEvent) -> None:
-        key = reading_key(event)
+    def _insert(self, seq: int, job: _Job, key: str) -> None:
         if key:
-            self._db.execute("insert into readings values (?, ?, ?, ?)", (seq, at, key, encode(event)))
+            self._db.execute("insert into readings values (?, ?, ?, ?)", (seq, job.at, key, job.raw))
             self._unpruned += 1
         else:
-            self._db.execute("insert into history values (?, ?, ?)", (seq, at, encode(event)))
+            self._db.execute("insert into history values (?, ?, ?)", (seq, job.at, job.raw))
 
     def _prune(self) -> None:
         self._unpruned = 0
@@ -261,7 +260,7 @@ class Journal:
         text = f"the journal could not be written for {seconds:.0f} s ({self.trouble})"
         text += f"; {self.lost_readings} readings lost"
         self.trouble = ""
-        self._queue.put(_Job(time.time(), event=Notice("warning", text)))
+        self._put(Notice("warning", text), None)
 
     def _error(self) -> JournalError:
         return JournalError(

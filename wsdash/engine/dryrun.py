@@ -1,0 +1,106 @@
+"""A dry run: every check of the plan, and nothing else. No lock, no journal, no change anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wsdash.engine.journal import JournalReader
+from wsdash.engine.options import EngineOptions
+from wsdash.engine.perform import told_cause
+from wsdash.engine.secrets import redactor_for
+from wsdash.engine.world import World, load_world, open_world_stack
+from wsdash.errors import InputError
+from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Phase, Recorded
+from wsdash.plan import Item, Plan
+from wsdash.stack.base import Stack
+from wsdash.steps.base import StepContext
+
+
+class ReadFacts:
+    """The facts of the run so far, if there is one; they cannot be set."""
+
+    def __init__(self, state: Path) -> None:
+        try:
+            reader = JournalReader(state)
+        except InputError:
+            self._facts: dict[str, Any] = {}
+            return
+        self._facts = reader.facts()
+        reader.close()
+
+    def get(self, name: str) -> Any:
+        """The value, or None."""
+        return self._facts.get(name)
+
+    async def put(self, name: str, value: Any) -> None:
+        """Does nothing: a check has no business here."""
+
+
+async def serve_dry(options: EngineOptions, world: World | None) -> int:
+    """Check each item and show what was seen: done where it holds, pending where there is work to do.
+
+    1 when a check of the pre phase cannot read the world (later ones may only be readable later), else 0.
+    """
+    show = options.on_event or (lambda _: None)
+    try:
+        if world is None:
+            assert options.prepare is not None
+            config = await options.prepare(lambda progress: show(Recorded(0, time.time(), progress)))
+            world = await asyncio.to_thread(load_world, config, options.steps)
+            options.check_items(world.plan)
+        stack = options.stack or await open_world_stack(world.settings, read_only=True)
+        try:
+            return 0 if await _check_all(options, world, stack, show) else 1
+        finally:
+            await stack.close()
+    finally:
+        if options.prepare is not None and options.teardown is not None:
+            await options.teardown()
+
+
+def _asked_for(options: EngineOptions, plan: Plan) -> tuple[Item, ...]:
+    names = [item.id for item in plan.items]
+    first = names.index(options.from_item) if options.from_item else 0
+    last = names.index(options.until) + 1 if options.until else len(names)
+    return plan.items[first:last]
+
+
+async def _check_all(
+    options: EngineOptions, world: World, stack: Stack, show: Callable[[Recorded], None]
+) -> bool:
+    facts = await asyncio.to_thread(ReadFacts, options.state)
+    redactor = await asyncio.to_thread(redactor_for, world.settings, options.state)
+    well = True
+
+    def tell(event: AnyEvent) -> None:
+        show(Recorded(0, time.time(), redactor.event(event)))
+
+    for item in _asked_for(options, world.plan):
+        if item.kind is not ItemKind.AUTO:
+            tell(ItemChanged(item.id, ItemState.PENDING, "waits for a person"))
+            continue
+        context = StepContext("dry-run", item.id, world.settings, stack, facts, _unheard, options.state)
+        started = time.monotonic()
+        try:
+            evidence = await world.steps[item.id].check(context)
+        except Exception as error:
+            cause = told_cause(error)
+            if cause is None:
+                raise
+            state_now, text, remedy = ItemState.PENDING, f"cannot be checked yet: {cause.what}", cause.remedy
+            if item.phase is Phase.PRE:
+                well, state_now = False, ItemState.FAILED
+        else:
+            state_now = ItemState.DONE if evidence.holds else ItemState.PENDING
+            text, remedy = evidence.text if evidence.holds else f"to do: {evidence.text}", ""
+        seconds = round(time.monotonic() - started, 3)
+        tell(ItemChanged(item.id, state_now, text, seconds=seconds, remedy=remedy))
+    return well
+
+
+def _unheard(event: AnyEvent) -> None:
+    """A dry run keeps no readings."""

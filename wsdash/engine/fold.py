@@ -1,0 +1,150 @@
+"""A pure fold of the journal's history into how the run stands: for resuming, reports and `wsdash status`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from wsdash.model import (
+    BackupTaken,
+    CriterionMeasured,
+    Downtime,
+    EngineStopped,
+    ItemChanged,
+    ItemIntended,
+    ItemState,
+    Outcome,
+    PauseChanged,
+    Phase,
+    Recorded,
+    RunFinished,
+    RunStarted,
+    SchemaCompared,
+    TableVerified,
+)
+from wsdash.plan import Plan
+
+SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
+"""States that fulfil a need."""
+
+
+class ItemView(msgspec.Struct, frozen=True):
+    """One item as it stands. seconds: how long its last attempt took. changed_at: epoch seconds."""
+
+    state: ItemState = ItemState.PENDING
+    evidence: str = ""
+    seconds: float = 0.0
+    who: str = ""
+    note: str = ""
+    remedy: str = ""
+    attempts: int = 0
+    touched: bool = False
+    """An act or undo was begun since the item was last undone: the world may be changed."""
+    changed_at: float = 0.0
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """The run as it stands after the events folded so far. Times are epoch seconds."""
+
+    run: str = ""
+    mode: str = ""
+    world: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    finished: Outcome | None = None
+    """The last word of an engine on the run; None again as soon as an item runs after it."""
+    detail: str = ""
+    stopped: str = ""
+    """Why the last engine ended, '' while one is (or should be) alive."""
+    paused: bool = False
+    items: dict[str, ItemView] = {}
+    downtime: Downtime | None = None
+    tables: dict[str, TableVerified] = {}
+    backup: BackupTaken | None = None
+    schema: SchemaCompared | None = None
+    criteria: dict[str, CriterionMeasured] = {}
+    seq: int = 0
+
+    def item(self, item_id: str) -> ItemView:
+        """The item, pending when nothing was heard of it."""
+        return self.items.get(item_id, ItemView())
+
+    @property
+    def write_downtime_seconds(self) -> float | None:
+        """Length of the write downtime, None when there was none or it has not ended."""
+        if self.downtime is None or self.downtime.ended_at is None:
+            return None
+        return self.downtime.ended_at - self.downtime.started_at
+
+
+def fold(view: RunView, recorded: Recorded) -> RunView:
+    """The view after one more event."""
+    event = recorded.event
+    changes: dict[str, object] = {"seq": recorded.seq}
+    match event:
+        case RunStarted():
+            changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}
+            changes |= {"started_at": view.started_at or recorded.at, "paused": False, "stopped": ""}
+        case RunFinished():
+            changes |= {"finished": event.outcome, "finished_at": recorded.at, "detail": event.detail}
+        case EngineStopped():
+            changes |= {"stopped": event.reason}
+        case PauseChanged():
+            changes |= {"paused": event.paused}
+        case ItemIntended() | ItemChanged():
+            changes |= _fold_item(view, event, recorded.at)
+        case Downtime():
+            changes |= {"downtime": event}
+        case TableVerified():
+            changes |= {"tables": view.tables | {event.name: event}}
+        case BackupTaken():
+            changes |= {"backup": event}
+        case SchemaCompared():
+            changes |= {"schema": event}
+        case CriterionMeasured():
+            changes |= {"criteria": view.criteria | {event.id: event}}
+    return msgspec.structs.replace(view, **changes)
+
+
+def _fold_item(view: RunView, event: ItemIntended | ItemChanged, at: float) -> dict[str, object]:
+    before = view.item(event.item)
+    changes: dict[str, object] = {}
+    if isinstance(event, ItemIntended):
+        touched = before.touched or event.action in ("act", "undo")
+        after = msgspec.structs.replace(before, attempts=event.attempt, touched=touched)
+    else:
+        after = ItemView(
+            state=event.state,
+            evidence=event.evidence,
+            seconds=event.seconds,
+            who=event.who,
+            note=event.note,
+            remedy=event.remedy,
+            attempts=before.attempts,
+            touched=before.touched and event.state is not ItemState.UNDONE,
+            changed_at=at,
+        )
+        if event.state is ItemState.RUNNING:
+            changes = {"finished": None, "finished_at": None, "detail": ""}
+    return changes | {"items": view.items | {event.item: after}}
+
+
+def fold_all(events: Iterable[Recorded], view: RunView | None = None) -> RunView:
+    """The view after all these events."""
+    view = view or RunView()
+    for recorded in events:
+        view = fold(view, recorded)
+    return view
+
+
+def outcome(view: RunView, plan: Plan) -> Outcome:
+    """How the run stands: migrated when every pre and migration item is done or skipped."""
+    if view.finished is Outcome.ROLLED_BACK:
+        return Outcome.ROLLED_BACK
+    counted = [view.item(item.id).state for item in plan.items if item.phase is not Phase.POST]
+    if any(state is ItemState.FAILED for state in counted):
+        return Outcome.FAILED
+    if all(state in SATISFIED for state in counted):
+        return Outcome.MIGRATED
+    return Outcome.INCOMPLETE

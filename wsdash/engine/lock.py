@@ -1,0 +1,162 @@
+"""The operator's lock: one operator a run, told to everybody else with host, pid and last sign of life."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from wsdash.errors import InputError, LockHeldError
+
+FILE = "operator.lock"
+PATIENCE = 0.5
+"""A screen that merely looks holds the lock for an instant; so a refusal is only final after this long."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds, or last held, the lock. since and heartbeat: seconds since the epoch. released: in order."""
+
+    host: str
+    pid: int
+    since: float
+    heartbeat: float
+    purpose: str = "engine"
+    released: bool = False
+
+    def told(self) -> str:
+        """For people: who, where, since when, and how long ago it gave a sign of life."""
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        age = max(0.0, time.time() - self.heartbeat)
+        return f"pid {self.pid} on {self.host}, since {since}, last sign of life {age:.0f} s ago"
+
+
+class OperatorLock:
+    """The held lock; `previous` is the dead holder that it was taken over from, if any."""
+
+    def __init__(self, path: Path, descriptor: int, holder: Holder, previous: Holder | None) -> None:
+        self.path = path
+        self.holder = holder
+        self.previous = previous
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, state: Path, *, take_over: bool = False, purpose: str = "engine") -> OperatorLock:
+        """Take the lock. Blocks for at most half a second.
+
+        A holder that died on this host is taken over. One that was last seen on another host is only taken
+        over with take_over, because a lock on a shared directory may not reach across hosts.
+        Raises LockHeldError telling who holds it, InputError when the file cannot be written.
+        """
+        path = state / FILE
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise InputError(
+                f"the operator's lock cannot be opened: {error.strerror}",
+                where=str(path),
+                remedy="make the state directory writable, or name another with --state",
+            ) from error
+        try:
+            held = _lock(descriptor, fcntl.LOCK_EX, PATIENCE)
+            previous = _read(descriptor)
+            if not held:
+                raise _held(previous, path)
+            foreign = previous is not None and not previous.released and previous.host != socket.gethostname()
+            if foreign and not take_over:
+                assert previous is not None
+                raise LockHeldError(
+                    f"the run was last held on another host: {previous.told()}",
+                    where=str(path),
+                    remedy="look with `wsdash monitor`; if that host is gone, add --take-over",
+                )
+        except BaseException:
+            os.close(descriptor)
+            raise
+        now = time.time()
+        dead = previous if previous is not None and not previous.released else None
+        lock = cls(path, descriptor, Holder(socket.gethostname(), os.getpid(), now, now, purpose), dead)
+        lock._write()
+        return lock
+
+    @classmethod
+    @contextlib.contextmanager
+    def held(
+        cls, state: Path, *, take_over: bool = False, purpose: str = "command"
+    ) -> Iterator[OperatorLock]:
+        """The lock for the length of a block."""
+        lock = cls.acquire(state, take_over=take_over, purpose=purpose)
+        try:
+            yield lock
+        finally:
+            lock.release()
+
+    def beat(self) -> None:
+        """Renew the sign of life."""
+        self.holder = msgspec.structs.replace(self.holder, heartbeat=time.time())
+        self._write()
+
+    def release(self) -> None:
+        """Give it back, saying so in the file; calling it again does nothing."""
+        if self._descriptor < 0:
+            return
+        self.holder = msgspec.structs.replace(self.holder, heartbeat=time.time(), released=True)
+        with contextlib.suppress(OSError):
+            self._write()
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _write(self) -> None:
+        # one write of one length: a reader without the lock never sees a mixture
+        os.pwrite(self._descriptor, msgspec.json.encode(self.holder).ljust(512), 0)
+
+
+def living_holder(state: Path) -> Holder | None:
+    """Who holds the lock now, or None. On another host the sign of life must be younger than 10 s."""
+    try:
+        descriptor = os.open(state / FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        holder = _read(descriptor)
+        if holder is None or holder.released:
+            return None
+        if holder.host != socket.gethostname():
+            return holder if time.time() - holder.heartbeat < 10 else None
+        return None if _lock(descriptor, fcntl.LOCK_SH, 0) else holder
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, how: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+
+
+def _read(descriptor: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _held(holder: Holder | None, path: Path) -> LockHeldError:
+    who = holder.told() if holder is not None else "a session that has not told its name yet"
+    return LockHeldError(
+        f"another operator holds this run: {who}",
+        where=str(path),
+        remedy="look on with `wsdash monitor`, or name another run with --state",
+    )

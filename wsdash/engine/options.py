@@ -1,0 +1,52 @@
+"""What one engine is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsdash.model import Recorded, SetupProgress
+from wsdash.plan import Plan
+from wsdash.stack.base import Stack
+from wsdash.steps.base import Step
+
+Prepare = Callable[[Callable[[SetupProgress], None]], Awaitable[Path]]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What one engine is to do.
+
+    config: directory of the settings (None: the shipped ones; prepare, where given, makes the world and
+    returns its own). auto: run all that is automatic; yes: tick what a person confirms, saying so; until and
+    from_item limit it. rollback: roll back. exit_when_done: end when there is nothing more to do (headless).
+    on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
+    steps and stack replace the shipped ones; watch: whether to poll the world.
+    """
+
+    state: Path
+    config: Path | None = None
+    mode: str = "offline"
+    auto: bool = False
+    yes: bool = False
+    until: str | None = None
+    from_item: str | None = None
+    dry_run: bool = False
+    force: bool = False
+    phrase: str = ""
+    rollback: bool = False
+    exit_when_done: bool = False
+    take_over: bool = False
+    on_event: Callable[[Recorded], None] | None = None
+    prepare: Prepare | None = None
+    teardown: Callable[[], Awaitable[None]] | None = None
+    steps: dict[str, Step] | None = None
+    stack: Stack | None = None
+    watch: bool = True
+
+    def check_items(self, plan: Plan) -> None:
+        """Raises InputError when until or from_item name no item of the plan."""
+        for name in (self.until, self.from_item):
+            if name:
+                plan.item(name)

@@ -1,0 +1,149 @@
+"""One item at a time: check, act if needed, check again; and its way back. Everything is recorded first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from wsdash.engine.recorder import Recorder
+from wsdash.errors import InputError, WsdashError
+from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState
+from wsdash.plan import Item
+from wsdash.steps.base import Evidence, Step, StepContext
+
+DOWNTIME_BEGINS = "stop-old"
+DOWNTIME_ENDS = "test-api"
+LAST_WORD_SECONDS = 5.0
+
+MakeContext = Callable[[str, bool, dict[str, Any]], StepContext]
+"""(item id, force, options) -> what the step is handed."""
+
+
+class Performer:
+    """Carries out items; each outcome is evidence in the journal."""
+
+    def __init__(self, recorder: Recorder, steps: dict[str, Step], make_context: MakeContext) -> None:
+        self._recorder = recorder
+        self._record = recorder.record
+        self._steps = steps
+        self._make_context = make_context
+
+    async def perform(
+        self, item: Item, *, force: bool = False, options: dict[str, Any] | None = None
+    ) -> bool:
+        """Check, act, check. True when the item is done. When cancelled, it is pending again, and noted."""
+        step = self._step(item)
+        context = self._make_context(item.id, force, options or {})
+        attempt = self._recorder.view.item(item.id).attempts + 1
+        started = time.monotonic()
+
+        async def attempt_it() -> ItemChanged:
+            evidence = await self._check_act_check(item.id, step, context, attempt)
+            state = ItemState.DONE if evidence.holds else ItemState.FAILED
+            remedy = "" if evidence.holds else "see the logs, correct what the evidence names, then retry"
+            return ItemChanged(item.id, state, evidence.text, remedy=remedy)
+
+        return await self._concluded(item.id, started, attempt_it)
+
+    async def _check_act_check(self, item: str, step: Step, context: StepContext, attempt: int) -> Evidence:
+        await self._record(ItemIntended(item, "check", attempt))
+        await self._record(ItemChanged(item, ItemState.RUNNING))
+        evidence = await step.check(context)
+        if not evidence.holds:
+            await self._record(ItemIntended(item, "act", attempt))
+            if item == DOWNTIME_BEGINS:
+                await self._downtime_begins()
+            await step.act(context)
+            await self._record(ItemIntended(item, "check", attempt))
+            evidence = await step.check(context)
+        if evidence.holds and item == DOWNTIME_BEGINS:
+            await self._downtime_begins()
+        if evidence.holds and item == DOWNTIME_ENDS:
+            await self._downtime_ends()
+        return evidence
+
+    async def undo(self, item: Item) -> bool:
+        """Take an item back. True when it is undone (or there was nothing to take back)."""
+        step = self._step(item)
+        context = self._make_context(item.id, False, {})
+        attempt = self._recorder.view.item(item.id).attempts + 1
+        started = time.monotonic()
+
+        async def attempt_it() -> ItemChanged:
+            await self._record(ItemIntended(item.id, "undo", attempt))
+            await self._record(ItemChanged(item.id, ItemState.RUNNING, note="rolling back"))
+            evidence = await step.undo(context) or Evidence(True, "nothing to take back")
+            if not evidence.holds:
+                remedy = "correct what the evidence names, then roll back again"
+                return ItemChanged(item.id, ItemState.FAILED, evidence.text, remedy=remedy)
+            if item.id == DOWNTIME_BEGINS:
+                await self._downtime_ends()
+            return ItemChanged(item.id, ItemState.UNDONE, evidence.text)
+
+        return await self._concluded(item.id, started, attempt_it)
+
+    async def _concluded(
+        self, item: str, started: float, attempt_it: Callable[[], Awaitable[ItemChanged]]
+    ) -> bool:
+        try:
+            changed = await attempt_it()
+        except asyncio.CancelledError:
+            note = ItemChanged(item, ItemState.PENDING, note="interrupted", seconds=_since(started))
+            try:
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._record(note)
+            except TimeoutError:
+                self._recorder.tell(f"{item} was interrupted, which the journal could not be told")
+            raise
+        except Exception as error:
+            changed = await self._failed(item, error)
+        seconds = _since(started)
+        await self._record(
+            ItemChanged(item, changed.state, changed.evidence, seconds=seconds, remedy=changed.remedy)
+        )
+        return changed.state in (ItemState.DONE, ItemState.UNDONE)
+
+    async def _failed(self, item: str, error: Exception) -> ItemChanged:
+        cause = told_cause(error)
+        if cause is not None:
+            where = f" ({cause.where})" if cause.where else ""
+            return ItemChanged(item, ItemState.FAILED, f"{cause.what}{where}", remedy=cause.remedy)
+        await self._recorder.trace(error)
+        text = f"unexpected {type(error).__name__}: {error}"
+        return ItemChanged(item, ItemState.FAILED, text, remedy="retry; engine.log holds the details")
+
+    async def _downtime_begins(self) -> None:
+        if self._recorder.view.downtime is None or not self._recorder.view.downtime.running:
+            await self._record(Downtime(running=True, started_at=time.time()))
+
+    async def _downtime_ends(self) -> None:
+        clock = self._recorder.view.downtime
+        if clock is not None and clock.running:
+            await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=time.time()))
+
+    def _step(self, item: Item) -> Step:
+        step = self._steps.get(item.id)
+        if step is None:
+            raise InputError(
+                f"no step is bound to the automatic item {item.id!r}",
+                where="plan.yaml",
+                remedy="make it a confirm item, or use the shipped plan",
+            )
+        return step
+
+
+def told_cause(error: BaseException) -> WsdashError | None:
+    """The failure that a person should read: the error itself, or the first of a group that is told."""
+    if isinstance(error, WsdashError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            if (cause := told_cause(inner)) is not None:
+                return cause
+    return None
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

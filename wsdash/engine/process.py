@@ -1,0 +1,335 @@
+"""The engine's process: the lock, the journal, the control socket, the world, the pollers, the runner."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Iterator
+from typing import Any
+
+from wsdash.engine.control import ControlServer
+from wsdash.engine.dryrun import serve_dry
+from wsdash.engine.fold import fold_all
+from wsdash.engine.heartbeat import beat, keep_lock_fresh
+from wsdash.engine.intents import OVERWRITE
+from wsdash.engine.journal import Journal, JournalError
+from wsdash.engine.launch import LOG_FILE
+from wsdash.engine.lock import OperatorLock
+from wsdash.engine.options import EngineOptions
+from wsdash.engine.outlet import Outlet
+from wsdash.engine.perform import Performer
+from wsdash.engine.recorder import Recorder
+from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, AutoRun, Runner
+from wsdash.engine.secrets import redactor_for
+from wsdash.engine.spool import LogSpool
+from wsdash.engine.world import (
+    World,
+    describe,
+    hold_to_fingerprint,
+    load_world,
+    open_world_stack,
+    watch_for_ever,
+)
+from wsdash.errors import InputError, RefusedError, WsdashError
+from wsdash.model import (
+    EngineStopped,
+    Intent,
+    ItemChanged,
+    ItemState,
+    Notice,
+    Recorded,
+    Reply,
+    RunStarted,
+)
+from wsdash.runtime import remember_current
+from wsdash.stack.base import Stack
+from wsdash.steps.base import StepContext
+
+TEARDOWN_SECONDS = 60.0
+LAST_WORD_SECONDS = 5.0
+INTERRUPTED = 130
+
+__all__ = ["EngineOptions", "serve"]
+
+
+async def serve(options: EngineOptions) -> int:
+    """Be the engine until told to stop or done; the process's exit code.
+
+    0 done, 1 something asked for failed, 130 interrupted with the state saved. Raises InputError for bad
+    input, LockHeldError when another operator holds the run, WsdashError when the world cannot be prepared.
+    """
+    if options.force and options.phrase != OVERWRITE:
+        raise InputError(
+            "writing over a target with foreign rows was not confirmed", remedy=f"type {OVERWRITE}"
+        )
+    world = None
+    if options.prepare is None:
+        world = await asyncio.to_thread(load_world, options.config, options.steps)
+        options.check_items(world.plan)
+    if options.dry_run:
+        return await serve_dry(options, world)
+    lock = await asyncio.to_thread(OperatorLock.acquire, options.state, take_over=options.take_over)
+    engine = Engine(options, lock, world)
+    try:
+        code = await engine.run()
+    finally:
+        lock.release()
+    if engine.stuck:
+        os._exit(code)  # a step ignores its cancellation; all is recorded, and waiting would be for ever
+    return code
+
+
+class Engine:
+    """One life of the engine. stuck: a step did not end after its cancellation."""
+
+    def __init__(self, options: EngineOptions, lock: OperatorLock, world: World | None) -> None:
+        self.options = options
+        self.stuck = False
+        self._lock = lock
+        self._world = world
+        self._runner: Runner | None = None
+        self._main: asyncio.Task[int] | None = None
+        self._stopped = ""
+        self._code_when_stopped = INTERRUPTED
+        self._failure: Exception | None = None
+        self._outlet = Outlet(options.on_event or _errors_to_stderr)
+
+    async def run(self) -> int:
+        """Live; the exit code. Raises what serve promises."""
+        journal = await asyncio.to_thread(Journal.open, self.options.state)
+        journal.listener = self._outlet.put
+        spool = await asyncio.to_thread(LogSpool, self.options.state)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(remember_current, self.options.state)
+        view = fold_all(await journal.history())
+        recorder = Recorder(journal, view, self._tell, self.options.state / LOG_FILE)
+        try:
+            with self._signals():
+                return await self._with_helpers(recorder, spool)
+        finally:
+            await spool.close()
+            try:
+                await journal.close()
+            except JournalError as error:
+                self._tell(str(error))
+            await self._outlet.close()
+
+    async def _with_helpers(self, recorder: Recorder, spool: LogSpool) -> int:
+        """The sign of life and the control socket around the run itself."""
+        failure: WsdashError | None = None
+        code = 1
+        async with asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(beat(recorder.journal, self._current)),
+                group.create_task(keep_lock_fresh(self._lock)),
+            ]
+            async with ControlServer(self.options.state, self._handle):
+                self._main = group.create_task(self._captured(self._live(recorder, spool)))
+                await asyncio.wait({self._main})
+                failure, code = self._concluded()
+                await self._tear_down(recorder)
+                await self._last_word(recorder, failure)
+            for helper in helpers:
+                helper.cancel()
+        if failure is not None:
+            raise failure
+        return code
+
+    async def _captured(self, life: Awaitable[int]) -> int:
+        # a failure must reach the caller as it is, not wrapped by the group whose other tasks it would end
+        try:
+            return await life
+        except Exception as error:
+            self._failure = error
+            return 1
+
+    def _concluded(self) -> tuple[WsdashError | None, int]:
+        assert self._main is not None
+        error = self._failure
+        if isinstance(error, WsdashError):
+            return error, error.exit_code
+        if error is not None:
+            return WsdashError(
+                f"the engine failed: {describe(error)}",
+                where=str(self.options.state / LOG_FILE),
+                remedy="start it again with the same --state; the run goes on from where it was",
+            ), 1
+        if self._main.cancelled() or self._stopped:
+            return None, self._code_when_stopped
+        return None, self._main.result()
+
+    async def _live(self, recorder: Recorder, spool: LogSpool) -> int:
+        options = self.options
+        try:
+            await self._begin(recorder)
+            world = await self._make_world(recorder)
+            redactor = await asyncio.to_thread(redactor_for, world.settings, options.state)
+            recorder.journal.redactor = spool.redactor = redactor
+            stack = options.stack or await open_world_stack(world.settings)
+        except Exception as error:
+            recorder.journal.emit(Notice("error", describe(error)))
+            if not isinstance(error, WsdashError):
+                await recorder.trace(error)
+            raise
+        if redactor.indistinct:
+            text = "a database password is also a name in wsdash.yaml: it cannot be hidden by its value"
+            recorder.journal.emit(Notice("warning", text))
+        emit = recorder.journal.emit
+        watcher: asyncio.Task[None] | None = None
+        if options.watch:  # not in a group: pollers that do not end must not hold the engine back
+            watcher = asyncio.create_task(watch_for_ever(world.settings, stack, emit, spool.write))
+        try:
+            return await self._work(recorder, world, stack)
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+                _, running = await asyncio.wait({watcher}, timeout=CLEANUP_SECONDS)
+                self.stuck = self.stuck or bool(running)
+            with contextlib.suppress(WsdashError, OSError, TimeoutError):
+                await asyncio.wait_for(stack.close(), CLEANUP_SECONDS)
+
+    async def _begin(self, recorder: Recorder) -> None:
+        view, options = recorder.view, self.options
+        run = view.run or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+        world = self._world.settings.world if self._world is not None else "demo"
+        host, pid = socket.gethostname(), os.getpid()
+        await recorder.record(RunStarted(run, options.mode, host, pid, bool(view.run), world))
+        if self._lock.previous is not None:
+            told = f"took over from a session that ended without a word: {self._lock.previous.told()}"
+            recorder.journal.emit(Notice("warning", told))
+        for name, item in view.items.items():
+            if item.state is ItemState.RUNNING:
+                note = "the engine died while this was running"
+                await recorder.record(ItemChanged(name, ItemState.PENDING, note=note))
+
+    async def _make_world(self, recorder: Recorder) -> World:
+        world = self._world
+        if world is None:
+            assert self.options.prepare is not None
+            config = await self.options.prepare(recorder.journal.emit)
+            world = self._world = await asyncio.to_thread(load_world, config, self.options.steps)
+            self.options.check_items(world.plan)
+        unknown = recorder.view.items.keys() - {item.id for item in world.plan.items}
+        if unknown:
+            raise InputError(
+                "this run was begun with another plan, which also had " + ", ".join(sorted(unknown)),
+                where="plan.yaml",
+                remedy="put the plan back, or begin a new run with another --state",
+            )
+        items = recorder.view.items.values()
+        begun = any(item.touched or (item.state is ItemState.DONE and not item.who) for item in items)
+        await hold_to_fingerprint(world, self.options.mode, recorder.journal, begun)
+        return world
+
+    async def _work(self, recorder: Recorder, world: World, stack: Stack) -> int:
+        options, journal = self.options, recorder.journal
+
+        def context(item: str, force: bool, more: dict[str, Any]) -> StepContext:
+            run = recorder.view.run
+            return StepContext(
+                run, item, world.settings, stack, journal, journal.emit, options.state, force, more
+            )
+
+        performer = Performer(recorder, world.steps, context)
+        self._runner = runner = Runner(world.plan, performer, recorder, exit_when_done=options.exit_when_done)
+        if options.rollback:
+            runner.roll_back()
+        elif options.auto:
+            self._start_auto(runner, journal)
+        await runner.run()
+        self.stuck = runner.stuck
+        return 1 if runner.succeeded is False else 0
+
+    def _start_auto(self, runner: Runner, journal: Journal) -> None:
+        options = self.options
+        if journal.get(ROLLING_BACK):
+            error = RefusedError(
+                "a rollback of this run was begun and not finished",
+                where=str(options.state),
+                remedy="finish it with `wsdash rollback`; then the migration can be run again",
+            )
+            if options.exit_when_done:
+                raise error
+            journal.emit(Notice("error", str(error)))
+            return
+        runner.run_auto(
+            AutoRun(options.yes, options.until or "", options.from_item or "", options.force, options.phrase)
+        )
+
+    # --- the end ---
+
+    async def _tear_down(self, recorder: Recorder) -> None:
+        if self.options.prepare is None or self.options.teardown is None:
+            return
+        try:
+            await asyncio.wait_for(self.options.teardown(), TEARDOWN_SECONDS)
+        except Exception as error:
+            self._tell(f"the world was not taken down cleanly: {describe(error)}")
+            await recorder.trace(error)
+
+    async def _last_word(self, recorder: Recorder, failure: WsdashError | None) -> None:
+        reason = self._stopped or (failure.what if failure is not None else "nothing more to do")
+        try:
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await recorder.record(EngineStopped(reason))
+        except TimeoutError:
+            self._tell(f"stopped: {reason}; the journal could not be told")
+
+    def _stop(self, reason: str, code: int) -> None:
+        if self._stopped or self._main is None:
+            return
+        self._stopped, self._code_when_stopped = reason, code
+        if self._runner is None:
+            self._main.cancel()
+            return
+        self._runner.stop()
+        # the runner ends by itself, unless it waits for a full disk
+        asyncio.get_running_loop().call_later(CLEANUP_SECONDS + LAST_WORD_SECONDS, self._main.cancel)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and Ctrl-C stop the run; a closed terminal too, but only a foreground engine."""
+        loop = asyncio.get_running_loop()
+        stops = [signal.SIGTERM, signal.SIGINT]
+        if self.options.exit_when_done:
+            stops.append(signal.SIGHUP)
+        installed = []
+        for number in stops:
+            with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: the caller stops us
+                loop.add_signal_handler(number, self._stop, f"interrupted by {number.name}", INTERRUPTED)
+                installed.append(number)
+        try:
+            yield
+        finally:
+            for number in installed:
+                loop.remove_signal_handler(number)
+
+    # --- the control socket ---
+
+    async def _handle(self, intent: Intent) -> Reply:
+        if intent.do == "stop":
+            self._stop("stopped by the operator", INTERRUPTED if self.options.exit_when_done else 0)
+            return Reply(True, "stopping; the run is saved")
+        if self._runner is None:
+            starting = intent.do == "ping"
+            return Reply(starting, "the world is being made ready; wait for it")
+        return await self._runner.handle(intent)
+
+    def _current(self) -> str:
+        return self._runner.current if self._runner is not None else ""
+
+    def _tell(self, text: str) -> None:
+        """Past the journal, to whoever looks at this process."""
+        self._outlet.put(Recorded(0, time.time(), Notice("error", text)))
+
+
+def _errors_to_stderr(recorded: Recorded) -> None:
+    event = recorded.event
+    if isinstance(event, Notice) and event.level == "error":
+        print(f"wsdash: {event.text}", file=sys.stderr, flush=True)

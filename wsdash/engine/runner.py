@@ -1,0 +1,347 @@
+"""The runner: takes intents, decides which item is next, and has it performed; one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from wsdash.engine.fold import SATISFIED, RunView, outcome
+from wsdash.engine.intents import refusal
+from wsdash.engine.perform import Performer
+from wsdash.engine.recorder import Recorder
+from wsdash.model import (
+    Intent,
+    ItemChanged,
+    ItemIntended,
+    ItemKind,
+    ItemState,
+    Notice,
+    Outcome,
+    PauseChanged,
+    Phase,
+    Reply,
+    RunFinished,
+)
+from wsdash.plan import Item, Plan
+
+CLEANUP_SECONDS = 20.0
+ROLLING_BACK = "rollback.under-way"
+"""The fact that says that a rollback was begun and not finished."""
+
+
+@dataclass
+class AutoRun:
+    """What "run all that is automatic" means this time. again: done items that are to be proven again."""
+
+    yes: bool = False
+    until: str = ""
+    from_item: str = ""
+    force: bool = False
+    phrase: str = ""
+    again: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class _Order:
+    item: Item
+    force: bool = False
+    phrase: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Runner:
+    """Runs until `stop`, or until it has nothing more to do when exit_when_done.
+
+    succeeded: what was asked last was done (None before). stuck: a step did not end after its cancellation.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        performer: Performer,
+        recorder: Recorder,
+        *,
+        exit_when_done: bool = False,
+    ) -> None:
+        self.plan = plan
+        self._performer = performer
+        self._recorder = recorder
+        self._record = recorder.record
+        self.succeeded: bool | None = None
+        self.stuck = False
+        self.current = ""
+        self._exit_when_done = exit_when_done
+        self._auto: AutoRun | None = None
+        self._orders: deque[_Order] = deque()
+        self._roll_back = False
+        self._paused = False
+        self._stopping = False
+        self._waiting_told: tuple[str, ...] = ()
+        self._wake = asyncio.Event()
+        self._interrupt = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def view(self) -> RunView:
+        """The run as it stands."""
+        return self._recorder.view
+
+    # --- what is asked ---
+
+    def run_auto(self, auto: AutoRun) -> None:
+        """Begin to run all that is automatic. Raises InputError for an unknown item."""
+        names = [item.id for item in self.plan.items]
+        for name in (auto.until, auto.from_item):
+            if name:
+                self.plan.item(name)
+        if auto.from_item:
+            auto.again = set(names[names.index(auto.from_item) :])
+        self._auto = auto
+        self._waiting_told = ()
+        self._wake.set()
+
+    def roll_back(self) -> None:
+        """Roll back; a running item is interrupted first."""
+        self._roll_back = True
+        self._auto = None
+        self._orders.clear()
+        self._interrupt.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End: a running item is interrupted and noted as pending."""
+        self._stopping = True
+        self._interrupt.set()
+        self._wake.set()
+
+    async def handle(self, intent: Intent) -> Reply:
+        """Answer an intent of an operator; never waits for an item to end."""
+        async with self._one_at_a_time:
+            no = refusal(intent, self.plan, self.view, self.current, self._undoing())
+            if no:
+                return Reply(False, no)
+            return await self._accept(intent)
+
+    async def _accept(self, intent: Intent) -> Reply:
+        match intent.do:
+            case "ping":
+                return Reply(True, self._standing())
+            case "run-auto":
+                self.run_auto(_auto_run(intent))
+            case "run-item" | "retry":
+                item = self.plan.item(intent.item)
+                if self._undoing():  # an explicit step forward gives up a rollback that stopped half-way
+                    await self._recorder.note(ROLLING_BACK, False)
+                self._orders.append(_Order(item, intent.force, intent.phrase, intent.options))
+            case "confirm" | "skip":
+                await self._tick(intent)
+            case "pause" | "resume":
+                await self._pause(intent.do == "pause", intent.who)
+            case "rollback":
+                self.roll_back()
+            case "stop":
+                self.stop()
+        self._wake.set()
+        return Reply(True, f"{intent.do} {intent.item}".strip())
+
+    def _standing(self) -> str:
+        if self.current:
+            return f"running {self.current}"
+        return "paused" if self._paused else "idle"
+
+    def _undoing(self) -> bool:
+        return self._roll_back or bool(self._recorder.journal.get(ROLLING_BACK))
+
+    async def _pause(self, paused: bool, by: str) -> None:
+        self._paused = paused
+        await self._record(PauseChanged(paused, by))
+
+    async def _tick(self, intent: Intent) -> None:
+        attempt = self.view.item(intent.item).attempts + 1
+        await self._record(ItemIntended(intent.item, "confirm", attempt))
+        skipped = intent.do == "skip"
+        evidence = f"skipped by {intent.who}: {intent.note}" if skipped else f"confirmed by {intent.who}"
+        if intent.note and not skipped:
+            evidence += f": {intent.note}"
+        state = ItemState.SKIPPED if skipped else ItemState.DONE
+        await self._record(ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note))
+        await self._perhaps_migrated()
+
+    async def _perhaps_migrated(self) -> None:
+        view = self.view
+        if self._auto is None and view.finished is None and outcome(view, self.plan) is Outcome.MIGRATED:
+            await self._finished("")
+
+    # --- what is done ---
+
+    async def run(self) -> None:
+        """The loop. Ends by `stop`, or when there is nothing more to do and exit_when_done."""
+        while not self._stopping:
+            self._wake.clear()
+            work = await self._next()
+            if work is not None:
+                await self._carry_out(work)
+            elif self._exit_when_done and not self._paused:
+                return
+            else:
+                await self._wake.wait()
+
+    async def _next(self) -> Callable[[], Awaitable[None]] | None:
+        if self._roll_back:
+            return self._all_undone
+        if self._orders:
+            order = self._orders.popleft()
+            return lambda: self._one(order)
+        if self._paused or self._auto is None:
+            return None
+        item = next(self._due(self._auto), None)
+        if item is None:
+            await self._nothing_due(self._auto)
+            return None
+        auto = self._auto
+        if item.kind is not ItemKind.AUTO:
+            return lambda: self._tick_by_yes(item)
+        return lambda: self._one_of_all(item, auto)
+
+    async def _carry_out(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._stopping or (self._roll_back and work != self._all_undone):
+            return
+        # not in a TaskGroup: a step that does not end when cancelled must not hold the engine back
+        self._interrupt.clear()
+        task = asyncio.ensure_future(work())
+        interrupted = asyncio.ensure_future(self._interrupt.wait())
+        try:
+            await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+                _, running = await asyncio.wait({task}, timeout=CLEANUP_SECONDS)
+                if running:
+                    self.stuck = True
+                    note = f"interrupted; its cleanup did not end within {CLEANUP_SECONDS:.0f} s"
+                    await self._record(ItemChanged(self.current, ItemState.PENDING, note=note))
+                    self._stopping = True
+                    return
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        finally:
+            interrupted.cancel()
+            task.cancel()
+            self.current = ""
+
+    async def _one(self, order: _Order) -> None:
+        self.current = order.item.id
+        options = order.options | ({"phrase": order.phrase} if order.phrase else {})
+        self.succeeded = await self._performer.perform(order.item, force=order.force, options=options)
+        if not self.succeeded:
+            await self._finished(f"{order.item.id} failed")
+        else:
+            await self._perhaps_migrated()
+
+    async def _one_of_all(self, item: Item, auto: AutoRun) -> None:
+        self.current = item.id
+        options = {"phrase": auto.phrase} if auto.phrase else {}
+        done = await self._performer.perform(item, force=auto.force, options=options)
+        auto.again.discard(item.id)
+        if not done:
+            self._auto = None
+            self.succeeded = False
+            await self._finished(f"{item.id} failed")
+
+    async def _tick_by_yes(self, item: Item) -> None:
+        text = "confirmed by --yes, no person looked at it"
+        attempt = self.view.item(item.id).attempts + 1
+        await self._record(ItemIntended(item.id, "confirm", attempt))
+        await self._record(ItemChanged(item.id, ItemState.DONE, text, who="--yes", note="confirmed by --yes"))
+
+    def _window(self, auto: AutoRun) -> list[Item]:
+        items = [item for item in self.plan.items if item.phase is not Phase.POST]
+        names = [item.id for item in items]
+        first = names.index(auto.from_item) if auto.from_item in names else 0
+        last = names.index(auto.until) + 1 if auto.until in names else len(names)
+        return items[first:last]
+
+    def _open(self, auto: AutoRun) -> list[Item]:
+        view = self.view
+        return [
+            item
+            for item in self._window(auto)
+            if view.item(item.id).state not in SATISFIED
+            or (item.id in auto.again and item.kind is ItemKind.AUTO)
+        ]
+
+    def _due(self, auto: AutoRun) -> Iterator[Item]:
+        for item in self._open(auto):
+            if (item.kind is ItemKind.AUTO or auto.yes) and not self._lacks(item):
+                yield item
+
+    def _lacks(self, item: Item) -> list[str]:
+        view = self.view
+        return [need for need in item.needs if view.item(need).state not in SATISFIED]
+
+    async def _nothing_due(self, auto: AutoRun) -> None:
+        unfinished = self._open(auto)
+        if not unfinished:
+            self._auto = None
+            self.succeeded = True
+            await self._finished(f"up to {auto.until}, as asked" if auto.until else "")
+            return
+        people = tuple(i.id for i in unfinished if i.kind is not ItemKind.AUTO and not self._lacks(i))
+        if people and not self._exit_when_done:
+            if people != self._waiting_told:
+                self._recorder.journal.emit(
+                    Notice("info", "waiting for a person to confirm: " + ", ".join(people))
+                )
+            self._waiting_told = people
+            return
+        self._auto = None
+        self.succeeded = False
+        blocked = unfinished[0]
+        lacking = ", ".join(f"{need} ({self.view.item(need).state})" for need in self._lacks(blocked))
+        told = f"{', '.join(people)} wait for a person: confirm in `wsdash`, or add --yes"
+        await self._finished(told if people else f"{blocked.id} needs {lacking}")
+
+    async def _finished(self, detail: str) -> None:
+        await self._record(RunFinished(outcome(self.view, self.plan), detail))
+
+    # --- the way back ---
+
+    def _to_undo(self) -> list[Item]:
+        begun = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
+        view = self.view
+        return [
+            item
+            for item in reversed(self.plan.items)
+            if item.kind is ItemKind.AUTO
+            and (view.item(item.id).state in begun or view.item(item.id).touched)
+        ]
+
+    async def _all_undone(self) -> None:
+        self._roll_back = False
+        self._paused = False
+        await self._recorder.note(ROLLING_BACK, True)
+        for item in self._to_undo():
+            self.current = item.id
+            if not await self._performer.undo(item):
+                self.succeeded = False
+                await self._finished(
+                    f"the rollback stopped at {item.id}; roll back again to go on from there"
+                )
+                return
+        await self._recorder.note(ROLLING_BACK, False)
+        self.succeeded = True
+        await self._record(RunFinished(Outcome.ROLLED_BACK, "the old service serves"))
+
+
+def _auto_run(intent: Intent) -> AutoRun:
+    options = intent.options
+    return AutoRun(
+        yes=bool(options.get("yes")),
+        until=str(options.get("until") or ""),
+        from_item=str(options.get("from") or ""),
+        force=intent.force,
+        phrase=intent.phrase,
+    )

@@ -1,0 +1,115 @@
+"""What the engine works on: settings, plan, steps, containers; and the pollers that watch it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsdash.config import Settings, load_settings
+from wsdash.errors import InputError, WsdashError
+from wsdash.model import AnyEvent, ItemKind, Liveness, LogLine, SourceState
+from wsdash.plan import Plan, load_plan
+from wsdash.stack.base import Stack
+from wsdash.steps.base import Facts, Step
+
+FINGERPRINT = "run.world"
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+
+
+@dataclass(frozen=True)
+class World:
+    """Settings, plan and steps that belong together."""
+
+    settings: Settings
+    plan: Plan
+    steps: dict[str, Step]
+
+    def fingerprint(self, mode: str) -> dict[str, str]:
+        """Where this run works: must stay the same from its first effect to its end."""
+        source, target = self.settings.source, self.settings.target
+        return {
+            "mode": mode,
+            "source": f"{source.host}:{source.port}/{source.database}, schema {source.schema}",
+            "target": f"{target.host}:{target.port}/{target.database}, schema {target.schema}",
+        }
+
+
+def load_world(config: Path | None, steps: dict[str, Step] | None) -> World:
+    """Read settings and plan, bind the steps (None: the shipped ones). Raises InputError. Blocks for I/O."""
+    settings = load_settings(config)
+    plan = load_plan(config)
+    if steps is None:
+        from wsdash.steps import registry
+
+        plan, steps = registry.effective_plan(plan, settings), registry.all_steps()
+    for item in plan.items:
+        if item.kind is ItemKind.AUTO and item.id not in steps:
+            raise InputError(
+                f"no step is bound to the automatic item {item.id!r}",
+                where="plan.yaml",
+                remedy="make it a confirm item, or use the shipped plan",
+            )
+    return World(settings, plan, steps)
+
+
+async def hold_to_fingerprint(world: World, mode: str, facts: Facts, begun: bool) -> None:
+    """Note where the run works. Raises InputError when it began to change things somewhere else."""
+    now = world.fingerprint(mode)
+    before = facts.get(FINGERPRINT)
+    if begun and before is not None and before != now:
+        differing = [
+            f"{key} was {before.get(key)}, is {now[key]}" for key in now if before.get(key) != now[key]
+        ]
+        raise InputError(
+            "this run was begun on another world: " + "; ".join(differing),
+            where=world.settings.directory or "the configuration",
+            remedy="put the configuration back, or begin a new run with another --state",
+        )
+    if before != now:
+        await facts.put(FINGERPRINT, now)
+
+
+async def open_world_stack(settings: Settings, *, read_only: bool = False) -> Stack:
+    """The containers. Raises InputError or UnreachableError."""
+    from wsdash.stack.factory import open_stack
+
+    return await asyncio.to_thread(open_stack, settings, read_only=read_only)
+
+
+async def watch_for_ever(
+    settings: Settings,
+    stack: Stack,
+    emit: Callable[[AnyEvent], None],
+    on_log: Callable[[LogLine], None],
+) -> None:
+    """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
+    from wsdash.steps.rows import count_rows
+    from wsdash.watch.world import watch_world
+
+    attempt, pause = 0, FIRST_PAUSE
+    while True:
+        began = time.monotonic()
+        try:
+            await watch_world(settings, stack, emit, on_log, count_rows=lambda: count_rows(settings))
+            detail = "the pollers ended"
+        except Exception as error:
+            detail = describe(error)
+        if time.monotonic() - began > LONGEST_PAUSE:
+            attempt, pause = 0, FIRST_PAUSE
+        attempt += 1
+        emit(SourceState("watch", Liveness.RECONNECTING, detail, attempt, time.time() + pause))
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def describe(error: BaseException) -> str:
+    """One line of what went wrong, whatever it was."""
+    if isinstance(error, WsdashError):
+        return str(error)
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(describe(inner) for inner in error.exceptions)
+    return f"{type(error).__name__}: {error}"
