@@ -50,9 +50,7 @@ class NoContainers:
         return
 
 
-def context(
-    state: Path, settings: Settings | None = None, **changes: Any
-) -> tuple[StepContext, list[AnyEvent]]:
+def context(state: Path, **changes: Any) -> tuple[StepContext, list[AnyEvent]]:
     """A context, and the list that its events go to. `changes` replace sections of the settings."""
     emitted: list[AnyEvent] = []
     settings = msgspec.structs.replace(load_settings(), **changes)
