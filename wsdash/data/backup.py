@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -32,6 +31,7 @@ from wsdash.data.checksum import checksum_table, row_source
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.ddl import Statement, post_data, pre_data, sequence_values
 from wsdash.data.disk import require_space, write_failure
+from wsdash.data.restore_result import object_counts
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot, open_snapshot
 from wsdash.data.sql import ident
@@ -164,7 +164,6 @@ async def _snapshot_with_catalog(source: Endpoint, schema: str) -> AsyncIterator
         async with connection(source, read_only=True) as conn:
             before = await read_catalog(conn, schema)
         async with open_snapshot(source, before.tables) as snapshot:
-            await snapshot.conn.execute("SET LOCAL row_security = off", timeout=60)
             catalog = await read_catalog(snapshot.conn, schema)
             if [table.qualified for table in catalog.tables] == [t.qualified for t in before.tables]:
                 yield snapshot, catalog
@@ -189,8 +188,7 @@ async def _freeze(
     tables: dict[str, BackupTable] = {}
     for table in catalog.tables:
         meter = Meter(on_progress, item, table.qualified, "checking", total_rows=table.rows or None)
-        async with asyncio.timeout(STATEMENT_SECONDS):
-            found = await checksum_table(snapshot.conn, table)
+        found = await checksum_table(snapshot.conn, table)
         meter.finish(found.rows)
         columns = tuple(column.name for column in table.copied_columns)
         tables[table.qualified] = BackupTable(table.schema, table.name, columns, found.rows, found.checksum)
@@ -208,18 +206,16 @@ async def _freeze(
         taken_at=snapshot.taken_at,
         tables=tables,
         objects=object_counts(catalog),
+        not_carried=tuple(f"{one.kind} {one.name}: {one.left_out}" for one in catalog.items if one.left_out),
         identity=identity,
     )
     return Frozen(content, catalog.tables, before, after)
 
 
-def object_counts(catalog: Catalog) -> dict[str, int]:
-    """How many schema objects of each kind a catalog describes."""
-    return dict(sorted(Counter(s.kind for s in pre_data(catalog) + post_data(catalog)).items()))
-
-
 def _analyze(table: Table) -> Statement:
-    return Statement("analyze", table.qualified, f"ANALYZE {ident(table.schema, table.name)}", table.name)
+    return Statement(
+        "analyze", table.qualified, f"ANALYZE {ident(table.schema, table.name)}", table.qualified
+    )
 
 
 async def _bytes_needed(conn: asyncpg.Connection, frozen: Frozen) -> int:

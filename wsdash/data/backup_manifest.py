@@ -78,6 +78,8 @@ class BackupContent(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, BackupTable]
     objects: dict[str, int]
     """How many schema objects of each kind."""
+    not_carried: tuple[str, ...] = ()
+    """Objects that are not in the file, each with the reason."""
     identity: DatabaseIdentity = DatabaseIdentity()
 
     @property

@@ -18,7 +18,8 @@ from wsdash.data.backup_manifest import (
 from wsdash.data.backup_meter import OnProgress
 from wsdash.data.connect import Endpoint
 from wsdash.data.disk import write_failure
-from wsdash.data.restore import RestoreResult, restore_backup
+from wsdash.data.restore import restore_backup
+from wsdash.data.restore_result import RestoreResult
 from wsdash.data.scratch import scratch_database
 from wsdash.errors import WsdashError
 
@@ -44,7 +45,7 @@ async def prove_backup(
         proven_at=time.time(),
         server=server.address,
         server_version=result.server_version,
-        rows=result.rows,
+        rows=sum(result.rows.values()),
         tables=len(result.tables),
         objects=result.objects,
         checksums_equal=True,

@@ -124,6 +124,7 @@ def _introduction(content: BackupContent, file: str) -> list[str]:
         f"Schema {content.schema} of {content.source}, server version {content.server_version},",
         f"taken by {content.tool} from one snapshot ({content.snapshot}) at {taken}:",
         *rows,
+        *(f"Not in this file: {line}" for line in content.not_carried),
         "Hypertables are plain tables here: all rows, without chunks, compression and policies.",
         f"Restore into an empty database with: psql -d DATABASE -f {file}",
         "It runs in one transaction and stops at the first error.",

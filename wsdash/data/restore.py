@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
 
-from wsdash.data.backup import database_identity, keep_copy, object_counts
+from wsdash.data.backup import database_identity, keep_copy
 from wsdash.data.backup_errors import STATEMENT_SECONDS, server_errors
-from wsdash.data.backup_manifest import BackupContent, BackupManifest, BackupTable
+from wsdash.data.backup_manifest import BackupContent, BackupManifest, DatabaseIdentity
 from wsdash.data.backup_meter import OnProgress
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.restore_reader import BackupReader
+from wsdash.data.restore_result import SESSION, RestoreResult, object_counts, refuse_differences
 from wsdash.data.restore_run import differences, play, verified_path
+from wsdash.data.restore_source import restore_missing_into_source
 from wsdash.data.sql import ident
-from wsdash.errors import RefusedError, WsdashError
+from wsdash.errors import RefusedError
 
-SESSION = {"lock_timeout": "30s", "maintenance_work_mem": "256MB"}
+__all__ = ["RestoreResult", "restore_backup", "restore_missing_into_source"]
+
 _TIMEOUT = 60.0
 
 _OBJECTS = """
@@ -43,27 +45,6 @@ WHERE f.contype = 'f' AND t.relnamespace = $1::oid AND c.relnamespace <> $1::oid
   AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
 ORDER BY 1
 """
-
-
-@dataclass(frozen=True)
-class RestoreResult:
-    """What a restore did. tables: what was restored, as it was read back; seconds: how long it took."""
-
-    path: Path
-    schema: str
-    tables: dict[str, BackupTable]
-    objects: dict[str, int]
-    server_version: int
-    seconds: float
-    kept_copy: BackupManifest | None = None
-    """The backup of what was there before, when it was replaced."""
-    left_alone: tuple[str, ...] = field(default=())
-    """Tables that held the backup's content already."""
-
-    @property
-    def rows(self) -> int:
-        """All rows that were restored."""
-        return sum(table.rows for table in self.tables.values())
 
 
 async def restore_backup(
@@ -114,9 +95,7 @@ async def restore_backup(
                 await _drop_kept(conn, kept, item, on_progress)
             await play(reader, conn, item, on_progress)
             catalog = await read_catalog(conn, content.schema)
-            refuse_differences(
-                await differences(conn, catalog, content, item, on_progress), path, target, "restored"
-            )
+            refuse_differences(await differences(conn, catalog, content, item, on_progress), path, target)
     return RestoreResult(
         path=path,
         schema=content.schema,
@@ -126,16 +105,6 @@ async def restore_backup(
         seconds=time.monotonic() - started,
         kept_copy=kept,
     )
-
-
-def refuse_differences(lines: list[str], path: Path, target: Endpoint, when: str) -> None:
-    """Raise WsdashError listing the tables when there are any differences."""
-    if lines:
-        raise WsdashError(
-            f"{when}, but not equal to {path.name}: " + "; ".join(lines),
-            where=target.address,
-            remedy="nothing was kept; take a new backup, or report this with the manifest",
-        )
 
 
 async def _occupied(target: Endpoint, schema: str) -> Catalog | None:
@@ -202,7 +171,7 @@ async def _is_source(
     return source is not None and (source.address == target.address or await _same(here, source))
 
 
-async def _same(here: object, source: Endpoint) -> bool:
+async def _same(here: DatabaseIdentity, source: Endpoint) -> bool:
     there = await database_identity(source)
     return there.known() and there == here
 
