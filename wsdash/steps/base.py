@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,10 +33,8 @@ class Facts(Protocol):
         ...
 
 
-class Emit(Protocol):
-    """Hands an event to the journal without waiting for it."""
-
-    def __call__(self, event: AnyEvent) -> None: ...
+Emit = Callable[[AnyEvent], None]
+"""Hands an event to the journal without waiting for it."""
 
 
 @dataclass(frozen=True)
