@@ -85,12 +85,35 @@ def choose_ports(directory: Path, offset: int | None = None) -> Ports:
         )
     for candidate in OFFSETS if offset is None else (offset,):
         ports = Ports().moved(candidate)
-        if not _claim(candidate, directory):
+        if not claim(candidate, directory):
             continue
         if all(is_free(port) for port in ports.by_name().values()):
             return ports
         release(candidate)
     raise _refusal(OFFSETS[0] if offset is None else offset, directory)
+
+
+def claim(offset: int, directory: Path) -> bool:
+    """Reserve an offset for the world in `directory` until this process ends; False when another has it."""
+    held = _claims.get(offset)
+    if held is not None:
+        return held[0] == directory.resolve()
+    path = socket_path(directory, "x").parent / f"ports-{offset}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return False
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(directory.resolve()).encode())
+    _claims[offset] = (directory.resolve(), descriptor)
+    return True
+
+
+def taken(ports: Ports) -> list[str]:
+    """'PORT by HOLDER' of each of these ports that somebody listens on."""
+    return [f"{port} by {holder(port)}" for port in sorted(ports.by_name().values()) if not is_free(port)]
 
 
 def release(offset: int) -> None:
@@ -120,35 +143,14 @@ _TAKEN = (errno.EADDRINUSE, errno.EACCES)
 """The errors of a bind that mean: not for you."""
 
 
-def _claim(offset: int, directory: Path) -> bool:
-    held = _claims.get(offset)
-    if held is not None:
-        return held[0] == directory.resolve()
-    path = socket_path(directory, "x").parent / f"ports-{offset}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return False
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(directory.resolve()).encode())
-    _claims[offset] = (directory.resolve(), descriptor)
-    return True
-
-
 def _refusal(offset: int, directory: Path) -> InputError:
-    taken = [
-        f"{port} by {holder(port)}"
-        for port in sorted(Ports().moved(offset).by_name().values())
-        if not is_free(port)
-    ]
-    if not taken:
+    held = taken(Ports().moved(offset))
+    if not held:
         path = socket_path(directory, "x").parent / f"ports-{offset}.lock"
         world = path.read_text(encoding="utf-8") if path.exists() else "another world"
-        taken = [f"the ports at offset {offset}, by the embedded world in {world}"]
+        held = [f"the ports at offset {offset}, by the embedded world in {world}"]
     return InputError(
-        "ports that the embedded world needs are taken: " + "; ".join(taken),
+        "ports that the embedded world needs are taken: " + "; ".join(held),
         where="this machine",
         remedy="choose another --port-offset, leave it out to have one chosen, or stop the holder",
     )
