@@ -95,9 +95,9 @@ class ControlServer:
         self._clients.add(writer)
         try:
             if len(self._clients) > MOST_CLIENTS:
-                await _answer(writer, Reply(False, "too many clients at once; close a screen"))
+                await _send_away(reader, writer, "too many clients at once; close a screen")
             elif not _same_user(writer):
-                await _answer(writer, Reply(False, "this engine belongs to another user"))
+                await _send_away(reader, writer, "this engine belongs to another user")
             else:
                 await self._converse(reader, writer)
         except (OSError, TimeoutError):
@@ -111,7 +111,7 @@ class ControlServer:
             try:
                 line = await reader.readline()
             except ValueError:
-                await _answer(writer, Reply(False, f"an intent is at most {LONGEST_LINE} bytes long"))
+                await _send_away(reader, writer, f"an intent is at most {LONGEST_LINE} bytes long")
                 return
             if not line:
                 return
@@ -137,8 +137,20 @@ async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> None:
         await writer.drain()
 
 
+async def _send_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, why: str) -> None:
+    await _answer(writer, Reply(False, why))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):  # closing with input unread would cut the answer off
+            for _ in range(64):
+                if not await reader.read(LONGEST_LINE):
+                    return
+
+
 def _same_user(writer: asyncio.StreamWriter) -> bool:
-    peer: socket.socket = writer.get_extra_info("socket")
-    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    uid = struct.unpack("3i", raw)[1]
+    _, uid, _ = struct.unpack("3i", peer_credentials(writer.get_extra_info("socket")))
     return uid in (0, os.getuid())
+
+
+def peer_credentials(peer: socket.socket) -> bytes:
+    """The kernel's word on who is at the other end: pid, uid, gid as three C ints."""
+    return peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
