@@ -58,7 +58,7 @@ async def open_snapshot(endpoint: Endpoint, tables: Sequence[Table]) -> AsyncIte
 
     The lock lets writers go on and keeps back what a snapshot does not protect from: dropping, compressing
     and decompressing chunks. The holding session has no timeouts and a heartbeat; when it is lost, the block
-    is cancelled and UnreachableError is raised. Raises WsdashError when a lock cannot be had within LOCK_SECONDS
+    is cancelled and UnreachableError is raised. Raises WsdashError when a lock cannot be had in LOCK_SECONDS
     or a table is missing.
     """
     async with patient_connection(endpoint, read_only=True) as holder:
