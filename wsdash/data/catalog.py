@@ -57,6 +57,8 @@ class Catalog:
     makes_roles: bool = False
     extensions: dict[str, str] = field(default_factory=dict)
     available: frozenset[str] = frozenset()
+    elsewhere: frozenset[tuple[str, str]] = frozenset()
+    """(kind, name) of relations, types and functions in other schemas: what an item may need from outside."""
     settings: tuple[str, ...] = ()
     """Settings that ALTER DATABASE or ALTER ROLE fixed for this database: names; of search_path the value
     too."""
@@ -73,6 +75,8 @@ async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
     """
     async with _pg_catalog_only(conn):
         server = await conn.fetchrow(queries.SERVER, timeout=TIMEOUT)
+        assert server is not None
+        elsewhere = await conn.fetch(queries.ELSEWHERE, schema, timeout=TIMEOUT)
         found = await conn.fetchrow(queries.SCHEMA, schema, timeout=TIMEOUT)
         catalog = Catalog(
             schema=schema,
@@ -85,6 +89,7 @@ async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
             makes_roles=bool(server["makes_roles"]),
             extensions=dict(extension.split("=", 1) for extension in server["extensions"]),
             available=frozenset(server["available"]),
+            elsewhere=frozenset((row["kind"], row["name"]) for row in elsewhere),
         )
         return catalog if found is None else await _read(conn, found, catalog)
 

@@ -88,7 +88,8 @@ async def read_indexes(conn: asyncpg.Connection, named: Named, rows: Mapping[int
 
 
 def _identity(table: str, sql: str, after: list[tuple[str, int]]) -> Draft:
-    return Draft(SchemaItem("replica identity", table, sql, table=table, stage=INDEXES), [], "9", after)
+    item = SchemaItem("replica identity", table, sql, table=table, stage=INDEXES)
+    return Draft(item, [], rank="9", after=after)
 
 
 async def read_views(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
@@ -147,7 +148,7 @@ async def read_triggers(
         if row["enabled"] in words and not left_out:
             sql = f"ALTER TABLE {quoted} {words[row['enabled']]} TRIGGER {ident(row['name'])}"
             state = SchemaItem("trigger state", item.name, sql, table=table, stage=TRIGGERS)
-            drafts.append(Draft(state, [], "9", after=[("pg_trigger", row["oid"])]))
+            drafts.append(Draft(state, [], rank="9", after=[("pg_trigger", row["oid"])]))
     return drafts, routing - used
 
 
@@ -165,7 +166,7 @@ async def read_security(conn: asyncpg.Connection, tables: dict[int, Table]) -> l
                 sql = f"ALTER TABLE {quoted} {word} ROW LEVEL SECURITY"
                 name = f"{table} {word.lower()}d" if word == "ENABLE" else f"{table} forced"
                 item = SchemaItem("row security", name, sql, table=table, stage=SECURITY)
-                drafts.append(Draft(item, [], "9"))
+                drafts.append(Draft(item, [], rank="9"))
         if row["identity"] in "fn":
             word = "FULL" if row["identity"] == "f" else "NOTHING"
             sql = f"ALTER TABLE {quoted} REPLICA IDENTITY {word}"
@@ -199,7 +200,7 @@ async def read_statistics(conn: asyncpg.Connection, tables: dict[int, Table]) ->
         item = SchemaItem(
             "statistics", f"{row['schema']}.{row['name']}", row["definition"], table=table, stage=INDEXES
         )
-        drafts.append(Draft(item, [("pg_statistic_ext", row["oid"])], f"STATISTICS {name}", "8"))
+        drafts.append(Draft(item, [("pg_statistic_ext", row["oid"])], f"STATISTICS {name}", rank="8"))
     return drafts
 
 

@@ -247,6 +247,18 @@ WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_datab
 ORDER BY 1, 2
 """
 
+ELSEWHERE = """
+SELECT i.type AS kind, i.identity AS name
+FROM (SELECT 'pg_class'::regclass AS class, oid, relnamespace AS namespace FROM pg_class
+        WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT relispartition
+      UNION ALL SELECT 'pg_type'::regclass, oid, typnamespace FROM pg_type WHERE typrelid = 0 AND typelem = 0
+      UNION ALL SELECT 'pg_proc'::regclass, oid, pronamespace FROM pg_proc) o
+JOIN pg_namespace n ON n.oid = o.namespace
+CROSS JOIN LATERAL pg_identify_object(o.class, o.oid, 0) i
+WHERE o.oid >= 16384 AND n.nspname <> $1 AND n.nspname !~ '^(pg_|_?timescaledb_|information_schema$)'
+  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')
+"""
+
 SERVER = """
 SELECT current_setting('server_version_num')::int AS version, current_user::text AS user,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS timescaledb,

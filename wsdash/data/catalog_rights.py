@@ -50,9 +50,9 @@ async def read_grants(conn: asyncpg.Connection, drafts: list[Draft]) -> list[Dra
         parts = frozenset({"-EXECUTE"})
         left_out = subject.item.left_out and "its function is not carried"
         item = SchemaItem("grant", name, sql, stage=GRANTS, parts=parts, left_out=left_out)
-        made.append(Draft(item, [], "1"))
+        made.append(Draft(item, [], rank="1"))
     roles = sorted({draft.item.role for draft in made} - {""})
-    return made + [Draft(role_item(role), [], "0") for role in roles]
+    return made + [Draft(role_item(role), [], rank="0") for role in roles]
 
 
 def _grant(subject: Draft, column: str, grantee: str, rows: list[Any]) -> Draft:
@@ -84,7 +84,7 @@ def _grant(subject: Draft, column: str, grantee: str, rows: list[Any]) -> Draft:
         role=grantee,
         left_out="what it is granted on is not carried" if subject.item.left_out else "",
     )
-    return Draft(item, [], "2")
+    return Draft(item, [], rank="2")
 
 
 async def read_comments(conn: asyncpg.Connection, drafts: list[Draft]) -> list[Draft]:

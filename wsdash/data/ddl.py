@@ -116,6 +116,7 @@ async def sequence_values(conn: asyncpg.Connection, catalog: Catalog) -> list[St
             continue
         quoted = ident(catalog.schema, row["name"])
         value = await conn.fetchrow(f"SELECT last_value, is_called FROM {quoted}", timeout=TIMEOUT)
+        assert value is not None
         sql = (
             f"SELECT pg_catalog.setval({literal(quoted)}::regclass, {value['last_value']}, "
             f"{'true' if value['is_called'] else 'false'})"

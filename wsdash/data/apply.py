@@ -1,0 +1,165 @@
+"""Making a schema in the target: statement by statement, idempotent; or from an SQL file, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+
+from wsdash.data.catalog import Catalog, read_catalog
+from wsdash.data.compare_text import canonical
+from wsdash.data.ddl import Statement
+from wsdash.data.judge import Judge
+from wsdash.data.sql_script import Command, split_script
+from wsdash.errors import InputError, RefusedError, WsdashError
+
+STATEMENT_TIMEOUT = 6 * 3600.0
+"""Seconds for one statement: an index over a very large table takes its time."""
+LOCK_TIMEOUT = "30s"
+FILE_TIMEOUT = 3600.0
+
+
+async def ensure_schema(
+    conn: asyncpg.Connection,
+    statements: list[Statement],
+    on_statement: Callable[[Statement], None] | None = None,
+) -> list[str]:
+    """Create what is missing, in order, and return the names created; what exists and fits is left alone.
+
+    Every statement is a transaction of its own: an interruption keeps what was made, and running it again
+    makes the rest. on_statement is called before each statement that is run. Raises RefusedError before
+    anything is changed when an existing object differs, and WsdashError with the server's words when one fails.
+    """
+    missing = await missing_statements(conn, statements)
+    created = []
+    for statement in missing:
+        if on_statement is not None:
+            on_statement(statement)
+        await run_statement(conn, statement)
+        created.append(statement.name)
+    return created
+
+
+async def missing_statements(conn: asyncpg.Connection, statements: list[Statement]) -> list[Statement]:
+    """The statements whose object is not there yet, in order; a sequence's value is always set again.
+
+    Raises RefusedError that names every object that exists and differs, with what to do.
+    """
+    judges: dict[str, Judge] = {}
+    catalogs: dict[str, Catalog] = {}
+    missing: list[Statement] = []
+    blocking: list[str] = []
+    for statement in statements:
+        schema = statement.schema or (statement.table or statement.name).split(".", 1)[0]
+        if schema not in judges:
+            catalogs[schema] = await read_catalog(conn, schema)
+            judges[schema] = Judge(catalogs[schema].server_version, catalogs[schema])
+        fate, detail = _fate(statement, judges[schema], catalogs[schema])
+        if fate == "created":
+            missing.append(statement)
+        elif fate == "blocks":
+            blocking.append(f"{statement.kind} {statement.name}: {detail}")
+    if blocking:
+        shown = "; ".join(blocking[:5]) + (f" (and {len(blocking) - 5} more)" if len(blocking) > 5 else "")
+        raise RefusedError(
+            f"the target's schema does not fit: {shown}",
+            where="the target's schema",
+            remedy="alter, rename or drop these objects in the target, then retry",
+        )
+    return missing
+
+
+def _fate(statement: Statement, judge: Judge, catalog: Catalog) -> tuple[str, str]:
+    if statement.kind == "sequence value":
+        return "created", ""
+    if statement.kind == "extension":
+        return ("same" if statement.name in catalog.extensions else "created"), ""
+    if statement.item is not None:
+        verdict = judge.verdict(statement.item)
+        return verdict.fate, verdict.detail
+    found = next((i for i in catalog.items if (i.kind, i.name) == (statement.kind, statement.name)), None)
+    if found is None:
+        return "created", ""
+    same = canonical(found.sql) == canonical(statement.sql)
+    return ("same", "") if same else ("blocks", f"it differs: alter or drop the target's {statement.kind}")
+
+
+async def run_statement(
+    conn: asyncpg.Connection, statement: Statement, timeout: float = STATEMENT_TIMEOUT
+) -> None:
+    """Run one statement in a transaction of its own (a savepoint inside the caller's).
+
+    Function bodies are not checked, because they may name what comes later. Waits at most 30 s for a lock.
+    Raises WsdashError with the server's words.
+    """
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                "SET LOCAL check_function_bodies = off; SET LOCAL search_path = pg_catalog; "
+                f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
+                timeout=30,
+            )
+            await conn.execute(statement.sql, timeout=timeout)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise WsdashError(
+            f"{statement.kind} {statement.name} cannot be made: {str(error) or type(error).__name__}",
+            where="the target's schema",
+            remedy=_remedy(error),
+        ) from error
+
+
+def _remedy(error: BaseException) -> str:
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return "give the target's user the right to create there (as a superuser, if it is an extension)"
+    if isinstance(error, asyncpg.UndefinedFileError | asyncpg.FeatureNotSupportedError):
+        return "install what is named on the target's server, then retry"
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return "end the session that holds the lock, then retry"
+    if isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
+        return "the rows break this rule: correct them in the source, then migrate again"
+    return "put right what the server names, then retry: what was made is kept"
+
+
+async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
+    """Run a file of SQL in one transaction, all of it or nothing; its own BEGIN and COMMIT are passed over.
+
+    Unqualified names mean what psql would make of them. Raises InputError with the line for psql's own
+    commands, COPY ... FROM stdin, unclosed quotes and every error of the server.
+    """
+    try:
+        text = await asyncio.to_thread(path.read_text, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the schema file cannot be read: {error}",
+            where=str(path),
+            remedy="correct schema_file in wsdash.yaml; it must be UTF-8",
+        ) from error
+    commands = split_script(text, str(path))
+    try:
+        async with conn.transaction():
+            await conn.execute('SET LOCAL search_path = "$user", public', timeout=30)
+            for command in commands:
+                await _run_command(conn, command, path)
+        await conn.execute("RESET SESSION AUTHORIZATION; RESET ALL", timeout=30)
+    except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
+        raise InputError(
+            f"the schema file cannot be run to its end: {error}",
+            where=str(path),
+            remedy="nothing of it was kept; put right what the server says, then retry",
+        ) from error
+
+
+async def _run_command(conn: asyncpg.Connection, command: Command, path: Path) -> None:
+    try:
+        await conn.execute(command.sql, timeout=FILE_TIMEOUT)
+    except (asyncpg.PostgresError, TimeoutError) as error:
+        position = getattr(error, "position", None)
+        offset = int(position) - 1 if position else 0
+        line = command.line + command.sql.count("\n", 0, offset)
+        raise InputError(
+            str(error) or "the server did not finish in time",
+            where=f"{path}, line {line}",
+            remedy="correct the schema file; nothing of it was kept",
+        ) from error
