@@ -27,6 +27,7 @@ from tests.support.servers import PASSWORD, PASSWORD_ENV
 from wsdash.data import backup
 from wsdash.data.backup import find_backups, keep_copy, load_manifest, take_backup
 from wsdash.data.connect import Endpoint, connection
+from wsdash.data.restore import restore_backup
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.model import Progress
 
@@ -179,6 +180,36 @@ async def test_a_second_backup_of_that_name_gets_a_number(source: Endpoint, tmp_
     for _ in range(2):
         await take_backup(source, "s", tmp_path, name="mine", item="backup", on_progress=quiet)
     assert [manifest.file for manifest in find_backups(tmp_path)] == ["mine-2.sql", "mine.sql"]
+
+
+async def test_tables_without_columns_to_carry_keep_their_rows(
+    source: Endpoint, target: Endpoint, tmp_path: Path
+) -> None:
+    await run_sql(
+        source,
+        "CREATE SCHEMA s; CREATE TABLE s.none (); CREATE TABLE s.made (a int GENERATED ALWAYS AS (1) STORED)",
+    )
+    for table in ("none", "made"):
+        await run_sql(source, f"INSERT INTO s.{table} DEFAULT VALUES; INSERT INTO s.{table} DEFAULT VALUES")
+    manifest = await back_up(source, tmp_path, "s")
+    assert manifest.total_rows == 4
+    restored = await program(18, "psql", target, "-f", str(manifest.path))
+    assert restored.returncode == 0, restored.stderr
+    assert await value(target, "SELECT sum(a) FROM s.made") == 2
+    assert await value(target, "SELECT count(*) FROM s.none") == 2
+    await run_sql(target, "DROP SCHEMA s CASCADE")
+    await restore_backup(manifest.path, target, item="restore", on_progress=quiet)
+    assert await value(target, "SELECT sum(a) FROM s.made") == 2
+
+
+async def test_the_directory_may_be_relative_and_missing(
+    source: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await run_sql(source, "CREATE SCHEMA workspace; CREATE TABLE workspace.t (a integer)")
+    monkeypatch.chdir(tmp_path)
+    manifest = await back_up(source, Path("deep/down"))
+    assert manifest.path.is_absolute()
+    assert find_backups(tmp_path / "deep" / "down") == [manifest]
 
 
 async def test_a_kept_copy_is_a_backup_of_a_target(source: Endpoint, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from tests.data.backup_world import (
     value,
 )
 from tests.support.servers import Server
+from wsdash.data import backup_errors, restore_reader
 from wsdash.data.backup import find_backups, load_manifest
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.restore import restore_backup
@@ -220,6 +223,40 @@ async def test_a_connection_lost_in_the_rows_is_told_and_nothing_stays(
             restore_backup(manifest.path, target, item="restore", on_progress=on_progress), 30
         )
     await asyncio.gather(*cut)
+    assert await value(target, "SELECT to_regnamespace('workspace')") is None
+
+
+async def test_a_server_that_falls_silent_in_the_rows_is_given_up(
+    source: Endpoint, target: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_workspace(source, count=2000)
+    manifest = await back_up(source, tmp_path)
+    monkeypatch.setattr(backup_errors, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(restore_reader, "_BLOCK", 64)
+    frozen: list[int] = []
+
+    async def freeze() -> None:
+        sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY %'"
+        while not frozen:
+            pid = await value(target, sql)
+            if pid is not None:
+                os.kill(pid, signal.SIGSTOP)
+                frozen.append(pid)
+
+    def on_progress(progress: Progress) -> None:
+        if progress.activity == "restoring" and progress.subject.endswith("items") and not freezer:
+            freezer.append(asyncio.get_running_loop().create_task(freeze()))
+
+    freezer: list[asyncio.Task[None]] = []
+    try:
+        with pytest.raises(UnreachableError, match="restoring"):
+            await asyncio.wait_for(
+                restore_backup(manifest.path, target, item="restore", on_progress=on_progress), 30
+            )
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    assert frozen
     assert await value(target, "SELECT to_regnamespace('workspace')") is None
 
 

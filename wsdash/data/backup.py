@@ -74,7 +74,7 @@ async def take_backup(
     manifest's proof is None: a backup counts only after prove_backup. Memory stays flat.
     Raises WsdashError (no tables, disk too small or full), InputError (name taken), UnreachableError.
     """
-    await _prepare(directory)
+    directory = await _prepare(directory)
     doing = f"backing up schema {schema}"
     async with server_errors(source, doing):
         identity = await database_identity(source)
@@ -146,13 +146,16 @@ async def database_identity(endpoint: Endpoint) -> DatabaseIdentity:
     return DatabaseIdentity(row["system"], row["oid"]) if row is not None else DatabaseIdentity()
 
 
-async def _prepare(directory: Path) -> None:
-    def prepare() -> None:
+async def _prepare(directory: Path) -> Path:
+    """The directory, made and free of dead runs' files, by its absolute path."""
+
+    def prepare() -> Path:
         directory.mkdir(parents=True, exist_ok=True)
         remove_leftovers(directory)
+        return directory.absolute()
 
     try:
-        await asyncio.to_thread(prepare)
+        return await asyncio.to_thread(prepare)
     except OSError as error:
         raise write_failure(error, directory, 0) from error
 

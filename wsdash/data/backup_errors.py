@@ -17,12 +17,22 @@ STATEMENT_SECONDS = 3600.0
 """The longest a single command (an index build, a checksum) may take."""
 
 
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What asyncpg raises when the server is gone (the third one: its farewell came between two commands)."""
+
+
 @asynccontextmanager
 async def server_errors(endpoint: Endpoint, doing: str) -> AsyncIterator[None]:
     """Raises WsdashError with the server's own words, UnreachableError when it is gone or silent."""
     try:
         yield
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except LOST as error:
         raise UnreachableError(
             f"{doing}: the connection to {endpoint.label} was lost ({str(error) or type(error).__name__})",
             where=endpoint.address,
@@ -47,11 +57,11 @@ async def server_errors(endpoint: Endpoint, doing: str) -> AsyncIterator[None]:
 
 
 class Watchdog:
-    """Ends a transfer that makes no progress: raises TimeoutError after `seconds` without a sign of life."""
+    """Ends a transfer that makes no progress: raises TimeoutError after STALL_SECONDS without any."""
 
-    def __init__(self, seconds: float = STALL_SECONDS) -> None:
-        self._seconds = seconds
-        self._timeout = asyncio.timeout(seconds)
+    def __init__(self) -> None:
+        self._seconds = STALL_SECONDS
+        self._timeout = asyncio.timeout(self._seconds)
 
     async def __aenter__(self) -> Watchdog:
         await self._timeout.__aenter__()

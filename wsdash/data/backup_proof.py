@@ -30,8 +30,9 @@ async def prove_backup(
     """Restore the backup into a scratch database on `server`, compare, and write the proof in the manifest.
 
     `server` is any server where the user may create databases; no database that exists there is touched, and
-    the scratch database is always dropped. Raises WsdashError naming the tables or kinds of objects that
-    differ, and everything restore_backup raises; then the manifest keeps no proof.
+    the scratch database is always dropped (roles that a grant needs and the server lacks stay, as after any
+    restore). Raises WsdashError naming the tables or kinds of objects that differ, and everything that
+    restore_backup raises; then the manifest keeps no proof.
     """
     started = time.monotonic()
     manifest = await asyncio.to_thread(load_manifest, manifest_path)

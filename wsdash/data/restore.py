@@ -14,8 +14,8 @@ from wsdash.data.backup_meter import OnProgress
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.restore_reader import BackupReader
-from wsdash.data.restore_result import SESSION, RestoreResult, object_counts, refuse_differences
-from wsdash.data.restore_run import differences, play, verified_path
+from wsdash.data.restore_result import RestoreResult, object_counts, refuse_differences
+from wsdash.data.restore_run import all_or_nothing, differences, play, verified_path
 from wsdash.data.restore_source import restore_missing_into_source
 from wsdash.data.sql import ident
 from wsdash.errors import RefusedError
@@ -88,8 +88,7 @@ async def restore_backup(
             )
         async with (
             server_errors(target, doing),
-            connection(target, read_only=False, settings=SESSION) as conn,
-            conn.transaction(),
+            all_or_nothing(target) as conn,
         ):
             if kept is not None:
                 await _drop_kept(conn, kept, item, on_progress)

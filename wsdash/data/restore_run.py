@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
 
-from wsdash.data.backup_errors import STATEMENT_SECONDS, Watchdog
+from wsdash.data.backup_errors import LOST, STATEMENT_SECONDS, Watchdog
 from wsdash.data.backup_file import Rows
 from wsdash.data.backup_manifest import (
     BackupContent,
@@ -22,10 +22,13 @@ from wsdash.data.backup_manifest import (
 from wsdash.data.backup_meter import Meter, OnProgress
 from wsdash.data.catalog import Catalog
 from wsdash.data.checksum import TableChecksum, checksum_table
+from wsdash.data.connect import Endpoint, connection
 from wsdash.data.restore_reader import BackupReader
+from wsdash.data.restore_result import SESSION
 from wsdash.data.shape import Table
 from wsdash.errors import WsdashError
 
+_ANSWER_SECONDS = 5.0
 INDEX_KINDS = frozenset({"index", "constraint"})
 
 
@@ -38,6 +41,20 @@ async def verified_path(file: Path) -> Path:
     if file != path or await asyncio.to_thread(manifest_of(path).exists):
         await check_file(await asyncio.to_thread(load_manifest, file))
     return path
+
+
+@asynccontextmanager
+async def all_or_nothing(endpoint: Endpoint) -> AsyncIterator[asyncpg.Connection]:
+    """A session in one transaction: committed at the block's end, else rolled back, or cut if that hangs."""
+    async with connection(endpoint, read_only=False, settings=SESSION) as conn:
+        await conn.execute("BEGIN", timeout=_ANSWER_SECONDS)
+        try:
+            yield conn
+        except BaseException:
+            with suppress(asyncpg.PostgresError, *LOST):
+                await conn.execute("ROLLBACK", timeout=_ANSWER_SECONDS)
+            raise
+        await conn.execute("COMMIT", timeout=STATEMENT_SECONDS)
 
 
 async def play(reader: BackupReader, conn: asyncpg.Connection, item: str, on_progress: OnProgress) -> None:

@@ -15,11 +15,11 @@ from wsdash.data.backup_file import Rows, Run
 from wsdash.data.backup_manifest import BackupContent, BackupTable
 from wsdash.data.backup_meter import OnProgress
 from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import Endpoint
 from wsdash.data.ddl import post_data, pre_data
 from wsdash.data.restore_reader import BackupReader
-from wsdash.data.restore_result import SESSION, RestoreResult, object_counts, refuse_differences
-from wsdash.data.restore_run import copy_rows, differences, measure, skip_rows, verified_path
+from wsdash.data.restore_result import RestoreResult, object_counts, refuse_differences
+from wsdash.data.restore_run import all_or_nothing, copy_rows, differences, measure, skip_rows, verified_path
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.errors import RefusedError
@@ -74,8 +74,7 @@ async def restore_missing_into_source(
         content = reader.content
         async with (
             server_errors(source, f"restoring {path.name}"),
-            connection(source, read_only=False, settings=SESSION) as conn,
-            conn.transaction(),
+            all_or_nothing(source) as conn,
         ):
             gaps = await _find_gaps(conn, source, content, item, on_progress)
             if gaps.restored:
