@@ -30,7 +30,7 @@ async def ensure_schema(
 
     Every statement is a transaction of its own: an interruption keeps what was made, and running it again
     makes the rest. on_statement is called before each statement that is run. Raises RefusedError before
-    anything is changed when an existing object differs, and WsdashError with the server's words when one fails.
+    anything is changed when an existing object differs, WsdashError with the server's words when one fails.
     """
     missing = await missing_statements(conn, statements)
     created = []
