@@ -292,17 +292,19 @@ class Engine:
         # the runner ends by itself, unless it waits for a full disk
         asyncio.get_running_loop().call_later(CLEANUP_SECONDS + LAST_WORD_SECONDS, self._main.cancel)
 
+    def _signalled(self, number: signal.Signals, stops: bool) -> None:
+        if stops:
+            self._stop(f"interrupted by {number.name}", INTERRUPTED)
+
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C stop the run; a closed terminal too, but only a foreground engine."""
+        """SIGTERM and Ctrl-C stop the run; a closed terminal (SIGHUP) only stops a foreground engine."""
         loop = asyncio.get_running_loop()
-        stops = [signal.SIGTERM, signal.SIGINT]
-        if self.options.exit_when_done:
-            stops.append(signal.SIGHUP)
         installed = []
-        for number in stops:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            stops = number is not signal.SIGHUP or self.options.exit_when_done
             with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: the caller stops us
-                loop.add_signal_handler(number, self._stop, f"interrupted by {number.name}", INTERRUPTED)
+                loop.add_signal_handler(number, self._signalled, number, stops)
                 installed.append(number)
         try:
             yield

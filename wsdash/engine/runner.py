@@ -80,6 +80,7 @@ class Runner:
         self._roll_back = False
         self._paused = False
         self._stopping = False
+        self._resting = False
         self._waiting_told: tuple[str, ...] = ()
         self._wake = asyncio.Event()
         self._interrupt = asyncio.Event()
@@ -151,6 +152,8 @@ class Runner:
     def _standing(self) -> str:
         if self.current:
             return f"running {self.current}"
+        if not self._resting or self._wake.is_set():
+            return "between two items"
         return "paused" if self._paused else "idle"
 
     def _undoing(self) -> bool:
@@ -188,7 +191,9 @@ class Runner:
             elif self._exit_when_done and not self._paused:
                 return
             else:
+                self._resting = True
                 await self._wake.wait()
+                self._resting = False
 
     async def _next(self) -> Callable[[], Awaitable[None]] | None:
         if self._roll_back:
