@@ -1,0 +1,100 @@
+"""Container readings once a second, and restarts as they are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wsdash.config import Settings
+from wsdash.model import ContainerReading, LogLine, Notice
+from wsdash.watch.board import Board, stopped_on_purpose
+from wsdash.watch.clock import Clock, SystemClock
+from wsdash.watch.poller import Pace
+from wsdash.watch.sources import Emit, OnLog, WatchedStack
+
+PACE = Pace(interval=1.0, timeout=8.0)
+SAME_START = 0.5
+"""Seconds by which two readings of one start may differ."""
+
+
+def expected_containers(settings: Settings) -> dict[str, str]:
+    """Name -> group of every container the settings name."""
+    stack = settings.stack
+    apps = dict.fromkeys([*stack.apps.containers, stack.apps.old_service], "apps")
+    return apps | dict.fromkeys(stack.workspace.containers, "workspace")
+
+
+def restart_between(before: ContainerReading, now: ContainerReading) -> str:
+    """How a container that ran was restarted between two readings: '' when it was not.
+
+    A start after a stop is no restart.
+    """
+    if now.restarts > before.restarts:
+        times = now.restarts - before.restarts
+        how = f"restart {now.restarts}" if times == 1 else f"{times} restarts, {now.restarts} in all"
+    elif before.state not in ("running", "restarting", "paused") or not _started_anew(before, now):
+        return ""
+    else:
+        how = "started anew"
+    if now.oom_killed or before.oom_killed:
+        return f"{how}, out of memory"
+    code = now.exit_code or before.exit_code
+    return f"{how}, exit code {code}" if code else how
+
+
+def _started_anew(before: ContainerReading, now: ContainerReading) -> bool:
+    if before.started_at is None or now.started_at is None:
+        return False
+    return now.started_at > before.started_at + SAME_START
+
+
+class ContainerWatch:
+    """The probe of the source `containers`.
+
+    Emits one ContainerReading for every container the settings name (state 'missing' when the stack has
+    none) and for every other one the stack reports; a Notice for a restart or a crash; and puts an inline
+    `-- restarted --` marker into the container's log.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stack: WatchedStack,
+        board: Board,
+        emit: Emit,
+        on_log: OnLog,
+        on_restart: Callable[[str], None],
+        clock: Clock | None = None,
+    ) -> None:
+        self._expected = expected_containers(settings)
+        self._stack = stack
+        self._board = board
+        self._emit = emit
+        self._on_log = on_log
+        self._on_restart = on_restart
+        self._clock = clock or SystemClock()
+        self._before: dict[str, ContainerReading] = {}
+
+    async def __call__(self) -> None:
+        """Read all containers once. Raises UnreachableError."""
+        found = {reading.name: reading for reading in await self._stack.readings()}
+        for name, group in self._expected.items():
+            if name not in found:
+                found[name] = ContainerReading(name, state="missing", health="unknown", group=group)
+        for reading in found.values():
+            self._board.put(reading)
+            self._emit(reading)
+            before = self._before.get(reading.name)
+            if before is not None:
+                self._compare(before, reading)
+            self._before[reading.name] = reading
+
+    def _compare(self, before: ContainerReading, now: ContainerReading) -> None:
+        restart = restart_between(before, now)
+        if restart:
+            self._on_restart(now.name)
+            self._emit(Notice("warning", f"{now.name} restarted ({restart})"))
+            at = now.started_at if now.started_at is not None else self._clock.time()
+            self._on_log(LogLine(now.name, at, "wsdash", f"-- restarted ({restart}) --"))
+        elif before.state == "running" and now.state == "exited" and not stopped_on_purpose(now):
+            why = "out of memory" if now.oom_killed else f"exit code {now.exit_code}"
+            self._emit(Notice("warning", f"{now.name} ended by itself ({why})"))

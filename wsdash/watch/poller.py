@@ -1,0 +1,127 @@
+"""The one polling loop: a fixed schedule, a timeout for every probe, reconnecting for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from wsdash.watch.clock import Clock, SystemClock
+from wsdash.watch.liveness import SourceTeller, backoff
+from wsdash.watch.reasons import reason
+from wsdash.watch.sources import Emit, NotStartedError
+
+STALE_INTERVALS = 3
+SHORTEST_STALE = 3.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a source is asked; seconds.
+
+    overlap: how many probes may be under way at once. Where the answer time itself is measured it is
+    timeout / interval, so that a slow answer never delays the next question (no coordinated omission);
+    elsewhere 1, and a tick that finds a probe under way is left out.
+    """
+
+    interval: float = 1.0
+    timeout: float = 5.0
+    overlap: int = 1
+    longest_pause: float = 5.0
+
+
+class Poller:
+    """Asks `probe` for ever on the grid start + k * interval and tells how the source is doing.
+
+    The probe emits its readings itself, and raises whatever went wrong. After a failure ticks are left out
+    for a growing, capped, jittered pause. `run` never raises, except when it is cancelled. `interval` may be
+    changed at any time.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        probe: Callable[[], Awaitable[None]],
+        emit: Emit,
+        pace: Pace,
+        *,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.interval = pace.interval
+        self._probe = probe
+        self._pace = pace
+        self._clock = clock or SystemClock()
+        self._chance = chance
+        self._teller = SourceTeller(source, emit)
+        self._due = 0.0
+        self._not_before = -math.inf
+        self._under_way = 0
+        self._attempt = 0
+        self._failed_at = -math.inf
+        self._answered_at = -math.inf
+        self._newest_answered = -math.inf
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        self._due = self._clock.monotonic()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                now = self._clock.monotonic()
+                self._look_at_age(now)
+                missed = max(0, math.floor((now - self._due) / self.interval))
+                self._due += (missed + 1) * self.interval
+                if now >= self._not_before and self._under_way < self._pace.overlap:
+                    self._under_way += 1
+                    group.create_task(self._ask(now))
+                await self._clock.sleep(self._due - self._clock.monotonic())
+
+    async def _ask(self, begun: float) -> None:
+        try:
+            async with asyncio.timeout(self._pace.timeout) as limit:
+                await self._probe()
+        except NotStartedError as error:
+            self._absent(begun, str(error))
+        except TimeoutError as error:
+            mine = limit.expired()
+            self._failed(begun, f"no answer within {self._pace.timeout:g} s" if mine else reason(error))
+        except Exception as error:
+            self._failed(begun, reason(error))
+        else:
+            self._answered(begun)
+        finally:
+            self._under_way -= 1
+
+    def _answered(self, begun: float) -> None:
+        self._newest_answered = max(self._newest_answered, begun)
+        self._answered_at = self._clock.monotonic()
+        self._attempt = 0
+        self._not_before = -math.inf
+        self._teller.live()
+
+    def _absent(self, begun: float, why: str) -> None:
+        if begun >= self._newest_answered:
+            self._attempt = 0
+            self._not_before = -math.inf
+            self._teller.absent(why)
+
+    def _failed(self, begun: float, why: str) -> None:
+        # a late failure of a probe that newer news has overtaken says nothing new
+        if begun < self._newest_answered or begun < self._failed_at:
+            return
+        now = self._clock.monotonic()
+        self._failed_at = now
+        self._attempt += 1
+        pause = backoff(self._attempt, self.interval, self._pace.longest_pause, self._chance)
+        ticks = max(0, math.ceil((now + pause - self._due) / self.interval))
+        next_try = self._due + ticks * self.interval
+        # half a step early, because the grid's sums are not exact
+        self._not_before = next_try - self.interval / 2
+        self._teller.failed(why, self._attempt, self._clock.time() + max(0.0, next_try - now))
+
+    def _look_at_age(self, now: float) -> None:
+        age = now - self._answered_at
+        if age > max(SHORTEST_STALE, STALE_INTERVALS * self.interval):
+            self._teller.stale(age)

@@ -1,0 +1,124 @@
+"""Who listens on a port: process, pid, command, or the container behind docker-proxy."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import PurePath
+
+import psutil
+
+from wsdash.config import Settings
+from wsdash.model import PortReading
+from wsdash.watch.board import Board
+from wsdash.watch.poller import Pace
+from wsdash.watch.sources import Emit
+from wsdash.watch.threads import Blocking
+
+PACE = Pace(interval=5.0, timeout=10.0, longest_pause=30.0)
+UNKNOWN = "unknown process (needs root to see)"
+LONGEST_COMMAND = 100
+CONNECT_SECONDS = 0.3
+
+_SECRET = re.compile(
+    r"(?i)(://[^\s:/@]*:)[^\s@]+(?=@)|((?:pass(?:word|wd|phrase)?|secret|token|key)\s*[=: ]\s*)\S+"
+)
+
+
+async def port_holders(
+    ports: Iterable[int], containers: Mapping[int, str] | None = None
+) -> list[PortReading]:
+    """One reading a port, in the order given; holder is '' when nobody listens there.
+
+    containers: port -> container of ours that publishes it (for `ours`, and for docker-proxy's name).
+    Without permission to see the process the holder is 'unknown process (needs root to see)'.
+    """
+    wanted = list(ports)
+    return await Blocking("ports", lambda: read_holders(wanted, containers or {}))()
+
+
+def read_holders(ports: Sequence[int], containers: Mapping[int, str]) -> list[PortReading]:
+    """As port_holders. Blocking: walks /proc."""
+    holders = _listeners(set(ports))
+    readings = []
+    for port in ports:
+        holder = ""
+        if port in holders:
+            holder = _describe(holders[port], containers.get(port, ""))
+        readings.append(PortReading(port, holder, ours=bool(holder) and port in containers))
+    return readings
+
+
+def _listeners(ports: set[int]) -> dict[int, int | None]:
+    """Port -> pid of who listens there (None when not to be seen)."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.Error:
+        return {port: None for port in ports if _answers(port)}
+    found: dict[int, int | None] = {}
+    for connection in connections:
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr:
+            continue
+        port = connection.laddr.port
+        if port not in ports:
+            continue
+        known = found.get(port)
+        # workers share their parent's socket; the parent is the older one
+        pids = [pid for pid in (known, connection.pid) if pid is not None]
+        found[port] = min(pids, default=None)
+    return found
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _describe(pid: int | None, container: str) -> str:
+    if pid is None:
+        return f"container {container}" if container else UNKNOWN
+    try:
+        process = psutil.Process(pid)
+        name = process.name()
+    except psutil.Error:
+        return f"pid {pid}"
+    try:
+        argv = process.cmdline()
+    except psutil.Error:
+        argv = []
+    if name == "docker-proxy" or (argv and PurePath(argv[0]).name == "docker-proxy"):
+        return f"container {container or behind_proxy(argv)} (docker-proxy, pid {pid})"
+    command = visible_command(argv)
+    return f"{name} (pid {pid}: {command})" if command else f"{name} (pid {pid})"
+
+
+def behind_proxy(argv: Sequence[str]) -> str:
+    """The container's address that docker-proxy's arguments name: 'at 172.18.0.3:5432'."""
+    flags = {flag.lstrip("-"): value for flag, value in pairwise(argv)}
+    address = flags.get("container-ip", "unknown address")
+    return f"at {address}:{flags['container-port']}" if "container-port" in flags else f"at {address}"
+
+
+def visible_command(argv: Sequence[str]) -> str:
+    """A command line for people: one line, without secrets, at most 100 characters."""
+    text = " ".join(" ".join(argv).split())
+    text = _SECRET.sub(lambda match: f"{match[1] or match[2]}***", text)
+    return text if len(text) <= LONGEST_COMMAND else text[: LONGEST_COMMAND - 1] + "…"
+
+
+class PortWatch:
+    """The probe of the source `ports`: one PortReading for every port the new stack needs."""
+
+    def __init__(self, settings: Settings, board: Board, emit: Emit) -> None:
+        self._emit = emit
+        self._read = Blocking("ports", lambda: read_holders(settings.ports, board.ports()))
+
+    async def __call__(self) -> None:
+        """Read all ports once."""
+        for reading in await self._read():
+            self._emit(reading)

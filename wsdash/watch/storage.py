@@ -1,0 +1,109 @@
+"""Probes of all that speaks PostgreSQL's protocol, without credentials, and of the storage nodes' HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import aiohttp
+
+from wsdash.errors import InputError, UnreachableError
+from wsdash.model import LatencyReading
+from wsdash.watch.board import Board
+from wsdash.watch.http import PROBE_TIMEOUT, timed_get
+from wsdash.watch.poller import Pace
+from wsdash.watch.reasons import reason
+from wsdash.watch.sources import Emit, NotStartedError
+
+STORAGE_PACE = Pace(interval=1.0, timeout=PROBE_TIMEOUT + 1, overlap=int(PROBE_TIMEOUT + 1))
+DATABASE_PACE = Pace(interval=2.0, timeout=PROBE_TIMEOUT + 1, overlap=3)
+SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
+STATUS = "/v1/status"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of 'host:port' or '[v6]:port'. Raises InputError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise InputError(
+            f"{address!r} is no address",
+            where="wsdash.yaml, section endpoints",
+            remedy="write host:port",
+        )
+    return host.strip("[]"), int(port)
+
+
+async def ssl_request(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -> float:
+    """Seconds from connecting until the server answered an SSLRequest with its one byte.
+
+    Every server of PostgreSQL's protocol answers it before any authentication. Raises UnreachableError.
+    """
+    begun = time.monotonic()
+    writer = None
+    try:
+        async with asyncio.timeout(timeout):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(SSL_REQUEST)
+            answer = await reader.read(1)
+    except TimeoutError as error:
+        raise UnreachableError(f"no answer within {timeout:g} s", where=f"{host}:{port}") from error
+    except OSError as error:
+        raise UnreachableError(reason(error), where=f"{host}:{port}") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    if answer not in (b"N", b"S"):
+        what = "hung up" if not answer else "does not speak PostgreSQL's protocol"
+        raise UnreachableError(f"port {port} {what}", where=f"{host}:{port}")
+    return time.monotonic() - begun
+
+
+class DatabaseProbe:
+    """The probe of a series whose service speaks PostgreSQL's protocol: the time of an SSLRequest."""
+
+    def __init__(self, series: str, host: str, port: int, board: Board, emit: Emit) -> None:
+        self._series = series
+        self._address = (host, port)
+        self._board = board
+        self._emit = emit
+
+    async def __call__(self) -> None:
+        """One measurement. Raises NotStartedError or UnreachableError."""
+        try:
+            seconds = await self._measure()
+        except UnreachableError as error:
+            absence = self._board.absence(self._series)
+            if absence:
+                raise NotStartedError(absence) from error
+            self._emit(LatencyReading(self._series, None, error.what))
+            raise
+        self._emit(LatencyReading(self._series, seconds))
+
+    async def _measure(self) -> float:
+        return await ssl_request(*self._address)
+
+
+class StorageProbe(DatabaseProbe):
+    """The probe of a storage node: the time of its PostgreSQL port; its HTTP status must be 200 as well."""
+
+    def __init__(
+        self,
+        series: str,
+        address: str,
+        http: str,
+        session: aiohttp.ClientSession,
+        board: Board,
+        emit: Emit,
+    ) -> None:
+        super().__init__(series, *split_address(address), board, emit)
+        self._status_url = http.rstrip("/") + STATUS
+        self._session = session
+
+    async def _measure(self) -> float:
+        seconds, status = await asyncio.gather(
+            ssl_request(*self._address), timed_get(self._session, self._status_url)
+        )
+        if status.status != 200:
+            said = status.error or f"answered {status.status}"
+            raise UnreachableError(f"GET {STATUS}: {said}", where=self._status_url)
+        return seconds

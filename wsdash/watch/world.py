@@ -1,0 +1,142 @@
+"""All pollers of a world, in one task group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from wsdash.config import DatabaseSettings, Settings
+from wsdash.model import AnyEvent, LogLine
+from wsdash.watch import api, containers, host, ports, storage
+from wsdash.watch.alerts import Alerts
+from wsdash.watch.board import Board
+from wsdash.watch.clock import SystemClock
+from wsdash.watch.http import probe_session
+from wsdash.watch.logs import ErrorCounter, LogWatch
+from wsdash.watch.poller import Pace, Poller
+from wsdash.watch.rows import rows_poller
+from wsdash.watch.sources import CountConnections, CountRows, Emit, OnLog, WatchedStack
+
+JUDGE_EVERY = 1.0
+POOL_PACE = Pace(interval=10.0, timeout=10.0, longest_pause=60.0)
+
+
+async def watch_world(
+    settings: Settings,
+    stack: WatchedStack,
+    emit: Emit,
+    on_log: OnLog,
+    *,
+    count_rows: CountRows,
+    stop: asyncio.Event | None = None,
+    connections: CountConnections | None = None,
+    state: Path | None = None,
+    logs_since: float | None = None,
+) -> None:
+    """Run all pollers until cancelled, or until `stop` is set (for ever without it).
+
+    emit takes readings, SourceState, Notice and AlertChanged; on_log takes log lines; both are called on the
+    event loop and must not block. connections: for the alert on the connection pool, which is silent without
+    it. state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
+    caller has; without it logs begin now.
+    Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
+    """
+    world = _World(settings, stack, emit, on_log)
+    disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
+    host_watch = host.HostWatch(disks, world.emit, world.clock)
+    logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
+    async with probe_session() as session:
+        pollers = [
+            world.poller("host", host_watch, host.PACE),
+            rows_poller(count_rows, world.emit, world.clock),
+            *world.machine_pollers(),
+            *world.latency_pollers(session),
+        ]
+        if connections is not None:
+            pollers.append(world.pool_poller(connections))
+        endless = (*(poller.run for poller in pollers), host_watch.measure_lag, logs.run, world.judge)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run()) for run in endless]
+            if stop is not None:
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+
+
+class _World:
+    """What the pollers of one world share."""
+
+    def __init__(self, settings: Settings, stack: WatchedStack, emit: Emit, on_log: OnLog) -> None:
+        self.clock = SystemClock()
+        self._settings = settings
+        self._stack = stack
+        self._emit = emit
+        self._on_log = on_log
+        self._board = Board(settings, self.clock)
+        self._errors = ErrorCounter(self._board.container.get("api-new", ""))
+        self._alerts = Alerts(settings.thresholds, self._board, self._errors, emit, self.clock)
+
+    def emit(self, event: AnyEvent) -> None:
+        self._alerts.observe(event)
+        self._emit(event)
+
+    def log(self, line: LogLine) -> None:
+        self._errors.see(line)
+        self._on_log(line)
+
+    async def judge(self) -> None:
+        while True:
+            await self.clock.sleep(JUDGE_EVERY)
+            self._alerts.evaluate()
+
+    def poller(self, source: str, probe: Callable[[], Awaitable[None]], pace: Pace) -> Poller:
+        return Poller(source, probe, self.emit, pace, clock=self.clock)
+
+    def machine_pollers(self) -> list[Poller]:
+        container_watch = containers.ContainerWatch(
+            self._settings,
+            self._stack,
+            self._board,
+            self.emit,
+            self.log,
+            self._alerts.restarted,
+            self.clock,
+        )
+        port_watch = ports.PortWatch(self._settings, self._board, self.emit)
+        return [
+            self.poller("containers", container_watch, containers.PACE),
+            self.poller("ports", port_watch, ports.PACE),
+        ]
+
+    def latency_pollers(self, session: aiohttp.ClientSession) -> list[Poller]:
+        settings, nodes = self._settings, self._settings.endpoints
+
+        def api_probe(series: str, base: str) -> Poller:
+            probe = api.ApiProbe(series, base, session, self._board, self.emit)
+            return self.poller(f"latency:{series}", probe, api.PACE)
+
+        def storage_probe(series: str, address: str, http: str) -> Poller:
+            probe = storage.StorageProbe(series, address, http, session, self._board, self.emit)
+            return self.poller(f"latency:{series}", probe, storage.STORAGE_PACE)
+
+        def database_probe(series: str, side: DatabaseSettings) -> Poller:
+            probe = storage.DatabaseProbe(series, side.host, side.port, self._board, self.emit)
+            return self.poller(f"latency:{series}", probe, storage.DATABASE_PACE)
+
+        return [
+            api_probe("api-old", settings.api.old),
+            api_probe("api-new", settings.api.new),
+            storage_probe("pageserver", nodes.pageserver_pg, nodes.pageserver_http),
+            storage_probe("safekeeper", nodes.safekeeper_pg, nodes.safekeeper_http),
+            database_probe("source-db", settings.source),
+            database_probe("target-db", settings.target),
+        ]
+
+    def pool_poller(self, connections: CountConnections) -> Poller:
+        async def probe() -> None:
+            self._alerts.pool(*await connections())
+
+        return self.poller("connections", probe, POOL_PACE)
