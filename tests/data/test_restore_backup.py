@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from dataclasses import replace as dc_replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,37 @@ async def test_the_source_is_never_replaced(source: Endpoint, tmp_path: Path) ->
     with pytest.raises(RefusedError, match="this is the source"):
         await restore_backup(manifest.path, source, replace=True, item="restore", on_progress=quiet)
     assert await value(source, "SELECT count(*) FROM workspace.t") == 2
+
+
+async def test_the_source_is_known_by_another_address_too(
+    source: Endpoint, target: Endpoint, tmp_path: Path
+) -> None:
+    await run_sql(target, "CREATE SCHEMA workspace; CREATE TABLE workspace.t AS SELECT 1 AS a")
+    elsewhere = await back_up(target, tmp_path)
+    await run_sql(source, "CREATE SCHEMA workspace; CREATE TABLE workspace.t AS SELECT 2 AS a")
+    own = await back_up(source, tmp_path)
+    alias = dc_replace(source, label="alias", host="localhost")
+    with pytest.raises(RefusedError, match="this is the source"):
+        await restore_backup(own.path, alias, replace=True, item="restore", on_progress=quiet)
+    with pytest.raises(RefusedError, match="this is the source"):
+        await restore_backup(
+            elsewhere.path, alias, replace=True, source=source, item="restore", on_progress=quiet
+        )
+    assert await value(source, "SELECT a FROM workspace.t") == 2
+
+
+async def test_only_an_explicit_word_replaces_the_source_and_a_copy_is_kept(
+    source: Endpoint, tmp_path: Path
+) -> None:
+    await run_sql(source, "CREATE SCHEMA workspace; CREATE TABLE workspace.t AS SELECT 1 AS a")
+    manifest = await back_up(source, tmp_path)
+    await run_sql(source, "INSERT INTO workspace.t VALUES (2)")
+    result = await restore_backup(
+        manifest.path, source, replace=True, allow_source=True, item="restore", on_progress=quiet
+    )
+    assert await value(source, "SELECT count(*) FROM workspace.t") == 1
+    assert result.kept_copy is not None
+    assert result.kept_copy.total_rows == 2
 
 
 async def test_a_schema_with_hypertables_is_never_replaced(

@@ -68,15 +68,11 @@ async def restore_backup(
     """
     path = await verified_path(file)
     started = time.monotonic()
-    async with BackupReader(path) as reader:
-        content = reader.content
-        doing = f"restoring {path.name}"
-        async with server_errors(target, doing):
-            occupied = await _occupied(target, content.schema)
-            if occupied is not None:
-                await _may_replace(target, content, occupied, replace, source, allow_source)
-        kept = None
+    async with BackupReader(path) as reader, server_errors(target, f"restoring {path.name}"):
+        content, kept = reader.content, None
+        occupied = await _occupied(target, content.schema)
         if occupied is not None:
+            await _may_replace(target, content, occupied, replace, source, allow_source)
             kept = await keep_copy(
                 target,
                 content.schema,
@@ -86,10 +82,7 @@ async def restore_backup(
                 on_progress=on_progress,
                 run=run,
             )
-        async with (
-            server_errors(target, doing),
-            all_or_nothing(target) as conn,
-        ):
+        async with all_or_nothing(target) as conn:
             if kept is not None:
                 await _drop_kept(conn, kept, item, on_progress)
             await play(reader, conn, item, on_progress)
@@ -165,7 +158,8 @@ async def _is_source(
     if any(table.hypertable for table in occupied.tables):
         return True
     here = await database_identity(target)
-    if content.role == "source" and here.known() and here == content.identity:
+    same = content.source == target.address or (here.known() and here == content.identity)
+    if content.role == "source" and same:
         return True
     return source is not None and (source.address == target.address or await _same(here, source))
 
