@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsdash.data.backup import take_backup
+from wsdash.data.backup import keep_copy
 from wsdash.data.catalog import Catalog
 from wsdash.data.connect import connection
 from wsdash.data.copy import CopyRequest, copied_state, copy_tables
@@ -63,13 +63,14 @@ class MigrateData:
             foreign = await inspect_target(session, source.tables, ctx.run)
         if not foreign:
             return None
-        manifest = await take_backup(
+        manifest = await keep_copy(
             ctx.target,
             ctx.settings.target.schema,
             Path(ctx.settings.paths.backups),
-            name="target-before-overwrite" if ctx.force else "target-before-rollback",
+            prefix="target-before-overwrite" if ctx.force else "target-before-rollback",
             item=ctx.item,
             on_progress=ctx.emit,
+            run=ctx.run,
         )
         ctx.emit(
             Notice(level="warning", text=f"the target's rows are kept in {manifest.path}", item=ctx.item)
