@@ -24,9 +24,10 @@ class Backup:
         if path is None:
             return Evidence(False, "no backup was taken in this run")
         manifest = await check_backup(Path(path))
-        rows = {name: table.rows for name, table in manifest.tables.items()}
         if manifest.proof is None:
             return Evidence(False, f"{manifest.path.name} was never read back")
+        rows = {name: table.rows for name, table in manifest.tables.items()}
+        ctx.emit(BackupTaken(str(manifest.path), manifest.bytes, manifest.sha256, rows, restore_proven=True))
         counts = ", ".join(f"{name} {count:,}" for name, count in sorted(rows.items()))
         return Evidence(
             True,
@@ -38,19 +39,15 @@ class Backup:
         """Dump one snapshot, restore it into a scratch database on the source's server, compare."""
         directory = Path(ctx.settings.paths.backups)
         manifest = await take_backup(
-            ctx.source, ctx.settings.source.schema, directory, item=ctx.item, on_progress=ctx.emit
+            ctx.source,
+            ctx.settings.source.schema,
+            directory,
+            item=ctx.item,
+            on_progress=ctx.emit,
+            run=ctx.run,
         )
         await prove_backup(manifest.manifest_path, ctx.source, item=ctx.item, on_progress=ctx.emit)
         await ctx.facts.put(MANIFEST, str(manifest.manifest_path))
-        ctx.emit(
-            BackupTaken(
-                path=str(manifest.path),
-                bytes=manifest.bytes,
-                sha256=manifest.sha256,
-                rows={name: table.rows for name, table in manifest.tables.items()},
-                restore_proven=True,
-            )
-        )
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """A backup is never taken back: it may be the only copy."""
