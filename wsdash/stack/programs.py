@@ -1,0 +1,61 @@
+"""The local counterpart of images: is a service's program there, and does it answer?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from wsdash.stack.service_spec import ServiceSpec
+
+_TIMEOUT_SECONDS = 10.0
+
+
+async def programs_present(specs: list[ServiceSpec]) -> dict[str, bool]:
+    """Image -> whether the programs of all services of that image exist and answer --version."""
+    answers = await asyncio.gather(*(_answers(spec) for spec in specs))
+    present: dict[str, bool] = {}
+    for spec, answer in zip(specs, answers, strict=True):
+        present[spec.image] = present.get(spec.image, True) and answer
+    return present
+
+
+def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """argv without the setpriv in front of it."""
+    if Path(argv[0]).name == "setpriv" and "--" in argv:
+        return argv[argv.index("--") + 1 :]
+    return argv
+
+
+async def _answers(spec: ServiceSpec) -> bool:
+    argv = _program(spec.argv)
+    program = shutil.which(argv[0]) if argv else None
+    if program is None:
+        return False
+    words = [program, "--version"]
+    if "-m" in argv[:-1] and Path(program).name.startswith("python"):
+        module = argv[argv.index("-m") + 1]
+        find = "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"
+        words = [program, "-c", find, module]
+    return await _succeeds(words, spec)
+
+
+async def _succeeds(words: list[str], spec: ServiceSpec) -> bool:
+    quiet = asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words, stdin=quiet, stdout=quiet, stderr=quiet, env=os.environ | spec.env
+        )
+    except OSError:
+        return False
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            return await process.wait() == 0
+    except TimeoutError:
+        return False
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
