@@ -14,13 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.engine.session import Session, done_events, history, states, view
 from tests.engine.small_world import Small
+from wsdash.config import load_settings
+from wsdash.data.connect import Endpoint
 from wsdash.engine.control import ControlClient
 from wsdash.engine.journal import JournalReader
 from wsdash.engine.launch import engine_alive, engine_log_tail, spawn_engine, wait_for_engine
 from wsdash.engine.process import serve
+from wsdash.engine.world import count_connections
 from wsdash.errors import InputError, LockHeldError, UnreachableError
 from wsdash.model import (
     EngineStopped,
@@ -236,6 +240,19 @@ async def test_a_failing_watch_does_not_take_the_engine_down(
     assert any("the container engine is away" in text for text in told)
 
 
+async def test_the_connections_of_the_target_are_counted(target: Endpoint) -> None:
+    side = {
+        "host": target.host,
+        "port": target.port,
+        "database": target.database,
+        "user": target.user,
+        "password_env": target.password_env,
+    }
+    settings = load_settings()
+    used, limit = await count_connections(replace(settings, target=replace(settings.target, **side)))
+    assert 1 <= used <= limit
+
+
 async def test_a_database_password_is_nowhere_in_the_run(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,3 +346,31 @@ def test_a_full_disk_pauses_the_run_and_space_lets_it_go_on(small: Small) -> Non
     assert "Traceback" not in done.stderr
     assert "stop-old" in (small.work / "squeezed").read_text()
     assert len(done_events(small, "test-api")) == 1
+
+
+def test_a_step_that_ignores_its_cancellation_does_not_hold_the_engine_back(small: Small) -> None:
+    stubborn = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom tests.engine import small_world\n"
+        "from wsdash.engine import runner\nfrom wsdash.engine.process import serve\n"
+        "runner.CLEANUP_SECONDS = 0.3\n"
+        "class Stubborn(small_world.MakeFiles):\n"
+        "    async def act(self, ctx):\n"
+        "        while True:\n"
+        "            try: await asyncio.sleep(60)\n"
+        "            except asyncio.CancelledError: pass\n"
+        "small = small_world.Small(Path(sys.argv[1]))\n"
+        "options = small.options(auto=True)\n"
+        "options.steps['backup'] = Stubborn('backup', small.work)\n"
+        "sys.exit(asyncio.run(serve(options)))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", stubborn, str(small.directory)])
+    try:
+        wait_until(lambda: states(small).get("backup") == "running")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 130
+    finally:
+        process.kill()
+    item = view(small).item("backup")
+    assert item.state is ItemState.PENDING
+    assert "did not end" in item.note
+    assert isinstance(history(small)[-1], EngineStopped)

@@ -140,3 +140,12 @@ async def test_a_disk_that_refuses_is_counted_and_survived(tmp_path: Path) -> No
     spool.write(line(1))
     await spool.close()
     assert spool.dropped == 1
+
+
+async def test_the_newest_line_is_known_across_lives(tmp_path: Path) -> None:
+    await written(tmp_path, [line(5), line(3)])
+    again = LogSpool(tmp_path)
+    assert again.newest == 5.0
+    again.write(line(7))
+    assert again.newest == 7.0
+    await again.close()

@@ -183,7 +183,15 @@ class Engine:
         emit = recorder.journal.emit
         watcher: asyncio.Task[None] | None = None
         if options.watch:  # not in a group: pollers that do not end must not hold the engine back
-            watcher = asyncio.create_task(watch_for_ever(world.settings, stack, emit, spool.write))
+            watching = watch_for_ever(
+                world.settings,
+                stack,
+                emit,
+                spool.write,
+                state=options.state,
+                newest_log=lambda: spool.newest,
+            )
+            watcher = asyncio.create_task(watching)
         try:
             return await self._work(recorder, world, stack)
         finally:

@@ -338,7 +338,7 @@ class Runner:
                 return
         await self._recorder.note(ROLLING_BACK, False)
         self.succeeded = True
-        await self._record(RunFinished(Outcome.ROLLED_BACK, "the old service serves"))
+        await self._record(RunFinished(Outcome.ROLLED_BACK, "every item was taken back"))
 
 
 def _auto_run(intent: Intent) -> AutoRun:

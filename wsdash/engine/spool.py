@@ -53,6 +53,8 @@ class LogSpool:
         tail, _ = SpoolReader(state).tail(_REMEMBERED)
         self._known = set(tail)
         self._known_until = max((line.at for line in tail), default=0.0)
+        self.newest: float | None = self._known_until or None
+        """Time of the newest line handed over, in this life or an earlier one."""
         numbers = _segments(self._directory)
         self._number = (numbers[-1] if numbers else 0) + 1  # never after a line that a crash cut in two
         self._queue: queue.SimpleQueue[LogLine | None] = queue.SimpleQueue()
@@ -61,6 +63,7 @@ class LogSpool:
 
     def write(self, line: LogLine) -> None:
         """Hand over a line without waiting."""
+        self.newest = max(line.at, self.newest or 0.0)
         if self._queue.qsize() >= LONGEST_QUEUE:
             self.dropped += 1
             return

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
+
 from wsdash.config import Settings, load_settings
-from wsdash.errors import InputError, WsdashError
+from wsdash.data.connect import connection
+from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.model import AnyEvent, ItemKind, Liveness, LogLine, SourceState
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
-from wsdash.steps.base import Facts, Step
+from wsdash.steps.base import Facts, Step, endpoint
 
 FINGERPRINT = "run.world"
 FIRST_PAUSE = 1.0
@@ -85,8 +88,14 @@ async def watch_for_ever(
     stack: Stack,
     emit: Callable[[AnyEvent], None],
     on_log: Callable[[LogLine], None],
+    *,
+    state: Path | None = None,
+    newest_log: Callable[[], float | None] = lambda: None,
 ) -> None:
-    """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
+    """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s.
+
+    state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
+    """
     from wsdash.steps.rows import count_rows
     from wsdash.watch.world import watch_world
 
@@ -94,7 +103,16 @@ async def watch_for_ever(
     while True:
         began = time.monotonic()
         try:
-            await watch_world(settings, stack, emit, on_log, count_rows=lambda: count_rows(settings))
+            await watch_world(
+                settings,
+                stack,
+                emit,
+                on_log,
+                count_rows=lambda: count_rows(settings),
+                connections=lambda: count_connections(settings),
+                state=state,
+                logs_since=newest_log(),
+            )
             detail = "the pollers ended"
         except Exception as error:
             detail = describe(error)
@@ -104,6 +122,20 @@ async def watch_for_ever(
         emit(SourceState("watch", Liveness.RECONNECTING, detail, attempt, time.time() + pause))
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+async def count_connections(settings: Settings) -> tuple[int, int]:
+    """Connections in use on the target's server, and their limit. Raises UnreachableError."""
+    side = endpoint(settings.target)
+    try:
+        async with connection(side, read_only=True) as session:
+            used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
+            limit = await session.fetchval("select current_setting('max_connections')::int", timeout=5)
+            return int(used), int(limit)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise UnreachableError(
+            f"the connections of {side.label} could not be counted: {error}", where=side.address
+        ) from error
 
 
 def describe(error: BaseException) -> str:
