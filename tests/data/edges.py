@@ -57,11 +57,13 @@ CREATE INDEX child_hash ON child USING hash (parent);
 CREATE INDEX child_brin ON child USING brin (id) WITH (pages_per_range = 16);
 CREATE STATISTICS child_stats (dependencies, ndistinct) ON id, parent FROM child;
 -- aaa needs zzz, which needs mmm: names must not decide
-CREATE VIEW mmm AS SELECT c.id, m."Id", m.feeling FROM child c JOIN "Mixed ""Quoted"" Täble" m ON c.parent = m."Id";
+CREATE VIEW mmm AS SELECT c.id, m."Id", m.feeling FROM child c
+  JOIN "Mixed ""Quoted"" Täble" m ON c.parent = m."Id";
 CREATE VIEW zzz (x, y) WITH (security_barrier = true) AS
   SELECT id, count(*) OVER (PARTITION BY feeling ORDER BY id) FROM mmm WHERE feeling IN ('so, so', 'Ünïcode');
 CREATE VIEW aaa AS WITH recent AS (SELECT * FROM zzz ORDER BY x LIMIT 5)
-  SELECT DISTINCT ON (x) x, CASE WHEN y > 1 THEN 'many' ELSE 'one' END AS n FROM recent UNION ALL SELECT 1, 'z';
+  SELECT DISTINCT ON (x) x,
+    CASE WHEN y > 1 THEN 'many' ELSE 'one' END AS n FROM recent UNION ALL SELECT 1, 'z';
 CREATE VIEW grouped AS SELECT m."Id", m.code, count(*) AS n FROM "Mixed ""Quoted"" Täble" m GROUP BY m."Id";
 CREATE VIEW checked AS SELECT a, b FROM keyless WHERE a > 0 WITH CASCADED CHECK OPTION;
 CREATE MATERIALIZED VIEW summary AS SELECT parent, count(*) AS n FROM child GROUP BY parent;
@@ -70,9 +72,11 @@ COMMENT ON VIEW aaa IS 'first by name, last by need';
 COMMENT ON COLUMN aaa.n IS 'a column of a view';
 CREATE FUNCTION of_view() RETURNS SETOF aaa LANGUAGE sql STABLE AS 'SELECT * FROM "Edge Case".aaa';
 CREATE FUNCTION of_table(child) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT $1.id';
-CREATE FUNCTION atomic(n integer DEFAULT 3, VARIADIC rest text[] DEFAULT '{}') RETURNS bigint LANGUAGE sql
+CREATE FUNCTION atomic(n integer DEFAULT 3, VARIADIC rest text[] DEFAULT '{}') RETURNS bigint
+  LANGUAGE sql
   BEGIN ATOMIC SELECT count(*) FROM "Edge Case".child WHERE parent = n; SELECT 1; END;
-CREATE PROCEDURE tidy(INOUT n integer) LANGUAGE plpgsql SECURITY DEFINER SET search_path = "Edge Case", pg_temp
+CREATE PROCEDURE tidy(INOUT n integer) LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = "Edge Case", pg_temp
   AS $body$ BEGIN n := n + 1; END $body$;
 CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE TRIGGER "Stamp It" BEFORE INSERT OR UPDATE OF body ON child FOR EACH ROW
@@ -86,7 +90,8 @@ CREATE TRIGGER through INSTEAD OF INSERT ON mmm FOR EACH ROW EXECUTE FUNCTION st
 CREATE RULE quiet AS ON DELETE TO keyless WHERE OLD.a = 0 DO INSTEAD NOTHING;
 ALTER TABLE child ENABLE ROW LEVEL SECURITY;
 ALTER TABLE child FORCE ROW LEVEL SECURITY;
-CREATE POLICY "own rows" ON child AS RESTRICTIVE FOR UPDATE TO PUBLIC USING (parent = 1) WITH CHECK (parent > 0);
+CREATE POLICY "own rows" ON child AS RESTRICTIVE FOR UPDATE TO PUBLIC
+  USING (parent = 1) WITH CHECK (parent > 0);
 CREATE POLICY readers ON child FOR SELECT USING (true);
 REVOKE ALL ON FUNCTION next_code() FROM PUBLIC;
 INSERT INTO "Mixed ""Quoted"" Täble" (code) VALUES ('a'), ('b');

@@ -1,4 +1,4 @@
-"""A schema that was carried from PostgreSQL 16 to 18 is the same schema, and carrying it again changes nothing."""
+"""A schema carried from PostgreSQL 16 to 18 is the same schema, and carrying it again changes nothing."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from wsdash.data.catalog_types import read_functions, read_sequences, read_types
 from wsdash.data.hypertable import Machinery, read_machinery
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
+from wsdash.errors import UnreachableError, WsdashError
 
 TIMEOUT = queries.TIMEOUT
 
@@ -71,8 +72,28 @@ class Catalog:
 async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
     """Read the schema in one snapshot (the caller's, when it has a transaction open); writes nothing.
 
-    A schema that does not exist gives an empty catalog. Raises asyncpg.PostgresError as the server does.
+    A schema that does not exist gives an empty catalog. Raises UnreachableError when the server does not
+    answer (a lock held for a minute included), WsdashError with its own words when it refuses.
     """
+    try:
+        if conn.is_closed():
+            raise asyncpg.InterfaceError("the connection is closed")
+        return await _read_catalog(conn, schema)
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise UnreachableError(
+            f"schema {schema} cannot be read: {str(error) or 'no answer within a minute'}",
+            where="the server's catalog",
+            remedy="see that the server runs and that no session locks the schema's tables, then retry",
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise WsdashError(
+            f"schema {schema} cannot be read: {error}",
+            where="the server's catalog",
+            remedy="put right what the server names, then retry",
+        ) from error
+
+
+async def _read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
     async with _pg_catalog_only(conn):
         server = await conn.fetchrow(queries.SERVER, timeout=TIMEOUT)
         assert server is not None
@@ -172,7 +193,9 @@ async def _pg_catalog_only(conn: asyncpg.Connection) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        if own is not None:
+        if conn.is_closed():
+            pass
+        elif own is not None:
             await own.rollback()
         else:
             await conn.execute(set_path, before, timeout=TIMEOUT)

@@ -18,10 +18,11 @@ async def table_drafts(
 ) -> list[Draft]:
     """One draft a table,
     and one for every default that calls a function of the schema and every column option."""
+    columns = {(oid, column.name): column for oid, table in tables.items() for column in table.columns}
     drafts: dict[int, Draft] = {}
     apart: dict[tuple[int, str], int] = {}
     for row in await conn.fetch(queries.DEFAULTS, list(tables), namespace, timeout=queries.TIMEOUT):
-        column = next(c for c in tables[row["relation"]].columns if c.name == row["name"])
+        column = columns[row["relation"], row["name"]]
         drafts.setdefault(row["relation"], _empty(row["relation"]))
         if row["by_function"] and not column.generated:
             apart[row["relation"], row["name"]] = row["oid"]

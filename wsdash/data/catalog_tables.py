@@ -44,10 +44,12 @@ FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.re
 ORDER BY n.nspname, c.relname
 """
 
+# named a relation, PostgreSQL takes time for all its columns at every default: only generated ones need it
 COLUMNS = """
 SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, format_type(a.atttypid, a.atttypmod)
-AS type,
-       a.attnotnull AS not_null, pg_get_expr(d.adbin, d.adrelid) AS expression,
+         AS type,
+       a.attnotnull AS not_null,
+       pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE d.adrelid END) AS expression,
        a.attgenerated::text AS generated,
        a.attidentity::text AS identity, col_description(a.attrelid, a.attnum) AS comment,
        CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(cn.nspname)
