@@ -21,7 +21,6 @@ class LogHub:
         """Opens the files: blocking, to be made before the event loop runs."""
         (directory / "logs").mkdir(mode=0o700, exist_ok=True)
         self._directory = directory
-        self._names = names
         paths = [log_path(directory, name) for name in names]
         self._last = max((last_at(p) for path in paths for p in (path, older(path))), default=0.0)
         self._files = {name: LogFile(path) for name, path in zip(names, paths, strict=True)}
@@ -62,10 +61,10 @@ class LogHub:
             self._files[name].append(lines)
 
     async def follow(
-        self, since: float, names: tuple[str, ...] = (), idle_seconds: float = 5.0
+        self, since: float, names: tuple[str, ...], idle_seconds: float = 5.0
     ) -> AsyncIterator[list[LogLine]]:
         """Lines after `since`, for ever, in batches; an empty batch after `idle_seconds` without any."""
-        reader = await asyncio.to_thread(LogReader, self._directory, names or self._names, since)
+        reader = await asyncio.to_thread(LogReader, self._directory, names, since)
         try:
             while True:
                 written = self._written

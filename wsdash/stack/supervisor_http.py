@@ -86,8 +86,11 @@ class Routes:
             since = float(request.query.get("since", "0"))
         except ValueError as error:
             raise WsdashError("since is no number", where="GET /logs") from error
+        groups = request.query.getall("group", [])
+        services = self._daemon.services.values()
+        names = tuple(s.spec.name for s in services if not groups or s.spec.group in groups)
         response = await _stream(request)
-        async for lines in self._daemon.hub.follow(since):
+        async for lines in self._daemon.hub.follow(since, names):
             await response.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines) or b"\n")
         return response
 

@@ -1,0 +1,49 @@
+"""Doing something to containers in the order of their dependencies, side by side where that is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from wsdash.errors import WsdashError
+
+
+def with_needs(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names and all that they need, directly or not."""
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting.extend(needs.get(name, ()))
+    return list(found)
+
+
+async def in_order(
+    names: Sequence[str], after: Mapping[str, Sequence[str]], act: Callable[[str], Awaitable[None]]
+) -> None:
+    """act(name) for each, once it is done for the names that come before it in `after`.
+
+    The first WsdashError cancels the rest and is raised. `after` must hold no circle among the names.
+    """
+    done = {name: asyncio.Event() for name in names}
+
+    async def one(name: str) -> None:
+        for needed in after.get(name, ()):
+            if needed in done:
+                await done[needed].wait()
+        await act(name)
+        done[name].set()
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for name in done:
+                tasks.create_task(one(name))
+    except* WsdashError as failures:
+        raise _first(failures) from None
+
+
+def _first(group: BaseExceptionGroup[WsdashError]) -> WsdashError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
