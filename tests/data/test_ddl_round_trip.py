@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.data.edges import EDGES, carry, load, read
+from wsdash.data.apply import ensure_schema
 from wsdash.data.compare import compare
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import post_data, pre_data
+from wsdash.data.ddl import before_rows, post_data, pre_data
 from wsdash.demo.schema import source_schema
 
 MODELS = {
@@ -75,3 +76,19 @@ async def test_the_carried_schema_works(source: Endpoint, target: Endpoint) -> N
         await conn.execute("UPDATE workspace.workspace_items SET status = 'review' WHERE id = $1", item)
         actions = await conn.fetch("SELECT action FROM workspace.workspace_audit_log ORDER BY id")
     assert [row["action"] for row in actions] == ["CREATE", "UPDATE"]
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+async def test_before_rows_all_that_rows_need_is_there_and_nothing_else(
+    source: Endpoint, target: Endpoint, model: str
+) -> None:
+    sql, schema = MODELS[model]
+    await load(source, sql)
+    catalog = await read(source, schema)
+    async with connection(target, read_only=False) as conn:
+        await ensure_schema(conn, pre_data(catalog))
+    lines = compare(catalog, await read(target, schema))
+    there = {(line.kind, line.name) for line in lines if line.fate in ("same", "adapted")}
+    missing = {(line.kind, line.name) for line in lines if line.fate == "created"}
+    assert there == before_rows(catalog)
+    assert missing == {(statement.kind, statement.name) for statement in post_data(catalog)}

@@ -15,26 +15,7 @@ TIMEOUT = 60.0
 PARALLEL_STAGES = frozenset({KEYS, INDEXES})
 """Statements of one of these stages need nothing of each other and may run at once, stage after stage."""
 
-AFTER_LOAD = frozenset(
-    {
-        "constraint",
-        "index",
-        "statistics",
-        "replica identity",
-        "view",
-        "materialized view",
-        "rule",
-        "trigger",
-        "trigger state",
-        "policy",
-        "row security",
-        "grant",
-        "comment",
-    }
-)
-"""Kinds that are built after the rows are in: their absence before is right."""
-
-__all__ = ["AFTER_LOAD", "FOREIGN_KEYS", "INDEXES", "KEYS", "PARALLEL_STAGES", "PRE", "Statement"]
+__all__ = ["FOREIGN_KEYS", "INDEXES", "KEYS", "PARALLEL_STAGES", "PRE", "Statement"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +59,13 @@ def post_data(catalog: Catalog) -> list[Statement]:
     then foreign keys,
     then views, triggers, row-level security, grants and comments."""
     return [_statement(catalog, item) for item in carried(catalog) if item.stage != PRE]
+
+
+def before_rows(catalog: Catalog) -> frozenset[tuple[str, str]]:
+    """(kind, name), as compare reports them, of all that must be in the target before rows can arrive."""
+    made = {(statement.kind, statement.name) for statement in pre_data(catalog)}
+    columns = {("column", f"{t.qualified}.{column.name}") for t in catalog.tables for column in t.columns}
+    return frozenset(made | columns)
 
 
 def carried(catalog: Catalog) -> list[SchemaItem]:

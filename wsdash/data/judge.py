@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.catalog_items import SchemaItem
+from wsdash.data.catalog_rights import NEW_PRIVILEGES
 from wsdash.data.compare_tables import compare_tables
 from wsdash.data.compare_text import canonical
 from wsdash.data.shape import Table
@@ -108,14 +109,20 @@ class Judge:
         )
 
     def _grant(self, item: SchemaItem) -> Verdict:
+        version = self.target.server_version
+        known = {part for part in item.parts if NEW_PRIVILEGES.get(part.rstrip("*"), 0) <= version}
+        if not known:
+            return Verdict(
+                "not-carried", f"the target's version does not know {', '.join(sorted(item.parts))}"
+            )
         found = self._by_name.get((item.kind, item.name))
-        if found is not None and found.parts >= item.parts:
+        if found is not None and found.parts >= known:
             return Verdict("same", "", found)
         if item.role and item.role in (self.target.owner, self.target.user):
             return Verdict("same", "it owns the object in the target")
         if item.role and item.role not in self.target.roles and not self.target.makes_roles:
             return Verdict("not-carried", f"role {item.role} does not exist in the target and cannot be made")
-        return Verdict("created", ", ".join(sorted(item.parts)))
+        return Verdict("created", ", ".join(sorted(known)))
 
 
 def _table(source: Table, found: SchemaItem) -> Verdict:
