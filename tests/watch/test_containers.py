@@ -1,0 +1,138 @@
+"""Containers: what is missing, what restarted, what ended by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.watch.support import EPOCH, FakeClock, FakeStack, Recorder, running, settings_of
+from wsdash.errors import UnreachableError
+from wsdash.model import ContainerReading, Notice
+from wsdash.watch.board import Board
+from wsdash.watch.containers import ContainerWatch, restart_between
+
+
+class Watched:
+    """A container watch on a stack of the test's."""
+
+    def __init__(self, tmp_path: Path, *readings: ContainerReading) -> None:
+        self.settings = settings_of(tmp_path)
+        self.clock = FakeClock()
+        self.stack, self.seen = FakeStack(readings), Recorder()
+        self.board = Board(self.settings, self.clock)
+        self.restarts: list[str] = []
+        self.look = ContainerWatch(
+            self.settings,
+            self.stack,
+            self.board,
+            self.seen.emit,
+            self.seen.on_log,
+            self.restarts.append,
+            self.clock,
+        )
+
+    def change(self, **fields: object) -> None:
+        self.stack.now[0] = msgspec.structs.replace(self.stack.now[0], **fields)
+
+    def notices(self) -> list[str]:
+        return [notice.text for notice in self.seen.of(Notice)]
+
+
+async def test_containers_that_the_stack_does_not_know_are_told_as_missing(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    await watched.look()
+    states = {reading.name: (reading.state, reading.group) for reading in watched.seen.of(ContainerReading)}
+    assert states["workspace-api"][0] == "running"
+    assert states["workspace-db-compute"] == ("missing", "workspace")
+    assert states["apps-workspace"] == ("missing", "apps")
+    assert len(states) == 6
+
+
+async def test_a_restart_is_noticed_by_a_new_start_time(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    await watched.look()
+    watched.change(started_at=EPOCH + 60)
+    await watched.look()
+    await watched.look()
+    assert watched.notices() == ["workspace-api restarted (started anew)"]
+    assert watched.restarts == ["workspace-api"]
+
+
+async def test_a_restart_is_noticed_by_the_restart_count_and_says_why(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    await watched.look()
+    watched.change(restarts=1, exit_code=137, oom_killed=True)
+    await watched.look()
+    assert watched.notices() == ["workspace-api restarted (restart 1, out of memory)"]
+
+
+async def test_a_restart_leaves_a_marker_in_the_log_at_the_new_start(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    await watched.look()
+    watched.change(restarts=2, started_at=EPOCH + 9.0)
+    await watched.look()
+    (line,) = watched.seen.lines
+    assert (line.container, line.stream, line.at) == ("workspace-api", "wsdash", EPOCH + 9.0)
+    assert line.text == "-- restarted (2 restarts, 2 in all) --"
+
+
+async def test_a_start_after_a_stop_is_no_restart(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("apps-workspace"))
+    for fields in ({"state": "exited", "exit_code": 143}, {"state": "running", "started_at": EPOCH + 60}):
+        await watched.look()
+        watched.change(**fields)
+    await watched.look()
+    assert watched.notices() == []
+    assert watched.restarts == []
+
+
+async def test_a_crash_is_noticed_once_with_its_exit_code(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    await watched.look()
+    watched.change(state="exited", exit_code=3)
+    await watched.look()
+    await watched.look()
+    assert watched.notices() == ["workspace-api ended by itself (exit code 3)"]
+
+
+async def test_start_times_that_differ_by_a_clock_tick_are_one_start(tmp_path: Path) -> None:
+    before = running("workspace-api", started_at=EPOCH)
+    assert restart_between(before, running("workspace-api", started_at=EPOCH + 0.02)) == ""
+
+
+async def test_an_engine_that_does_not_answer_leaves_no_new_readings(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    watched.stack.error = UnreachableError("the Docker engine does not answer")
+    with pytest.raises(UnreachableError):
+        await watched.look()
+    assert watched.seen.events == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "absence"),
+    [
+        ({"state": "created"}, "not started: workspace-api is created"),
+        ({"state": "exited", "exit_code": 143}, "not started: workspace-api is exited"),
+        ({"health": "starting"}, "not started: workspace-api is starting"),
+        ({"state": "exited", "exit_code": 1}, ""),
+        ({"state": "exited", "exit_code": 137, "oom_killed": True}, ""),
+        ({"state": "restarting", "health": "none"}, ""),
+        ({}, ""),
+    ],
+)
+def test_only_a_service_that_was_not_started_or_was_stopped_is_rightly_absent(
+    tmp_path: Path, fields: dict[str, object], absence: str
+) -> None:
+    board = Board(settings_of(tmp_path), FakeClock())
+    board.put(running("workspace-api", **fields))
+    assert board.absence("api-new") == absence
+
+
+async def test_an_old_reading_says_nothing_about_now(tmp_path: Path) -> None:
+    clock = FakeClock()
+    board = Board(settings_of(tmp_path), clock)
+    board.put(running("workspace-api", state="created"))
+    await clock.advance(60)
+    assert board.absence("api-new") == ""

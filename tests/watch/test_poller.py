@@ -1,0 +1,201 @@
+"""The polling loop: schedule, timeout, reconnecting, liveness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.watch.support import EPOCH, FakeClock, Recorder, polling
+from wsdash.model import Liveness, SourceState
+from wsdash.watch.liveness import backoff
+from wsdash.watch.poller import Pace, Poller
+from wsdash.watch.sources import NotStartedError
+
+
+def poller_of(
+    probe: Callable[[], Awaitable[None]], clock: FakeClock, seen: Recorder, pace: Pace | None = None
+) -> Poller:
+    return Poller("it", probe, seen.emit, pace or Pace(), clock=clock, chance=lambda: 1.0)
+
+
+async def test_probes_start_on_the_grid_whatever_time_an_answer_takes() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        await clock.sleep(2.5)
+
+    async with polling(poller_of(probe, clock, seen, Pace(overlap=5)).run):
+        await clock.advance(6)
+    assert begun == [0, 1, 2, 3, 4, 5, 6]
+
+
+async def test_a_tick_that_finds_the_one_allowed_probe_under_way_is_left_out() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        await clock.sleep(2.5)
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(7)
+    assert begun == [0, 3, 6]
+
+
+async def test_failures_are_tried_again_for_ever_with_growing_capped_pauses() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    async with polling(poller_of(probe, clock, seen, Pace(longest_pause=5.0)).run):
+        await clock.advance(40)
+    pauses = [b - a for a, b in pairwise(begun)]
+    assert pauses[:3] == [1, 2, 4]
+    assert set(pauses[3:]) == {5}
+    states = seen.of(SourceState)
+    assert [state.attempt for state in states] == list(range(1, len(begun) + 1))
+    assert states[0].liveness is Liveness.RECONNECTING
+    assert states[-1].liveness is Liveness.DOWN
+    assert states[-1].detail == "connection refused"
+
+
+async def test_next_try_at_names_the_moment_of_the_next_probe() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.time())
+        raise OSError("gone")
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(30)
+    promised = [state.next_try_at for state in seen.of(SourceState)]
+    assert promised[: len(begun) - 1] == begun[1:]
+
+
+async def test_a_source_that_comes_back_is_live_again_and_told_once() -> None:
+    clock, seen = FakeClock(), Recorder()
+    down = True
+
+    async def probe() -> None:
+        if down:
+            raise OSError("gone")
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(3)
+        down = False
+        await clock.advance(20)
+    assert seen.states("it")[-1] is Liveness.LIVE
+    assert seen.states("it").count(Liveness.LIVE) == 1
+
+
+async def test_a_silent_source_turns_stale_with_its_age() -> None:
+    clock, seen = FakeClock(), Recorder()
+    answers = True
+
+    async def probe() -> None:
+        if not answers:
+            await asyncio.Event().wait()
+
+    async with polling(poller_of(probe, clock, seen, Pace(timeout=60)).run):
+        await clock.advance(2)
+        answers = False
+        await clock.advance(5)
+    last = seen.of(SourceState)[-1]
+    assert (last.liveness, last.detail) == (Liveness.STALE, "no news for 4 s")
+
+
+async def test_a_probe_that_never_returns_is_given_up_after_its_timeout() -> None:
+    seen = Recorder()
+
+    async def probe() -> None:
+        await asyncio.Event().wait()
+
+    poller = Poller("it", probe, seen.emit, Pace(interval=0.05, timeout=0.1))
+    async with polling(poller.run):
+        await seen.until(lambda: len(seen.of(SourceState)) >= 2)
+    assert seen.of(SourceState)[0].detail == "no answer within 0.1 s"
+
+
+async def test_a_late_failure_does_not_overrule_newer_good_news() -> None:
+    clock, seen = FakeClock(), Recorder()
+    calls = 0
+
+    async def probe() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await clock.sleep(2.5)
+            raise OSError("late")
+
+    async with polling(poller_of(probe, clock, seen, Pace(overlap=5)).run):
+        await clock.advance(6)
+    assert seen.states("it") == [Liveness.LIVE]
+
+
+async def test_what_is_deliberately_not_there_is_down_without_attempts_and_found_at_the_next_tick() -> None:
+    clock, seen = FakeClock(), Recorder()
+    started = False
+
+    async def probe() -> None:
+        if not started:
+            raise NotStartedError("not started: it is created")
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(20)
+        started = True
+        await clock.advance(1)
+    assert seen.of(SourceState) == [
+        SourceState("it", Liveness.DOWN, "not started: it is created", attempt=0, next_try_at=None),
+        SourceState("it", Liveness.LIVE),
+    ]
+
+
+async def test_any_error_of_a_probe_is_told_and_does_not_end_the_loop() -> None:
+    clock, seen = FakeClock(), Recorder()
+
+    async def probe() -> None:
+        raise ZeroDivisionError("nothing to divide by")
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(10)
+    assert "ZeroDivisionError: nothing to divide by" in seen.of(SourceState)[-1].detail
+
+
+async def test_after_a_long_stall_the_missed_ticks_are_not_made_up_for() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        if len(begun) == 2:
+            clock.stall(3600)
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(1)
+        await clock.advance(2)
+    assert begun == [0, 1, 3601, 3602, 3603]
+
+
+async def test_next_try_is_in_wall_clock_time() -> None:
+    clock, seen = FakeClock(), Recorder()
+
+    async def probe() -> None:
+        raise OSError("gone")
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(0.5)
+    assert seen.of(SourceState)[0].next_try_at == EPOCH + 1
+
+
+@settings(max_examples=200)
+@given(st.integers(1, 10_000), st.floats(0.01, 10), st.floats(10, 100), st.floats(0, 1))
+def test_a_pause_is_never_longer_than_its_cap_nor_shorter_than_half_the_first(
+    attempt: int, first: float, longest: float, chance: float
+) -> None:
+    pause = backoff(attempt, first, longest, lambda: chance)
+    assert first / 2 <= pause <= longest

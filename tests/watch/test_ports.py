@@ -1,0 +1,136 @@
+"""Who holds a port, on real sockets and real processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.servers import free_port
+from tests.watch.support import FakeClock, Recorder, running, settings_of
+from wsdash.model import PortReading
+from wsdash.watch.board import Board
+from wsdash.watch.ports import UNKNOWN, PortWatch, behind_proxy, port_holders, visible_command
+
+INTERPRETER = Path(sys.executable).resolve()
+LISTEN = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def listener(port: int, *more: str, program: str = sys.executable) -> Iterator[int]:
+    """A child process that listens on a port; its pid."""
+    argv = [program, "-c", LISTEN, str(port), *more]
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child.pid
+    finally:
+        child.stdin.close()
+        child.wait(10)
+        child.stdout.close()
+
+
+async def test_a_port_nobody_listens_on_has_no_holder() -> None:
+    port = free_port()
+    assert await port_holders([port]) == [PortReading(port, "", ours=False)]
+
+
+async def test_the_holder_is_named_with_pid_and_command() -> None:
+    port = free_port()
+    with listener(port) as pid:
+        (reading,) = await port_holders([port])
+        name = psutil.Process(pid).name()
+    assert reading.holder.startswith(f"{name} (pid {pid}: {sys.executable} -c ")
+    assert not reading.ours
+
+
+async def test_readings_come_in_the_order_asked() -> None:
+    free, held = free_port(), free_port()
+    with socket.create_server(("127.0.0.1", held)):
+        readings = await port_holders([held, free])
+    assert [(reading.port, bool(reading.holder)) for reading in readings] == [(held, True), (free, False)]
+    assert f"pid {os.getpid()}" in readings[0].holder
+
+
+async def test_a_listener_on_ipv6_only_holds_its_port_too() -> None:
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        server = socket.create_server(("127.0.0.2", 0))
+    with server:
+        (reading,) = await port_holders([server.getsockname()[1]])
+    assert f"pid {os.getpid()}" in reading.holder
+
+
+async def test_behind_docker_proxy_stands_the_container(tmp_path: Path) -> None:
+    proxy = tmp_path / "docker-proxy"
+    proxy.symlink_to(INTERPRETER)
+    port = free_port()
+    flags = ("-host-port", str(port), "-container-ip", "172.18.0.3", "-container-port", "55432")
+    with listener(port, *flags, program=str(proxy)) as pid:
+        (known,) = await port_holders([port], {port: "workspace-db-compute"})
+        (unknown,) = await port_holders([port])
+    assert known.holder == f"container workspace-db-compute (docker-proxy, pid {pid})"
+    assert known.ours
+    assert unknown.holder == f"container at 172.18.0.3:55432 (docker-proxy, pid {pid})"
+    assert not unknown.ours
+
+
+async def test_a_process_one_may_not_see_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = namedtuple("connection", "status laddr pid")
+    address = namedtuple("address", "ip port")
+    hidden = [connection(psutil.CONN_LISTEN, address("0.0.0.0", 5433), None)]  # noqa: S104
+    monkeypatch.setattr(psutil, "net_connections", lambda kind: hidden)
+    assert await port_holders([5433]) == [PortReading(5433, UNKNOWN, ours=False)]
+
+
+async def test_without_permission_to_list_sockets_a_listener_is_still_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(kind: str) -> None:
+        raise psutil.AccessDenied
+
+    monkeypatch.setattr(psutil, "net_connections", refuse)
+    free = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = server.getsockname()[1]
+        readings = await port_holders([held, free])
+    assert [reading.holder for reading in readings] == [UNKNOWN, ""]
+
+
+async def test_a_port_of_a_running_container_of_ours_is_ours(tmp_path: Path) -> None:
+    seen, port = Recorder(), free_port()
+    settings = settings_of(tmp_path, ports=(port,))
+    board = Board(settings, FakeClock())
+    board.put(running("workspace-api", ports=(port,)))
+    with socket.create_server(("127.0.0.1", port)):
+        await PortWatch(settings, board, seen.emit)()
+    (reading,) = seen.of(PortReading)
+    assert reading.ours
+
+
+def test_a_command_is_shown_without_secrets_and_shortened() -> None:
+    argv = ["server", "--password=hunter2", "--token", "abc", "postgresql://me:hunter2@db/x", "y" * 200]
+    text = visible_command(argv)
+    assert text.startswith("server --password=*** --token *** postgresql://me:***@db/x yyy")
+    assert len(text) == 100
+    assert text.endswith("…")
+
+
+def test_docker_proxy_without_a_port_is_named_by_its_address() -> None:
+    assert behind_proxy(["docker-proxy", "-container-ip", "172.18.0.3"]) == "at 172.18.0.3"
