@@ -174,13 +174,13 @@ class Journal:
             self._set_back(jobs, error)
             return
         self._backlog = []
+        if self.trouble:
+            self._recovered()
         for job, seq in zip(jobs, numbers, strict=True):
             if self.listener is not None and job.event is not None and seq:
                 self.listener(Recorded(seq, job.at, job.event))
             if job.done is not None:
                 job.done.set_result(seq)
-        if self.trouble:
-            self._recovered()
 
     def _commit(self, jobs: list[_Job]) -> list[int]:
         durable = any(job.done is not None for job in jobs)
