@@ -128,6 +128,17 @@ async def test_the_same_index_and_key_under_other_names_do(source: Endpoint, tar
     assert "index s.idx" not in lines
 
 
+async def test_a_comment_on_what_is_named_otherwise_is_not_carried(
+    source: Endpoint, target: Endpoint
+) -> None:
+    change = "ALTER INDEX s.t_title RENAME TO idx; ALTER TABLE s.t RENAME CONSTRAINT t_pkey TO pk;"
+    comments = "COMMENT ON INDEX s.t_title IS 'a'; COMMENT ON CONSTRAINT t_pkey ON s.t IS 'b'"
+    lines = await compared(source, target, TABLE + comments, TABLE + change)
+    assert lines["comment index s.t_title"].fate == "not-carried"
+    assert lines["comment constraint s.t.t_pkey"].fate == "not-carried"
+    assert await carry(await read(source, "s"), target) == []
+
+
 async def test_what_only_the_target_has_is_left_alone(source: Endpoint, target: Endpoint) -> None:
     lines = await compared(source, target, TABLE, TABLE + "CREATE VIEW s.v AS SELECT 1 AS a")
     assert lines["view s.v"] == SchemaObject("view", "s.v", "adapted", "only in the target; left alone")

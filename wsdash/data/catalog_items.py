@@ -30,7 +30,8 @@ class SchemaItem:
 
     sql: the one command that creates it. body: what must be equal where names may differ (indexes,
     constraints).
-    table: the qualified name of the table it belongs to, or ''. left_out: why it is not carried, or ''.
+    table: the qualified name of the table it belongs to, or ''. about: what a comment is on.
+    left_out: why it is not carried, or ''. role: the grantee. shape: the table's.
     outside: what it needs from outside the schema, as (kind, name). parts: a grant's single privileges.
     """
 
@@ -46,6 +47,7 @@ class SchemaItem:
     parts: frozenset[str] = frozenset()
     role: str = ""
     shape: Table | None = field(default=None, repr=False)
+    about: SchemaItem | None = field(default=None, repr=False)
 
 
 @dataclass

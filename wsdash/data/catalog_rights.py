@@ -98,7 +98,7 @@ async def read_comments(conn: asyncpg.Connection, drafts: list[Draft]) -> list[D
         subject = objects.get((row["class"], row["oid"]))
         if subject is not None:
             name = f"{subject.item.kind} {subject.item.name}"
-            made.append(_comment(name, subject.comment_on, row["description"], subject.item.table))
+            made.append(_comment(name, subject.comment_on, row["description"], subject.item))
     relations = {oid: draft for (catalog, oid), draft in objects.items() if catalog == "pg_class"}
     composites = {
         draft.refs[1][1]: draft for draft in objects.values() if draft.item.kind == "composite type"
@@ -110,10 +110,11 @@ async def read_comments(conn: asyncpg.Connection, drafts: list[Draft]) -> list[D
             continue
         name = f"column {subject.item.name}.{row['column']}"
         on = f"COLUMN {subject.comment_on.split(' ', 1)[1].removeprefix('VIEW ')}.{ident(row['column'])}"
-        made.append(_comment(name, on, row["description"], subject.item.table))
+        made.append(_comment(name, on, row["description"], subject.item))
     return made
 
 
-def _comment(name: str, on: str, text: str, table: str) -> Draft:
+def _comment(name: str, on: str, text: str, about: SchemaItem) -> Draft:
     sql = f"COMMENT ON {on} IS {literal(text)}"
-    return Draft(SchemaItem("comment", name, sql, table=table, stage=COMMENTS), [])
+    item = SchemaItem("comment", name, sql, table=about.table, stage=COMMENTS, about=about)
+    return Draft(item, [])

@@ -51,6 +51,10 @@ class Judge:
             return self._role(item)
         if item.kind == "grant":
             return self._grant(item)
+        if item.about is not None and item.about.kind in RENAMED:
+            subject = self.verdict(item.about).match
+            if subject is not None and subject.name != item.about.name:
+                return Verdict("not-carried", f"its {subject.kind} is named {subject.name} in the target")
         found = self._by_name.get((item.kind, item.name))
         if found is None and item.kind in RENAMED:
             found = self._by_body.get((item.kind, item.table, self._body(item)))
