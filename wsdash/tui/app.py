@@ -1,0 +1,151 @@
+"""The app: hands a feed's states to its one screen. The monitor's holds no control object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from wsdash.errors import WsdashError
+from wsdash.model import Notice, Recorded
+from wsdash.plan import Plan
+from wsdash.tui.feed import Feed, Update
+from wsdash.tui.panes.base import Frame
+from wsdash.tui.screens.main import MainScreen
+from wsdash.tui.terminal import guard_terminal
+from wsdash.tui.themes import OURS, first_theme
+from wsdash.tui.viewstate import ViewState
+
+TICK_SECONDS = 0.5
+
+Role = Literal["operator", "monitor"]
+
+
+class WsdashApp(App[str], inherit_bindings=False):
+    """The screen of a run.
+
+    state: the run's directory, for words only. control: required for the operator, must be None for the
+    monitor. documents: item id -> file to show before it is confirmed. starting: awaited once the first
+    frame is painted (it starts the engine, say); its WsdashError is shown. `run()` returns 'left', 'stopped'
+    or None. Raises ValueError when role and control do not fit.
+    """
+
+    CSS_PATH = "looks.tcss"
+    TITLE = "wsdash"
+    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar[set[Any]] = set()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q,ctrl+c", "leave", "Leave", show=False, id="app.leave", tooltip="Leave the screen"),
+    ]
+
+    class FeedReady(Message):
+        """The feed's mailbox holds something new."""
+
+    def __init__(
+        self,
+        state: Path | None,
+        role: Role,
+        control: Any,
+        feed: Feed,
+        plan: Plan,
+        documents: Mapping[str, Path] | None = None,
+        *,
+        starting: Callable[[], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        if (role == "operator") != (control is not None):
+            raise ValueError("the operator's screen has a control client, the monitor's has none")
+        self.state = state
+        self.role = role
+        self.feed = feed
+        self.main = _main_screen(plan, control, documents or {})
+        self._starting = starting
+        self._clock = clock
+        self._view = ViewState()
+        self._told = 0.0
+        for theme in OURS:
+            self.register_theme(theme)
+        self.theme = first_theme()
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The main screen."""
+        return self.main
+
+    def on_mount(self) -> None:
+        """Begin to follow."""
+        if not self.is_headless:
+            guard_terminal(self)
+        self._told = self._clock()
+        self._show()
+        self.feed.start(self._wake)
+        self.set_interval(TICK_SECONDS, self._show)
+        if self._starting is not None:
+            self.run_worker(self._start(self._starting), group="starting", exit_on_error=False)
+
+    def on_unmount(self) -> None:
+        """End following."""
+        self.feed.stop()
+
+    def on_wsdash_app_feed_ready(self) -> None:
+        """Take what is new and show it."""
+        update = self.feed.take()
+        self._tell(update)
+        self._view = update.view
+        if update.lines or update.lost_lines:
+            self.main.add_lines(update.lines, update.lost_lines)
+        self._show()
+
+    def action_leave(self) -> None:
+        """As q on the main screen."""
+        if self.screen is self.main:
+            self.main.action_leave()
+        else:
+            self.exit("left")
+
+    def _show(self) -> None:
+        frame = Frame(self._clock(), self.size.width, self.size.height)
+        if self.main.is_mounted:
+            self.main.show(self._view, frame)
+        screen = self.screen if self.screen_stack else self.main
+        if screen is not self.main and hasattr(screen, "show"):
+            screen.show(self._view, self.main.frame)
+
+    def _tell(self, update: Update) -> None:
+        """Warnings and errors that came while we look are told at once."""
+        for recorded in update.view.notices:
+            if recorded.at > self._told:
+                self._toast(recorded)
+        self._told = max([self._told, *(recorded.at for recorded in update.view.notices)])
+
+    def _toast(self, recorded: Recorded) -> None:
+        event = recorded.event
+        if isinstance(event, Notice) and event.level in ("warning", "error"):
+            severity: Literal["warning", "error"] = "error" if event.level == "error" else "warning"
+            self.notify(event.text, severity=severity, timeout=10, markup=False)
+
+    def _wake(self) -> None:
+        self.post_message(self.FeedReady())
+
+    async def _start(self, starting: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await starting()
+        except WsdashError as error:
+            told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
+            self.notify(
+                told, title="the engine was not started", severity="error", timeout=3600, markup=False
+            )
+
+
+def _main_screen(plan: Plan, control: Any, documents: Mapping[str, Path]) -> MainScreen:
+    if control is None:
+        return MainScreen(plan)
+    from wsdash.tui.screens.operator import OperatorScreen
+
+    return OperatorScreen(plan, control, documents)

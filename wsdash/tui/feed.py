@@ -1,0 +1,201 @@
+"""Where a screen's state comes from: a thread that follows the journal and the log spool, and folds.
+
+The thread never touches the screen: it puts its newest result into a mailbox and says so; however fast
+events come, it says so at most ten times a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.journal_store import Heartbeat
+from wsdash.engine.launch import engine_log_tail
+from wsdash.engine.spool import SpoolCursor, SpoolReader
+from wsdash.errors import InputError
+from wsdash.model import ItemChanged, ItemState, LogLine, Notice, Recorded
+from wsdash.tui.looks import ITEM, NOTICE, took
+from wsdash.tui.viewstate import ViewState, fold, fold_all
+
+POLL_SECONDS = 0.06
+DELIVER_SECONDS = 0.1
+TAIL_LINES = 3000
+MOST_WAITING_LINES = 20_000
+BATCH = 2000
+IMPATIENT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """What happened since the last one: the newest view, and new log lines in order."""
+
+    view: ViewState
+    lines: tuple[LogLine, ...] = ()
+    lost_lines: int = 0
+    """Lines thrown away because nobody took them, or because the spool's segment was gone."""
+
+
+class Feed:
+    """The mailbox between a feed's thread and the screen. Subclasses say where events come from."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._view = ViewState()
+        self._lines: deque[LogLine] = deque()
+        self._lost = 0
+        self._posted = False
+        self._notify: Callable[[], None] | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, notify: Callable[[], None]) -> None:
+        """Begin; `notify` is called from the feed's thread when there is something to take."""
+        self._notify = notify
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, without waiting for longer than half a second."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(0.5)
+
+    def take(self) -> Update:
+        """The newest view and the lines that came since the last take. Never blocks."""
+        with self._lock:
+            update = Update(self._view, tuple(self._lines), self._lost)
+            self._lines.clear()
+            self._lost = 0
+            self._posted = False
+        return update
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def _deliver(self, view: ViewState, lines: list[LogLine], lost: int = 0) -> None:
+        with self._lock:
+            self._view = view
+            self._lines.extend(lines)
+            self._lost += lost
+            while len(self._lines) > MOST_WAITING_LINES:
+                self._lines.popleft()
+                self._lost += 1
+            tell, self._posted = not self._posted, True
+        if tell and self._notify is not None:
+            with contextlib.suppress(RuntimeError):  # the screen is just ending
+                self._notify()
+
+
+class Follower:
+    """Follows one state directory's journal and spool; for one thread. Opens both strictly for reading."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._reader: JournalReader | None = None
+        self._spool = SpoolReader(state)
+        self._cursor: SpoolCursor | None = None
+        self._since = time.monotonic()
+
+    def poll(self, view: ViewState) -> tuple[ViewState, list[LogLine], int, bool]:
+        """The view after what is new, new log lines, lost lines, and whether there may be more at once."""
+        try:
+            view, told, more = self._journal(view)
+        except (InputError, msgspec.MsgspecError) as error:
+            self.close()
+            self._reader = None
+            return msgspec.structs.replace(view, trouble=self._trouble(error)), [], 0, False
+        lines, lost = self._logs()
+        if told:
+            lines = sorted([*lines, *told], key=lambda line: line.at)
+        return view, lines, lost, more
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def _journal(self, view: ViewState) -> tuple[ViewState, list[LogLine], bool]:
+        if self._reader is None:
+            self._reader = JournalReader(self.state)
+        if not self._reader.changed():
+            return view, [], False
+        events = self._reader.events(view.seq, BATCH)
+        before, view = view, fold_all(events, view)
+        beat = self._reader.heartbeat()
+        if (beat, view.feed, view.trouble) != (before.heartbeat, "journal", ""):
+            view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="")
+        told = [line for event in events if (line := as_line(event)) is not None]
+        return view, told, len(events) == BATCH
+
+    def _logs(self) -> tuple[list[LogLine], int]:
+        if self._cursor is None:
+            lines, self._cursor = self._spool.tail(TAIL_LINES)
+            return lines, 0
+        before = self._cursor.skipped
+        lines, self._cursor = self._spool.read(self._cursor, BATCH)
+        return lines, self._cursor.skipped - before
+
+    def _trouble(self, error: Exception) -> str:
+        if (self.state / "journal.db").exists():
+            return f"the journal cannot be read: {error}"
+        if time.monotonic() - self._since < IMPATIENT_SECONDS:
+            return ""
+        last = engine_log_tail(self.state, 1)
+        return f"no journal in {self.state} yet" + (f"; the engine's log ends: {last}" if last else "")
+
+
+class JournalFeed(Feed):
+    """Follows the run in `state`, waiting for its journal to appear. The journal is only read."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__()
+        self.state = state
+
+    def _run(self) -> None:
+        follower = Follower(self.state)
+        view = ViewState()
+        waiting: list[LogLine] = []
+        lost, told_at, shown = 0, 0.0, ViewState()
+        while not self._stop.is_set():
+            view, lines, missed, more = follower.poll(view)
+            waiting += lines
+            lost += missed
+            due = time.monotonic() - told_at >= DELIVER_SECONDS
+            if due and (view is not shown or waiting or lost):
+                self._deliver(view, waiting, lost)
+                waiting, lost, told_at, shown = [], 0, time.monotonic(), view
+            if not more:
+                self._stop.wait(POLL_SECONDS)
+        follower.close()
+
+
+def as_line(recorded: Recorded) -> LogLine | None:
+    """An item's end or a notice as a line of the log pane, so that logs tell the story too."""
+    event = recorded.event
+    if isinstance(event, ItemChanged) and event.state is not ItemState.PENDING:
+        look = ITEM[event.state]
+        seconds = f" in {took(event.seconds)}" if event.seconds else ""
+        text = f"{look.glyph} {event.item} {look.word}{seconds}"
+        return LogLine(
+            "wsdash", recorded.at, "wsdash", f"{text}: {event.evidence}" if event.evidence else text
+        )
+    if isinstance(event, Notice):
+        look = NOTICE.get(event.level, NOTICE["info"])
+        return LogLine("wsdash", recorded.at, "wsdash", f"{look.glyph} {look.word}: {event.text}")
+    return None
+
+
+def alive(beat: Heartbeat | None, now: float) -> bool:
+    """Whether an engine gave a sign of life within the last 5 seconds."""
+    return beat is not None and now - beat.at < 5.0
+
+
+__all__ = ["Feed", "Follower", "JournalFeed", "Update", "alive", "as_line", "fold"]

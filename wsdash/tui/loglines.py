@@ -1,0 +1,100 @@
+"""The log pane's lines without the screen: bounded, filtered, searchable. Pure bookkeeping, no drawing."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from wsdash.model import LogLine
+
+MOST_LINES = 10_000
+_ERROR = re.compile(
+    r"\b(?:ERROR|FATAL|PANIC|CRITICAL|Traceback|Exception)\b|\b(?:level=error|\"error\")", re.I
+)
+_WARNING = re.compile(r"\bWARN(?:ING)?\b|\blevel=warn", re.I)
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+LEVELS = ("all", "warnings", "errors")
+
+
+def severity(line: LogLine) -> int:
+    """2 for an error, 1 for a warning, 0 for the rest; our own markers count by their glyph."""
+    if line.stream == "wsdash":
+        return 2 if line.text.startswith("✗") else 1 if line.text.startswith(("▲", "–", "↶")) else 0
+    if _ERROR.search(line.text):
+        return 2
+    return 1 if _WARNING.search(line.text) else 0
+
+
+def clean(text: str) -> str:
+    """Text without control codes, tabs expanded."""
+    return _CONTROL.sub("", text.expandtabs(4)) if not text.isprintable() else text
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """What somebody typed as a search: a regular expression when it is one, else literally. Ignores case."""
+    try:
+        return re.compile(text, re.I)
+    except re.error:
+        return re.compile(re.escape(text), re.I)
+
+
+@dataclass
+class LogLines:
+    """The newest lines of all, and those of them that pass the filters.
+
+    container: '' for all. level: 0 all, 1 warnings and errors, 2 errors. dropped counts lines let go here.
+    """
+
+    container: str = ""
+    level: int = 0
+    all: deque[LogLine] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
+    shown: deque[LogLine] = field(default_factory=deque)
+    containers: dict[str, int] = field(default_factory=dict)
+    """Containers that wrote, in the order they were first heard of, with their number of lines so far."""
+    dropped: int = 0
+
+    def extend(self, lines: Iterable[LogLine]) -> tuple[int, int]:
+        """Take in new lines; how many of them are shown, and how many shown ones went at the top."""
+        added = pruned = 0
+        for line in lines:
+            self.containers[line.container] = self.containers.get(line.container, 0) + 1
+            if len(self.all) == self.all.maxlen:
+                self.dropped += 1
+                if self.shown and self.shown[0] is self.all[0]:
+                    self.shown.popleft()
+                    pruned += 1
+            self.all.append(line)
+            if self.passes(line):
+                self.shown.append(line)
+                added += 1
+        return added, pruned
+
+    def passes(self, line: LogLine) -> bool:
+        """Whether the filters show it."""
+        if self.container and line.container not in (self.container, "wsdash"):
+            return False
+        return not self.level or severity(line) >= self.level
+
+    def refilter(self) -> None:
+        """Apply changed filters to what is kept."""
+        self.shown = deque(line for line in self.all if self.passes(line))
+
+    def next_container(self) -> str:
+        """The filter after the present one: all, then each container."""
+        names = ["", *(name for name in self.containers if name != "wsdash")]
+        place = names.index(self.container) if self.container in names else 0
+        return names[(place + 1) % len(names)]
+
+    def matches(self, wanted: re.Pattern[str]) -> list[int]:
+        """Indexes into `shown` of the lines that match."""
+        return [index for index, line in enumerate(self.shown) if wanted.search(as_text(line))]
+
+
+def as_text(line: LogLine, width: int = 0) -> str:
+    """A line as it is shown: time, container (padded to `width`), a mark for stderr, text."""
+    when = time.strftime("%H:%M:%S", time.localtime(line.at))
+    mark = {"stderr": "err", "wsdash": " ──"}.get(line.stream, "   ")
+    return f"{when} {line.container:<{width}} {mark} {clean(line.text)}"

@@ -1,0 +1,192 @@
+"""How things look: glyph, word and style of every status, and numbers as people read them.
+
+No status is told by colour alone. Styles name theme colours, so that every theme (also ansi) works.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wsdash.model import ContainerReading, ItemKind, ItemState, Liveness, Phase
+from wsdash.tui.standing import Engine
+
+GOOD = "$text-success"
+BAD = "bold $text-error"
+WARN = "$text-warning"
+BUSY = "bold $text-accent"
+DIM = "$foreground 60%"
+PLAIN = ""
+TITLE = "bold"
+
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+BARS = "▁▂▃▄▅▆▇█"
+GAP = "×"
+HOLE_MARK = "·"
+
+
+class Look(NamedTuple):
+    """Glyph, word and style of a status."""
+
+    glyph: str
+    word: str
+    style: str
+
+
+ITEM = {
+    ItemState.PENDING: Look("○", "pending", DIM),
+    ItemState.RUNNING: Look("▶", "running", BUSY),
+    ItemState.DONE: Look("✓", "done", GOOD),
+    ItemState.FAILED: Look("✗", "failed", BAD),
+    ItemState.SKIPPED: Look("–", "skipped", WARN),
+    ItemState.UNDONE: Look("↶", "undone", WARN),
+}
+KIND = {
+    ItemKind.AUTO: Look("»", "auto", DIM),
+    ItemKind.CONFIRM: Look("☐", "confirm", DIM),
+    ItemKind.WATCH: Look("◷", "watch", DIM),
+}
+PHASE = {Phase.PRE: "Pre-Migration", Phase.MIGRATION: "Migration Steps", Phase.POST: "Post-Migration"}
+LIVENESS = {
+    Liveness.LIVE: Look("●", "live", GOOD),
+    Liveness.STALE: Look("◌", "stale", WARN),
+    Liveness.RECONNECTING: Look("↻", "reconnecting", WARN),
+    Liveness.DOWN: Look("✗", "down", BAD),
+    None: Look("?", "no reading yet", DIM),
+}
+ENGINE = {
+    Engine.STARTING: Look("◌", "starting the engine", WARN),
+    Engine.LIVE: Look("●", "engine live", GOOD),
+    Engine.SLOW: Look("◌", "engine slow", WARN),
+    Engine.GONE: Look("✗", "engine gone", BAD),
+    Engine.STOPPED: Look("■", "engine stopped", WARN),
+    Engine.OBSERVING: Look("◉", "no engine: observing", WARN),
+}
+FATE = {
+    "same": Look("=", "same", GOOD),
+    "created": Look("+", "created", BUSY),
+    "adapted": Look("~", "adapted", WARN),
+    "not-carried": Look("–", "not carried", WARN),
+    "blocks": Look("✗", "blocks", BAD),
+}
+NOTICE = {
+    "info": Look("i", "info", DIM),
+    "warning": Look("▲", "warning", WARN),
+    "error": Look("✗", "error", BAD),
+}
+DOING = {"check": "checking", "act": "running", "undo": "undoing", "confirm": "confirming"}
+_STATE = {
+    "running": Look("●", "running", GOOD),
+    "created": Look("○", "created", DIM),
+    "restarting": Look("↻", "restarting", WARN),
+    "paused": Look("‖", "paused", WARN),
+    "exited": Look("■", "exited", WARN),
+    "missing": Look("○", "missing", DIM),
+}
+_HEALTH = {
+    "healthy": Look("✓", "healthy", GOOD),
+    "unhealthy": Look("✗", "unhealthy", BAD),
+    "starting": Look("◌", "starting", WARN),
+    "none": Look("·", "no check", DIM),
+    "unknown": Look("?", "unknown", WARN),
+}
+
+
+def container_state(reading: ContainerReading) -> Look:
+    """The look of a container's state; an unclean end is bad."""
+    if reading.oom_killed:
+        return Look("✗", "OOM killed", BAD)
+    if reading.state == "exited" and reading.exit_code:
+        return Look("✗", f"exited {reading.exit_code}", BAD)
+    return _STATE.get(reading.state, Look("?", reading.state or "unknown", WARN))
+
+
+def container_health(reading: ContainerReading) -> Look:
+    """The look of a container's health; there is none to tell while it does not run."""
+    if reading.state not in ("running", "restarting", "paused"):
+        return Look("–", "", DIM)
+    return _HEALTH.get(reading.health, Look("?", reading.health or "unknown", WARN))
+
+
+def clock(seconds: float | None) -> str:
+    """A duration as 0:41, 12:05 or 3:12:05; – when unknown."""
+    if seconds is None:
+        return "–"
+    whole = max(0, int(seconds))
+    hours, rest = divmod(whole, 3600)
+    if hours >= 100:
+        return f"{hours // 24}d {hours % 24}h"
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def took(seconds: float) -> str:
+    """How long something took: 0.42 s, 12.3 s, then as a clock."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
+
+
+def age(seconds: float | None) -> str:
+    """An age in one unit: 3 s, 12 min, 5 h, 2 d."""
+    if seconds is None:
+        return "–"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def size(count: float | None) -> str:
+    """Bytes as people read them (1 KiB = 1024); – when unknown."""
+    if count is None:
+        return "–"
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def count(number: int | None) -> str:
+    """A count with thin groups, – when unknown."""
+    return "–" if number is None else f"{number:,}".replace(",", " ")
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A latency in ms: 3.4, 12, 1204; – when there is none."""
+    if seconds is None:
+        return "–"
+    value = seconds * 1000
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def bar(fraction: float | None, width: int) -> str:
+    """A progress bar of `width` cells; dotted while the total is unknown."""
+    if fraction is None:
+        return "┄" * width
+    full = int(max(0.0, min(1.0, fraction)) * width + 1e-9)
+    return "━" * full + "─" * (width - full)
+
+
+def sparkline(samples: Sequence[float | None], width: int, top: float, hole: Sequence[bool] = ()) -> str:
+    """The newest samples, one cell each, right-aligned, scaled from 0 to `top`; failures are a gap mark."""
+    first = max(0, len(samples) - width)
+    cells = []
+    for index in range(first, len(samples)):
+        value = samples[index]
+        if value is None:
+            cells.append(HOLE_MARK if hole and hole[index] else GAP)
+        else:
+            level = int(value / top * len(BARS)) if top > 0 else 0
+            cells.append(BARS[max(0, min(len(BARS) - 1, level))])
+    return "".join(cells).rjust(width)
+
+
+_TICKED = re.compile(r"`([^`]*)`")
+
+
+def plain_title(title: str) -> str:
+    """A title of the guide without its Markdown ticks, which a terminal does not need."""
+    return _TICKED.sub(r"\1", title)

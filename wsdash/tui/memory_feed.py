@@ -1,0 +1,110 @@
+"""The monitor's feed: the journal while an engine lives, its own read-only observation while none does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from wsdash.errors import WsdashError
+from wsdash.model import AnyEvent, LogLine, Recorded
+from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line
+from wsdash.tui.viewstate import ViewState, fold
+
+Emit = Callable[[AnyEvent], None]
+OnLog = Callable[[LogLine], None]
+Observe = Callable[[Emit, OnLog], Awaitable[None]]
+
+AGAIN_SECONDS = 3.0
+GRACE_SECONDS = 1.0
+"""How long the journal may take to show a living engine before this process polls by itself."""
+
+
+class MemoryFeed(Feed):
+    """Follows the run in `state` (when there is one) and, while no engine lives, runs `observe`.
+
+    observe(emit, on_log) polls until cancelled; it runs in this feed's thread, in an event loop of its own,
+    and what it emits is kept in memory only. A WsdashError of it is shown, and it is tried again.
+    """
+
+    def __init__(self, observe: Observe, state: Path | None = None) -> None:
+        super().__init__()
+        self.state = state
+        self._observe = observe
+        self._folded = ViewState()
+        self._waiting: list[LogLine] = []
+        self._lost_lines = 0
+
+    def _run(self) -> None:
+        asyncio.run(self._follow())
+
+    async def _follow(self) -> None:
+        follower = Follower(self.state) if self.state is not None else None
+        begun = time.monotonic()
+        watching: asyncio.Task[None] | None = None
+        shown = self._folded
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while not self._stop.is_set():
+                    living = self._poll(follower)
+                    if living and watching is not None:
+                        watching.cancel()
+                        watching = None
+                        self._folded = msgspec.structs.replace(self._folded, feed="journal", sources={})
+                    elif not living and watching is None and time.monotonic() - begun > GRACE_SECONDS:
+                        watching = tasks.create_task(self._watch())
+                    if self._folded is not shown or self._waiting:
+                        shown = self._folded
+                        self._deliver(shown, self._waiting, self._lost_lines)
+                        self._waiting, self._lost_lines = [], 0
+                    await asyncio.sleep(DELIVER_SECONDS)
+                if watching is not None:
+                    watching.cancel()
+        finally:
+            if follower is not None:
+                follower.close()
+
+    def _poll(self, follower: Follower | None) -> bool:
+        if follower is None:
+            return False
+        observing = self._folded.feed == "observing"
+        trouble = self._folded.trouble
+        more = True
+        while more:
+            self._folded, lines, lost, more = follower.poll(self._folded)
+            self._waiting += lines
+            self._lost_lines += lost
+        living = alive(self._folded.heartbeat, time.time())
+        if observing and not living:
+            self._folded = _restored(self._folded, trouble)
+        return living
+
+    async def _watch(self) -> None:
+        while True:
+            self._folded = _restored(self._folded, "")
+            try:
+                await self._observe(self._emit, self._waiting_line)
+                trouble = "the observation ended"
+            except WsdashError as error:
+                trouble = str(error)
+            self._folded = _restored(self._folded, trouble)
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _emit(self, event: AnyEvent) -> None:
+        recorded = Recorded(0, time.time(), event)
+        self._folded = fold(self._folded, recorded)
+        line = as_line(recorded)
+        if line is not None:
+            self._waiting.append(line)
+
+    def _waiting_line(self, line: LogLine) -> None:
+        self._waiting.append(line)
+
+
+def _restored(view: ViewState, trouble: str) -> ViewState:
+    if (view.feed, view.trouble) == ("observing", trouble):
+        return view
+    return msgspec.structs.replace(view, feed="observing", trouble=trouble)

@@ -1,0 +1,125 @@
+"""What all panes share: a frame to draw in, cells of fixed width, and a scrolling body redrawn on change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from wsdash.tui.looks import DIM, LIVENESS, Look, age
+from wsdash.tui.standing import Engine, Freshness, engine_standing
+from wsdash.tui.viewstate import ViewState
+
+Lines = list[Content]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """When and where something is drawn: epoch seconds, cells, and whether it is the operator's screen."""
+
+    now: float
+    width: int
+    height: int = 24
+    operator: bool = False
+
+
+def cell(text: str, width: int, style: str = "", *, right: bool = False) -> Content:
+    """Text cut or padded to exactly `width` cells."""
+    content = Content(text).truncate(max(0, width), ellipsis=True)
+    gap = " " * max(0, width - content.cell_length)
+    whole = gap + content.plain if right else content.plain + gap
+    return Content.styled(whole, style) if style else Content(whole)
+
+
+def status(look: Look, width: int) -> Content:
+    """Glyph and word of a status in `width` cells."""
+    return cell(f"{look.glyph} {look.word}", width, look.style)
+
+
+def row(*cells: Content | str) -> Content:
+    """Cells beside each other, one blank apart."""
+    return Content(" ").join(cells)
+
+
+def fresh_title(name: str, fresh: Freshness) -> str:
+    """A pane's title with its source's liveness when it is not simply live."""
+    if fresh.live:
+        return name
+    look = LIVENESS[fresh.liveness]
+    words = [f"{look.glyph} {look.word}"]
+    if fresh.liveness is not None and fresh.age is not None:
+        words.append(f"{age(fresh.age)} old")
+    if fresh.detail:
+        words.append(fresh.detail)
+    return f"{name} · {', '.join(words)}"
+
+
+def nothing_yet(view: ViewState, now: float, what: str) -> Lines:
+    """What an empty pane says: why there is nothing, never just a blank."""
+    engine = engine_standing(view, now)
+    words = {
+        Engine.STARTING: f"{what}: waiting for the engine to start",
+        Engine.STOPPED: f"{what}: none were read before the engine stopped",
+        Engine.GONE: f"{what}: none were read before the engine was gone",
+    }.get(
+        engine,
+        f"{what}: " + ("the world is being built" if view.building else "waiting for the first reading"),
+    )
+    return [Content.styled(words, DIM)]
+
+
+class Pane(VerticalScroll, can_focus=True):
+    """A bordered pane whose body is lines; subclasses draw, and redraw only reaches the screen on change."""
+
+    NAME: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = self.NAME
+        self._body = Static(markup=False, classes="body")
+        self._drawn = Content()
+        self._view = ViewState()
+        self._frame = Frame(0.0, 0)
+
+    def compose(self) -> ComposeResult:
+        yield self._body
+
+    def show(self, view: ViewState, frame: Frame) -> None:
+        """Render a state. frame.width is ignored: the pane knows its own."""
+        self._view, self._frame = view, frame
+        self._redraw()
+
+    def on_resize(self) -> None:
+        """Draw again for the new width."""
+        self._redraw()
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The lines of the body."""
+        raise NotImplementedError
+
+    def title(self, view: ViewState, frame: Frame) -> str:
+        """The border's title."""
+        return self.NAME
+
+    def _redraw(self) -> None:
+        width, height = self.scrollable_content_region.size
+        if width < 4:
+            return
+        frame = Frame(self._frame.now, width, height, self._frame.operator)
+        lines = self.draw(self._view, frame)
+        title = self.title(self._view, frame)
+        if self.border_title != title:
+            self.border_title = title
+        content = Content("\n").join(lines)
+        if content.is_same(self._drawn):
+            return
+        grown = content.plain.count("\n") != self._drawn.plain.count("\n") or not self._drawn
+        self._drawn = content
+        self._body.update(content, layout=grown)

@@ -1,0 +1,245 @@
+"""The checklist pane: three phases, one line an item, and the selected item's evidence below."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from wsdash.engine.fold import ItemView
+from wsdash.model import ItemState, Phase
+from wsdash.plan import Item, Plan
+from wsdash.tui.looks import (
+    BAD,
+    BUSY,
+    DIM,
+    DOING,
+    ITEM,
+    KIND,
+    PHASE,
+    SPINNER,
+    TITLE,
+    bar,
+    clock,
+    count,
+    plain_title,
+    size,
+    took,
+)
+from wsdash.tui.panes.base import Frame, Lines, cell, row
+from wsdash.tui.standing import Engine, engine_standing
+from wsdash.tui.viewstate import Transfer, ViewState
+
+TIME = 7
+
+
+def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Content:
+    """Glyph, title, kind and time of one item."""
+    look = view.run.item(item.id)
+    mark = ITEM[look.state]
+    moving = engine_standing(view, frame.now) in (Engine.LIVE, Engine.SLOW)
+    glyph, time = mark.glyph, ""
+    if look.state is ItemState.RUNNING:
+        glyph = SPINNER[int(frame.now * 8) % len(SPINNER)] if moving else "‖"
+        time = clock((frame.now if moving else view.last_at) - look.changed_at)
+    elif look.seconds:
+        time = took(look.seconds)
+    word = mark.word if frame.width >= 60 else ""
+    side = f"{word:>7} " if word else ""
+    room = frame.width - 2 - 2 - len(side) - TIME - 3
+    line = row(
+        Content.styled("❯" if selected else " ", BUSY),
+        Content.styled(glyph, mark.style),
+        cell(plain_title(item.title), room, "" if look.state is not ItemState.PENDING else "$foreground 85%"),
+        Content.styled(f"{side}{KIND[item.kind].glyph}", mark.style if word else DIM),
+        cell(time, TIME, right=True),
+    )
+    return line.stylize("on $primary-muted 60%") if selected else line
+
+
+def phase_line(phase: Phase, plan: Plan, view: ViewState, frame: Frame) -> Content:
+    """A phase's name and how many of its items are done."""
+    items = [item for item in plan.items if item.phase is phase]
+    done = sum(view.run.item(item.id).state in (ItemState.DONE, ItemState.SKIPPED) for item in items)
+    text = f"{PHASE[phase]} {done}/{len(items)}"
+    return cell(text, frame.width, TITLE)
+
+
+def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
+    """What is known of the selected item: state, evidence or error with remedy, and its progress."""
+    look = view.run.item(item.id)
+    mark = ITEM[look.state]
+    what = KIND[item.kind]
+    lines = [
+        Content.assemble(
+            (f"{mark.glyph} {mark.word}", mark.style), f" · {item.id} · {what.glyph} {what.word}", _who(look)
+        )
+    ]
+    if look.state is ItemState.RUNNING:
+        moving = view.transfers.get(item.id, {})
+        now = DOING.get(view.doing.get(item.id, ""), "running")
+        lines[0] = lines[0] + Content.styled(f" · {now}", BUSY)
+        newest = sorted(moving.values(), key=lambda t: (t.progress.finished, -t.marks[-1].at))
+        lines += [progress_line(transfer, frame.width) for transfer in newest]
+    elif look.evidence:
+        lines.append(Content.styled(look.evidence, BAD if look.state is ItemState.FAILED else ""))
+    if look.remedy:
+        lines.append(Content.assemble(("→ ", BUSY), look.remedy))
+    lacking = [
+        need for need in item.needs if view.run.item(need).state not in (ItemState.DONE, ItemState.SKIPPED)
+    ]
+    if lacking and look.state is ItemState.PENDING:
+        lines.append(Content.styled(f"needs {', '.join(lacking)}", DIM))
+    elif len(lines) == 1 and frame.operator and look.state is ItemState.PENDING:
+        lines.append(Content.styled("Enter runs it" if what.word == "auto" else "Enter confirms it", DIM))
+    return lines
+
+
+def _who(look: ItemView) -> str:
+    return f" · by {look.who}" if look.who else ""
+
+
+def progress_line(transfer: Transfer, width: int) -> Content:
+    """Subject, bar, rows, bytes, rate and time left of one transfer."""
+    p = transfer.progress
+    numbers = []
+    if p.rows or p.total_rows is not None:
+        of = "" if p.total_rows is None else f"/{count(p.total_rows)}"
+        numbers.append(f"{count(p.rows)}{of} rows")
+    if p.bytes:
+        numbers.append(size(p.bytes))
+    if not p.finished and transfer.rows_per_second:
+        numbers.append(f"{count(round(transfer.rows_per_second))}/s")
+    if not p.finished and transfer.seconds_left is not None:
+        numbers.append(f"{clock(transfer.seconds_left)} left")
+    glyph = "✓" if p.finished else "▶"
+    subject = p.subject.rpartition(".")[2]
+    text = row(
+        Content.styled(glyph, ITEM[ItemState.DONE].style if p.finished else BUSY),
+        Content.styled(bar(transfer.fraction, max(6, min(16, width // 6))), BUSY),
+        f"{p.activity} {subject}  " + " · ".join(numbers),
+    )
+    return text.truncate(width, ellipsis=True)
+
+
+class Row(Static):
+    """One line of the list; a click selects it, a double click is Enter."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__(markup=False, classes="row")
+        self.item = item
+        self._drawn = Content()
+
+    def show(self, content: Content) -> None:
+        """Redraw when changed."""
+        if not content.is_same(self._drawn):
+            self._drawn = content
+            self.update(content, layout=False)
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell the list."""
+        if self.item is not None:
+            self.post_message(Checklist.Clicked(self.item, event.chain >= 2))
+
+
+class Checklist(Vertical, can_focus=True):
+    """The plan with its items' states; the cursor is where Enter, r, x and e apply."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Item above", show=False, id="list.up", tooltip="Select the item above"),
+        Binding(
+            "down,j", "move(1)", "Item below", show=False, id="list.down", tooltip="Select the item below"
+        ),
+        Binding(
+            "home,g", "move(-99)", "First item", show=False, id="list.home", tooltip="Select the first item"
+        ),
+        Binding("end,G", "move(99)", "Last item", show=False, id="list.end", tooltip="Select the last item"),
+    ]
+
+    class Clicked(Message):
+        """An item was clicked; twice means Enter."""
+
+        def __init__(self, item: Item, twice: bool) -> None:
+            super().__init__()
+            self.item = item
+            self.twice = twice
+
+    def __init__(self, plan: Plan, id: str = "checklist") -> None:
+        super().__init__(id=id, classes="pane")
+        self.border_title = "1 Checklist"
+        self.plan = plan
+        self.selected: Item = plan.items[0]
+        self._moved = False
+        self._view = ViewState()
+        self._frame = Frame(0.0, 0)
+        self._rows = [Row(item) for item in plan.items]
+        self._phases = {phase: Row(None) for phase in Phase}
+        self._detail = Static(markup=False, classes="detail")
+        self._detail_drawn = Content()
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="list", can_focus=False):
+            for phase in Phase:
+                yield self._phases[phase]
+                yield from (line for line in self._rows if line.item and line.item.phase is phase)
+        with VerticalScroll(classes="details", can_focus=False):
+            yield self._detail
+
+    def show(self, view: ViewState, frame: Frame) -> None:
+        """Render a state; the cursor follows the running item until somebody moves it."""
+        before = self._view.running
+        self._view, self._frame = view, frame
+        if view.running and view.running != before and not self._moved:
+            self._select(self.plan.item(view.running))
+        self._redraw()
+
+    def on_resize(self) -> None:
+        """Draw again for the new width."""
+        self._redraw()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by that many items."""
+        items = self.plan.items
+        self._moved = True
+        self._select(items[max(0, min(len(items) - 1, items.index(self.selected) + by))])
+        self._redraw()
+
+    def select(self, item_id: str) -> None:
+        """Put the cursor on that item."""
+        self._moved = True
+        self._select(self.plan.item(item_id))
+        self._redraw()
+
+    def on_checklist_clicked(self, message: Clicked) -> None:
+        """A click moves the cursor."""
+        self.focus()
+        self.select(message.item.id)
+
+    def _select(self, item: Item) -> None:
+        self.selected = item
+        line = next(line for line in self._rows if line.item is item)
+        if line.is_mounted:
+            line.scroll_visible(animate=False)
+
+    def _redraw(self) -> None:
+        width = self.query_one(".list").scrollable_content_region.width if self.is_mounted else 0
+        if width < 10:
+            return
+        frame = Frame(self._frame.now, width, self.size.height, self._frame.operator)
+        for phase, line in self._phases.items():
+            line.show(phase_line(phase, self.plan, self._view, frame))
+        for line in self._rows:
+            if line.item is not None:
+                line.show(item_line(line.item, self._view, frame, line.item is self.selected))
+        room = self.query_one(".details").scrollable_content_region.width
+        below = Frame(frame.now, room, frame.height, frame.operator)
+        content = Content("\n").join(detail_lines(self.selected, self._view, below))
+        if not content.is_same(self._detail_drawn):
+            self._detail_drawn = content
+            self._detail.update(content)

@@ -1,0 +1,112 @@
+"""The rows pane: both sides' counts of every table, their difference, and how far a transfer is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from wsdash.model import RowsReading, TableVerified
+from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, bar, clock, count
+from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, nothing_yet, row
+from wsdash.tui.standing import freshness
+from wsdash.tui.viewstate import Transfer, ViewState
+
+NUMBER = 9
+
+
+def transfers_now(view: ViewState) -> dict[str, Transfer]:
+    """Progress by subject of the item that runs now."""
+    return view.transfers.get(view.running, {})
+
+
+def draw_rows(view: ViewState, frame: Frame) -> Lines:
+    """A header and one line a table: counts, difference, and what proves or moves it."""
+    names = sorted(set(view.rows) | set(view.run.tables))
+    moving = {subject: t for subject, t in transfers_now(view).items() if not t.progress.finished}
+    if not names and not moving:
+        return nothing_yet(view, frame.now, "row counts")
+    shown = [*names, *(subject for subject in moving if subject not in names and "." in subject)]
+    name = min(30, max(12, *(len(_short(n)) for n in shown))) if shown else 12
+    heading = row(
+        cell("table", name),
+        cell("source", NUMBER, right=True),
+        cell("target", NUMBER, right=True),
+        cell("diff", NUMBER, right=True),
+        "compared",
+    )
+    live = freshness(view, "rows", frame.now).live
+    lines = [heading.stylize(TITLE).truncate(frame.width)]
+    for table in shown:
+        lines.append(_line(view, table, moving.get(table), name, frame, live))
+    return lines
+
+
+def _short(table: str) -> str:
+    return table.partition(".")[2] or table
+
+
+def _line(
+    view: ViewState, table: str, moving: Transfer | None, name: int, frame: Frame, live: bool
+) -> Content:
+    reading = view.rows.get(table)
+    verified = view.run.tables.get(table)
+    source, target = (reading.source, reading.target) if reading else (None, None)
+    mark = "~" if reading is not None and reading.estimated else ""
+    if moving is not None and moving.progress.rows and moving.progress.activity.startswith("copy"):
+        target = max(target or 0, moving.progress.rows)
+    style = "" if live or moving else DIM
+    cells = [
+        cell(_short(table), name, style),
+        cell(_number(mark, source), NUMBER, style, right=True),
+        cell(_number(mark, target), NUMBER, style, right=True),
+        _difference(reading, source, target, live),
+    ]
+    room = frame.width - name - 3 * NUMBER - 4
+    cells.append(_moving(moving, room) if moving is not None else _proof(verified, source, target, room))
+    return row(*cells).truncate(frame.width, ellipsis=True)
+
+
+def _number(mark: str, number: int | None) -> str:
+    return count(number) if number is None else mark + count(number)
+
+
+def _difference(reading: RowsReading | None, source: int | None, target: int | None, live: bool) -> Content:
+    if reading is None or source is None or target is None:
+        return cell("?", NUMBER, DIM, right=True)
+    gap = target - source
+    text = "0" if gap == 0 else f"{gap:+,}".replace(",", " ")
+    style = "" if gap == 0 else WARN
+    return cell(("~" if reading.estimated else "") + text, NUMBER, style if live else DIM, right=True)
+
+
+def _proof(verified: TableVerified | None, source: int | None, target: int | None, room: int) -> Content:
+    if verified is None:
+        text = "not verified" if target else "–"
+        return Content.styled(text, DIM)
+    if not verified.match:
+        return Content.styled("✗ differs (d)", BAD)
+    text = f"✓ checksum {verified.target_checksum[:8]}" if room >= 19 else "✓ checksum"
+    if target is not None and (source, target) != (verified.source_rows, verified.target_rows):
+        return Content.styled("✓ then; since changed", WARN)
+    return Content.styled(text, GOOD)
+
+
+def _moving(transfer: Transfer, room: int) -> Content:
+    percent = "" if transfer.fraction is None else f" {transfer.fraction:4.0%}"
+    left = transfer.seconds_left
+    tail = f"{percent} {transfer.progress.activity}" + (f" {clock(left)} left" if left is not None else "")
+    width = max(3, min(20, room - len(tail) - 1))
+    return Content.styled(f"{bar(transfer.fraction, width)}{tail}", BUSY)
+
+
+class RowsPane(Pane):
+    """Row-count differences."""
+
+    NAME = "3 Rows"
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        return draw_rows(view, frame)
+
+    def title(self, view: ViewState, frame: Frame) -> str:
+        return fresh_title(self.NAME, freshness(view, "rows", frame.now))

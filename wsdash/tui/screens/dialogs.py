@@ -1,0 +1,166 @@
+"""Questions to the operator: a name and a note, a typed word, how to leave."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from wsdash.tui.looks import BAD, DIM, TITLE
+
+CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Close without doing anything")
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Who says so, and what they add."""
+
+    who: str
+    note: str
+
+
+def user_name() -> str:
+    """The name of the user at this terminal, '' when it cannot be told."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
+class SignDialog(ModalScreen[Signed | None]):
+    """Asks for a name and a note. With `reason` the note must not be empty."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
+
+    def __init__(self, heading: str, text: str, button: str, *, reason: bool = False) -> None:
+        super().__init__()
+        self._heading, self._text, self._button, self._reason = heading, text, button, reason
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = self._heading
+            yield Static(self._text, markup=False, classes="text")
+            yield Static("Name", markup=False)
+            yield Input(value=user_name(), id="who")
+            yield Static("Reason" if self._reason else "Note (optional)", markup=False)
+            yield Input(id="note")
+            yield Static("", markup=False, id="lacking")
+            with Horizontal(classes="buttons"):
+                yield Button(self._button, variant="primary", id="ok")
+                yield Button("Cancel (Esc)", id="cancel")
+
+    def on_mount(self) -> None:
+        """The name is mostly known: begin with the note."""
+        self.query_one("#note" if self.query_one("#who", Input).value else "#who").focus()
+
+    @on(Input.Submitted, "#who")
+    def _to_note(self) -> None:
+        self.query_one("#note").focus()
+
+    @on(Input.Submitted, "#note")
+    @on(Button.Pressed, "#ok")
+    def _signed(self) -> None:
+        who = self.query_one("#who", Input).value.strip()
+        note = self.query_one("#note", Input).value.strip()
+        lacking = "a name is wanted" if not who else "a reason is wanted" if self._reason and not note else ""
+        if lacking:
+            self.query_one("#lacking", Static).update(Content.styled(f"✗ {lacking}", BAD))
+        else:
+            self.dismiss(Signed(who, note))
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)
+
+
+class TypedDialog(ModalScreen[str | None]):
+    """Shows exactly what will be done and wants one word typed; returns the word, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
+
+    def __init__(self, heading: str, lines: Sequence[str], word: str, button: str) -> None:
+        super().__init__()
+        self._heading, self._lines, self._word, self._button = heading, lines, word, button
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog danger") as box:
+            box.border_title = self._heading
+            with VerticalScroll(classes="scrolling"):
+                yield Static("\n".join(self._lines), markup=False, classes="text")
+            yield Static(Content.assemble("Type ", (self._word, TITLE), " to go on:"))
+            yield Input(id="phrase")
+            with Horizontal(classes="buttons"):
+                yield Button(self._button, variant="error", id="ok", disabled=True)
+                yield Button("Cancel (Esc)", id="cancel")
+
+    def on_mount(self) -> None:
+        """Begin with the word."""
+        self.query_one("#phrase").focus()
+
+    @on(Input.Changed, "#phrase")
+    def _typed(self, event: Input.Changed) -> None:
+        self.query_one("#ok", Button).disabled = event.value.strip() != self._word
+
+    @on(Input.Submitted, "#phrase")
+    @on(Button.Pressed, "#ok")
+    def _confirmed(self) -> None:
+        phrase = self.query_one("#phrase", Input).value.strip()
+        if phrase == self._word:
+            self.dismiss(phrase)
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)
+
+
+class LeaveDialog(ModalScreen[str | None]):
+    """How to leave: 'left' (the engine goes on), 'stopped' (it ends, the run saved), or None (stay)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "g,q", "answer('left')", "Go on", id="leave.on", tooltip="Close the screen; the engine goes on"
+        ),
+        Binding(
+            "s", "answer('stopped')", "Stop", id="leave.stop", tooltip="Stop the engine; the run is saved"
+        ),
+        Binding("escape,c", "answer('')", "Cancel", id="leave.cancel", tooltip="Stay"),
+        Binding("right,down", "app.focus_next", "Next", show=False, id="leave.next", tooltip="Next answer"),
+        Binding(
+            "left,up", "app.focus_previous", "Before", show=False, id="leave.before", tooltip="Answer before"
+        ),
+    ]
+
+    def __init__(self, running: str) -> None:
+        super().__init__()
+        self._item = running
+
+    def compose(self) -> ComposeResult:
+        doing = f"{self._item} is running." if self._item else "Nothing is running."
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Leave"
+            yield Static(f"{doing} What about the engine?", markup=False, classes="text")
+            yield Button("Let it go on (g)", variant="primary", id="left")
+            yield Static("The same command opens the screen again.", classes="dim", markup=False)
+            yield Button("Stop it, run saved (s)", variant="warning", id="stopped")
+            text = "The running item is interrupted; the same command goes on from there."
+            yield Static(Content.styled(text, DIM) if self._item else "", classes="dim", markup=False)
+            yield Button("Cancel (Esc)", id="cancel")
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A button is an answer."""
+        self.action_answer("" if event.button.id == "cancel" else event.button.id or "")
+
+    def action_answer(self, answer: str) -> None:
+        """Close with that answer."""
+        self.dismiss(answer or None)

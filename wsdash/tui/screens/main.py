@@ -1,0 +1,219 @@
+"""The main screen as a monitor sees it: five panes, header, footer, and keys that only look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Static
+
+from wsdash.model import LogLine
+from wsdash.plan import Plan
+from wsdash.tui.panes.base import Frame, Pane
+from wsdash.tui.panes.checklist import Checklist
+from wsdash.tui.panes.containers import ContainersPane
+from wsdash.tui.panes.header import Header
+from wsdash.tui.panes.latency import LatencyPane
+from wsdash.tui.panes.logs import LogsPane, LogView
+from wsdash.tui.panes.rows import RowsPane
+from wsdash.tui.panes.setup import SetupPane
+from wsdash.tui.standing import Engine, engine_standing
+from wsdash.tui.viewstate import ViewState
+
+PANES = ("checklist", "containers", "rows", "latency", "logs")
+NARROW = 100
+SHORT = 30
+COMPACT = 36
+
+
+class TabBar(Static):
+    """The panes by number, when only one is seen at a time; a click chooses."""
+
+    def show(self, current: str) -> None:
+        """Mark the current one."""
+        parts = []
+        for number, name in enumerate(PANES, 1):
+            style = "reverse bold" if name == current else ""
+            label = f"[{style} @click=screen.pane({number})] {number} {name.capitalize()} [/]"
+            parts.append(Content.from_markup(label if style else label.replace("[ @", "[@")))
+        self.update(Content(" ").join(parts))
+
+
+class MainScreen(Screen[None]):
+    """Renders ViewStates. Nothing here, nor in any pane, can send anything."""
+
+    HELP_TITLE: ClassVar[str] = "Looking"
+    OPERATOR: ClassVar[bool] = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "s", "schema", "Schema", id="look.schema", tooltip="What the source has and the target will have"
+        ),
+        Binding(
+            "d", "differences", "Diffs", id="look.differences", tooltip="Verified tables and rows that differ"
+        ),
+        Binding(
+            "e", "evidence", "Evidence", id="look.evidence", tooltip="All that is known of the selected item"
+        ),
+        Binding("z", "zoom", "Zoom", id="look.zoom", tooltip="The current pane alone, or all again"),
+        Binding("tab", "cycle(1)", "Pane", show=False, id="look.next", tooltip="Next pane"),
+        Binding("shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Pane before"),
+        *(
+            Binding(
+                str(number),
+                f"pane({number})",
+                name.capitalize(),
+                show=False,
+                id=f"look.{name}",
+                tooltip=f"Go to {name}",
+            )
+            for number, name in enumerate(PANES, 1)
+        ),
+        Binding(
+            "t",
+            "theme",
+            "Colours",
+            show=False,
+            id="look.theme",
+            tooltip="Dark, light, or your terminal's colours",
+        ),
+        Binding(
+            "question_mark", "help", "Help", key_display="?", id="look.help", tooltip="All keys and signs"
+        ),
+        Binding("q", "leave", "Leave", id="look.leave", tooltip="Leave the screen"),
+    ]
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+        self.view = ViewState()
+        self.frame = Frame(0.0, 0)
+        self.current = "checklist"
+        self.header = Header()
+        self.checklist = Checklist(plan)
+        self.logs = LogsPane()
+        self.setup = SetupPane("setup")
+        self.panes: dict[str, Pane] = {
+            "containers": ContainersPane("containers"),
+            "rows": RowsPane("rows"),
+            "latency": LatencyPane("latency"),
+        }
+        self._tabs = TabBar(id="tabs")
+        self._zoomed = False
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self._tabs
+        yield self.setup
+        with Grid(id="body"):
+            yield self.checklist
+            yield from self.panes.values()
+            yield self.logs
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Paint what there is."""
+        self._tabs.show(self.current)
+        self._mark_current()
+        self.checklist.focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Tabs when there is no room for five panes."""
+        self.set_class(event.size.width < NARROW or event.size.height < SHORT, "narrow")
+        self.set_class(event.size.height < COMPACT, "short")
+
+    def show(self, view: ViewState, frame: Frame) -> None:
+        """Render a state on every pane; each redraws only what changed."""
+        self.view = view
+        self.frame = frame = Frame(frame.now, frame.width, frame.height, self.OPERATOR)
+        starting = view.started is None and engine_standing(view, frame.now) is Engine.STARTING
+        self.set_class(view.building or starting, "building")
+        with self.app.batch_update():
+            self.header.show(view, frame)
+            self.setup.show(view, frame)
+            self.checklist.show(view, frame)
+            for pane in self.panes.values():
+                pane.show(view, frame)
+            self.logs.show(view, frame)
+
+    def add_lines(self, lines: Sequence[LogLine], lost: int) -> None:
+        """New log lines."""
+        self.logs.extend(lines, lost)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The pane that has the focus is the current one."""
+        for node in event.widget.ancestors_with_self:
+            if node.id in PANES and node.id != self.current:
+                self.current = node.id
+                self._tabs.show(self.current)
+                self._mark_current()
+
+    def action_pane(self, number: int) -> None:
+        """Go to the pane of that number."""
+        self.current = PANES[number - 1]
+        self._tabs.show(self.current)
+        self._mark_current()
+        self._focusable().focus()
+
+    def action_cycle(self, by: int) -> None:
+        """Go to the next pane, or the one before."""
+        self.action_pane((PANES.index(self.current) + by) % len(PANES) + 1)
+
+    def action_zoom(self) -> None:
+        """The current pane alone, or all again."""
+        self._zoomed = not self._zoomed
+        self.set_class(self._zoomed, "zoomed")
+
+    def action_theme(self) -> None:
+        """The next set of colours."""
+        from wsdash.tui.themes import next_theme
+
+        self.app.theme = next_theme(self.app.theme)
+
+    def action_schema(self) -> None:
+        """Open the schema panel."""
+        from wsdash.tui.screens.views import SchemaPanel
+
+        self.app.push_screen(SchemaPanel(self.view, self.frame))
+
+    def action_differences(self) -> None:
+        """Open the differences."""
+        from wsdash.tui.screens.views import DifferencesPanel
+
+        self.app.push_screen(DifferencesPanel(self.view, self.frame))
+
+    def action_evidence(self) -> None:
+        """Open the selected item's evidence."""
+        from wsdash.tui.screens.views import EvidencePanel
+
+        self.app.push_screen(EvidencePanel(self.view, self.frame, self.plan, self.checklist.selected))
+
+    def action_help(self) -> None:
+        """Open the keys."""
+        from wsdash.tui.screens.views import HelpPanel
+
+        self.app.push_screen(HelpPanel(self.view, self.frame, self.help_nodes()))
+
+    def action_leave(self) -> None:
+        """Leave; nothing else depends on this screen."""
+        self.app.exit("left")
+
+    def help_nodes(self) -> list[DOMNode]:
+        """Whose bindings the help lists."""
+        return [self, self.checklist, self.logs.log_view]
+
+    def _focusable(self) -> Widget:
+        if self.current == "logs":
+            return self.query_one(LogView)
+        return self.checklist if self.current == "checklist" else self.panes[self.current]
+
+    def _mark_current(self) -> None:
+        for name in PANES:
+            self.query_one(f"#{name}").set_class(name == self.current, "current")

@@ -1,0 +1,210 @@
+"""The operator's main screen: the monitor's, plus keys that send intents to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from textual.binding import Binding, BindingType
+
+from wsdash.engine.intents import OVERWRITE, ROLLBACK
+from wsdash.errors import WsdashError
+from wsdash.model import Intent, ItemKind, ItemState, Reply
+from wsdash.plan import Item, Plan
+from wsdash.tui.looks import ITEM, plain_title
+from wsdash.tui.panes.base import Frame
+from wsdash.tui.panes.checklist import Checklist
+from wsdash.tui.screens.dialogs import LeaveDialog, SignDialog, Signed, TypedDialog
+from wsdash.tui.screens.main import MainScreen
+from wsdash.tui.standing import Engine, engine_standing
+from wsdash.tui.viewstate import ViewState
+
+BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
+
+
+class Control(Protocol):
+    """Carries intents to the engine."""
+
+    async def send(self, intent: Intent, timeout: float = 5.0) -> Reply:
+        """The engine's answer. Raises UnreachableError."""
+        ...
+
+
+def to_undo(plan: Plan, view: ViewState) -> list[Item]:
+    """What a rollback takes back, in its order: automatic items that were begun, last first."""
+    items = [(item, view.run.item(item.id)) for item in reversed(plan.items)]
+    return [
+        item for item, look in items if item.kind is ItemKind.AUTO and (look.state in BEGUN or look.touched)
+    ]
+
+
+class OperatorScreen(MainScreen):
+    """Sends intents; what becomes of them is only seen in the journal."""
+
+    HELP_TITLE = "Doing and looking"
+    OPERATOR = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "run", "Run", id="do.run", tooltip="Run the selected item, or confirm it with your name"
+        ),
+        Binding("a", "run_auto", "All", id="do.auto", tooltip="Run all that is automatic, in order"),
+        Binding("p", "pause", "Pause", id="do.pause", tooltip="Pause after the current item, or go on"),
+        Binding("r", "retry", "Retry", id="do.retry", tooltip="Run the selected (or the failed) item again"),
+        Binding("R", "rollback", "Roll back", id="do.rollback", tooltip="Go back to the old service"),
+        Binding(
+            "x", "skip", "Skip", show=False, id="do.skip", tooltip="Skip the selected item, with a reason"
+        ),
+        Binding(
+            "F",
+            "overwrite",
+            "Overwrite",
+            show=False,
+            id="do.overwrite",
+            tooltip="Run it over a target with foreign rows",
+        ),
+    ]
+
+    def __init__(self, plan: Plan, control: Control, documents: Mapping[str, Path]) -> None:
+        super().__init__(plan)
+        self._control = control
+        self._documents = documents
+        self._stopping = False
+
+    def show(self, view: ViewState, frame: Frame) -> None:
+        """Render a state; close when the engine that was told to stop has stopped."""
+        super().show(view, frame)
+        if self._stopping and engine_standing(view, frame.now) in (Engine.STOPPED, Engine.GONE):
+            self.app.exit("stopped")
+
+    def on_checklist_clicked(self, message: Checklist.Clicked) -> None:
+        """A double click is Enter."""
+        if message.twice:
+            self.action_run()
+
+    def action_run(self) -> None:
+        """Run the selected item, or have it confirmed."""
+        item = self.checklist.selected
+        if item.kind is ItemKind.AUTO:
+            self._send(Intent("run-item", item=item.id))
+        elif item.id in self._documents or item.id == "review-adr":
+            self._open_document(item)
+        else:
+            self._ask_confirm(item)
+
+    def action_run_auto(self) -> None:
+        """Run all that is automatic."""
+        self._send(Intent("run-auto"))
+
+    def action_pause(self) -> None:
+        """Pause after the current item, or go on."""
+        self._send(Intent("resume" if self.view.run.paused else "pause", who=_user()))
+
+    def action_retry(self) -> None:
+        """Run the selected item again; when it did not fail, the first that did."""
+        selected = self.checklist.selected
+        failed = [item for item in self.plan.items if self.view.run.item(item.id).state is ItemState.FAILED]
+        item = selected if selected in failed or not failed else failed[0]
+        self._send(Intent("retry", item=item.id))
+
+    def action_rollback(self) -> None:
+        """Roll back, after the word was typed."""
+        items = to_undo(self.plan, self.view)
+        lines = [f"This run: {self.view.run.run} on {self.view.run.world}.", "Will be undone, in this order:"]
+        for number, item in enumerate(items, 1):
+            look = self.view.run.item(item.id)
+            lines.append(f"  {number}. {plain_title(item.title)} ({item.id}, {ITEM[look.state].word})")
+        if not items:
+            lines.append("  nothing: no item has changed anything yet")
+        lines.append("Then the old service serves again. The source is not changed; backups are kept.")
+        dialog = TypedDialog("Roll back", lines, ROLLBACK, "Roll back")
+
+        def typed(phrase: str | None) -> None:
+            if phrase is not None:
+                self._send(Intent("rollback", phrase=phrase, who=_user()))
+
+        self.app.push_screen(dialog, typed)
+
+    def action_overwrite(self) -> None:
+        """Run the selected item over a target with foreign rows, after the word was typed."""
+        item = self.checklist.selected
+        if item.kind is not ItemKind.AUTO:
+            self.notify("Choose an automatic item, such as migrate-data.", severity="warning")
+            return
+        lines = [
+            f"{plain_title(item.title)} ({item.id}) is run again.",
+            "Rows in the target that this run did not write are replaced; a copy of them is kept first.",
+        ]
+
+        def typed(phrase: str | None) -> None:
+            if phrase is not None:
+                self._send(Intent("run-item", item=item.id, force=True, phrase=phrase))
+
+        self.app.push_screen(TypedDialog("Overwrite the target", lines, OVERWRITE, "Overwrite"), typed)
+
+    def action_skip(self) -> None:
+        """Skip the selected item, with a name and a reason."""
+        item = self.checklist.selected
+        text = plain_title(item.title)
+        if item.kind is ItemKind.AUTO:
+            text += "\nThis is an automatic item: skipped, nothing proves that it holds."
+        dialog = SignDialog(f"Skip {item.id}", text, "Skip", reason=True)
+        self.app.push_screen(dialog, lambda signed: self._signed("skip", item, signed))
+
+    def action_leave(self) -> None:
+        """Leave: the engine goes on, or stops with the run saved."""
+        idle = engine_standing(self.view, self.frame.now) in (Engine.STOPPED, Engine.GONE)
+        if idle or self._stopping:
+            self.app.exit("left")
+            return
+        self.app.push_screen(LeaveDialog(self.view.running), self._leave)
+
+    def _leave(self, answer: str | None) -> None:
+        if answer == "left":
+            self.app.exit("left")
+        elif answer == "stopped":
+            self.run_worker(self._stop(), group="intents", exit_on_error=False, description="stop")
+
+    async def _stop(self) -> None:
+        if await self._exchange(Intent("stop", who=_user())):
+            self._stopping = True
+            self.notify("The engine saves the run and stops; q leaves at once.", timeout=30)
+
+    def _open_document(self, item: Item) -> None:
+        from wsdash.tui.screens.document import DocumentScreen
+
+        def read(confirmed: bool | None) -> None:
+            if confirmed:
+                self._ask_confirm(item)
+
+        self.app.push_screen(DocumentScreen(plain_title(item.title), self._documents.get(item.id)), read)
+
+    def _ask_confirm(self, item: Item) -> None:
+        dialog = SignDialog(f"Confirm {item.id}", plain_title(item.title), "Confirm")
+        self.app.push_screen(dialog, lambda signed: self._signed("confirm", item, signed))
+
+    def _signed(self, do: str, item: Item, signed: Signed | None) -> None:
+        if signed is not None:
+            self._send(Intent(do, item=item.id, who=signed.who, note=signed.note))
+
+    def _send(self, intent: Intent) -> None:
+        self.run_worker(self._exchange(intent), group="intents", exit_on_error=False, description=intent.do)
+
+    async def _exchange(self, intent: Intent) -> bool:
+        try:
+            reply = await self._control.send(intent)
+        except WsdashError as error:
+            told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
+            self.notify(told, title=f"{intent.do} was not sent", severity="error", timeout=15, markup=False)
+            return False
+        if not reply.ok:
+            self.notify(
+                reply.text, title=f"{intent.do} was refused", severity="warning", timeout=10, markup=False
+            )
+        return reply.ok
+
+
+def _user() -> str:
+    from wsdash.tui.screens.dialogs import user_name
+
+    return user_name()

@@ -1,0 +1,287 @@
+"""Panels over the main screen that show more of the same state: schema, differences, evidence, help."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from wsdash.model import ItemState, SchemaObject
+from wsdash.plan import Item, Plan
+from wsdash.tui.looks import (
+    BAD,
+    BUSY,
+    DIM,
+    FATE,
+    GOOD,
+    ITEM,
+    KIND,
+    NOTICE,
+    TITLE,
+    WARN,
+    Look,
+    age,
+    count,
+    plain_title,
+    size,
+    took,
+)
+from wsdash.tui.panes.base import Frame, Lines, cell, row, status
+from wsdash.tui.viewstate import ViewState
+
+
+class ViewPanel(ModalScreen[None]):
+    """A scrolling panel that follows the state; Escape, Enter or q closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="panel.close", tooltip="Back to the panes"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="panel.down", tooltip="Scroll down"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
+        Binding(
+            "pagedown,space",
+            "scroll(15)",
+            "Page down",
+            show=False,
+            id="panel.pagedown",
+            tooltip="A page down",
+        ),
+        Binding("pageup", "scroll(-15)", "Page up", show=False, id="panel.pageup", tooltip="A page up"),
+    ]
+    NAME: ClassVar[str] = ""
+
+    def __init__(self, view: ViewState, frame: Frame) -> None:
+        super().__init__()
+        self._view, self._frame = view, frame
+        self._body = Static(markup=False, classes="body")
+        self._drawn = Content()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="panel") as panel:
+            panel.border_title = self.NAME
+            panel.border_subtitle = "Esc closes"
+            with VerticalScroll():
+                yield self._body
+
+    def on_mount(self) -> None:
+        """Draw what there is."""
+        self._redraw()
+
+    def on_resize(self) -> None:
+        """Draw again for the new width."""
+        self._redraw()
+
+    def show(self, view: ViewState, frame: Frame) -> None:
+        """Render a newer state."""
+        self._view, self._frame = view, frame
+        self._redraw()
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The panel's lines."""
+        raise NotImplementedError
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by so many lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def _redraw(self) -> None:
+        width = max(20, min(self.app.size.width - 8, 150))
+        frame = Frame(self._frame.now, width, self.app.size.height, self._frame.operator)
+        content = Content("\n").join(self.draw(self._view, frame))
+        if not content.is_same(self._drawn):
+            self._drawn = content
+            self._body.update(content)
+
+
+def draw_schema(objects: Sequence[SchemaObject], width: int) -> Lines:
+    """A summary, then every object with what becomes of it."""
+    fates = Counter(thing.fate for thing in objects)
+    summary = Content("   ").join(
+        Content.styled(f"{_fate(fate).glyph} {number} {_fate(fate).word}", _fate(fate).style)
+        for fate, number in sorted(
+            fates.items(), key=lambda pair: list(FATE).index(pair[0]) if pair[0] in FATE else 9
+        )
+    )
+    kind = max(6, *(len(thing.kind) for thing in objects))
+    name = min(max(8, *(len(thing.name) for thing in objects)), max(20, width // 2 - 10))
+    lines = [
+        summary,
+        Content(""),
+        row(cell("fate", 13), cell("kind", kind), cell("name", name), "detail").stylize(TITLE),
+    ]
+    for thing in objects:
+        detail = Content.styled(thing.detail, DIM)
+        lines.append(
+            row(
+                status(_fate(thing.fate), 13), cell(thing.kind, kind), cell(thing.name, name), detail
+            ).truncate(width, ellipsis=True)
+        )
+    return lines
+
+
+def _fate(fate: str) -> Look:
+    return FATE.get(fate, Look("?", fate, WARN))
+
+
+class SchemaPanel(ViewPanel):
+    """What the source has and what the target will have."""
+
+    NAME = "Schema: source → target"
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        schema = view.run.schema
+        if schema is None or not schema.objects:
+            return [
+                Content.styled(
+                    "The schemas were not compared yet: they are as soon as both can be read.", DIM
+                )
+            ]
+        return draw_schema(schema.objects, frame.width)
+
+
+class DifferencesPanel(ViewPanel):
+    """Every verified table, and rows that differ."""
+
+    NAME = "Differences"
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        lines: Lines = []
+        if not view.run.tables:
+            lines.append(Content.styled("No table was verified yet; verify-data compares every row.", DIM))
+        for table in sorted(view.run.tables.values(), key=lambda t: (t.match, t.name)):
+            look = Look("✓", "equal by content", GOOD) if table.match else Look("✗", "differs", BAD)
+            lines.append(
+                Content.assemble((table.name, TITLE), "  ", (f"{look.glyph} {look.word}", look.style))
+            )
+            lines.append(Content(f"  source {count(table.source_rows)} rows  {table.source_checksum}"))
+            lines.append(Content(f"  target {count(table.target_rows)} rows  {table.target_checksum}"))
+            lines += [Content.styled(f"  {text}", BAD) for text in table.differences]
+        for reading in sorted(view.rows.values(), key=lambda r: r.table):
+            if reading.table not in view.run.tables and reading.source != reading.target:
+                sides = f"source {count(reading.source)}, target {count(reading.target)}"
+                lines.append(Content.styled(f"{reading.table}: {sides} (counts)", WARN))
+        backup = view.run.backup
+        if backup is not None:
+            proven = ("✓ restored and compared", GOOD) if backup.restore_proven else ("? not proven", WARN)
+            lines += [Content(""), Content.assemble(("backup  ", TITLE), proven)]
+            lines.append(
+                Content(f"  {backup.path}  {size(backup.bytes)}  {count(sum(backup.rows.values()))} rows")
+            )
+            lines.append(Content(f"  sha256 {backup.sha256}"))
+        held = [port for port in view.ports.values() if port.holder and not port.ours]
+        if held:
+            lines += [Content(""), Content.styled("ports held by others", TITLE)]
+            lines += [Content.styled(f"  {port.port}: {port.holder}", WARN) for port in held]
+        return lines
+
+
+class EvidencePanel(ViewPanel):
+    """Everything that is known of one item, then the evidence of all."""
+
+    NAME = "Evidence"
+
+    def __init__(self, view: ViewState, frame: Frame, plan: Plan, item: Item) -> None:
+        super().__init__(view, frame)
+        self._plan, self._item = plan, item
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        lines = self._one(self._item, view, frame)
+        lines += [Content(""), Content.styled("All items", TITLE)]
+        for item in self._plan.items:
+            look = view.run.item(item.id)
+            mark = ITEM[look.state]
+            lines.append(
+                Content.assemble(
+                    (f"{mark.glyph} {mark.word:<8}", mark.style), f"{item.id:<18} {look.evidence}"
+                )
+            )
+        if view.notices:
+            lines += [Content(""), Content.styled("Notices", TITLE)]
+        for recorded in reversed(view.notices):
+            event = recorded.event
+            level, text = getattr(event, "level", "info"), getattr(event, "text", "")
+            mark = NOTICE.get(level, NOTICE["info"])
+            ago = age(frame.now - recorded.at)
+            lines.append(
+                Content.assemble((f"{mark.glyph} {mark.word:<8}", mark.style), f"{ago:>6} ago  {text}")
+            )
+        return lines
+
+    def _one(self, item: Item, view: ViewState, frame: Frame) -> Lines:
+        look = view.run.item(item.id)
+        mark = ITEM[look.state]
+        lines = [
+            Content.styled(plain_title(item.title), TITLE),
+            Content.assemble(
+                (f"{mark.glyph} {mark.word}", mark.style), f"  {item.id}  {KIND[item.kind].word}"
+            ),
+        ]
+        if look.evidence:
+            lines.append(Content.styled(look.evidence, BAD if look.state is ItemState.FAILED else ""))
+        if look.remedy:
+            lines.append(Content.assemble(("what to do: ", BUSY), look.remedy))
+        facts = {
+            "took": took(look.seconds) if look.seconds else "",
+            "by": look.who,
+            "note": look.note,
+            "attempts": str(look.attempts) if look.attempts else "",
+            "changed": f"{age(frame.now - look.changed_at)} ago" if look.changed_at else "",
+            "needs": ", ".join(item.needs),
+        }
+        lines += [Content.assemble((f"{name:<9}", DIM), text) for name, text in facts.items() if text]
+        return lines
+
+
+def bindings_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[Binding]]]:
+    """Every described binding with an id of these nodes, by the node's own heading."""
+    groups: list[tuple[str, list[Binding]]] = []
+    known: set[str] = set()
+    for node in nodes:
+        found: dict[str, Binding] = {}
+        for _, binding in node._bindings:
+            if binding.id and binding.description and binding.id not in known:
+                found.setdefault(binding.id, binding)
+        known |= set(found)
+        if found:
+            groups.append((getattr(node, "HELP_TITLE", type(node).__name__), list(found.values())))
+    return groups
+
+
+class HelpPanel(ViewPanel):
+    """All keys, generated from the bindings that are really there."""
+
+    NAME = "Keys"
+
+    def __init__(self, view: ViewState, frame: Frame, nodes: Sequence[DOMNode]) -> None:
+        super().__init__(view, frame)
+        self._owners = nodes
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        lines: Lines = []
+        for title, bindings in bindings_of(self._owners):
+            lines += [Content(""), Content.styled(title, TITLE)] if lines else [Content.styled(title, TITLE)]
+            for binding in bindings:
+                keys = self._keys(binding)
+                text = binding.tooltip or binding.description
+                lines.append(
+                    row(cell(keys, 14, BUSY), cell(binding.description, 16), Content.styled(text, DIM))
+                )
+        marks = [f"{look.glyph} {look.word}" for look in ITEM.values()]
+        marks += [f"{look.glyph} {look.word}" for look in KIND.values()]
+        lines += [Content(""), Content.styled("Signs", TITLE), Content("   ".join(marks))]
+        lines.append(Content("~ estimated count   × probe failed   · no readings   ? unknown   ◌ stale"))
+        return lines
+
+    def _keys(self, binding: Binding) -> str:
+        for node in self._owners:
+            keys = [self.app.get_key_display(b) for _, b in node._bindings if b.id == binding.id]
+            if keys:
+                return " ".join(dict.fromkeys(keys))
+        return binding.key

@@ -1,0 +1,79 @@
+"""How alive the engine and each source of readings is. Pure; what is not live is never shown green."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wsdash.model import Liveness
+from wsdash.tui.viewstate import ViewState
+
+LIVE_SECONDS = 1.5
+GONE_SECONDS = 6.0
+STALE_SECONDS = 15.0
+"""A source whose newest reading is older than this is stale, whatever it says of itself."""
+
+
+class Engine(StrEnum):
+    """The engine as a screen can know it."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    SLOW = "slow"
+    GONE = "gone"
+    STOPPED = "stopped"
+    OBSERVING = "observing"
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """A source of readings: liveness None means that nothing is known of it yet. age in seconds."""
+
+    liveness: Liveness | None
+    age: float | None = None
+    detail: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Only then may its readings look well."""
+        return self.liveness is Liveness.LIVE
+
+
+def engine_standing(view: ViewState, now: float) -> Engine:
+    """How the engine stands at `now` (epoch seconds)."""
+    if view.feed == "observing":
+        return Engine.OBSERVING
+    beat = view.heartbeat
+    if view.stopped_at and (beat is None or beat.at <= view.stopped_at + 0.5):
+        return Engine.STOPPED
+    if beat is None:
+        return Engine.STARTING
+    age = now - beat.at
+    if age <= LIVE_SECONDS:
+        return Engine.LIVE
+    return Engine.SLOW if age <= GONE_SECONDS else Engine.GONE
+
+
+def heartbeat_age(view: ViewState, now: float) -> float | None:
+    """Seconds since the engine's last sign of life."""
+    return None if view.heartbeat is None else max(0.0, now - view.heartbeat.at)
+
+
+def freshness(view: ViewState, source: str, now: float) -> Freshness:
+    """How fresh the readings of `source` are at `now`."""
+    seen = view.seen_at.get(source)
+    age = None if seen is None else max(0.0, now - seen)
+    state = view.sources.get(source)
+    if state is not None and state.liveness is not Liveness.LIVE:
+        detail = state.detail
+        if state.liveness is Liveness.RECONNECTING and state.attempt:
+            detail = f"attempt {state.attempt}" + (f", {detail}" if detail else "")
+            if state.next_try_at is not None and state.next_try_at > now:
+                detail += f", next try in {state.next_try_at - now:.0f} s"
+        return Freshness(state.liveness, age, detail)
+    if age is None and state is None:
+        return Freshness(None)
+    flowing = engine_standing(view, now) in (Engine.LIVE, Engine.SLOW, Engine.OBSERVING)
+    if not flowing or (age is not None and age > STALE_SECONDS):
+        return Freshness(Liveness.STALE, age)
+    return Freshness(Liveness.LIVE, age)

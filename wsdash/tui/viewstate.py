@@ -1,0 +1,248 @@
+"""What a screen shows: one immutable ViewState, and the pure fold of journal events into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from wsdash.engine.fold import RunView
+from wsdash.engine.fold import fold as fold_run
+from wsdash.engine.journal_store import Heartbeat
+from wsdash.model import (
+    READINGS,
+    AlertChanged,
+    ContainerReading,
+    EngineStopped,
+    HostReading,
+    ItemChanged,
+    ItemIntended,
+    ItemState,
+    LatencyReading,
+    Notice,
+    PortReading,
+    Progress,
+    Recorded,
+    RowsReading,
+    RunStarted,
+    SetupProgress,
+    SourceState,
+)
+
+SAMPLES = 120
+"""How many probes of a series are kept."""
+NOTICES = 100
+MARKS = 10
+HOLE_FACTOR = 4.0
+HOLE_SECONDS = 5.0
+HOLE = "no readings"
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One probe: when, how long it took (None: it failed, or nobody probed), and the error."""
+
+    at: float
+    seconds: float | None
+    error: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far a transfer was at one time; the rate is measured between marks."""
+
+    at: float
+    rows: int
+    bytes: int
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """An item's progress with one subject, and its newest marks."""
+
+    progress: Progress
+    marks: tuple[Mark, ...]
+
+    @property
+    def rows_per_second(self) -> float | None:
+        """Over the newest marks; None while it cannot be told."""
+        first, last = self.marks[0], self.marks[-1]
+        if last.at <= first.at or last.rows <= first.rows:
+            return None
+        return (last.rows - first.rows) / (last.at - first.at)
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """Over the newest marks; None while it cannot be told."""
+        first, last = self.marks[0], self.marks[-1]
+        if last.at <= first.at or last.bytes <= first.bytes:
+            return None
+        return (last.bytes - first.bytes) / (last.at - first.at)
+
+    @property
+    def fraction(self) -> float | None:
+        """Done part, 0..1; None while the total is unknown."""
+        p = self.progress
+        if p.finished:
+            return 1.0
+        for done, total in ((p.rows, p.total_rows), (p.bytes, p.total_bytes)):
+            if total:
+                return min(1.0, done / total)
+        return None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the present rate; None while it cannot be told."""
+        p = self.progress
+        if p.finished:
+            return 0.0
+        pairs = (
+            (p.rows, p.total_rows, self.rows_per_second),
+            (p.bytes, p.total_bytes, self.bytes_per_second),
+        )
+        for done, total, rate in pairs:
+            if total and rate:
+                return max(0.0, (total - done) / rate)
+        return None
+
+
+class ViewState(msgspec.Struct, frozen=True):
+    """Everything the panes render. Times are epoch seconds; dictionaries are never changed in place."""
+
+    run: RunView = RunView()
+    started: RunStarted | None = None
+    doing: dict[str, str] = {}
+    """Running item -> check, act, undo or confirm."""
+    transfers: dict[str, dict[str, Transfer]] = {}
+    """Item -> subject -> how far."""
+    setup: dict[str, SetupProgress] = {}
+    containers: dict[str, ContainerReading] = {}
+    rows: dict[str, RowsReading] = {}
+    ports: dict[int, PortReading] = {}
+    latency: dict[str, tuple[Sample, ...]] = {}
+    host: HostReading | None = None
+    sources: dict[str, SourceState] = {}
+    seen_at: dict[str, float] = {}
+    """When each source of readings last gave one; latency has one entry a series."""
+    alerts: dict[str, AlertChanged] = {}
+    notices: tuple[Recorded, ...] = ()
+    stopped_at: float = 0.0
+    last_at: float = 0.0
+    """The time of the newest event."""
+    heartbeat: Heartbeat | None = None
+    """The engine's sign of life; set by the feed, not by events."""
+    feed: str = "waiting"
+    """Where it comes from: waiting (no journal yet), journal, or observing (this process polls by itself)."""
+    trouble: str = ""
+    """Why nothing (more) comes, '' when all is well."""
+
+    @property
+    def seq(self) -> int:
+        """The newest folded event's place in the journal."""
+        return self.run.seq
+
+    @property
+    def building(self) -> bool:
+        """The world is being set up: stages are known, and not all are done."""
+        return bool(self.setup) and (
+            any(stage.failed or stage.done < stage.total for stage in self.setup.values())
+            or self.started is None
+        )
+
+    @property
+    def running(self) -> str:
+        """The id of the item that runs now, or ''."""
+        for item, look in self.run.items.items():
+            if look.state is ItemState.RUNNING:
+                return item
+        return ""
+
+
+def fold(view: ViewState, recorded: Recorded) -> ViewState:
+    """The view after one more event. An event that was folded already (by its seq) changes nothing.
+
+    Events with seq 0 come from no journal (a monitor's own observations) and are always folded.
+    """
+    if 0 < recorded.seq <= view.seq:
+        return view
+    seq = max(view.seq, recorded.seq)
+    event = recorded.event
+    changes: dict[str, object]
+    if isinstance(event, READINGS):
+        changes = _reading(view, recorded) | {"run": msgspec.structs.replace(view.run, seq=seq)}
+    else:
+        run = fold_run(view.run, recorded)
+        changes = _history(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}
+    return msgspec.structs.replace(view, last_at=max(view.last_at, recorded.at), **changes)
+
+
+def fold_all(events: Iterable[Recorded], view: ViewState | None = None) -> ViewState:
+    """The view after all these events."""
+    state = view or ViewState()
+    for recorded in events:
+        state = fold(state, recorded)
+    return state
+
+
+def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
+    match recorded.event:
+        case RunStarted() as event:
+            return {"started": event, "stopped_at": 0.0, "doing": {}}
+        case EngineStopped():
+            return {"stopped_at": recorded.at}
+        case SetupProgress() as event:
+            return {"setup": view.setup | {event.stage: event}}
+        case ItemIntended(item=item, action=action):
+            begun = {name: all_of for name, all_of in view.transfers.items() if name != item}
+            return {"doing": view.doing | {item: action}, "transfers": begun}
+        case ItemChanged(item=item, state=state) if state is not ItemState.RUNNING:
+            return {"doing": {name: action for name, action in view.doing.items() if name != item}}
+        case AlertChanged() as event if event.raised:
+            return {"alerts": view.alerts | {event.rule: event}}
+        case AlertChanged() as event:
+            return {"alerts": {rule: alert for rule, alert in view.alerts.items() if rule != event.rule}}
+        case Notice():
+            return {"notices": (*view.notices, recorded)[-NOTICES:]}
+    return {}
+
+
+def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
+    at = recorded.at
+    match recorded.event:
+        case ContainerReading() as event:
+            return {"containers": view.containers | {event.name: event}} | _seen(view, "containers", at)
+        case RowsReading() as event:
+            return {"rows": view.rows | {event.table: event}} | _seen(view, "rows", at)
+        case PortReading() as event:
+            return {"ports": view.ports | {event.port: event}} | _seen(view, "ports", at)
+        case HostReading() as event:
+            return {"host": event} | _seen(view, "host", at)
+        case LatencyReading() as event:
+            samples = _append(view.latency.get(event.series, ()), Sample(at, event.seconds, event.error))
+            return {"latency": view.latency | {event.series: samples}} | _seen(
+                view, f"latency:{event.series}", at
+            )
+        case SourceState() as event:
+            return {"sources": view.sources | {event.source: event}}
+        case Progress() as event:
+            subjects = view.transfers.get(event.item, {})
+            transfer = _advance(subjects.get(event.subject), event, at)
+            return {"transfers": view.transfers | {event.item: subjects | {event.subject: transfer}}}
+    return {}
+
+
+def _seen(view: ViewState, source: str, at: float) -> dict[str, object]:
+    return {"seen_at": view.seen_at | {source: at}}
+
+
+def _append(samples: tuple[Sample, ...], new: Sample) -> tuple[Sample, ...]:
+    if len(samples) >= 2:
+        usual = max(samples[-1].at - samples[-2].at, 0.0)
+        if new.at - samples[-1].at > max(HOLE_SECONDS, HOLE_FACTOR * usual):
+            samples = (*samples, Sample(new.at, None, HOLE))
+    return (*samples, new)[-SAMPLES:]
+
+
+def _advance(before: Transfer | None, progress: Progress, at: float) -> Transfer:
+    mark = Mark(at, progress.rows, progress.bytes)
+    restarted = before is None or before.progress.activity != progress.activity
+    if before is None or restarted or progress.rows < before.progress.rows:
+        return Transfer(progress, (mark,))
+    return Transfer(progress, (*before.marks, mark)[-MARKS:])
