@@ -1,0 +1,121 @@
+"""run, monitor and the demo's screen: an engine of its own process, and a screen that shows it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from wsdash.cli.places import config_of, found_state, own_state
+from wsdash.config import load_settings
+from wsdash.engine.control import ControlClient
+from wsdash.engine.launch import engine_alive, spawn_engine
+from wsdash.engine.lock import OperatorLock
+from wsdash.errors import InputError
+from wsdash.plan import load_plan
+from wsdash.runtime import remember_current
+
+ADR = "adr-007-workspace-neon-migration.md"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`wsdash run`: attach to the run that is going on, or take it up."""
+    state = own_state(arguments)
+    config = config_of(arguments, state)
+    settings = load_settings(config)
+    words = ["--state", str(state)]
+    if arguments.config is not None:
+        words += ["--config", str(arguments.config.absolute())]
+    adr = Path(settings.paths.adr)
+    return operate(
+        state, words, config, {"review-adr": adr} if settings.paths.adr else {}, arguments.take_over
+    )
+
+
+def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
+    """`wsdash demo` with a screen: the engine builds the world while the screen shows it."""
+    import wsdash.demo
+
+    words = ["--demo", "--state", str(state), "--items", str(arguments.items), "--seed", str(arguments.seed)]
+    words += ["--writes-per-second", str(arguments.writes_per_second)]
+    if arguments.port_offset is not None:
+        words += ["--port-offset", str(arguments.port_offset)]
+    words += [f"--{name}" for name in ("auto", "keep", "yes", "force") if getattr(arguments, name)]
+    adr = Path(wsdash.demo.__file__).parent / ADR
+    code = operate(state, words, None, {"review-adr": adr}, False)
+    if arguments.report is not None:
+        from wsdash.review.report import write_report
+
+        write_report(state, arguments.report)
+    return code
+
+
+def operate(
+    state: Path, words: list[str], config: Path | None, documents: dict[str, Path], take_over: bool
+) -> int:
+    """The operator's screen on `state`; its engine is started when none is alive.
+
+    Raises LockHeldError when another operator's screen is open on it.
+    """
+    need_terminal()
+    with ExitStack() as held:
+        held.enter_context(OperatorLock.held(state / "screen", take_over=take_over, purpose="screen"))
+        remember_current(state)
+        from wsdash.tui.app import WsdashApp
+        from wsdash.tui.feed import JournalFeed
+
+        app = WsdashApp(
+            state,
+            "operator",
+            ControlClient(state),
+            JournalFeed(state),
+            load_plan(config),
+            documents,
+            starting=_starter(state, words),
+        )
+        left = app.run()
+    again = "wsdash demo" if "--demo" in words else "wsdash run"
+    if engine_alive(state) is not None and left != "stopped":
+        print(f"The engine goes on. Look again with `{again} --state {state}`, or `wsdash monitor`.")
+    else:
+        print(f"The run is saved. Go on with `{again} --state {state}`.")
+    return 0
+
+
+def _starter(state: Path, words: list[str]) -> Callable[[], Awaitable[None]]:
+    async def start() -> None:
+        if engine_alive(state) is None:
+            await spawn_engine([sys.executable, "-m", "wsdash", "engine", *words], state, os.environ)
+
+    return start
+
+
+def monitor(arguments: argparse.Namespace) -> int:
+    """`wsdash monitor`: follow the newest run, or the world itself while no engine is alive."""
+    need_terminal()
+    state = found_state(arguments)
+    config = config_of(arguments, state) if state is not None else arguments.config
+    from wsdash.tui.app import WsdashApp
+    from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
+
+    async def watch(emit: Emit, on_log: OnLog) -> None:
+        from wsdash.engine.observe import observe
+
+        found = config if config is not None or state is None else config_of(arguments, state)
+        await observe(load_settings(found), emit, on_log)
+
+    WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config)).run()
+    return 0
+
+
+def need_terminal() -> None:
+    """Raises InputError when there is no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            "there is no terminal for a screen",
+            where="standard input and output",
+            remedy="run it in a terminal, or use --headless (demo) or `wsdash migrate`",
+        )
