@@ -124,9 +124,8 @@ async def test_a_restart_reaches_notices_logs_and_the_alert(tmp_path: Path) -> N
         await watch_world(settings, stack, seen.emit, seen.on_log, count_rows=no_rows)
 
     def alerted() -> bool:
-        return any(
-            getattr(event, "rule", "") == "container-restarts" and event.raised for event in seen.events
-        )
+        changes = seen.of(AlertChanged)
+        return any(change.rule == "container-restarts" and change.raised for change in changes)
 
     async with polling(run):
         await seen.until(lambda: seen.of(ContainerReading))
