@@ -1,0 +1,221 @@
+"""What a copy will do with each table: in which ranges it is read, in which format, after which others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import asyncpg
+
+from wsdash.data.shape import Table
+from wsdash.data.sql import ident, literal
+from wsdash.errors import WsdashError
+
+TIMEOUT = 60.0
+RANGE_BYTES = 48 << 20
+"""About how much of a table one range holds."""
+BLOCK_BYTES = 8192
+
+COLUMNS = """
+SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, a.attgenerated::text AS generated
+FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+OID_BOUND = """
+WITH RECURSIVE parts(name, type) AS (
+  SELECT a.attname, a.atttypid FROM pg_attribute a
+  WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+  UNION
+  SELECT p.name, x.type FROM parts p JOIN pg_type t ON t.oid = p.type CROSS JOIN LATERAL (
+    SELECT t.typbasetype WHERE t.typtype = 'd'
+    UNION ALL SELECT t.typelem WHERE t.typcategory = 'A' AND t.typelem <> 0
+    UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)) x(type))
+SELECT EXISTS (
+  SELECT FROM parts p JOIN pg_type t ON t.oid = p.type
+  WHERE t.typtype IN ('c', 'p') OR t.typsend = 0 OR t.typcategory = 'A' AND t.typelem >= 16384
+     OR t.typtype = 'b' AND t.typcategory <> 'A' AND t.oid >= 16384
+     OR t.typname ~ '^reg' AND t.typnamespace = 'pg_catalog'::regnamespace)
+"""
+"""Whether the binary form of a table's rows holds oids, which mean something else on another server, or the
+form of a type that an extension defines."""
+
+BOUNDS = """
+SELECT pg_get_expr(c.relpartbound, c.oid) AS bound, pg_table_size(c.oid) AS bytes,
+       array(SELECT pg_get_constraintdef(k.oid) FROM pg_constraint k
+             WHERE k.conrelid = c.oid AND k.contype = 'c') AS checks
+FROM unnest($1::text[]) chunk JOIN pg_class c ON c.oid = to_regclass(chunk)
+"""
+
+REFERENCES = """
+SELECT DISTINCT cn.nspname || '.' || c.relname AS child, pn.nspname || '.' || p.relname AS parent
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
+JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
+WHERE k.contype = 'f' AND k.conrelid <> k.confrelid
+"""
+
+TRIGGERS = """
+SELECT tgname AS name, tgenabled::text AS enabled FROM pg_trigger
+WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY tgname
+"""
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A user's trigger on the target's table: off and on are the commands around a load."""
+
+    off: str
+    on: str
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """How a table is loaded. after: tables (qualified) that must be loaded before, for foreign keys' sake."""
+
+    table: Table
+    format: Literal["binary", "text"]
+    triggers: tuple[Trigger, ...]
+    after: frozenset[str]
+
+
+async def plan_table(
+    source: asyncpg.Connection, target: asyncpg.Connection, table: Table, references: dict[str, set[str]]
+) -> TablePlan:
+    """Decide how `table` travels. Raises WsdashError when the target lacks it or one of its columns."""
+    name = ident(table.schema, table.name)
+    there = await _columns(target, name)
+    missing = [c.name for c in table.copied_columns if c.name not in there or there[c.name]["generated"]]
+    exists = await target.fetchval("SELECT to_regclass($1) IS NOT NULL", name, timeout=TIMEOUT)
+    if not exists or missing:
+        columns = f" column {', '.join(missing)} of" if exists else ""
+        raise WsdashError(
+            f"the target lacks{columns} table {table.qualified}",
+            where=f"table {table.qualified} in the target",
+            remedy="run item init-neon first, or correct the target's schema file",
+        )
+    here = await _columns(source, name)
+    same = all(here[c.name]["type"] == there[c.name]["type"] for c in table.copied_columns if c.name in here)
+    bound = await source.fetchval(OID_BOUND, name, timeout=TIMEOUT)
+    triggers = [_trigger(name, row) for row in await target.fetch(TRIGGERS, name, timeout=TIMEOUT)]
+    return TablePlan(
+        table,
+        "binary" if same and not bound else "text",
+        tuple(triggers),
+        frozenset(references.get(table.qualified, ())),
+    )
+
+
+async def read_references(target: asyncpg.Connection, tables: Sequence[Table]) -> dict[str, set[str]]:
+    """Foreign keys that the target has already, among these tables: child -> parents. Cycles are left out."""
+    names = {table.qualified for table in tables}
+    found: dict[str, set[str]] = {}
+    for row in await target.fetch(REFERENCES, timeout=TIMEOUT):
+        if row["child"] in names and row["parent"] in names:
+            found.setdefault(row["child"], set()).add(row["parent"])
+    return found
+
+
+def with_children(tables: Sequence[Table], chosen: set[str], references: dict[str, set[str]]) -> list[Table]:
+    """The chosen tables and all that refer to them: what one TRUNCATE has to name."""
+    grown = set(chosen)
+    while more := {child for child, parents in references.items() if parents & grown} - grown:
+        grown |= more
+    return [table for table in tables if table.qualified in grown]
+
+
+def acyclic(references: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The references without those that close a circle."""
+    kept: dict[str, set[str]] = {}
+
+    def reaches(start: str, goal: str) -> bool:
+        return start == goal or any(reaches(parent, goal) for parent in kept.get(start, ()))
+
+    for child in sorted(references):
+        for parent in sorted(references[child]):
+            if not reaches(parent, child):
+                kept.setdefault(child, set()).add(parent)
+    return kept
+
+
+async def plan_conditions(source: asyncpg.Connection, table: Table, workers: int) -> list[str]:
+    """Conditions that cut the table into disjoint ranges whose union is every row, now and later ('': all).
+
+    By ctid for a plain table; by the time column, at its chunks' borders, for one with chunks (ctids repeat
+    across chunks).
+    """
+    if table.hypertable:
+        return await _time_ranges(source, table)
+    name = ident(table.schema, table.name)
+    row = await source.fetchrow(
+        "SELECT pg_relation_size(to_regclass($1)) AS heap, pg_table_size(to_regclass($1)) AS all",
+        name,
+        timeout=TIMEOUT,
+    )
+    assert row is not None
+    blocks = row["heap"] // BLOCK_BYTES
+    parts = row["all"] // RANGE_BYTES
+    if row["all"] > RANGE_BYTES // 4:
+        parts = max(parts, min(workers, row["all"] // (RANGE_BYTES // 8)))
+    step = max(1, blocks // max(1, parts))
+    return _cut([f"'({block},0)'::tid" for block in range(step, blocks, step)], "ctid", nullable=False)
+
+
+async def _time_ranges(source: asyncpg.Connection, table: Table) -> list[str]:
+    column = next((c for c in table.copied_columns if c.name == table.time_column), None)
+    if column is None:
+        return [""]
+    borders: dict[str, int] = {}
+    for row in await source.fetch(BOUNDS, list(table.chunks), timeout=TIMEOUT):
+        border = _lower_border(row["bound"], row["checks"], column.name)
+        if border is not None:
+            borders[border] = borders.get(border, 0) + row["bytes"]
+    ordered = await source.fetch(
+        f"SELECT border FROM unnest($1::text[]) border ORDER BY border::{column.type}",
+        list(borders),
+        timeout=TIMEOUT,
+    )
+    chosen, held = [], 0
+    for place, row in enumerate(ordered):
+        size = borders[row["border"]]
+        if place and held + size > RANGE_BYTES:
+            chosen.append(f"{literal(row['border'])}::{column.type}")
+            held = 0
+        held += size
+    return _cut(chosen, ident(column.name), nullable=not column.not_null)
+
+
+def _lower_border(bound: str | None, checks: list[str], column: str) -> str | None:
+    """The literal at which a chunk begins, out of its partition bound or its CHECK constraint."""
+    if bound is not None:
+        found = re.match(r"FOR VALUES FROM \((?:'((?:[^']|'')*)'|(-?[\d.]+))\) TO \(", bound)
+    else:
+        name = rf'(?:{re.escape(column)}|"{re.escape(column)}")'
+        pattern = rf"\(\(?{name} >= (?:'((?:[^']|'')*)'::[\w ]+|(-?[\d.]+))\)"
+        found = next((hit for check in checks if (hit := re.search(pattern, check))), None)
+    if found is None:
+        return None
+    return found[1].replace("''", "'") if found[1] is not None else found[2]
+
+
+def _cut(borders: list[str], expression: str, *, nullable: bool) -> list[str]:
+    if not borders:
+        return [""]
+    first = f"{expression} < {borders[0]}"
+    if nullable:
+        first = f"({first} OR {expression} IS NULL)"
+    middle = [f"{expression} >= {low} AND {expression} < {high}" for low, high in pairwise(borders)]
+    return [first, *middle, f"{expression} >= {borders[-1]}"]
+
+
+async def _columns(conn: asyncpg.Connection, name: str) -> dict[str, Any]:
+    return {row["name"]: row for row in await conn.fetch(COLUMNS, name, timeout=TIMEOUT)}
+
+
+def _trigger(table: str, row: Any) -> Trigger:
+    name = ident(row["name"])
+    again = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[row["enabled"]]
+    return Trigger(
+        f"ALTER TABLE {table} DISABLE TRIGGER {name}", f"ALTER TABLE {table} {again} TRIGGER {name}"
+    )

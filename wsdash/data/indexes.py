@@ -1,0 +1,164 @@
+"""What follows the rows: indexes and keys, several at a time; then foreign keys and all the rest in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+import asyncpg
+
+from wsdash.data.apply import STATEMENT_TIMEOUT, missing_statements, run_statement
+from wsdash.data.connect import Endpoint
+from wsdash.data.copy_jobs import Schedule
+from wsdash.data.copy_progress import Reporter
+from wsdash.data.ddl import INDEXES, KEYS, Statement
+from wsdash.data.shape import Table
+from wsdash.data.snapshot import patient_connection
+from wsdash.data.sql import ident, literal
+from wsdash.data.tasks import task_group
+from wsdash.data.transfer import server_words
+from wsdash.errors import WsdashError
+
+TIMEOUT = 60.0
+PARALLEL_BUILDERS = 2
+"""Processes that one index build may use beside its own."""
+
+_KEY = re.compile(
+    r"ALTER TABLE (?P<table>.+?) ADD CONSTRAINT (?P<name>\"(?:[^\"]|\"\")+\") (?P<kind>PRIMARY KEY|UNIQUE)"
+    r"(?P<nulls> NULLS NOT DISTINCT)? (?P<columns>\([^()]*\)(?: INCLUDE \([^()]*\))?)"
+    r"(?P<options> WITH \([^()]*\))?(?P<when>(?: DEFERRABLE| INITIALLY DEFERRED)*)",
+    re.DOTALL,
+)
+_LONG = ("index", "constraint", "materialized view")
+_METHOD = re.compile(r" USING (gin|gist|spgist|brin|hash|btree) ")
+_COST = {"gin": 8.0, "gist": 6.0, "spgist": 5.0, "btree": 1.0, "hash": 2.0, "brin": 0.2}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A primary key or unique constraint in two commands: the slow build, and the quick attachment.
+
+    index: the index's quoted, qualified name.
+    """
+
+    index: str
+    build: str
+    attach: str
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Makes a list of statements true in the target."""
+
+    target: Endpoint
+    tables: Sequence[Table]
+    workers: int
+    maintenance_work_mem: str
+    reporter: Reporter
+
+    async def build(self, statements: Sequence[Statement]) -> list[str]:
+        """Run the statements whose objects are missing, and ANALYZE every table; returns the names made.
+
+        A table's indexes and keys are built at once, `workers` in all, the longest first; then its other
+        constraints; then, in their order, the statements that concern several tables. What exists and fits is
+        left alone. Raises RefusedError when an existing object differs, WsdashError with the server's words.
+        """
+        async with patient_connection(self.target, read_only=False) as conn:
+            with server_words(self.target, "reading the target's schema"):
+                missing = await missing_statements(conn, list(statements))
+        early = [one for one in missing if one.stage in (KEYS, INDEXES) and one.table]
+        schedule: Schedule[asyncpg.Connection] = Schedule()
+        for table in self.tables:
+            self._add(schedule, table, [one for one in early if one.table == table.qualified])
+        await self._work(schedule)
+        known = {table.qualified for table in self.tables}
+        async with self._session() as conn:
+            for one in missing:
+                if one not in early or one.table not in known:
+                    await self._run(conn, one)
+        return [one.name for one in missing]
+
+    def _add(self, schedule: Schedule[asyncpg.Connection], table: Table, own: list[Statement]) -> None:
+        keys = {
+            one: key for one in own if one.kind == "constraint" and (key := split_key(one.sql, table.schema))
+        }
+        builds: list[int] = []
+        for one in own:
+            if one in keys:
+                run = partial(self._build_key, one, keys[one])
+                builds.append(schedule.add(run, _rank(table, 1.0)))
+            elif one.kind == "index":
+                cost = _COST.get(found[1], 1.0) if (found := _METHOD.search(one.sql)) else 1.0
+                builds.append(schedule.add(partial(self._build_index, one), _rank(table, cost)))
+
+        async def finish(conn: asyncpg.Connection) -> None:
+            for one in own:
+                if one in keys:
+                    await self._run(conn, replace(one, sql=keys[one].attach), quiet=True)
+            for one in own:
+                if one not in keys and one.kind != "index":
+                    await self._run(conn, one)
+            with server_words(self.target, f"analyzing {table.qualified}"):
+                await conn.execute(f"ANALYZE {ident(table.schema, table.name)}", timeout=STATEMENT_TIMEOUT)
+
+        schedule.add(finish, _rank(table, 0.0), builds)
+
+    async def _work(self, schedule: Schedule[asyncpg.Connection]) -> None:
+        async with AsyncExitStack() as stack, task_group() as group:
+            for _ in range(min(self.workers, len(schedule))):
+                conn = await stack.enter_async_context(self._session())
+                group.create_task(schedule.work(conn))
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[asyncpg.Connection]:
+        async with patient_connection(self.target, read_only=False) as conn:
+            with server_words(self.target, "setting maintenance_work_mem"):
+                await conn.execute(
+                    f"SET maintenance_work_mem = {literal(self.maintenance_work_mem)}; "
+                    f"SET max_parallel_maintenance_workers = {PARALLEL_BUILDERS}",
+                    timeout=TIMEOUT,
+                )
+            yield conn
+
+    async def _build_index(self, statement: Statement, conn: asyncpg.Connection) -> None:
+        await self._run(conn, statement)
+
+    async def _build_key(self, statement: Statement, key: Key, conn: asyncpg.Connection) -> None:
+        there = await conn.fetchval("SELECT to_regclass($1) IS NOT NULL", key.index, timeout=TIMEOUT)
+        if not there:
+            await self._run(conn, replace(statement, sql=key.build))
+
+    async def _run(self, conn: asyncpg.Connection, statement: Statement, *, quiet: bool = False) -> None:
+        pid = conn.get_server_pid()
+        quiet = quiet or statement.kind not in _LONG
+        if not quiet:
+            self.reporter.begin(statement.name, "indexing", None)
+            self.reporter.works(pid, statement.name)
+        try:
+            await run_statement(conn, statement)
+        except WsdashError as error:
+            raise type(error)(error.what, where=self.target.address, remedy=error.remedy) from error
+        if not quiet:
+            self.reporter.committed(pid, 0)
+            self.reporter.finish(statement.name)
+
+
+def split_key(sql: str, schema: str) -> Key | None:
+    """The two halves of an ADD CONSTRAINT ... PRIMARY KEY or UNIQUE; None for anything else."""
+    found = _KEY.fullmatch(sql)
+    if found is None:
+        return None
+    table, name = found["table"], found["name"]
+    build = (
+        f"CREATE UNIQUE INDEX {name} ON {table} {found['columns']}"
+        f"{found['nulls'] or ''}{found['options'] or ''}"
+    )
+    attach = f"ALTER TABLE {table} ADD CONSTRAINT {name} {found['kind']} USING INDEX {name}{found['when']}"
+    return Key(f"{ident(schema)}.{name}", build, attach)
+
+
+def _rank(table: Table, cost: float) -> tuple[float, ...]:
+    return (-cost * max(table.bytes, 1),)
