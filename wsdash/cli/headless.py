@@ -44,8 +44,8 @@ def printer() -> Callable[[Recorded], None]:
             again = " (resumed)" if event.resumed else ""
             print(f"run {event.run}, {event.mode}{again}", flush=True)
         elif isinstance(event, SetupProgress):
-            if event.failed or (event.done >= event.total and stages.get(event.stage) != event.total):
-                stages[event.stage] = event.total
+            # a stage tells where it stands in the whole (k of n) and is over when k has grown
+            if event.failed or event.done > stages.setdefault(event.stage, event.done):
                 print(f"  world: {event.stage} {event.detail}".rstrip(), flush=True)
         elif isinstance(event, ItemChanged) and event.state is not ItemState.RUNNING:
             text = event.evidence + (f" — {event.remedy}" if event.remedy else "")

@@ -9,13 +9,10 @@ from wsdash.data.apply import apply_file, ensure_schema
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.compare import compare
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import pre_data
+from wsdash.data.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import SchemaCompared, SchemaObject
 from wsdash.steps.base import Evidence, StepContext, endpoint
-
-AFTER_LOAD = frozenset({"index", "constraint", "trigger", "view", "grant", "comment", "materialized view"})
-"""Kinds that migrate-data builds after the rows are in: their absence before is right."""
 
 
 class InitNeon:
@@ -25,9 +22,10 @@ class InitNeon:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when every table, column, type, function and sequence that the rows need is in the target."""
-        objects = await compare_sides(ctx.settings)
+        source, objects = await compare_sides(ctx.settings)
         ctx.emit(SchemaCompared(objects=objects))
-        needed = [found for found in objects if found.kind not in AFTER_LOAD]
+        first = before_rows(source)
+        needed = [found for found in objects if (found.kind, found.name) in first]
         blocking = [found for found in objects if found.fate == "blocks"]
         missing = [found for found in needed if found.fate == "created"]
         if blocking:
@@ -71,14 +69,14 @@ async def read_side(side: Endpoint, schema: str) -> Catalog:
         return await read_catalog(session, schema)
 
 
-async def compare_sides(settings: Settings) -> tuple[SchemaObject, ...]:
-    """Object by object, what the source has and what becomes of it; works before the target exists."""
+async def compare_sides(settings: Settings) -> tuple[Catalog, tuple[SchemaObject, ...]]:
+    """The source's catalog and, object by object, what becomes of it; works before the target exists."""
     source = await read_side(endpoint(settings.source), settings.source.schema)
     try:
         target = await read_side(endpoint(settings.target), settings.target.schema)
     except UnreachableError:
-        return compare(source, None)
-    return compare(source, target)
+        return source, compare(source, None)
+    return source, compare(source, target)
 
 
 def _names(objects: list[SchemaObject]) -> str:
