@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from wsdash.errors import WsdashError
+
+_T = TypeVar("_T")
 
 
 def with_needs(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
@@ -42,6 +45,16 @@ async def in_order(
                 tasks.create_task(one(name))
     except* WsdashError as failures:
         raise _first(failures) from None
+
+
+async def together(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """All results, side by side; the first WsdashError cancels the rest and is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(work) for work in works]
+    except* WsdashError as failures:
+        raise _first(failures) from None
+    return [task.result() for task in running]
 
 
 def _first(group: BaseExceptionGroup[WsdashError]) -> WsdashError:

@@ -1,0 +1,170 @@
+"""Compose files: which containers they describe, and the command that creates them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsdash.config import read_yaml
+from wsdash.errors import WsdashError
+from wsdash.stack.base import OutputSink
+from wsdash.stack.text import LineSplitter
+
+_VERSION_SECONDS = 20.0
+_UP_SECONDS = 1800.0
+_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<how>:?[-?+])?(?P<word>[^{}]*)\}|(?P<plain>\w+))")
+
+
+@dataclass(frozen=True)
+class ComposeService:
+    """What a compose file says of one container. needs are container names."""
+
+    container: str
+    service: str
+    file: str
+    image: str
+    needs: tuple[str, ...]
+
+
+def read_compose(file: str, environment: Mapping[str, str]) -> dict[str, ComposeService]:
+    """The services of a compose file by container name. Raises InputError when it cannot be read.
+
+    Only names, images and dependencies are looked at, so no secret needs to be set to read it.
+    """
+    path = Path(file)
+    content = read_yaml(path)
+    described = content.get("services") if isinstance(content, dict) else None
+    services = described if isinstance(described, dict) else {}
+    variables = _dotenv(path.parent / ".env") | dict(environment)
+    containers = {
+        name: _expand(_text(body, "container_name"), variables) or name for name, body in services.items()
+    }
+    return {
+        containers[name]: ComposeService(
+            containers[name],
+            name,
+            file,
+            _expand(_text(body, "image"), variables) or f"{path.resolve().parent.name}-{name}",
+            tuple(containers[need] for need in _needs(body) if need in containers),
+        )
+        for name, body in services.items()
+    }
+
+
+def _text(body: Any, key: str) -> str:
+    return str(body.get(key) or "") if isinstance(body, dict) else ""
+
+
+def _needs(body: Any) -> list[str]:
+    needs = body.get("depends_on") if isinstance(body, dict) else None
+    return [str(need) for need in needs] if isinstance(needs, list | dict) else []
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
+    return {
+        name.strip(): value.strip().strip("'\"")
+        for name, sign, value in pairs
+        if sign and not name.startswith("#")
+    }
+
+
+def _expand(text: str, variables: Mapping[str, str]) -> str:
+    """Compose's ${NAME}, ${NAME:-word}, ${NAME-word}, ${NAME:+word}, ${NAME+word} and $$."""
+
+    def value(match: re.Match[str]) -> str:
+        name, how, word = match["name"] or match["plain"], match["how"] or "", match["word"] or ""
+        if name is None:
+            return "$"
+        found = variables.get(name)
+        present = found is not None and (bool(found) or not how.startswith(":"))
+        if how.endswith("+"):
+            return word if present else ""
+        if how.endswith("-") and not present:
+            return word
+        return found or ""
+
+    return _VARIABLE.sub(value, text)
+
+
+async def compose_command() -> list[str]:
+    """argv of the compose command: the docker plugin, else docker-compose. Raises WsdashError."""
+    if shutil.which("docker"):
+        process = await asyncio.create_subprocess_exec(
+            "docker",
+            "compose",
+            "version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        if await _finish(process, _VERSION_SECONDS) == 0:
+            return ["docker", "compose"]
+    if shutil.which("docker-compose"):
+        return ["docker-compose"]
+    raise WsdashError(
+        "there is no docker compose command on this machine",
+        where="docker compose, docker-compose",
+        remedy="install the Docker Compose plugin, then retry",
+    )
+
+
+async def compose_up(service: ComposeService, output: OutputSink) -> None:
+    """Create and start one service of a compose file, without the ones it needs.
+
+    Raises WsdashError with the command's last words.
+    """
+    argv = [*await compose_command(), "-f", service.file, "up", "-d", "--no-deps", service.service]
+    output("$ " + " ".join(argv))
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain"},
+    )
+    last: list[str] = []
+
+    def take(lines: list[str]) -> None:
+        for line in filter(str.strip, lines):
+            output(line)
+            last[:] = [*last[-4:], line]
+
+    code = await _finish(process, _UP_SECONDS, take)
+    if code != 0:
+        raise WsdashError(
+            f"docker compose up ended with exit code {code}: " + " / ".join(last),
+            where=f"{service.service} in {service.file}",
+            remedy=f"correct what it says; {' '.join(argv)} shows it again",
+        )
+
+
+async def _finish(
+    process: asyncio.subprocess.Process,
+    timeout: float,
+    take: Callable[[list[str]], object] = lambda lines: None,
+) -> int | None:
+    """Its exit code; None when it had to be killed after `timeout` seconds."""
+    splitter = LineSplitter()
+    try:
+        async with asyncio.timeout(timeout):
+            while process.stdout is not None and (piece := await process.stdout.read(65_536)):
+                take(splitter.feed(piece))
+            take(splitter.finish())
+            return await process.wait()
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,135 @@
+"""The Docker engine's JSON in our words. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from wsdash.model import ContainerReading
+from wsdash.stack.text import clean
+
+_STATES = {"dead": "exited", "removing": "exited"}
+
+
+def nanoseconds(text: str) -> int | None:
+    """An RFC 3339 time as nanoseconds since the epoch; None for Docker's zero time and for anything else."""
+    head, dot, tail = text.partition(".")
+    digits = ""
+    if dot:
+        digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+        head += tail[len(digits) :]
+    try:
+        whole = datetime.fromisoformat(head)
+    except ValueError:
+        return None
+    if whole.year < 1970 or whole.tzinfo is None:
+        return None
+    return int(whole.timestamp()) * 10**9 + int(digits[:9].ljust(9, "0") or "0")
+
+
+def seconds(text: str) -> float | None:
+    """The same as seconds since the epoch."""
+    found = nanoseconds(text)
+    return None if found is None else found / 1e9
+
+
+@dataclass(frozen=True)
+class CpuSample:
+    """Counters of one moment: the container's, the machine's (both nanoseconds), and its CPUs."""
+
+    used: int
+    system: int
+    cpus: int
+
+    @staticmethod
+    def of(stats: dict[str, Any]) -> CpuSample | None:
+        """Out of cpu_stats or precpu_stats; None when the engine left them empty."""
+        used = (stats.get("cpu_usage") or {}).get("total_usage", 0)
+        system = stats.get("system_cpu_usage", 0)
+        cpus = stats.get("online_cpus") or len((stats.get("cpu_usage") or {}).get("percpu_usage") or ()) or 1
+        return CpuSample(used, system, cpus) if system else None
+
+
+def cpu_percent(before: CpuSample | None, now: CpuSample | None) -> float | None:
+    """CPU between two samples, 100 being one core; None when there is no earlier one."""
+    if before is None or now is None or now.system <= before.system:
+        return None
+    return max(0.0, (now.used - before.used) / (now.system - before.system) * now.cpus * 100)
+
+
+def memory_used(stats: dict[str, Any]) -> int | None:
+    """Memory without the page cache that can be dropped, as `docker stats` counts it (cgroup v1 and v2)."""
+    memory = stats.get("memory_stats") or {}
+    usage = memory.get("usage")
+    if usage is None:
+        return None
+    parts = memory.get("stats") or {}
+    cache = parts.get("total_inactive_file", parts.get("inactive_file", 0))
+    return int(usage - cache) if cache < usage else int(usage)
+
+
+def host_ports(inspected: dict[str, Any]) -> tuple[int, ...]:
+    """TCP ports of this machine that the container publishes, or would publish when it ran."""
+    running = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
+    configured = (inspected.get("HostConfig") or {}).get("PortBindings") or {}
+    found = {
+        int(binding["HostPort"])
+        for ports in (running, configured)
+        for name, bindings in ports.items()
+        if not name.endswith(("/udp", "/sctp"))
+        for binding in bindings or ()
+        if str(binding.get("HostPort", "")).isdigit()
+    }
+    return tuple(sorted(found - {0}))
+
+
+def health_output(state: dict[str, Any]) -> str:
+    """The last health check's last line."""
+    log = (state.get("Health") or {}).get("Log") or []
+    output = str(log[-1].get("Output") or "") if log else ""
+    lines = [line for raw in output.splitlines() if (line := clean(raw.encode()).strip())]
+    return lines[-1][:500] if lines else ""
+
+
+def parse_container(
+    name: str, group: str, inspected: dict[str, Any], stats: dict[str, Any], before: CpuSample | None
+) -> ContainerReading:
+    """A reading out of an inspected container and its stats ({} when it does not run)."""
+    state = inspected.get("State") or {}
+    status = str(state.get("Status") or "unknown")
+    running = bool(state.get("Running")) and status == "running"
+    health = str((state.get("Health") or {}).get("Status") or "none")
+    limit = (inspected.get("HostConfig") or {}).get("Memory") or None
+    ended = status in ("exited", "dead")
+    problem = clean(str(state.get("Error") or "").encode())
+    return ContainerReading(
+        name=name,
+        state=_STATES.get(status, status),
+        health=health if running or health == "none" else "unknown",
+        group=group,
+        image=str((inspected.get("Config") or {}).get("Image") or ""),
+        ports=host_ports(inspected),
+        cpu_percent=cpu_percent(
+            before or CpuSample.of(stats.get("precpu_stats") or {}),
+            CpuSample.of(stats.get("cpu_stats") or {}),
+        ),
+        memory_bytes=memory_used(stats),
+        memory_limit_bytes=limit,
+        restarts=int(inspected.get("RestartCount") or 0),
+        exit_code=int(state.get("ExitCode") or 0) if ended else None,
+        oom_killed=bool(state.get("OOMKilled")),
+        started_at=seconds(str(state.get("StartedAt") or "")),
+        detail=problem or health_output(state),
+    )
+
+
+def healthy_within(inspected: dict[str, Any]) -> float:
+    """Seconds after which a container that is still not healthy will not be: its checks' own settings."""
+    check = (inspected.get("Config") or {}).get("Healthcheck") or {}
+
+    def of(key: str, default: float) -> float:
+        return (check.get(key) or 0) / 1e9 or default
+
+    retries = check.get("Retries") or 3
+    return of("StartPeriod", 0.0) + (retries + 1) * (of("Interval", 30.0) + of("Timeout", 30.0))
