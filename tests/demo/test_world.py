@@ -102,7 +102,8 @@ async def test_a_built_world_serves_the_old_and_leaves_the_new_stack_unstarted(d
     assert load_plan(directory / "config").items
     assert await _count(settings.api.old) == 300
     states = await _states(directory)
-    assert [states[name] for name in ("data-timescale", "apps-workspace", "dashboard")] == ["running"] * 3
+    assert [states[name] for name in ("data-timescale", "apps-workspace")] == ["running"] * 2
+    assert not port_room.is_free(settings.source.port - 5432 + 3103)
     assert {states[name] for name in NEW_STACK} == {"created"}
     assert all(port_room.is_free(port) for port in settings.ports)
     _check_secrets(directory, settings)

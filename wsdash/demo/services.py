@@ -20,7 +20,7 @@ NEW_STACK = (
     "workspace-api",
 )
 DASHBOARD, TRAFFIC = "dashboard", "traffic"
-LEASE_SECONDS = 600
+LEASE_SECONDS, KEPT_LEASE_SECONDS = 600, 86_400
 HOST = "127.0.0.1"
 
 
@@ -32,6 +32,8 @@ class World:
     ports: Ports
     seed: int
     writes_per_second: float
+    keep: bool = False
+    """It goes on for a day without users, not for ten minutes."""
 
     @property
     def source_password(self) -> Path:
@@ -59,7 +61,7 @@ def services_file(world: World) -> dict[str, Any]:
     ]
     if world.writes_per_second > 0:
         services.append(_traffic(world))
-    return {"services": services, "lease_seconds": LEASE_SECONDS}
+    return {"services": services, "lease_seconds": KEPT_LEASE_SECONDS if world.keep else LEASE_SECONDS}
 
 
 def _service(name: str, group: str, image: str, argv: list[str], **more: Any) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def _server(
     port: int,
     depends_on: list[str] | None = None,
 ) -> dict[str, Any]:
-    ready = [str(postgres.programs(version) / "pg_isready"), "-q", "-h", HOST, "-p", str(port)]
+    ready = [str(postgres.programs(version) / "pg_isready"), "-h", HOST, "-p", str(port)]
     return _service(
         name,
         group,

@@ -36,7 +36,7 @@ from wsdash.demo.world_files import (
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import SetupProgress
 from wsdash.stack.local import LocalStack
-from wsdash.stack.supervisor import spawn
+from wsdash.stack.supervisor import shut_down, spawn
 
 STAGES = ("ports", "clusters", "supervisor", "source", "schema", "items", "old service", "target")
 REPORT_SECONDS = 0.1
@@ -47,7 +47,7 @@ OnProgress = Callable[[SetupProgress], None]
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What is asked of the embedded world. keep: its directory is to stay when wsdash ends."""
+    """What is asked of the embedded world. keep: it goes on when wsdash ends."""
 
     items: int = 10_000
     seed: int = 1
@@ -92,7 +92,7 @@ async def remove_world(directory: Path) -> None:
     """
     directory = await asyncio.to_thread(directory.absolute)
     record = await asyncio.to_thread(read_record, directory)
-    await asyncio.to_thread(shut_down, directory)
+    await shut_down(directory)
     if record is not None:
         port_room.release(record.offset)
 
@@ -104,9 +104,7 @@ class _Builder:
         self._options = options
         self._record = record
         self._progress = progress
-        self._world = World(
-            directory, port_room.Ports().moved(record.offset), record.seed, record.writes_per_second
-        )
+        self._world = self._place(directory, port_room.Ports().moved(record.offset))
         self._reported = 0.0
 
     async def build(self) -> None:
@@ -128,7 +126,7 @@ class _Builder:
         for place, stage in enumerate(STAGES):
             if stage in self._record.done and (told or stage != "ports"):
                 if stage == "supervisor":
-                    await asyncio.to_thread(spawn, self._world.directory)
+                    await spawn(self._world.directory)
                 self._tell(stage, place + 1, "done before")
                 continue
             self._tell(stage, place, "")
@@ -153,7 +151,8 @@ class _Builder:
     async def take_up(self) -> None:
         """A complete world again: its supervisor, and chunks for the months to come."""
         self._tell("supervisor", len(STAGES) - 1, "the world is complete; taking it up")
-        await asyncio.to_thread(spawn, self._world.directory)
+        await spawn(self._world.directory)
+        await self._await_old_world()
         await self._extend_chunks()
         self._tell("ready", len(STAGES), f"as it was left, ports moved by {self._record.offset}")
 
@@ -161,7 +160,7 @@ class _Builder:
         directory, wanted = self._world.directory, self._options.port_offset
         chosen = await asyncio.to_thread(port_room.choose_ports, directory, wanted)
         self._record.offset = chosen.offset
-        self._world = World(directory, chosen, self._record.seed, self._record.writes_per_second)
+        self._world = self._place(directory, chosen)
         if chosen.offset == 0:
             return "the guide's ports"
         if wanted is not None:
@@ -169,6 +168,10 @@ class _Builder:
         reasons = await asyncio.to_thread(port_room.taken, port_room.Ports())
         why = "; ".join(reasons) or "another embedded world has the guide's ports"
         return f"all ports moved by {chosen.offset}: {why}"
+
+    def _place(self, directory: Path, ports: port_room.Ports) -> World:
+        record = self._record
+        return World(directory, ports, record.seed, record.writes_per_second, self._options.keep)
 
     async def _make_clusters(self) -> str:
         directory, ports = self._world.directory, self._world.ports
@@ -191,7 +194,7 @@ class _Builder:
         await asyncio.to_thread(write_services, self._world)
         await asyncio.to_thread(write_config, self._world)
         await asyncio.to_thread((self._world.directory / "backups").mkdir, exist_ok=True)
-        await asyncio.to_thread(spawn, self._world.directory)
+        await spawn(self._world.directory)
         return str(self._world.directory)
 
     async def _start_source(self) -> str:
@@ -212,6 +215,8 @@ class _Builder:
             finished = "select to_regclass('workspace.workspace_audit_log_action_idx') is not null"
             if not await conn.fetchval(finished, timeout=10):
                 async with conn.transaction():
+                    # a load that was killed has used up numbers: the same seed must give the same rows
+                    await conn.execute("alter sequence workspace.workspace_audit_log_id_seq restart")
                     await load_items(conn, count, seed, self._rows_loaded)
                     self._tell("items", STAGES.index("items"), "indexes")
                     await conn.execute(schema.after_rows(), timeout=LOAD_TIMEOUT)
@@ -222,7 +227,9 @@ class _Builder:
 
     async def _start_old_service(self) -> str:
         extra = [TRAFFIC] if self._record.writes_per_second > 0 else []
-        await self._start([*OLD_WORLD, DASHBOARD, *extra])
+        # one after the other: a failure then names the service that people wait for most
+        for name in (OLD_WORLD[1], DASHBOARD, *extra):
+            await self._start([name])
         return f"apps-workspace on port {self._world.ports.api_old}"
 
     async def _finish_target(self) -> str:
@@ -241,6 +248,16 @@ class _Builder:
         ports = self._world.ports
         storage = (ports.pageserver_pg, ports.pageserver_http, ports.safekeeper_pg, ports.safekeeper_http)
         return [ports.api_new, ports.target, *storage]
+
+    async def _await_old_world(self) -> None:
+        """A new supervisor brings back what should run; wait for it, and leave alone what was stopped."""
+        stack = LocalStack(self._world.directory)
+        try:
+            states = {reading.name: reading.state for reading in await stack.readings()}
+            wanted = [name for name in OLD_WORLD if states.get(name) != "exited"]
+            await stack.start(wanted, lambda _: None)
+        finally:
+            await stack.close()
 
     async def _extend_chunks(self) -> None:
         if self._record.chunks_until >= _month():
