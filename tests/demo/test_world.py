@@ -27,6 +27,7 @@ from wsdash.errors import InputError
 from wsdash.model import SetupProgress
 from wsdash.plan import load_plan
 from wsdash.stack.local import LocalStack
+from wsdash.stack.supervisor import ask
 from wsdash.steps.base import endpoint
 
 OPTIONS = WorldOptions(items=300, seed=4)
@@ -207,3 +208,14 @@ async def _rows_by_traffic(conn: asyncpg.Connection) -> int:
     query = "select count(*) from workspace.workspace_items where created_by = 'traffic'"
     count: int = await conn.fetchval(query)
     return count
+
+
+async def test_a_world_whose_supervisor_was_killed_serves_again_when_taken_up(directory: Path) -> None:
+    settings, _ = await _build(directory)
+    supervisor = await ask(directory)
+    assert supervisor is not None
+    os.kill(supervisor.pid, signal.SIGKILL)
+    again, _ = await _build(directory)
+    assert again == settings
+    assert await _count(settings.api.old) == 300
+    assert (await _states(directory))["workspace-api"] == "created"
