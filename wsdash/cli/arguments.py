@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     rollback = add("rollback", "back to the old service", "headless", "rollback")
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    rollback.add_argument("--restore", type=Path, metavar="FILE", help="fill what the source lacks first")
     restore = add("restore", "restore a backup into the new database", "restore", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
     restore.add_argument(
@@ -78,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor = add("doctor", "diagnostics: what is reachable, what is not, and what to do", "inspect", "doctor")
     doctor.add_argument("--json", action="store_true", help="as one JSON object")
-    _demo(add("engine", "", "engine", "engine", hidden=True), engine=True)
+    engine = add("engine", "", "engine", "engine", hidden=True)
+    engine.add_argument("--take-over", action="store_true")
+    _demo(engine, engine=True)
     parser.commands = tuple(commands.choices)  # type: ignore[attr-defined]
     return parser
 

@@ -23,5 +23,6 @@ def engine(arguments: argparse.Namespace) -> int:
         yes=arguments.yes,
         force=arguments.force,
         phrase="OVERWRITE" if arguments.force else "",
+        take_over=arguments.take_over,
     )
     return asyncio.run(serve(options))

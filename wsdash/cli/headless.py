@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.places import config_of, own_state
+from wsdash.data.backup import load_manifest
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError
 from wsdash.model import (
@@ -116,11 +117,14 @@ def migrate(arguments: argparse.Namespace) -> int:
 def rollback(arguments: argparse.Namespace) -> int:
     """`wsdash rollback`: undo every item in reverse order."""
     state = own_state(arguments)
+    if arguments.restore is not None:
+        load_manifest(arguments.restore)
     confirm_phrase("ROLLBACK", "the new stack will be stopped and the old service started", arguments.yes)
     options = EngineOptions(
         state=state,
         config=config_of(arguments, state),
         rollback=True,
+        restore=str(arguments.restore.absolute()) if arguments.restore is not None else "",
         exit_when_done=True,
         on_event=printer(),
     )

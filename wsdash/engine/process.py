@@ -49,7 +49,7 @@ from wsdash.model import (
 )
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
-from wsdash.steps.base import StepContext
+from wsdash.steps.base import RESTORE_FIRST, StepContext
 
 TEARDOWN_SECONDS = 60.0
 LAST_WORD_SECONDS = 5.0
@@ -247,6 +247,7 @@ class Engine:
         performer = Performer(recorder, world.steps, context)
         self._runner = runner = Runner(world.plan, performer, recorder, exit_when_done=options.exit_when_done)
         if options.rollback:
+            await journal.put(RESTORE_FIRST, options.restore)
             runner.roll_back()
         elif options.auto:
             self._start_auto(runner, journal)

@@ -27,6 +27,7 @@ from wsdash.model import (
     RunFinished,
 )
 from wsdash.plan import Item, Plan
+from wsdash.steps.base import RESTORE_FIRST
 
 CLEANUP_SECONDS = 20.0
 ROLLING_BACK = "rollback.under-way"
@@ -143,6 +144,7 @@ class Runner:
             case "pause" | "resume":
                 await self._pause(intent.do == "pause", intent.who)
             case "rollback":
+                await self._recorder.note(RESTORE_FIRST, str(intent.options.get("restore") or ""))
                 self.roll_back()
             case "stop":
                 self.stop()

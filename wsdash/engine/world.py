@@ -13,7 +13,7 @@ import asyncpg
 from wsdash.config import Settings, load_settings
 from wsdash.data.connect import connection
 from wsdash.errors import InputError, UnreachableError, WsdashError
-from wsdash.model import AnyEvent, ItemKind, Liveness, LogLine, SourceState
+from wsdash.model import AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Facts, Step, endpoint
@@ -92,10 +92,40 @@ async def watch_for_ever(
     state: Path | None = None,
     newest_log: Callable[[], float | None] = lambda: None,
 ) -> None:
-    """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s.
+    """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
     """
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_show_schema(settings, emit))
+        group.create_task(_poll_for_ever(settings, stack, emit, on_log, state, newest_log))
+
+
+async def _show_schema(settings: Settings, emit: Callable[[AnyEvent], None]) -> None:
+    """What the source has and the target will have, for the schema panel, before anything is copied."""
+    from wsdash.steps.schema import compare_sides
+
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            _, objects = await compare_sides(settings)
+        except WsdashError:  # an unreachable source is told by the pollers
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        else:
+            emit(SchemaCompared(objects=objects))
+            return
+
+
+async def _poll_for_ever(
+    settings: Settings,
+    stack: Stack,
+    emit: Callable[[AnyEvent], None],
+    on_log: Callable[[LogLine], None],
+    state: Path | None,
+    newest_log: Callable[[], float | None],
+) -> None:
+    """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.rows import count_rows
     from wsdash.watch.world import watch_world
 

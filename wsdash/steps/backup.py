@@ -50,5 +50,7 @@ class Backup:
         await ctx.facts.put(MANIFEST, str(manifest.manifest_path))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
-        """A backup is never taken back: it may be the only copy."""
-        return None
+        """The file stays, it may be the only copy; but a further migration takes a new one."""
+        path = ctx.facts.get(MANIFEST)
+        await ctx.facts.put(MANIFEST, None)
+        return None if path is None else Evidence(True, f"{path} stays; a new migration takes a new one")

@@ -12,6 +12,9 @@ from wsdash.data.connect import Endpoint
 from wsdash.model import AnyEvent
 from wsdash.stack.base import Stack
 
+RESTORE_FIRST = "rollback.restore"
+"""The fact that names the backup a rollback restores before the old service starts; '' for none."""
+
 
 @dataclass(frozen=True)
 class Evidence:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from wsdash.data.restore import restore_missing_into_source
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading, Notice
 from wsdash.stack.base import OutputSink
 from wsdash.steps.api_client import ApiClient
-from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext
 from wsdash.steps.rows import count_table
 
 STOPPED_AT = "stop-old.at"
@@ -48,7 +50,9 @@ class StopOld:
         """Start the old service and prove that it serves the source's rows."""
         name = ctx.settings.stack.apps.old_service
         database = [c for c in ctx.settings.stack.apps.containers if c != name]
-        await ctx.stack.start([*database, name], _sink(ctx))
+        await ctx.stack.start(database, _sink(ctx))
+        restored = await _restore_if_asked(ctx)
+        await ctx.stack.start([name], _sink(ctx))
         async with ApiClient(ctx.settings.api.old) as api:
             await api.wait_healthy(30.0)
             served = await api.count_items()
@@ -60,7 +64,8 @@ class StopOld:
                 remedy="check that the old service uses this source, then run the rollback again",
             )
         return Evidence(
-            True, f"{name} serves {served:,} items at {ctx.settings.api.old}, as many as the source holds"
+            True,
+            f"{restored}{name} serves {served:,} items at {ctx.settings.api.old}, as many as the source",
         )
 
 
@@ -99,6 +104,16 @@ class StartStack:
                 remedy="stop them by hand, then run the rollback again",
             )
         return Evidence(True, "stopped: " + ", ".join(wanted))
+
+
+async def _restore_if_asked(ctx: StepContext) -> str:
+    """Fill what the source lacks from the backup that the rollback names; what was done, for the evidence."""
+    file = ctx.facts.get(RESTORE_FIRST)
+    if not file:
+        return ""
+    done = await restore_missing_into_source(Path(file), ctx.source, item=ctx.item, on_progress=ctx.emit)
+    rows = sum(done.rows.values())
+    return f"{rows:,} rows of {len(done.rows)} tables restored from {file}; "
 
 
 async def _reading(ctx: StepContext, name: str) -> ContainerReading:
