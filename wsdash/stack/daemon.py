@@ -52,6 +52,7 @@ class Daemon:
         self._lease = services.lease_seconds
         self._renewed = time.monotonic()
         self._desired = self._read_desired()
+        self._writing = asyncio.Lock()
 
     async def run(self) -> None:
         """Serve until `stop` is set or the lease ends; then stop all services, dependents first."""
@@ -142,9 +143,10 @@ class Daemon:
         return {}
 
     async def _want(self, name: str, state: str) -> None:
-        if self._desired.get(name) != state:
-            self._desired[name] = state
-            await asyncio.to_thread(self._write_desired, json.dumps(self._desired))
+        async with self._writing:
+            if self._desired.get(name) != state:
+                self._desired[name] = state
+                await asyncio.to_thread(self._write_desired, json.dumps(self._desired))
 
     def _write_desired(self, text: str) -> None:
         temporary = self.directory / ".desired.json"
