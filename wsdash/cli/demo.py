@@ -13,6 +13,9 @@ from wsdash.cli.places import make
 from wsdash.engine.process import EngineOptions
 from wsdash.model import SetupProgress
 
+SERVERS = ("source", "target", "pageserver", "safekeeper")
+"""The world's servers: their data goes with a temporary world."""
+
 Prepare = Callable[[Callable[[SetupProgress], None]], Awaitable[Path]]
 
 
@@ -29,7 +32,9 @@ def demo(arguments: argparse.Namespace) -> int:
         print("wsdash: --headless runs the whole plan (as with --auto)", flush=True)
     code = run_engine(engine_options(arguments, state, headless=True), arguments.report)
     if temporary and code == 0 and not arguments.keep:
-        shutil.rmtree(state, ignore_errors=True)
+        for name in SERVERS:
+            shutil.rmtree(state / "world" / name, ignore_errors=True)
+        print(f"The journal, the backup and the logs stay in {state}", flush=True)
     else:
         print(f"state: {state}", flush=True)
     return code

@@ -122,7 +122,7 @@ async def _may_replace(
         raise RefusedError(
             f"schema {content.schema} there is not empty: {await _holdings(target, occupied)}",
             where=target.address,
-            remedy="restore into an empty database, or replace it explicitly: a copy of it is kept first",
+            remedy="restore into an empty database, or add --replace: a copy of what is there is kept first",
         )
     if not allow_source and await _is_source(target, content, occupied, source):
         raise RefusedError(
