@@ -72,6 +72,11 @@ def row_text(conn: asyncpg.Connection, columns: Sequence[Column]) -> str:
     return text_form(conn, f"ROW({values})::text")
 
 
+def cell_text(column: Column) -> str:
+    """The SQL expression of one column's canonical text: as a row of that column alone, never NULL."""
+    return f"ROW({_value(column)})::text"
+
+
 def text_form(conn: asyncpg.Connection, expression: str) -> str:
     """The text `expression` with the same bytes on every server, whatever its database's encoding."""
     encoding = conn.get_settings().server_encoding

@@ -112,25 +112,30 @@ async def transfer(
 
 
 @contextmanager
-def server_words(endpoint: Endpoint, doing: str) -> Iterator[None]:
-    """Tells a failure for a person: the server's own words, on which server, and what to do."""
+def server_words(
+    endpoint: Endpoint, doing: str, again: str = "then retry: what was copied is kept"
+) -> Iterator[None]:
+    """Tells a failure for a person: the server's own words, on which server, and what to do.
+
+    again: how the instruction to the reader ends.
+    """
     try:
         yield
     except LOST as error:
         raise UnreachableError(
             f"{doing}: the connection to {endpoint.label} was lost ({_words(error)})",
             where=endpoint.address,
-            remedy="see that the server runs and answers, then retry: what was copied is kept",
+            remedy=f"see that the server runs and answers, {again}",
         ) from error
     except TimeoutError as error:
         raise UnreachableError(
             f"{doing}: {endpoint.label} did not answer in time",
             where=endpoint.address,
-            remedy="see what blocks it (pg_stat_activity), then retry: what was copied is kept",
+            remedy=f"see what blocks it (pg_stat_activity), {again}",
         ) from error
     except asyncpg.PostgresError as error:
         raise WsdashError(
-            f"{doing}: {_words(error)}", where=endpoint.address, remedy=_remedy(error)
+            f"{doing}: {_words(error)}", where=endpoint.address, remedy=_remedy(error, again)
         ) from error
 
 
@@ -211,11 +216,11 @@ def _words(error: BaseException) -> str:
     return " | ".join([text, *(detail.splitlines()[0][:300] for detail in details if detail)])
 
 
-def _remedy(error: asyncpg.PostgresError) -> str:
+def _remedy(error: asyncpg.PostgresError, again: str) -> str:
     if isinstance(error, asyncpg.DiskFullError):
-        return "make room on that server's disk, then retry: what was copied is kept"
+        return f"make room on that server's disk, {again}"
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return "grant that server's user the right it lacks, then retry"
+        return f"grant that server's user the right it lacks, {again}"
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-        return "the rows break a rule of the target's schema: correct one or the other, then retry"
-    return "remove the cause the server names, then retry: what was copied is kept"
+        return f"the rows break a rule of the target's schema: correct one or the other, {again}"
+    return f"remove the cause the server names, {again}"
