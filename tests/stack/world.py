@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,9 @@ class World:
         await until(lambda: is_gone(pid))
 
 
-def sleeper(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """A process of ours in a session of its own."""
-    argv = [sys.executable, "-c", "import time; time.sleep(600)"]
+def sleeper(environment: dict[str, str], prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """A process of ours in a session of its own; prefix may make it another user's."""
+    argv = [*prefix, sys.executable, "-c", "import time; time.sleep(600)"]
     return subprocess.Popen(argv, env=os.environ | environment, start_new_session=True)
 
 

@@ -98,12 +98,8 @@ class Daemon:
             health_output=service.health.output,
             start_period=service.spec.start_period,
             grace_seconds=service.spec.grace_seconds,
-            log=str(self.log_path(name)),
+            log=str(log_path(self.directory, name)),
         )
-
-    def log_path(self, name: str) -> Path:
-        """Where the service's lines are."""
-        return log_path(self.directory, name)
 
     async def act(self, name: str, action: str) -> None:
         """start, stop, restart or kill a service, and remember what should be. Raises WsdashError."""
@@ -210,7 +206,7 @@ class Daemon:
                 if service.root is None or service.state != "running":
                     continue
                 root, limit = service.root, service.spec.memory_limit_bytes
-                usage = await asyncio.to_thread(tree_usage, root, table, service.owner, service.usage)
+                usage = await asyncio.to_thread(tree_usage, root, table, service.usage)
                 if service.root != root:
                     continue
                 service.usage = usage

@@ -214,6 +214,12 @@ def last_lines(path: Path, count: int) -> list[StoredLine]:
     return [line for piece in pieces if piece and (line := _parse(piece))][-count:]
 
 
+def newest_lines(directory: Path, name: str, count: int) -> list[StoredLine]:
+    """The newest lines of a service. Blocking."""
+    path = log_path(directory, name)
+    return [*last_lines(older(path), count), *last_lines(path, count)][-count:]
+
+
 def last_at(path: Path) -> float:
     """The newest line's time, 0 when there is none."""
     lines = last_lines(path, 1)

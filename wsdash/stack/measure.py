@@ -21,9 +21,9 @@ class Usage:
     oom_kills: int = 0
 
 
-def tree_usage(root: ProcessId, table: Table, owner: str, before: Usage) -> Usage:
+def tree_usage(root: ProcessId, table: Table, before: Usage) -> Usage:
     """Measure now; CPU is the mean since `before`. Blocking."""
-    rows = members(root, table, owner, before.known)
+    rows = members(root, table, None, before.known)
     now, cpu = time.monotonic(), sum(row.cpu_seconds for row in rows)
     percent = None
     if before.cpu_seconds is not None and now > before.at:

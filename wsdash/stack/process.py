@@ -251,7 +251,7 @@ class Service:
         deadline = time.monotonic() + 5
         while root is not None and time.monotonic() < deadline:
             table = await asyncio.to_thread(scan)
-            rows = await asyncio.to_thread(members, root, table, self.owner, self.usage.known)
+            rows = await asyncio.to_thread(members, root, table, None, self.usage.known)
             if not rows:
                 return
             for row in rows:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from wsdash.errors import WsdashError
-from wsdash.stack.log_files import last_lines
+from wsdash.stack.log_files import newest_lines
 from wsdash.stack.programs import programs_present
 from wsdash.stack.view import ContainerDetail, Failure
 
@@ -61,8 +61,7 @@ class Routes:
 
     async def container(self, request: web.Request) -> web.StreamResponse:
         view = self._daemon.container(request.match_info["name"])
-        path = self._daemon.log_path(view.reading.name)
-        lines = await asyncio.to_thread(last_lines, path, DETAIL_LINES)
+        lines = await asyncio.to_thread(newest_lines, self._daemon.directory, view.reading.name, DETAIL_LINES)
         return _json(ContainerDetail(view, tuple(lines)))
 
     async def images(self, request: web.Request) -> web.StreamResponse:

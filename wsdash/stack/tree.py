@@ -81,18 +81,20 @@ def scan_portably() -> Table:
     return table
 
 
-def members(root: ProcessId, table: Table, owner: str, known: Iterable[ProcessId] = ()) -> list[Row]:
+def members(root: ProcessId, table: Table, owner: str | None, known: Iterable[ProcessId] = ()) -> list[Row]:
     """The service's processes in `table`.
 
-    Once the root is gone its session's number proves nothing by itself, so then a process counts only when
-    its environment names `owner`, or when it is among the `known` members seen while the root lived.
+    A session's number is not reused while anybody is in it, so when the root ended only just now (owner is
+    None) all of its session counts. Of a root that ended some time ago only processes count whose
+    environment names `owner`. `known` members, seen while the root lived, count always.
     """
     found = {id_.pid for id_ in known if id_.pid in table and table[id_.pid].id == id_}
     here = table.get(root.pid)
     if here is not None and here.id == root:
         found |= {root.pid} | {pid for pid, row in table.items() if row.session == root.pid}
     elif here is None:
-        found |= {pid for pid, row in table.items() if row.session == root.pid and _owner_of(pid) == owner}
+        session = {pid for pid, row in table.items() if row.session == root.pid}
+        found |= {pid for pid in session if owner is None or _owner_of(pid) == owner}
     children: dict[int, list[int]] = {}
     for pid, row in table.items():
         children.setdefault(row.parent, []).append(pid)
@@ -156,10 +158,11 @@ def stop_tree(
     Blocking. Returns when nothing of it lives, at the latest 5 s after the grace period.
     """
     known = set(known)
+    trusted = None if identify(root.pid) == root else owner
     send(root, stop_signal)
     deadline = time.monotonic() + grace
     while time.monotonic() < deadline + 5:
-        left = members(root, scan(), owner, known)
+        left = members(root, scan(), trusted, known)
         if not left:
             return
         known |= {row.id for row in left}
