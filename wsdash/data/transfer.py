@@ -121,17 +121,17 @@ def server_words(
     """
     try:
         yield
-    except LOST as error:
-        raise UnreachableError(
-            f"{doing}: the connection to {endpoint.label} was lost ({_words(error)})",
-            where=endpoint.address,
-            remedy=f"see that the server runs and answers, {again}",
-        ) from error
     except TimeoutError as error:
         raise UnreachableError(
             f"{doing}: {endpoint.label} did not answer in time",
             where=endpoint.address,
             remedy=f"see what blocks it (pg_stat_activity), {again}",
+        ) from error
+    except LOST as error:
+        raise UnreachableError(
+            f"{doing}: the connection to {endpoint.label} was lost ({_words(error)})",
+            where=endpoint.address,
+            remedy=f"see that the server runs and answers, {again}",
         ) from error
     except asyncpg.PostgresError as error:
         raise WsdashError(
@@ -147,12 +147,13 @@ async def _read(
     on_bytes: Callable[[int], None],
 ) -> int:
     with server_words(endpoint, f"reading {stream.subject}"):
-        async with _no_stall() as alive:
+        async with _stalling() as stall:
 
             async def sink(data: bytes) -> None:
+                stall(None)
                 await pipe.put(data)
                 on_bytes(len(data))
-                alive()
+                stall(STALL_SECONDS)
 
             status = await conn.copy_from_query(stream.query, output=sink, format=stream.format)
     pipe.finish()
@@ -161,12 +162,15 @@ async def _read(
 
 async def _write(endpoint: Endpoint, conn: asyncpg.Connection, stream: Stream, pipe: Pipe) -> int:
     with server_words(endpoint, f"writing {stream.subject}"):
-        async with _no_stall() as alive:
+        async with _stalling() as stall:
 
             async def rows() -> AsyncIterator[bytes]:
+                stall(None)
                 async for data in pipe:
-                    alive()
+                    stall(STALL_SECONDS)
                     yield data
+                    stall(None)
+                stall(STALL_SECONDS)
 
             status = await conn.copy_to_table(
                 stream.table,
@@ -197,10 +201,11 @@ async def _watch(endpoint: Endpoint, conn: asyncpg.Connection, subject: str) -> 
 
 
 @asynccontextmanager
-async def _no_stall() -> AsyncIterator[Callable[[], None]]:
+async def _stalling() -> AsyncIterator[Callable[[float | None], None]]:
+    """A deadline in so many seconds, for the one whose turn it is; None while it waits for the other half."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(STALL_SECONDS) as timeout:
-        yield lambda: timeout.reschedule(loop.time() + STALL_SECONDS)
+        yield lambda seconds: timeout.reschedule(None if seconds is None else loop.time() + seconds)
 
 
 def _rows(status: str) -> int:
