@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ class DockerStack:
         found = await together(self._client.get(f"images/{image}/json") for image in wanted)
         return {image: answer is not None for image, answer in zip(wanted, found, strict=True)}
 
-    async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
+    async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts and re-creation of containers.
 
         Raises UnreachableError when no engine answers for 10 s.

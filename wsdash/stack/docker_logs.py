@@ -46,7 +46,9 @@ async def read_frames(source: Source) -> AsyncIterator[Stamped]:
         try:
             header = await source.readexactly(_HEADER)
             payload = await source.readexactly(int.from_bytes(header[4:], "big"))
-        except asyncio.IncompleteReadError:
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                return  # broken off: the next connection repeats what is pending
             break
         stream = _STREAMS.get(header[0], "stderr")
         stamp, _, body = payload.partition(b" ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from wsdash.errors import UnreachableError, WsdashError
@@ -94,7 +94,7 @@ class LocalStack:
         """Program of each service of the workspace group -> whether it exists and answers."""
         return await self._client.get("/images", dict[str, bool])
 
-    async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
+    async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts of services and of the supervisor.
 
         Raises UnreachableError when no supervisor answers for 10 s; calling again with the last line's `at`

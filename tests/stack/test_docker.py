@@ -1,0 +1,307 @@
+"""Containers of a Docker engine: what is read, what is sent, and what is said when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket as sockets
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiodocker
+import pytest
+
+from tests.stack.engine import Engine, frame, inspected, serving, stats
+from tests.stack.world import quiet
+from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
+from wsdash.errors import InputError, RefusedError, UnreachableError, WsdashError
+from wsdash.model import LogLine
+from wsdash.stack.docker import DockerStack
+from wsdash.stack.docker_client import DockerClient
+
+COMPOSE = """
+services:
+  data-timescale: {image: timescale, container_name: data-timescale}
+  workspace:
+    image: ${WORKSPACE_IMAGE:-workspace-api:latest}
+    container_name: apps-workspace
+    environment: {PASSWORD: "${WSDASH_TEST_UNSET:?set it}"}
+    depends_on: {data-timescale: {condition: service_healthy}}
+"""
+STACK = """
+services:
+  compute: {image: neon, container_name: workspace-db-compute, depends_on: [pageserver]}
+  pageserver: {image: neon, container_name: workspace-db-pageserver}
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> StackSettings:
+    (tmp_path / "apps.yml").write_text(COMPOSE)
+    (tmp_path / "stack.yml").write_text(STACK)
+    apps = AppsSettings(str(tmp_path / "apps.yml"), "apps-workspace", ("data-timescale", "apps-workspace"))
+    stack = WorkspaceSettings(
+        str(tmp_path / "stack.yml"), ("workspace-db-compute", "workspace-db-pageserver")
+    )
+    return StackSettings("docker", apps, stack)
+
+
+@pytest.fixture
+async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+    names = ("data-timescale", "apps-workspace", "workspace-db-compute", "workspace-db-pageserver")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "docker.sock"
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        async with serving(Engine({name: inspected() for name in names}), path) as engine:
+            yield engine
+
+
+@pytest.fixture
+async def stack(settings: StackSettings) -> AsyncIterator[DockerStack]:
+    stack = DockerStack(settings)
+    yield stack
+    await stack.close()
+
+
+async def test_readings_name_every_container_with_its_group(engine: Engine, stack: DockerStack) -> None:
+    del engine.containers["workspace-db-pageserver"]
+    found = {reading.name: reading for reading in await stack.readings()}
+    assert {name: reading.group for name, reading in found.items()} == {
+        "data-timescale": "apps",
+        "apps-workspace": "apps",
+        "workspace-db-compute": "workspace",
+        "workspace-db-pageserver": "workspace",
+    }
+    assert found["workspace-db-pageserver"].state == "missing"
+    compute = found["workspace-db-compute"]
+    assert (compute.state, compute.health, compute.ports) == ("running", "healthy", (5433,))
+
+
+async def test_cpu_is_measured_between_two_readings(engine: Engine, stack: DockerStack) -> None:
+    first = (await stack.readings())[0]
+    engine.stats = stats(used=3_500_000_000, system=64_000_000_000)
+    second = (await stack.readings())[0]
+    assert first.cpu_percent is None
+    assert second.cpu_percent == pytest.approx(50.0)
+    assert second.memory_bytes == 100_000_000
+
+
+async def test_a_start_goes_in_dependency_order(engine: Engine, stack: DockerStack) -> None:
+    for name in ("data-timescale", "apps-workspace"):
+        engine.containers[name] = inspected("exited")
+    await stack.start(["apps-workspace"], quiet)
+    sent = [path for method, path in engine.asked if method == "POST"]
+    assert sent == [f"/v1.50/containers/{name}/start" for name in ("data-timescale", "apps-workspace")]
+
+
+async def test_a_stop_goes_the_other_way(engine: Engine, stack: DockerStack) -> None:
+    await stack.stop(["workspace-db-pageserver", "workspace-db-compute"], quiet)
+    sent = [path for method, path in engine.asked if method == "POST"]
+    names = ("workspace-db-compute", "workspace-db-pageserver")
+    assert sent == [f"/v1.50/containers/{name}/stop" for name in names]
+    engine.asked.clear()
+    await stack.stop(list(names), quiet)
+    assert {method for method, _ in engine.asked} == {"GET"}
+
+
+async def test_a_paused_container_goes_on(engine: Engine, stack: DockerStack) -> None:
+    engine.containers["data-timescale"] = inspected("paused")
+    await stack.start(["data-timescale"], quiet)
+    assert ("POST", "/v1.50/containers/data-timescale/unpause") in engine.asked
+
+
+async def test_an_unhealthy_container_is_told_with_its_check(engine: Engine, stack: DockerStack) -> None:
+    engine.containers["data-timescale"] = inspected("running", "unhealthy")
+    with pytest.raises(WsdashError) as caught:
+        await stack.start(["apps-workspace"], quiet)
+    assert "localhost:5432 - accepting connections" in caught.value.what
+    assert "docker logs --tail 50 data-timescale" in caught.value.remedy
+    assert not [path for method, path in engine.asked if method == "POST"]
+
+
+async def test_one_that_never_gets_healthy_is_given_up(engine: Engine, stack: DockerStack) -> None:
+    engine.containers["data-timescale"] = inspected("running", "starting")
+    with pytest.raises(WsdashError, match="data-timescale is not healthy"):
+        await asyncio.wait_for(stack.start(["data-timescale"], quiet), 5)
+
+
+async def test_one_that_ends_is_told_with_its_exit_code(engine: Engine, stack: DockerStack) -> None:
+    engine.containers["data-timescale"] = inspected("restarting", "starting")
+    with pytest.raises(WsdashError, match="ended while it was starting"):
+        await stack.start(["data-timescale"], quiet)
+
+
+async def test_images_come_from_the_compose_file(engine: Engine, stack: DockerStack) -> None:
+    engine.containers.clear()
+    assert await stack.images() == {"neon": False}
+    engine.images.add("neon")
+    assert await stack.images() == {"neon": True}
+
+
+async def test_a_missing_container_is_created_by_compose(
+    engine: Engine, stack: DockerStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del engine.containers["apps-workspace"]
+    fake_compose(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/argv; echo "Container Started"')
+
+    def say(line: str) -> None:
+        if line == "Container Started":
+            engine.containers["apps-workspace"] = inspected()
+
+    await stack.start(["apps-workspace"], say)
+    argv = (tmp_path / "argv").read_text().split()
+    assert argv == ["-f", str(tmp_path / "apps.yml"), "up", "-d", "--no-deps", "workspace"]
+
+
+async def test_compose_own_words_are_shown_when_it_fails(
+    engine: Engine, stack: DockerStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del engine.containers["data-timescale"]
+    fake_compose(tmp_path, monkeypatch, 'echo "pull access denied for timescale" >&2; exit 18')
+    with pytest.raises(WsdashError, match="exit code 18: pull access denied"):
+        await stack.start(["data-timescale"], quiet)
+
+
+async def test_without_a_compose_command_it_says_so(
+    engine: Engine, stack: DockerStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del engine.containers["data-timescale"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(WsdashError, match="no docker compose command"):
+        await stack.start(["data-timescale"], quiet)
+
+
+async def test_a_name_nobody_knows_is_a_matter_of_configuration(engine: Engine, stack: DockerStack) -> None:
+    with pytest.raises(InputError, match="ghost does not exist"):
+        await stack.start(["ghost"], quiet)
+
+
+async def test_a_read_only_stack_sends_get_only(engine: Engine, settings: StackSettings) -> None:
+    engine.logs["data-timescale"] = [frame(1, "2025-11-03T10:15:30.1Z hello\n")]
+    stack = DockerStack(settings, read_only=True)
+    await stack.readings()
+    await stack.images()
+    lines = stack.follow_logs(0.0)
+    assert (await asyncio.wait_for(anext(lines), 5)).text == "hello"
+    await lines.aclose()
+    before = len(engine.asked)
+    for change in (stack.start, stack.stop):
+        with pytest.raises(RefusedError):
+            await change(["data-timescale"], quiet)
+    assert len(engine.asked) == before
+    assert {method for method, _ in engine.asked} == {"GET"}
+    await stack.close()
+
+
+async def test_the_read_only_client_itself_refuses_to_post(engine: Engine) -> None:
+    client = DockerClient(read_only=True)
+    with pytest.raises(RefusedError):
+        await client.post("containers/data-timescale/stop")
+    assert {method for method, _ in engine.asked} <= {"GET"}
+    await client.close()
+
+
+async def test_logs_are_followed_without_loss_over_broken_connections(
+    engine: Engine, stack: DockerStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdash.stack.docker._MISSING_POLL_SECONDS", 0.01)
+    times = [n // 3 for n in range(60)]  # three lines at each very time
+    engine.logs["data-timescale"] = [
+        frame(1 + n % 2, f"2025-11-03T10:15:{t:02d}.000000001Z line {n}\n") for n, t in enumerate(times)
+    ]
+    engine.broken_after = 7
+    found: list[LogLine] = []
+    lines = stack.follow_logs(0.0)
+    async for line in lines:
+        found.append(line)
+        if len(found) == 60:
+            break
+    await lines.aclose()
+    assert [line.text for line in found] == [f"line {n}" for n in range(60)]
+
+
+async def test_a_restarted_container_is_followed_on(
+    engine: Engine, stack: DockerStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdash.stack.docker._MISSING_POLL_SECONDS", 0.01)
+    engine.logs["data-timescale"] = [frame(1, "2025-11-03T10:15:30.1Z one\n")]
+    engine.containers["data-timescale"] = inspected("exited")
+    lines = stack.follow_logs(0.0)
+    assert (await anext(lines)).text == "one"
+    engine.containers["data-timescale"] = inspected()
+    engine.logs["data-timescale"].append(frame(2, "2025-11-03T10:15:31.1Z two\n"))
+    line = await asyncio.wait_for(anext(lines), 5)
+    assert (line.container, line.stream, line.text) == ("data-timescale", "stderr", "two")
+    await lines.aclose()
+
+
+async def test_following_a_dead_engine_ends_in_time(
+    engine: Engine, settings: StackSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdash.stack.docker.RECONNECT_SECONDS", 0.2)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    stack = DockerStack(settings)
+    with pytest.raises(UnreachableError):
+        await asyncio.wait_for(anext(stack.follow_logs(0.0)), 5)
+    await stack.close()
+
+
+async def test_without_an_engine_it_says_where_it_looked(
+    settings: StackSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    stack = DockerStack(settings)
+    with pytest.raises(UnreachableError, match="does not answer") as caught:
+        await stack.readings()
+    assert caught.value.where == f"unix://{tmp_path}/none.sock"
+    await stack.close()
+
+
+async def test_with_no_socket_at_all_it_says_how_to_name_one(
+    settings: StackSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setattr("aiodocker.docker._sock_search_paths", [])
+    monkeypatch.setattr(aiodocker.Docker, "_get_docker_context_endpoint", lambda *_: None)
+    with pytest.raises(UnreachableError, match="no Docker engine") as caught:
+        await DockerStack(settings).readings()
+    assert "DOCKER_HOST" in caught.value.remedy
+
+
+async def test_a_socket_we_may_not_use_is_said_so(
+    settings: StackSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_connection", forbidden)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/docker.sock")
+    stack = DockerStack(settings)
+    with pytest.raises(UnreachableError, match="may not use the Docker engine") as caught:
+        await stack.readings()
+    assert "docker group" in caught.value.remedy
+    await stack.close()
+
+
+async def test_an_engine_that_does_not_answer_is_given_up(
+    settings: StackSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsdash.stack.docker_client._REQUEST_SECONDS", 0.2)
+    with tempfile.TemporaryDirectory() as directory, sockets.socket(sockets.AF_UNIX) as mute:
+        mute.bind(f"{directory}/s")
+        mute.listen()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/s")
+        stack = DockerStack(settings)
+        with pytest.raises(UnreachableError):
+            await asyncio.wait_for(stack.readings(), 5)
+        await stack.close()
+
+
+def fake_compose(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A docker-compose in a PATH without docker."""
+    programs = directory / "bin"
+    programs.mkdir()
+    (programs / "docker-compose").write_text(f"#!/bin/sh\n{script}\n")
+    os.chmod(programs / "docker-compose", 0o700)
+    monkeypatch.setenv("PATH", str(programs))

@@ -1,0 +1,183 @@
+"""The engine's shapes in our words."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.stack.engine import frame, inspected, stats
+from wsdash.errors import InputError
+from wsdash.stack.compose import read_compose
+from wsdash.stack.docker_logs import Cursor, Stamped, read_frames, read_lines
+from wsdash.stack.docker_parse import CpuSample, cpu_percent, memory_used, nanoseconds, parse_container
+from wsdash.stack.text import LINE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:01Z", 1_000_000_000),
+        ("1970-01-01T00:00:00.000000001Z", 1),
+        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
+        ("1970-01-01T01:00:01.25+01:00", 1_250_000_000),
+        ("2025-11-03T10:15:30.123456789Z", 1_762_164_930_123_456_789),
+        ("0001-01-01T00:00:00Z", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_times_keep_their_nanoseconds(text: str, expected: int | None) -> None:
+    assert nanoseconds(text) == expected
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 4_000_000_000), st.integers(0, 999_999_999))
+def test_every_time_is_read_back_exactly(second: int, nano: int) -> None:
+    text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{nano:09d}Z"
+    assert nanoseconds(text) == second * 10**9 + nano
+
+
+def test_an_exited_container() -> None:
+    found = parse_container(
+        "db", "apps", inspected("exited", "unhealthy", ExitCode=137, OOMKilled=True), {}, None
+    )
+    assert (found.state, found.health, found.exit_code, found.oom_killed) == ("exited", "unknown", 137, True)
+    assert (found.ports, found.restarts, found.memory_bytes) == ((5433,), 2, None)
+    assert found.started_at == pytest.approx(1_762_164_930.123456789)
+    assert found.detail == "localhost:5432 - accepting connections"
+
+
+def test_a_container_without_a_health_check() -> None:
+    found = parse_container("db", "apps", inspected(health=None), stats(), None)
+    assert (found.health, found.exit_code, found.memory_limit_bytes) == ("none", None, None)
+
+
+def test_no_environment_gets_into_a_reading() -> None:
+    assert "hunter2" not in repr(parse_container("db", "apps", inspected(), stats(), None))
+
+
+def test_cpu_counts_cores() -> None:
+    before, now = CpuSample(1_000, 100_000, 4), CpuSample(2_000, 102_000, 4)
+    assert cpu_percent(before, now) == pytest.approx(200.0)
+    assert cpu_percent(None, now) is None
+    assert cpu_percent(now, now) is None
+
+
+def test_an_engine_that_samples_by_itself_needs_no_earlier_reading() -> None:
+    found = stats()
+    found["precpu_stats"] = found["cpu_stats"] | {
+        "cpu_usage": {"total_usage": 2_000_000_000},
+        "system_cpu_usage": 56_000_000_000,
+    }
+    assert parse_container("db", "apps", inspected(), found, None).cpu_percent == pytest.approx(100.0)
+
+
+def test_memory_leaves_out_the_page_cache_in_both_cgroup_versions() -> None:
+    old = {"memory_stats": {"usage": 500, "stats": {"total_inactive_file": 200, "inactive_file": 1}}}
+    assert memory_used(stats()) == 100_000_000
+    assert memory_used(old) == 300
+    assert memory_used({"memory_stats": {}}) is None
+
+
+async def test_frames_are_told_apart_by_stream() -> None:
+    data = frame(1, "1970-01-01T00:00:01Z out\n") + frame(2, "1970-01-01T00:00:02Z err\n")
+    assert await frames(data) == [Stamped(10**9, "stdout", "out"), Stamped(2 * 10**9, "stderr", "err")]
+
+
+async def test_a_long_line_in_several_frames_is_one_line() -> None:
+    parts = [frame(1, f"1970-01-01T00:00:0{n}Z {'abc'[n] * 10}" + "\n" * (n == 2)) for n in range(3)]
+    other = frame(2, "1970-01-01T00:00:01Z between\n")
+    found = await frames(parts[0] + other + parts[1] + parts[2])
+    assert [line.text for line in found] == ["between", "a" * 10 + "b" * 10 + "c" * 10]
+    assert found[1].at == 0
+
+
+async def test_a_huge_line_is_cut() -> None:
+    data = b"".join(frame(1, "1970-01-01T00:00:01Z " + "x" * 16_000) for _ in range(10))
+    (line,) = await frames(data + frame(1, "1970-01-01T00:00:01Z end\n"))
+    assert line.text == "x" * LINE_LIMIT
+
+
+async def test_a_cut_off_stream_gives_its_whole_lines() -> None:
+    data = frame(1, "1970-01-01T00:00:01Z whole\n") + frame(1, "1970-01-01T00:00:02Z cut off\n")[:15]
+    assert [line.text for line in await frames(data)] == ["whole"]
+
+
+async def test_a_terminal_is_read_line_by_line() -> None:
+    source = asyncio.StreamReader()
+    source.feed_data(b"1970-01-01T00:00:01Z \x1b[1mbold\x1b[0m\r\n1970-01-01T00:00:02Z next\r\n")
+    source.feed_eof()
+    assert [(line.at // 10**9, line.text) async for line in read_lines(source)] == [(1, "bold"), (2, "next")]
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(0, 2)), min_size=1, max_size=40),
+    st.lists(st.integers(0, 15), min_size=1, max_size=20),
+)
+def test_whatever_breaks_each_line_is_handed_out_once(
+    written: list[tuple[str, int]], breaks: list[int]
+) -> None:
+    at, log = 10**18, []
+    for number, (stream, later) in enumerate(written):
+        at += later * 400_000_000
+        log.append(Stamped(at, stream, str(number)))
+    cursor = Cursor(0.0)
+    found: list[Stamped] = []
+    for stop in [*breaks, len(log) * 2]:
+        second, _, nano = cursor.since.partition(".")
+        since = int(second) * 10**9 + int(nano)
+        cursor.begin()
+        repeated = [line for line in log if line.at >= since]
+        already = len([line for line in repeated if line.text in {f.text for f in found}])
+        found += [line for line in repeated[: already + stop] if cursor.is_new(line)]
+    assert found == log
+
+
+def test_a_stream_slightly_behind_the_other_loses_nothing() -> None:
+    cursor = Cursor(0.0)
+    assert cursor.is_new(Stamped(2_000_000_000, "stdout", "a"))
+    assert cursor.is_new(Stamped(1_999_999_000, "stderr", "b"))
+
+
+def test_a_cursor_begins_after_its_time() -> None:
+    cursor = Cursor(5.0)
+    assert not cursor.is_new(Stamped(5_000_000_000, "stdout", "a"))
+    assert cursor.is_new(Stamped(5_000_001_000, "stdout", "b"))
+
+
+def test_a_compose_file_is_read_without_its_secrets(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# comment\nIMAGE='mine:1'\n")
+    (tmp_path / "c.yml").write_text(
+        "services:\n"
+        "  a: {image: '${IMAGE}', container_name: '${PREFIX:-ws}-a', depends_on: [b],\n"
+        "      environment: {P: '${X:?no}'}}\n"
+        "  b: {image: '${TAG-one}$$', depends_on: {c: {condition: service_healthy}}}\n"
+        "  c: {build: .}\n"
+    )
+    found = read_compose(str(tmp_path / "c.yml"), {"TAG": ""})
+    assert {name: (service.image, service.needs) for name, service in found.items()} == {
+        "ws-a": ("mine:1", ("b",)),
+        "b": ("$", ("c",)),
+        "c": (f"{tmp_path.name}-c", ()),
+    }
+
+
+def test_a_broken_compose_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text("services:\n  a: [\n")
+    with pytest.raises(InputError) as caught:
+        read_compose(str(tmp_path / "c.yml"), {})
+    assert "c.yml, line" in caught.value.where
+
+
+async def frames(data: bytes) -> list[Stamped]:
+    """All lines of a recorded stream."""
+    source = asyncio.StreamReader()
+    source.feed_data(data)
+    source.feed_eof()
+    return [line async for line in read_frames(source)]
