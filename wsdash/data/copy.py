@@ -109,12 +109,12 @@ async def copy_tables(request: CopyRequest, on_progress: Callable[[Progress], No
     """
     reporter = Reporter(on_progress, request.item)
     async with patient_connection(request.target, read_only=False) as conn:
-        with server_words(request.target, "preparing the target"):
+        with server_words(request.target, "writing the manifest"):
             await ensure_manifest(conn)
-        async with patient_connection(request.target, read_only=True) as view, task_group() as group:
-            watch = group.create_task(_watch(request.target, reporter, view))
-            result = await _copy(request, conn, reporter)
-            watch.cancel()
+            async with patient_connection(request.target, read_only=True) as view, task_group() as group:
+                watch = group.create_task(_watch(request.target, reporter, view))
+                result = await _copy(request, conn, reporter)
+                watch.cancel()
     reporter.close()
     return result
 
@@ -162,13 +162,12 @@ async def _watch(target: Endpoint, reporter: Reporter, view: asyncpg.Connection)
 
 async def _copy(request: CopyRequest, conn: asyncpg.Connection, reporter: Reporter) -> CopyResult:
     started = time.monotonic()
-    with server_words(request.target, "looking at what the target holds"):
-        references = await read_references(conn, request.tables)
-        await _make_room(request, conn, references)
+    references = await read_references(conn, request.tables)
+    await _make_room(request, conn, references)
     async with open_snapshot(request.source, request.tables) as snapshot:
         plans = await _plan(request, conn, references)
         await _drop_stale(request, conn, snapshot, references)
-        loads = await _loads(request, conn, plans)
+        loads = [Load(plan, await read_ranges(conn, request.run, plan.table)) for plan in plans]
         loader = Loader(snapshot, request.target, request.run, request.workers, reporter)
         await loader.load(loads)
         sequences = request.sequences
@@ -178,8 +177,7 @@ async def _copy(request: CopyRequest, conn: asyncpg.Connection, reporter: Report
     loaded = time.monotonic()
     builder = Builder(request.target, request.tables, request.workers, request.maintenance_work_mem, reporter)
     made = await builder.build([*request.post, *sequences])
-    with server_words(request.target, "reading the manifest"):
-        copied = tuple([await _copied(request, conn, table) for table in request.tables])
+    copied = tuple([await _copied(request, conn, table) for table in request.tables])
     return CopyResult(copied, tuple(made), loaded - started, time.monotonic() - loaded)
 
 
@@ -232,9 +230,8 @@ async def _drop_stale(
         ):
             stale.add(table.qualified)
     if stale:
-        with server_words(request.target, "emptying tables that changed in the source"):
-            emptied = with_children(request.tables, stale, references)
-            await empty_tables(conn, emptied)
+        emptied = with_children(request.tables, stale, references)
+        await empty_tables(conn, emptied)
         async with patient_connection(request.source, read_only=True) as source:
             for table in emptied:
                 conditions = await plan_conditions(source, table, request.workers)
@@ -261,11 +258,6 @@ async def _still_equal(
     async with task_group() as group:
         source, target = group.create_task(read_source()), group.create_task(read_target())
     return source.result() == target.result()
-
-
-async def _loads(request: CopyRequest, conn: asyncpg.Connection, plans: Sequence[TablePlan]) -> list[Load]:
-    with server_words(request.target, "reading the manifest"):
-        return [Load(plan, await read_ranges(conn, request.run, plan.table)) for plan in plans]
 
 
 async def _copied(request: CopyRequest, conn: asyncpg.Connection, table: Table) -> TableCopied:

@@ -22,7 +22,13 @@ STALL_SECONDS = 300.0
 LAST_WORDS_SECONDS = 0.3
 """How long a half whose connection is gone may take to tell the server's own reason."""
 
-LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError, OSError)
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
 
 
 @dataclass(frozen=True)
