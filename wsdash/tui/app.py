@@ -15,6 +15,7 @@ from textual.screen import Screen
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, Recorded
 from wsdash.plan import Plan
+from wsdash.tui.copying import to_tmux
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.screens.main import MainScreen
@@ -108,6 +109,17 @@ class WsdashApp(App[str], inherit_bindings=False):
             self.main.action_leave()
         else:
             self.exit("left")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy by the terminal's own means (OSC 52) and into tmux's buffer, and say so."""
+        super().copy_to_clipboard(text)
+        self.run_worker(self._copied(text), group="copy", exit_on_error=False)
+
+    async def _copied(self, text: str) -> None:
+        ways = "the terminal was asked to take it (OSC 52)"
+        if await to_tmux(text):
+            ways = f"it is in tmux's buffer; {ways}"
+        self.notify(f"Copied {len(text)} characters: {ways}.", timeout=5, markup=False)
 
     def _show(self) -> None:
         frame = Frame(self._clock(), self.size.width, self.size.height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ def summarize(samples: Sequence[Sample]) -> Summary:
 def _nearest(ordered: Sequence[float], part: float) -> float | None:
     if not ordered:
         return None
-    return ordered[min(len(ordered) - 1, max(0, round(part * len(ordered) + 0.5) - 1))]
+    return ordered[min(len(ordered) - 1, max(0, math.ceil(part * len(ordered)) - 1))]
 
 
 def verdict(series: str, sample: Sample | None) -> Look:
@@ -54,9 +55,9 @@ def verdict(series: str, sample: Sample | None) -> Look:
     if sample.seconds is None:
         return Look("✗", "no answer", BAD)
     if sample.seconds > ALERT_SECONDS:
-        return Look("✗", "alert >500", BAD)
+        return Look("✗", "alert>500", BAD)
     if sample.seconds > GET_SECONDS:
-        return Look("▲", "slow >200", WARN)
+        return Look("▲", "over 200", WARN)
     if sample.seconds > POST_SECONDS:
         return Look("▲", "over 100", WARN)
     return Look("✓", "ok", GOOD)

@@ -5,6 +5,7 @@ No status is told by colour alone. Styles name theme colours, so that every them
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,6 +25,7 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "×"
 HOLE_MARK = "·"
+FLOOR = 0.001
 
 
 class Look(NamedTuple):
@@ -55,6 +57,7 @@ LIVENESS = {
     Liveness.DOWN: Look("✗", "down", BAD),
     None: Look("?", "no reading yet", DIM),
 }
+ABSENT = Look("–", "not there", DIM)
 ENGINE = {
     Engine.STARTING: Look("◌", "starting the engine", WARN),
     Engine.LIVE: Look("●", "engine live", GOOD),
@@ -171,7 +174,11 @@ def bar(fraction: float | None, width: int) -> str:
 
 
 def sparkline(samples: Sequence[float | None], width: int, top: float, hole: Sequence[bool] = ()) -> str:
-    """The newest samples, one cell each, right-aligned, scaled from 0 to `top`; failures are a gap mark."""
+    """The newest samples, one cell each, right-aligned, on a logarithmic scale from 1 ms to `top`.
+
+    A failure is ×, a time without readings ·: neither is drawn as a value.
+    """
+    span = math.log(max(top, 2 * FLOOR) / FLOOR)
     first = max(0, len(samples) - width)
     cells = []
     for index in range(first, len(samples)):
@@ -179,7 +186,7 @@ def sparkline(samples: Sequence[float | None], width: int, top: float, hole: Seq
         if value is None:
             cells.append(HOLE_MARK if hole and hole[index] else GAP)
         else:
-            level = int(value / top * len(BARS)) if top > 0 else 0
+            level = int(math.log(max(value, FLOOR) / FLOOR) / span * len(BARS))
             cells.append(BARS[max(0, min(len(BARS) - 1, level))])
     return "".join(cells).rjust(width)
 

@@ -12,6 +12,10 @@ LIVE_SECONDS = 1.5
 GONE_SECONDS = 6.0
 STALE_SECONDS = 15.0
 """A source whose newest reading is older than this is stale, whatever it says of itself."""
+SLOW_SOURCES = {"rows": 150.0, "ports": 90.0}
+"""Sources that are read less often, and their ages."""
+WATCH = "watch"
+"""The source of all sources: when its pollers end, nothing is fresh until something is read again."""
 
 
 class Engine(StrEnum):
@@ -32,6 +36,8 @@ class Freshness:
     liveness: Liveness | None
     age: float | None = None
     detail: str = ""
+    absent: bool = False
+    """It is deliberately not there: nothing to worry about, nothing to read."""
 
     @property
     def live(self) -> bool:
@@ -59,6 +65,15 @@ def heartbeat_age(view: ViewState, now: float) -> float | None:
     return None if view.heartbeat is None else max(0.0, now - view.heartbeat.at)
 
 
+def watch_trouble(view: ViewState) -> str:
+    """Why nothing at all is read at the moment, or ''."""
+    told = view.told_at.get(WATCH, 0.0)
+    if not told or told < max(view.seen_at.values(), default=0.0):
+        return ""
+    state = view.sources[WATCH]
+    return f"the pollers are restarted (attempt {state.attempt}): {state.detail}"
+
+
 def freshness(view: ViewState, source: str, now: float) -> Freshness:
     """How fresh the readings of `source` are at `now`."""
     seen = view.seen_at.get(source)
@@ -70,10 +85,12 @@ def freshness(view: ViewState, source: str, now: float) -> Freshness:
             detail = f"attempt {state.attempt}" + (f", {detail}" if detail else "")
             if state.next_try_at is not None and state.next_try_at > now:
                 detail += f", next try in {state.next_try_at - now:.0f} s"
-        return Freshness(state.liveness, age, detail)
+        absent = state.liveness is Liveness.DOWN and not state.attempt
+        return Freshness(state.liveness, age, detail, absent)
     if age is None and state is None:
         return Freshness(None)
     flowing = engine_standing(view, now) in (Engine.LIVE, Engine.SLOW, Engine.OBSERVING)
-    if not flowing or (age is not None and age > STALE_SECONDS):
+    old = age is not None and age > SLOW_SOURCES.get(source, STALE_SECONDS)
+    if not flowing or old or view.told_at.get(WATCH, 0.0) > (seen or 0.0):
         return Freshness(Liveness.STALE, age)
     return Freshness(Liveness.LIVE, age)

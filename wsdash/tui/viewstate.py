@@ -103,6 +103,18 @@ class Transfer(msgspec.Struct, frozen=True):
         return None
 
 
+class Stage(msgspec.Struct, frozen=True):
+    """One stage of the world's start-up: its newest word, and the count of stages when it began."""
+
+    progress: SetupProgress
+    began: int
+
+    def finished(self, now: str) -> bool:
+        """Whether it is over; `now` is the stage that was heard of last."""
+        p = self.progress
+        return not p.failed and (p.stage != now or p.done > self.began or p.done >= p.total)
+
+
 class ViewState(msgspec.Struct, frozen=True):
     """Everything the panes render. Times are epoch seconds; dictionaries are never changed in place."""
 
@@ -112,13 +124,19 @@ class ViewState(msgspec.Struct, frozen=True):
     """Running item -> check, act, undo or confirm."""
     transfers: dict[str, dict[str, Transfer]] = {}
     """Item -> subject -> how far."""
-    setup: dict[str, SetupProgress] = {}
+    setup: dict[str, Stage] = {}
+    """Stages of the world's start-up, in the order in which they were first heard of."""
+    setup_now: str = ""
+    building: bool = False
+    """The world is being set up, and no item can run yet."""
     containers: dict[str, ContainerReading] = {}
     rows: dict[str, RowsReading] = {}
     ports: dict[int, PortReading] = {}
     latency: dict[str, tuple[Sample, ...]] = {}
     host: HostReading | None = None
     sources: dict[str, SourceState] = {}
+    told_at: dict[str, float] = {}
+    """When each source's state was told."""
     seen_at: dict[str, float] = {}
     """When each source of readings last gave one; latency has one entry a series."""
     alerts: dict[str, AlertChanged] = {}
@@ -137,14 +155,6 @@ class ViewState(msgspec.Struct, frozen=True):
     def seq(self) -> int:
         """The newest folded event's place in the journal."""
         return self.run.seq
-
-    @property
-    def building(self) -> bool:
-        """The world is being set up: stages are known, and not all are done."""
-        return bool(self.setup) and (
-            any(stage.failed or stage.done < stage.total for stage in self.setup.values())
-            or self.started is None
-        )
 
     @property
     def running(self) -> str:
@@ -184,11 +194,11 @@ def fold_all(events: Iterable[Recorded], view: ViewState | None = None) -> ViewS
 def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
     match recorded.event:
         case RunStarted() as event:
-            return {"started": event, "stopped_at": 0.0, "doing": {}}
+            return {"started": event, "stopped_at": 0.0, "doing": {}, "building": False}
         case EngineStopped():
             return {"stopped_at": recorded.at}
         case SetupProgress() as event:
-            return {"setup": view.setup | {event.stage: event}}
+            return _stage(view, event)
         case ItemIntended(item=item, action=action):
             begun = {name: all_of for name, all_of in view.transfers.items() if name != item}
             return {"doing": view.doing | {item: action}, "transfers": begun}
@@ -220,12 +230,21 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
                 view, f"latency:{event.series}", at
             )
         case SourceState() as event:
-            return {"sources": view.sources | {event.source: event}}
+            told = view.told_at | {event.source: at}
+            return {"sources": view.sources | {event.source: event}, "told_at": told}
         case Progress() as event:
             subjects = view.transfers.get(event.item, {})
             transfer = _advance(subjects.get(event.subject), event, at)
             return {"transfers": view.transfers | {event.item: subjects | {event.subject: transfer}}}
     return {}
+
+
+def _stage(view: ViewState, event: SetupProgress) -> dict[str, object]:
+    known = view.setup.get(event.stage)
+    again = known is None or known.progress.failed or event.done < known.began
+    stage = Stage(event, event.done if again or known is None else known.began)
+    open_ended = event.failed or event.done < event.total
+    return {"setup": view.setup | {event.stage: stage}, "setup_now": event.stage, "building": open_ended}
 
 
 def _seen(view: ViewState, source: str, at: float) -> dict[str, object]:

@@ -12,7 +12,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from wsdash.tui.looks import DIM, LIVENESS, Look, age
+from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
 from wsdash.tui.standing import Engine, Freshness, engine_standing
 from wsdash.tui.viewstate import ViewState
 
@@ -51,7 +51,7 @@ def fresh_title(name: str, fresh: Freshness) -> str:
     """A pane's title with its source's liveness when it is not simply live."""
     if fresh.live:
         return name
-    look = LIVENESS[fresh.liveness]
+    look = ABSENT if fresh.absent else LIVENESS[fresh.liveness]
     words = [f"{look.glyph} {look.word}"]
     if fresh.liveness is not None and fresh.age is not None:
         words.append(f"{age(fresh.age)} old")

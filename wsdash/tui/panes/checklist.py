@@ -36,7 +36,7 @@ from wsdash.tui.panes.base import Frame, Lines, cell, row
 from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import Transfer, ViewState
 
-TIME = 7
+TIME = 6
 
 
 def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Content:
@@ -84,7 +84,8 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
     if look.state is ItemState.RUNNING:
         moving = view.transfers.get(item.id, {})
         now = DOING.get(view.doing.get(item.id, ""), "running")
-        lines[0] = lines[0] + Content.styled(f" · {now}", BUSY)
+        if now != mark.word:
+            lines[0] = lines[0] + Content.styled(f" · {now}", BUSY)
         newest = sorted(moving.values(), key=lambda t: (t.progress.finished, -t.marks[-1].at))
         lines += [progress_line(transfer, frame.width) for transfer in newest]
     elif look.evidence:
@@ -123,9 +124,18 @@ def progress_line(transfer: Transfer, width: int) -> Content:
     text = row(
         Content.styled(glyph, ITEM[ItemState.DONE].style if p.finished else BUSY),
         Content.styled(bar(transfer.fraction, max(6, min(16, width // 6))), BUSY),
-        f"{p.activity} {subject}  " + " · ".join(numbers),
+        f"{subject} " + " · ".join([*numbers, p.activity]),
     )
     return text.truncate(width, ellipsis=True)
+
+
+def attention(plan: Plan, view: ViewState) -> Item:
+    """The item to look at first: the one that runs, else one that failed, else the next one."""
+    for state in (ItemState.RUNNING, ItemState.FAILED, ItemState.PENDING):
+        for item in plan.items:
+            if view.run.item(item.id).state is state:
+                return item
+    return plan.items[-1]
 
 
 class Row(Static):
@@ -182,21 +192,22 @@ class Checklist(Vertical, can_focus=True):
         self._phases = {phase: Row(None) for phase in Phase}
         self._detail = Static(markup=False, classes="detail")
         self._detail_drawn = Content()
+        self._list = VerticalScroll(classes="list", can_focus=False)
+        self._details = VerticalScroll(self._detail, classes="details", can_focus=False)
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="list", can_focus=False):
+        with self._list:
             for phase in Phase:
                 yield self._phases[phase]
                 yield from (line for line in self._rows if line.item and line.item.phase is phase)
-        with VerticalScroll(classes="details", can_focus=False):
-            yield self._detail
+        yield self._details
 
     def show(self, view: ViewState, frame: Frame) -> None:
-        """Render a state; the cursor follows the running item until somebody moves it."""
-        before = self._view.running
-        self._view, self._frame = view, frame
-        if view.running and view.running != before and not self._moved:
-            self._select(self.plan.item(view.running))
+        """Render a state; until somebody moves it, the cursor goes where the run needs attention."""
+        before, self._view, self._frame = self._view, view, frame
+        wanted = attention(self.plan, view)
+        if not self._moved and wanted is not attention(self.plan, before):
+            self._select(wanted)
         self._redraw()
 
     def on_resize(self) -> None:
@@ -228,7 +239,7 @@ class Checklist(Vertical, can_focus=True):
             line.scroll_visible(animate=False)
 
     def _redraw(self) -> None:
-        width = self.query_one(".list").scrollable_content_region.width if self.is_mounted else 0
+        width = self._list.scrollable_content_region.width
         if width < 10:
             return
         frame = Frame(self._frame.now, width, self.size.height, self._frame.operator)
@@ -237,7 +248,7 @@ class Checklist(Vertical, can_focus=True):
         for line in self._rows:
             if line.item is not None:
                 line.show(item_line(line.item, self._view, frame, line.item is self.selected))
-        room = self.query_one(".details").scrollable_content_region.width
+        room = self._details.scrollable_content_region.width
         below = Frame(frame.now, room, frame.height, frame.operator)
         content = Content("\n").join(detail_lines(self.selected, self._view, below))
         if not content.is_same(self._detail_drawn):

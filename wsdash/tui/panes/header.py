@@ -8,7 +8,7 @@ from textual.widgets import Static
 from wsdash.model import Outcome
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, ENGINE, GOOD, SPINNER, WARN, Look, age, clock, size
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.standing import Engine, engine_standing, freshness, heartbeat_age
+from wsdash.tui.standing import Engine, engine_standing, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.viewstate import ViewState
 
 OUTCOME = {
@@ -53,11 +53,10 @@ def _run_line(view: ViewState, frame: Frame) -> Content:
     run = view.run
     parts = [
         Content.assemble(("wsdash", "bold"), " ", (f" {role[0]} ", role[1])),
-        Content(run.run or "no run yet"),
-        Content(run.world or (view.started.world if view.started else "")),
-        Content(run.mode),
+        Content(" ".join(part for part in (run.world, run.mode) if part)),
         Content(f"elapsed {clock(elapsed(view, frame.now))}"),
         downtime(view, frame.now),
+        Content(f"run {run.run}" if run.run else "no run yet"),
     ]
     return Content(APART).join([part for part in parts if part.plain]).truncate(frame.width, ellipsis=True)
 
@@ -86,8 +85,10 @@ def _engine(view: ViewState, frame: Frame) -> Content:
         text += f" ({view.run.stopped})"
     elif standing is Engine.OBSERVING:
         text += " read-only by ourselves"
-    if view.trouble:
-        text += f": {view.trouble}"
+    trouble = view.trouble or watch_trouble(view)
+    if trouble:
+        text += f": {trouble}"
+        return Content.styled(text, BAD if view.trouble else WARN)
     return Content.styled(text, look.style)
 
 

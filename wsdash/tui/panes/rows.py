@@ -95,7 +95,9 @@ def _proof(verified: TableVerified | None, source: int | None, target: int | Non
 def _moving(transfer: Transfer, room: int) -> Content:
     percent = "" if transfer.fraction is None else f" {transfer.fraction:4.0%}"
     left = transfer.seconds_left
-    tail = f"{percent} {transfer.progress.activity}" + (f" {clock(left)} left" if left is not None else "")
+    tail = f"{percent} {transfer.progress.activity}"
+    if left is not None and room >= len(tail) + 15:
+        tail += f" {clock(left)} left"
     width = max(3, min(20, room - len(tail) - 1))
     return Content.styled(f"{bar(transfer.fraction, width)}{tail}", BUSY)
 

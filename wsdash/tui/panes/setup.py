@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content
 
-from wsdash.model import SetupProgress
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, SPINNER, TITLE, WARN, bar
+from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, SPINNER, TITLE, WARN, age, bar
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, row
 from wsdash.tui.standing import Engine, engine_standing, heartbeat_age
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.viewstate import Stage, ViewState
 
-BAR = 24
+BAR = 20
+OF = re.compile(r"([\d,]+) of ([\d,]+)")
 
 
 def draw_setup(view: ViewState, frame: Frame) -> Lines:
@@ -23,35 +24,40 @@ def draw_setup(view: ViewState, frame: Frame) -> Lines:
         if engine is Engine.STARTING:
             return [Content.styled(f"{spin} starting the engine", WARN), *_trouble(view)]
         return [Content.styled(f"{spin} the engine is taking up the run", WARN), *_trouble(view)]
+    newest = view.setup[view.setup_now].progress
+    fraction = newest.done / newest.total if newest.total else None
+    style = BAD if newest.failed else BUSY
+    overall = Content.styled(bar(fraction, max(10, min(40, frame.width // 3))), style)
+    lines: Lines = [
+        row(Content.styled("Building the world", TITLE), overall, f"{newest.done} of {newest.total}")
+    ]
     name = max(12, *(len(stage) for stage in view.setup))
-    lines: Lines = [Content.styled("Building the world of this run", TITLE)]
-    lines += [_stage(stage, name, spin, frame.width) for stage in view.setup.values()]
+    lines += [
+        _stage(stage, stage.finished(view.setup_now), name, spin, frame) for stage in view.setup.values()
+    ]
     if engine in (Engine.GONE, Engine.STOPPED):
-        since = heartbeat_age(view, frame.now)
-        lines.append(
-            Content.styled(f"✗ the engine ended {since or 0:.0f} s ago; run the same command again", BAD)
-        )
+        since = age(heartbeat_age(view, frame.now))
+        lines.append(Content.styled(f"✗ the engine ended {since} ago; run the same command again", BAD))
     return lines + _trouble(view)
 
 
-def _stage(stage: SetupProgress, name: int, spin: str, width: int) -> Content:
-    if stage.failed:
-        glyph, style = "✗", BAD
-    elif stage.done >= stage.total:
-        glyph, style = "✓", GOOD
-    elif stage.done == 0 and not stage.detail:
-        glyph, style = "○", DIM
-    else:
-        glyph, style = spin, BUSY
-    fraction = stage.done / stage.total if stage.total else None
-    line = row(
-        Content.styled(glyph, style),
-        cell(stage.stage, name),
-        Content.styled(bar(fraction, min(BAR, max(6, width // 4))), style),
-        cell("" if fraction is None else f"{fraction:.0%}", 4, right=True),
-        Content.styled(stage.detail, BAD if stage.failed else DIM),
-    )
-    return line.truncate(width, ellipsis=True)
+def _stage(stage: Stage, finished: bool, name: int, spin: str, frame: Frame) -> Content:
+    glyph, style = ("✗", BAD) if stage.progress.failed else ("✓", GOOD) if finished else (spin, BUSY)
+    detail = Content.styled(stage.progress.detail, BAD if stage.progress.failed else DIM)
+    cells = [Content.styled(glyph, style), cell(stage.progress.stage, name)]
+    part = _part(stage.progress.detail)
+    if part is not None and not finished:
+        cells.append(Content.styled(bar(part, BAR), BUSY))
+    return row(*cells, detail).truncate(frame.width, ellipsis=True)
+
+
+def _part(detail: str) -> float | None:
+    """How far a stage says it is ("4,200 of 10,000"), None when it does not say."""
+    told = OF.match(detail)
+    if told is None:
+        return None
+    done, total = (int(number.replace(",", "")) for number in told.groups())
+    return done / total if total else None
 
 
 def _trouble(view: ViewState) -> Lines:

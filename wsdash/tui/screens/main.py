@@ -28,10 +28,44 @@ from wsdash.tui.panes.setup import SetupPane
 from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import ViewState
 
-PANES = ("checklist", "containers", "rows", "latency", "logs")
-NARROW = 100
+PANES = {
+    "checklist": "The plan and its evidence",
+    "containers": "Containers and their health",
+    "rows": "Row counts of both sides",
+    "latency": "How fast everything answers",
+    "logs": "What the containers write",
+}
+NARROW = 104
 SHORT = 30
 COMPACT = 36
+TALL = 50
+WIDE = 180
+
+
+LOOKING: list[BindingType] = [
+    Binding("question_mark", "help", "Help", key_display="?", id="look.help", tooltip="All keys and signs"),
+    Binding("q", "leave", "Leave", id="look.leave", tooltip="Leave the screen"),
+    Binding("z", "zoom", "Zoom", id="look.zoom", tooltip="The current pane alone, or all again"),
+    Binding("s", "schema", "Schema", id="look.schema", tooltip="What the target will have, before any copy"),
+    Binding("d", "differences", "Diffs", id="look.differences", tooltip="Verified tables, rows that differ"),
+    Binding(
+        "e", "evidence", "Evidence", id="look.evidence", tooltip="All that is known of the selected item"
+    ),
+    Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
+    Binding(
+        "shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Go to the pane before"
+    ),
+    *(
+        Binding(str(number), f"pane({number})", name.capitalize(), show=False, id=f"look.{name}", tooltip=tip)
+        for number, (name, tip) in enumerate(PANES.items(), 1)
+    ),
+    Binding(
+        "t", "theme", "Colours", show=False, id="look.theme", tooltip="Dark, light, or the terminal's own"
+    ),
+    Binding(
+        "ctrl+c,super+c", "screen.copy_text", "Copy", show=False, id="look.copy", tooltip="Copy the selection"
+    ),
+]
 
 
 class TabBar(Static):
@@ -47,48 +81,12 @@ class TabBar(Static):
         self.update(Content(" ").join(parts))
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Screen[None], inherit_bindings=False):
     """Renders ViewStates. Nothing here, nor in any pane, can send anything."""
 
     HELP_TITLE: ClassVar[str] = "Looking"
     OPERATOR: ClassVar[bool] = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "s", "schema", "Schema", id="look.schema", tooltip="What the source has and the target will have"
-        ),
-        Binding(
-            "d", "differences", "Diffs", id="look.differences", tooltip="Verified tables and rows that differ"
-        ),
-        Binding(
-            "e", "evidence", "Evidence", id="look.evidence", tooltip="All that is known of the selected item"
-        ),
-        Binding("z", "zoom", "Zoom", id="look.zoom", tooltip="The current pane alone, or all again"),
-        Binding("tab", "cycle(1)", "Pane", show=False, id="look.next", tooltip="Next pane"),
-        Binding("shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Pane before"),
-        *(
-            Binding(
-                str(number),
-                f"pane({number})",
-                name.capitalize(),
-                show=False,
-                id=f"look.{name}",
-                tooltip=f"Go to {name}",
-            )
-            for number, name in enumerate(PANES, 1)
-        ),
-        Binding(
-            "t",
-            "theme",
-            "Colours",
-            show=False,
-            id="look.theme",
-            tooltip="Dark, light, or your terminal's colours",
-        ),
-        Binding(
-            "question_mark", "help", "Help", key_display="?", id="look.help", tooltip="All keys and signs"
-        ),
-        Binding("q", "leave", "Leave", id="look.leave", tooltip="Leave the screen"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = LOOKING
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
@@ -127,7 +125,9 @@ class MainScreen(Screen[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Tabs when there is no room for five panes."""
         self.set_class(event.size.width < NARROW or event.size.height < SHORT, "narrow")
+        self.set_class(event.size.width >= WIDE, "wide")
         self.set_class(event.size.height < COMPACT, "short")
+        self.set_class(event.size.height >= TALL, "tall")
 
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render a state on every pane; each redraws only what changed."""
@@ -157,14 +157,14 @@ class MainScreen(Screen[None]):
 
     def action_pane(self, number: int) -> None:
         """Go to the pane of that number."""
-        self.current = PANES[number - 1]
+        self.current = list(PANES)[number - 1]
         self._tabs.show(self.current)
         self._mark_current()
         self._focusable().focus()
 
     def action_cycle(self, by: int) -> None:
         """Go to the next pane, or the one before."""
-        self.action_pane((PANES.index(self.current) + by) % len(PANES) + 1)
+        self.action_pane((list(PANES).index(self.current) + by) % len(PANES) + 1)
 
     def action_zoom(self) -> None:
         """The current pane alone, or all again."""

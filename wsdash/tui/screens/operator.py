@@ -39,31 +39,23 @@ def to_undo(plan: Plan, view: ViewState) -> list[Item]:
     ]
 
 
-class OperatorScreen(MainScreen):
+DOING: list[BindingType] = [
+    Binding("enter", "run", "Run", id="do.run", tooltip="Run the selected item, or confirm it by name"),
+    Binding("a", "run_auto", "All", id="do.auto", tooltip="Run all that is automatic, in order"),
+    Binding("p", "pause", "Pause", id="do.pause", tooltip="Pause after the current item, or go on"),
+    Binding("r", "retry", "Retry", id="do.retry", tooltip="Run the selected (or the failed) item again"),
+    Binding("R", "rollback", "Roll back", id="do.rollback", tooltip="Go back to the old service"),
+    Binding("x", "skip", "Skip", show=False, id="do.skip", tooltip="Skip the selected item, with a reason"),
+    Binding("F", "overwrite", "Overwrite", show=False, id="do.force", tooltip="Run it over foreign rows"),
+]
+
+
+class OperatorScreen(MainScreen, inherit_bindings=False):
     """Sends intents; what becomes of them is only seen in the journal."""
 
     HELP_TITLE = "Doing and looking"
     OPERATOR = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter", "run", "Run", id="do.run", tooltip="Run the selected item, or confirm it with your name"
-        ),
-        Binding("a", "run_auto", "All", id="do.auto", tooltip="Run all that is automatic, in order"),
-        Binding("p", "pause", "Pause", id="do.pause", tooltip="Pause after the current item, or go on"),
-        Binding("r", "retry", "Retry", id="do.retry", tooltip="Run the selected (or the failed) item again"),
-        Binding("R", "rollback", "Roll back", id="do.rollback", tooltip="Go back to the old service"),
-        Binding(
-            "x", "skip", "Skip", show=False, id="do.skip", tooltip="Skip the selected item, with a reason"
-        ),
-        Binding(
-            "F",
-            "overwrite",
-            "Overwrite",
-            show=False,
-            id="do.overwrite",
-            tooltip="Run it over a target with foreign rows",
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*DOING, *MainScreen.BINDINGS]
 
     def __init__(self, plan: Plan, control: Control, documents: Mapping[str, Path]) -> None:
         super().__init__(plan)

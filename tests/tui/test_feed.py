@@ -1,0 +1,208 @@
+"""Feeds: real journals and spools, followed by a thread; and a monitor's own observation without an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.tui.support import halfway, readings, started
+from wsdash.engine.journal import Heartbeat, Journal
+from wsdash.engine.spool import LogSpool
+from wsdash.errors import UnreachableError
+from wsdash.model import ContainerReading, HostReading, LogLine
+from wsdash.tui.feed import Feed, JournalFeed, Update
+from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
+from wsdash.tui.standing import Engine, engine_standing
+
+
+class Screen:
+    """Takes what a feed delivers, as the app does."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.updates: list[Update] = []
+        self.notified = 0
+        feed.start(self.notify)
+
+    def notify(self) -> None:
+        self.notified += 1
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            self.updates.append(self.feed.take())
+            if condition():
+                return
+            assert time.monotonic() < deadline, self.updates[-1]
+            await asyncio.sleep(0.02)
+
+    @property
+    def last(self) -> Update:
+        return self.updates[-1]
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.text for update in self.updates for line in update.lines]
+
+
+async def test_it_waits_for_the_journal_to_appear(tmp_path: Path) -> None:
+    screen = Screen(JournalFeed(tmp_path))
+    await asyncio.sleep(0.15)
+    journal = Journal.open(tmp_path)
+    await journal.record(started())
+    await screen.until(lambda: screen.last.view.run.run == "run-7")
+    screen.feed.stop()
+    await journal.close()
+
+
+async def test_what_happened_before_is_shown_at_once(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    for event in halfway():
+        await journal.record(event)
+    screen = Screen(JournalFeed(tmp_path))
+    await screen.until(lambda: screen.last.view.running == "migrate-data")
+    screen.feed.stop()
+    await journal.close()
+
+
+async def test_an_event_reaches_the_screen_within_a_quarter_of_a_second(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    screen = Screen(JournalFeed(tmp_path))
+    await journal.record(started())
+    await screen.until(lambda: screen.last.view.run.run != "")
+    waits = []
+    for number in range(5):
+        begun = time.monotonic()
+        seq = await journal.record(ContainerReading(f"c{number}", "running", "healthy"))
+        await screen.until(lambda seq=seq: screen.last.view.seq >= seq)  # type: ignore[misc]
+        waits.append(time.monotonic() - begun)
+    screen.feed.stop()
+    await journal.close()
+    assert sorted(waits)[2] < 0.25
+
+
+async def test_a_flood_of_events_wakes_the_screen_at_most_ten_times_a_second(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    screen = Screen(JournalFeed(tmp_path))
+    begun = time.monotonic()
+    last = 0
+    while time.monotonic() - begun < 1.0:
+        for _ in range(50):
+            journal.emit(HostReading(1.0, 1, 1.0, 1, 0.0))
+        last = await journal.record(HostReading(1.0, 1, 1.0, 1, 0.0))
+        screen.feed.take()
+    await screen.until(lambda: screen.last.view.seq >= last)
+    seconds = time.monotonic() - begun
+    screen.feed.stop()
+    await journal.close()
+    assert last > 100
+    assert screen.notified <= seconds * 10 + 2
+
+
+async def test_log_lines_come_once_and_in_order(tmp_path: Path) -> None:
+    journal, spool = Journal.open(tmp_path), LogSpool(tmp_path)
+    for number in range(50):
+        spool.write(LogLine("api", float(number), "stdout", f"line {number}"))
+    await asyncio.sleep(0.2)
+    screen = Screen(JournalFeed(tmp_path))
+    await screen.until(lambda: len(screen.lines) >= 50)
+    spool.write(LogLine("api", 99.0, "stdout", "line 50"))
+    await screen.until(lambda: "line 50" in screen.lines)
+    screen.feed.stop()
+    assert screen.lines == [f"line {number}" for number in range(51)]
+    await spool.close()
+    await journal.close()
+
+
+async def test_a_foreign_journal_is_told_and_not_spun_on(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_text("this is no database, and long enough to be looked at" * 10)
+    screen = Screen(JournalFeed(tmp_path))
+    await screen.until(lambda: "cannot be read" in screen.last.view.trouble)
+    screen.feed.stop()
+
+
+async def test_a_feed_ends_when_told(tmp_path: Path) -> None:
+    feed = JournalFeed(tmp_path)
+    feed.start(lambda: None)
+    feed.stop()
+    assert feed._thread is not None
+    assert not feed._thread.is_alive()
+
+
+async def observing(emit: Emit, on_log: OnLog) -> None:
+    """Stands in for the read-only pollers: one look, then nothing new."""
+    for event in readings():
+        emit(event)
+    on_log(LogLine("workspace-api", time.time(), "stdout", "seen by ourselves"))
+    await asyncio.Event().wait()
+
+
+async def test_without_an_engine_a_monitor_observes_by_itself() -> None:
+    screen = Screen(MemoryFeed(observing))
+    await screen.until(lambda: "workspace-api" in screen.last.view.containers)
+    assert engine_standing(screen.last.view, time.time()) is Engine.OBSERVING
+    assert "seen by ourselves" in screen.lines
+    screen.feed.stop()
+
+
+async def test_with_an_old_run_its_history_is_shown_beside_the_observation(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    for event in halfway()[:5]:
+        await journal.record(event)
+    await journal.close()
+    screen = Screen(MemoryFeed(observing, tmp_path))
+    await screen.until(lambda: "workspace-api" in screen.last.view.containers)
+    assert screen.last.view.run.item("backup").evidence == "backup was seen to hold"
+    assert engine_standing(screen.last.view, time.time()) is Engine.OBSERVING
+    screen.feed.stop()
+
+
+async def test_while_an_engine_lives_the_monitor_polls_nothing_itself(tmp_path: Path) -> None:
+    looked = []
+
+    async def observe(emit: Emit, on_log: OnLog) -> None:
+        looked.append(time.time())
+        await asyncio.Event().wait()
+
+    journal = Journal.open(tmp_path)
+    await journal.record(started())
+    screen = Screen(MemoryFeed(observe, tmp_path))
+    for _ in range(20):
+        journal.beat(Heartbeat(1, "h", time.time(), "", 0.0))
+        await asyncio.sleep(0.1)
+    await screen.until(lambda: engine_standing(screen.last.view, time.time()) is Engine.LIVE)
+    assert looked == []
+    screen.feed.stop()
+    await journal.close()
+
+
+async def test_when_an_engine_comes_the_monitor_follows_it(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def observe(emit: Emit, on_log: OnLog) -> None:
+        try:
+            await observing(emit, on_log)
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    screen = Screen(MemoryFeed(observe, tmp_path))
+    await screen.until(lambda: screen.last.view.feed == "observing")
+    journal = Journal.open(tmp_path)
+    await journal.record(started("run-8"))
+    journal.beat(Heartbeat(1, "h", time.time(), "", 0.0))
+    await asyncio.wait_for(ended.wait(), 5)
+    await screen.until(lambda: screen.last.view.run.run == "run-8" and screen.last.view.feed == "journal")
+    screen.feed.stop()
+    await journal.close()
+
+
+async def test_an_observation_that_fails_is_told() -> None:
+    async def observe(emit: Emit, on_log: OnLog) -> None:
+        raise UnreachableError("the Docker engine does not answer", remedy="start it")
+
+    screen = Screen(MemoryFeed(observe))
+    await screen.until(lambda: "does not answer" in screen.last.view.trouble)
+    screen.feed.stop()

@@ -1,0 +1,246 @@
+"""What each pane says in each of its states: loading, empty, live, stale, failed, done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from textual.content import Content
+
+from tests.tui.support import ITEMS, differing, done, halfway, readings, recorded, started
+from wsdash.engine.journal_store import Heartbeat
+from wsdash.model import (
+    AlertChanged,
+    AnyEvent,
+    ContainerReading,
+    Downtime,
+    ItemChanged,
+    ItemState,
+    Liveness,
+    Outcome,
+    PauseChanged,
+    RowsReading,
+    RunFinished,
+    SetupProgress,
+    SourceState,
+    TableVerified,
+)
+from wsdash.plan import load_plan
+from wsdash.tui.looks import DIM, GOOD
+from wsdash.tui.panes.base import Frame
+from wsdash.tui.panes.checklist import attention, detail_lines, item_line
+from wsdash.tui.panes.containers import ContainersPane, draw_containers
+from wsdash.tui.panes.header import draw_header
+from wsdash.tui.panes.latency import draw_latency
+from wsdash.tui.panes.rows import draw_rows
+from wsdash.tui.panes.setup import draw_setup
+from wsdash.tui.viewstate import ViewState, fold_all
+
+NOW = 10_000.0
+FRAME = Frame(NOW, 120, 20, operator=True)
+PLAN = load_plan()
+
+
+def seen(*events: AnyEvent, beat: float | None = 0.1) -> ViewState:
+    view = msgspec.structs.replace(fold_all(recorded(*events, at=NOW)), feed="journal")
+    if beat is None:
+        return view
+    return msgspec.structs.replace(view, heartbeat=Heartbeat(1, "host", NOW - beat, "", 0.0))
+
+
+def plain(lines: Sequence[Content]) -> str:
+    return "\n".join(line.plain for line in lines)
+
+
+def styles(lines: Sequence[Content]) -> set[str]:
+    return {str(span.style) for line in lines for span in line.spans}
+
+
+def test_a_live_container_shows_state_health_load_and_ports() -> None:
+    text = plain(draw_containers(seen(*readings()), FRAME))
+    for word in ("workspace-api", "running", "healthy", "2.5%", "50.0 MiB / 1.0 GiB", "3200", "exited"):
+        assert word in text
+
+
+def test_stale_containers_are_never_green() -> None:
+    live, stale = seen(*readings()), seen(*readings(), beat=60)
+    assert GOOD in styles(draw_containers(live, FRAME))
+    assert GOOD not in styles(draw_containers(stale, FRAME))
+
+
+def test_stale_latencies_are_never_green_and_say_so() -> None:
+    stale = seen(*readings(), beat=60)
+    lines = draw_latency(stale, FRAME)
+    assert GOOD not in styles(lines)
+    assert "stale" in plain(lines)
+
+
+def test_a_stale_pane_tells_its_age_in_its_title() -> None:
+    title = ContainersPane("containers").title(seen(*readings(), beat=60), Frame(NOW + 120, 80))
+    assert "stale" in title
+    assert "2 min old" in title
+
+
+def test_an_unhealthy_container_shows_its_last_check() -> None:
+    sick = ContainerReading("workspace-api", "running", "unhealthy", "workspace", detail="503 from /health")
+    text = plain(draw_containers(seen(sick, SourceState("containers", Liveness.LIVE)), FRAME))
+    assert "unhealthy" in text
+    assert "503 from /health" in text
+
+
+def test_empty_panes_say_why() -> None:
+    assert "waiting for the engine to start" in plain(draw_containers(seen(beat=None), FRAME))
+    assert "being built" in plain(draw_rows(seen(SetupProgress("ports", 0, 3)), FRAME))
+    assert "first reading" in plain(draw_latency(seen(started()), FRAME))
+    assert "engine was gone" in plain(draw_rows(seen(started(), beat=60), FRAME))
+
+
+def test_rows_show_both_sides_and_the_difference() -> None:
+    text = plain(draw_rows(seen(RowsReading(ITEMS, 10_000, 9_990)), FRAME))
+    assert "workspace_items" in text
+    for word in ("10 000", "9 990", "-10"):
+        assert word in text
+
+
+def test_an_estimate_is_marked_and_an_unreadable_side_is_not_zero() -> None:
+    lines = draw_rows(seen(RowsReading("workspace.audit", 13_000, None, estimated=True)), FRAME)
+    line = lines[1].plain
+    assert "~13 000" in line
+    assert "–" in line
+    assert "?" in line
+
+
+def test_equal_counts_alone_are_not_called_verified() -> None:
+    text = plain(draw_rows(seen(RowsReading(ITEMS, 5, 5)), FRAME))
+    assert "not verified" in text
+    assert "✓" not in text
+
+
+def test_a_verified_table_shows_its_checksum() -> None:
+    table = TableVerified(ITEMS, 5, 5, "c0ffee0123", "c0ffee0123", True)
+    assert "✓ checksum c0ffee01" in plain(draw_rows(seen(RowsReading(ITEMS, 5, 5), table), FRAME))
+
+
+def test_rows_that_changed_after_the_verification_are_said_so() -> None:
+    table = TableVerified(ITEMS, 5, 5, "c0ffee0123", "c0ffee0123", True)
+    assert "since changed" in plain(draw_rows(seen(table, RowsReading(ITEMS, 5, 6)), FRAME))
+
+
+def test_a_differing_table_says_so() -> None:
+    assert "✗ differs" in plain(draw_rows(seen(*differing()), FRAME))
+
+
+def test_a_moving_table_has_a_bar() -> None:
+    text = plain(draw_rows(seen(*halfway()), FRAME))
+    assert "50% copying" in text
+
+
+def test_latency_tells_numbers_gaps_and_thresholds() -> None:
+    lines = draw_latency(seen(*readings()), FRAME)
+    text = plain(lines)
+    for word in ("p50", "p99", "max", "300", "over 200", "no answer", "×"):
+        assert word in text
+    assert "log 1–500 ms" in lines[0].plain
+
+
+def test_a_series_that_is_not_there_yet_is_no_alarm() -> None:
+    away = SourceState("latency:api-new", Liveness.DOWN, "not started yet")
+    lines = draw_latency(seen(away, started()), FRAME)
+    assert "– not there" in plain(lines)
+    assert styles(lines[1:]) <= {DIM, ""}
+
+
+def test_the_header_names_role_run_clock_and_alerts() -> None:
+    events = [*halfway(), AlertChanged("api", True, "API slower than 500 ms", NOW - 5)]
+    text = plain(draw_header(seen(*events), FRAME))
+    for word in (
+        "OPERATOR",
+        "run-7",
+        "demo offline",
+        "elapsed",
+        "writes are down",
+        "engine live",
+        "migrate-data",
+    ):
+        assert word in text
+    assert "1 alert: API slower than 500 ms" in text
+
+
+def test_the_downtime_clock_stands_still_when_writes_are_taken_again() -> None:
+    view = seen(started(), Downtime(False, NOW - 100, NOW - 58))
+    assert "downtime 0:42 ■ ended" in plain(draw_header(view, Frame(NOW + 500, 120)))
+
+
+def test_a_monitor_is_called_monitor() -> None:
+    assert "MONITOR" in plain(draw_header(seen(started()), Frame(NOW, 120)))
+
+
+def test_a_gone_engine_is_told_with_its_last_sign_of_life() -> None:
+    text = plain(draw_header(seen(*halfway(), beat=30), FRAME))
+    assert "engine gone, last sign of life 30 s ago" in text
+
+
+def test_a_pause_and_an_outcome_are_told() -> None:
+    assert "paused" in plain(draw_header(seen(started(), PauseChanged(True)), FRAME))
+    assert "MIGRATED" in plain(draw_header(seen(started(), RunFinished(Outcome.MIGRATED)), FRAME))
+    assert "ROLLED BACK" in plain(draw_header(seen(started(), RunFinished(Outcome.ROLLED_BACK)), FRAME))
+
+
+def test_setup_shows_each_stage_and_how_far_it_is() -> None:
+    stages = [
+        SetupProgress("ports", 0, 3),
+        SetupProgress("ports", 1, 3, "the guide's ports"),
+        SetupProgress("items", 1, 3, "4,200 of 10,000"),
+    ]
+    text = plain(draw_setup(seen(*stages), FRAME))
+    for word in ("1 of 3", "✓ ports", "the guide's ports", "items", "4,200 of 10,000", "━"):
+        assert word in text
+
+
+def test_a_failed_stage_shows_the_error() -> None:
+    text = plain(draw_setup(seen(SetupProgress("ports", 0, 3, "port 5432 is taken", failed=True)), FRAME))
+    assert "✗ ports" in text
+    assert "port 5432 is taken" in text
+
+
+def test_before_the_journal_appears_the_engine_is_starting() -> None:
+    assert "starting the engine" in plain(draw_setup(ViewState(), FRAME))
+
+
+def test_an_engine_that_does_not_come_up_is_told() -> None:
+    view = msgspec.structs.replace(ViewState(), trouble="no journal yet; the engine's log ends: no space")
+    assert "no space" in plain(draw_setup(view, FRAME))
+
+
+def test_an_item_line_has_title_state_and_time() -> None:
+    view = seen(*done("backup"))
+    line = item_line(PLAN.item("backup"), view, FRAME, True).plain
+    for word in ("❯", "✓", "Backup current workspace data from TimescaleDB", "done", "1.25 s"):
+        assert word in line
+
+
+def test_a_failed_item_shows_error_and_remedy() -> None:
+    text = plain(detail_lines(PLAN.item("verify-data"), seen(*differing()), FRAME))
+    for word in ("✗ failed", "1 of 4 tables differs", "→ look at d"):
+        assert word in text
+
+
+def test_a_running_item_shows_its_progress() -> None:
+    text = plain(detail_lines(PLAN.item("migrate-data"), seen(*halfway()), FRAME))
+    assert "5 000/10 000 rows" in text
+
+
+def test_a_pending_item_tells_what_it_needs() -> None:
+    text = plain(detail_lines(PLAN.item("start-stack"), seen(started()), FRAME))
+    assert "needs stop-old" in text
+
+
+def test_who_confirmed_is_shown() -> None:
+    signed = ItemChanged("notify-team", ItemState.DONE, "confirmed by ana", who="ana")
+    assert "by ana" in plain(detail_lines(PLAN.item("notify-team"), seen(signed), FRAME))
+
+
+def test_attention_goes_to_what_runs_then_what_failed_then_what_is_next() -> None:
+    assert attention(PLAN, seen(*halfway())).id == "migrate-data"
+    assert attention(PLAN, seen(*differing())).id == "verify-data"
+    assert attention(PLAN, seen(*done("backup"))).id == "neon-image"
