@@ -175,13 +175,25 @@ async def test_a_target_that_stops_reading_does_not_hang_the_copy(
     await no_session_is_left(source)
 
 
-async def test_a_cancelled_copy_leaves_no_session(source: Endpoint, target: Endpoint) -> None:
+@pytest.mark.parametrize("seconds", [0.1, 0.25, 0.4])
+async def test_a_cancelled_copy_ends_at_once_and_leaves_no_session(
+    source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
     await run_sql(source, *BIG)
     await prepare(source, target)
     catalog = await catalog_of(source)
+    real = Pipe.put
+
+    async def slow(self: Pipe, data: bytes) -> None:
+        await real(self, data)
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(Pipe, "put", slow)
+    started = time.monotonic()
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.25):
+        async with asyncio.timeout(seconds):
             await copy_tables(request_of(source, target, catalog), ignore)
+    assert time.monotonic() - started < 2.5
     await no_session_is_left(source, target)
 
 

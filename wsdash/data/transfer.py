@@ -161,7 +161,11 @@ async def _read(
                 on_bytes(len(data))
                 stall(STALL_SECONDS)
 
-            status = await conn.copy_from_query(stream.query, output=sink, format=stream.format)
+            try:
+                status = await conn.copy_from_query(stream.query, output=sink, format=stream.format)
+            except BaseException:
+                conn.terminate()  # closing politely would wait for bytes that nobody reads any more
+                raise
     pipe.finish()
     return _rows(status)
 
