@@ -276,12 +276,8 @@ async def test_spawned_side_by_side_there_is_still_one(tmp_path: Path) -> None:
         await world.kill_supervisor()
         await asyncio.gather(*(spawn(tmp_path) for _ in range(3)))
         words = ["-m", "wsdash.stack.supervisor", str(tmp_path)]
-
-        def is_one() -> bool:
-            running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
-            return len([line for line in running if line[1:] == words]) == 2  # and its guardian
-
-        await until(is_one, 5)
+        running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
+        assert len([line for line in running if line[1:] == words]) == 2  # and its guardian
 
 
 async def test_a_changed_services_file_is_taken_up(tmp_path: Path) -> None:
@@ -361,3 +357,11 @@ async def _first_line(world: World, name: str) -> str:
 
     await until(has_line)
     return (await world.detail(name)).lines[0].text
+
+
+async def test_a_terminal_that_closes_ends_neither_supervisor_nor_service(tmp_path: Path) -> None:
+    tells = "import signal\nprint(signal.getsignal(signal.SIGHUP) == signal.SIG_DFL, flush=True)\n" + FOREVER
+    async with world_of(tmp_path, service("a", tells)) as world:
+        os.kill(await world.supervisor_pid(), signal.SIGHUP)
+        await world.stack.start(["a"], quiet)
+        assert await _first_line(world, "a") == "True"

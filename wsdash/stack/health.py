@@ -31,12 +31,12 @@ class Probe:
     output: str
 
 
-async def probe(spec: ServiceSpec, environment: dict[str, str]) -> Probe:
-    """Check once, within spec.health_timeout seconds. Never raises."""
+async def probe(spec: ServiceSpec, environment: dict[str, str], session: aiohttp.ClientSession) -> Probe:
+    """Check once, within spec.health_timeout seconds. Failures are answers, not exceptions."""
     try:
         async with asyncio.timeout(spec.health_timeout):
             if isinstance(spec.health, HttpHealth):
-                return await _http(spec.health)
+                return await _http(spec.health, session)
             if isinstance(spec.health, TcpHealth):
                 return await _tcp(spec.health)
             if isinstance(spec.health, CommandHealth):
@@ -48,8 +48,8 @@ async def probe(spec: ServiceSpec, environment: dict[str, str]) -> Probe:
     return Probe(True, "")
 
 
-async def _http(health: HttpHealth) -> Probe:
-    async with aiohttp.ClientSession() as session, session.get(health.url) as answer:
+async def _http(health: HttpHealth, session: aiohttp.ClientSession) -> Probe:
+    async with session.get(health.url) as answer:
         body = clean(await answer.content.read(200)).strip()
         said = f"GET {health.url}: {answer.status}"
         return Probe(answer.status < 400, said if answer.status < 400 else f"{said} {body}".strip())

@@ -19,6 +19,7 @@ RECONNECT_SECONDS = 10.0
 """How long follow_logs goes on trying before it says that the supervisor is gone."""
 
 _POLL_SECONDS = 0.05
+_START_SECONDS = 60.0
 _STOP_MARGIN_SECONDS = 20.0
 _PORTS_SECONDS = 5.0
 _GROUPS = ("apps", "workspace")
@@ -55,7 +56,7 @@ class LocalStack:
             if before.reading.state != "running":
                 output(f"starting {name}")
             began = time.monotonic()
-            after = await self._client.post(f"/containers/{name}/start", ContainerView)
+            after = await self._client.post(f"/containers/{name}/start", ContainerView, _START_SECONDS)
             await self._until_healthy(after, output)
             if before.reading.state != "running":
                 output(f"{name} is up after {time.monotonic() - began:.1f} s")

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.stack.events import EventHub
@@ -20,6 +22,7 @@ from wsdash.stack.health import HealthState, probe
 from wsdash.stack.log_hub import LogHub
 from wsdash.stack.measure import Usage, oom_kills
 from wsdash.stack.pidfile import clear_leftovers, forget_pid, owner_of, write_pid
+from wsdash.stack.programs import find_program
 from wsdash.stack.service_spec import ServiceSpec
 from wsdash.stack.text import LineSplitter
 from wsdash.stack.tree import MARKER, ProcessId, identify, members, scan, send
@@ -204,7 +207,7 @@ class Service:
     async def _spawn(self) -> tuple[asyncio.SubprocessTransport, _Protocol]:
         directory = self.spec.cwd or str(self._around.directory)
         environment = self.environment()
-        program = shutil.which(self.spec.argv[0], path=environment.get("PATH"))
+        program = find_program(self.spec.argv[0], environment.get("PATH"))
         if program is None:
             raise FileNotFoundError(2, "no such program")
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(
@@ -219,7 +222,8 @@ class Service:
         self._around.guardian.track(
             self.spec.name, self.root, self.spec.stop_number, self.spec.grace_seconds, self.owner
         )
-        await asyncio.to_thread(write_pid, self._around.directory, self.spec.name, self.root)
+        with suppress(OSError):  # a full disk: the guardian still knows of it
+            await asyncio.to_thread(write_pid, self._around.directory, self.spec.name, self.root)
         self.health, self.usage = HealthState(self.spec), Usage()
         self.started_at, self.problem, self.oom_killed = time.time(), "", False
         self._asked_signal = False
@@ -240,10 +244,11 @@ class Service:
         if self.spec.health is None:
             return
         environment = self.environment()
-        while True:
-            if self.health.take(await probe(self.spec, environment)):
-                self._around.events.emit(self.spec.name, "health", self.health.status)
-            await asyncio.sleep(self.health.pause)
+        async with aiohttp.ClientSession() as session:
+            while True:
+                if self.health.take(await probe(self.spec, environment, session)):
+                    self._around.events.emit(self.spec.name, "health", self.health.status)
+                await asyncio.sleep(self.health.pause)
 
     async def _kill_members(self) -> None:
         """SIGKILL to every process of the service, as when a container's first process ended."""
@@ -269,7 +274,8 @@ class Service:
             self.problem += ": out of memory"
         self.root = None
         self._around.guardian.untrack(self.spec.name)
-        forget_pid(self._around.directory, self.spec.name)
+        with suppress(OSError):
+            forget_pid(self._around.directory, self.spec.name)
         self._around.events.emit(self.spec.name, "die", self.problem)
 
     def _change_state(self, state: str) -> None:

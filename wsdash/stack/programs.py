@@ -22,6 +22,17 @@ async def programs_present(specs: list[ServiceSpec]) -> dict[str, bool]:
     return present
 
 
+def find_program(word: str, path: str | None = None) -> str | None:
+    """Where a program is, or None. path: a PATH to look along, ours when left out.
+
+    A path is looked up as it is: whether we may run it only running it tells (shutil.which asks for the
+    real user and forgets capabilities).
+    """
+    if "/" in word:
+        return word if Path(word).exists() else None
+    return shutil.which(word, path=path)
+
+
 def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
     """argv without the setpriv in front of it."""
     if Path(argv[0]).name == "setpriv" and "--" in argv:
@@ -31,7 +42,7 @@ def _program(argv: tuple[str, ...]) -> tuple[str, ...]:
 
 async def _answers(spec: ServiceSpec) -> bool:
     argv = _program(spec.argv)
-    program = shutil.which(argv[0]) if argv else None
+    program = find_program(argv[0]) if argv else None
     if program is None:
         return False
     words = [program, "--version"]

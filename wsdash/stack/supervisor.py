@@ -53,6 +53,8 @@ async def spawn(directory: Path) -> None:
     while time.monotonic() < deadline:
         found = await ask(directory)
         if found is not None and found.services == digest:
+            if found.pid != process.pid:  # somebody else's came first: ours sees that, and ends
+                await asyncio.to_thread(process.wait, SPAWN_SECONDS)
             return
         if await asyncio.to_thread(process.poll) not in (None, 0):
             break
@@ -188,7 +190,7 @@ def main(argv: list[str]) -> int:
         print("usage: python -m wsdash.stack.supervisor DIR", file=sys.stderr)
         return 2
     directory = Path(argv[0]).resolve()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, lambda *_: None)  # SIG_IGN would be inherited by the services
     try:
         services = read_services(directory)
         if not _take_lock(directory):

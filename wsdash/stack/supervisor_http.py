@@ -31,6 +31,11 @@ async def _tell_failures(request: web.Request, handler: _Handler) -> web.StreamR
         return await handler(request)
     except WsdashError as error:
         return _json(Failure(error.what, error.where, error.remedy), 409)
+    except ConnectionError:
+        raise
+    except OSError as error:
+        what = f"the supervisor cannot do that: {error.strerror}"
+        return _json(Failure(what, error.filename or "", "correct that, then retry"), 500)
 
 
 class Routes:
