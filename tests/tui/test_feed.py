@@ -1,4 +1,4 @@
-"""Feeds: real journals and spools, followed by a thread; and a monitor's own observation without an engine."""
+"""Feeds: real journals and spools, followed by a thread; a monitor's own observation."""
 
 from __future__ import annotations
 
@@ -120,6 +120,25 @@ async def test_a_foreign_journal_is_told_and_not_spun_on(tmp_path: Path) -> None
     (tmp_path / "journal.db").write_text("this is no database, and long enough to be looked at" * 10)
     screen = Screen(JournalFeed(tmp_path))
     await screen.until(lambda: "cannot be read" in screen.last.view.trouble)
+    screen.feed.stop()
+
+
+async def test_an_engine_that_never_came_up_is_told_in_its_own_words(tmp_path: Path) -> None:
+    (tmp_path / "engine.log").write_text("wsdash: target.port has the value 0\n  remedy: use a port\n")
+    screen = Screen(JournalFeed(tmp_path))
+    await screen.until(lambda: "target.port" in screen.last.view.trouble)
+    assert "use a port" in screen.last.view.trouble
+    screen.feed.stop()
+
+
+async def test_an_engine_that_did_not_come_up_again_is_told_too(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    await journal.record(started())
+    journal.beat(Heartbeat(1, "h", time.time() - 60, "", 0.0))
+    await journal.close()
+    (tmp_path / "engine.log").write_text("wsdash: another operator holds this run\n")
+    screen = Screen(JournalFeed(tmp_path))
+    await screen.until(lambda: "another operator" in screen.last.view.trouble)
     screen.feed.stop()
 
 

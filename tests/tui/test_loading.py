@@ -1,4 +1,4 @@
-"""The screen comes up fast: it imports nothing that talks to servers, and paints before there is a journal."""
+"""The screen comes up fast: imports nothing that talks to servers, paints before there is a run."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from wsdash.model import (
 )
 from wsdash.plan import load_plan
 from wsdash.tui.looks import DIM, GOOD
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.panes.base import Frame, as_title
 from wsdash.tui.panes.checklist import attention, detail_lines, item_line
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
 from wsdash.tui.panes.header import draw_header
@@ -79,6 +79,12 @@ def test_a_stale_pane_tells_its_age_in_its_title() -> None:
     title = ContainersPane("containers").title(seen(*readings(), beat=60), Frame(NOW + 120, 80))
     assert "stale" in title
     assert "2 min old" in title
+
+
+def test_an_error_with_brackets_in_a_title_is_taken_literally() -> None:
+    told = SourceState("containers", Liveness.RECONNECTING, "[Errno 111] [bold]refused[/nothing]", 1)
+    title = ContainersPane("containers").title(seen(started(), told), FRAME)
+    assert Content.from_markup(as_title(title)).plain == title
 
 
 def test_an_unhealthy_container_shows_its_last_check() -> None:

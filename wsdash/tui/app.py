@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import msgspec
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -71,6 +72,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._clock = clock
         self._view = ViewState()
         self._told = 0.0
+        self._trouble = ""
         for theme in OURS:
             self.register_theme(theme)
         self.theme = first_theme()
@@ -123,6 +125,8 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     def _show(self) -> None:
         frame = Frame(self._clock(), self.size.width, self.size.height)
+        if self._trouble and self._view.feed == "waiting":
+            self._view = msgspec.structs.replace(self._view, trouble=self._trouble)
         if self.main.is_mounted:
             self.main.show(self._view, frame)
         screen = self.screen if self.screen_stack else self.main
@@ -150,6 +154,7 @@ class WsdashApp(App[str], inherit_bindings=False):
             await starting()
         except WsdashError as error:
             told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
+            self._trouble = f"the engine was not started: {error}"
             self.notify(
                 told, title="the engine was not started", severity="error", timeout=3600, markup=False
             )

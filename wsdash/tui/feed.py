@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.journal_store import Heartbeat
-from wsdash.engine.launch import engine_log_tail
+from wsdash.engine.journal_store import FILE, Heartbeat
+from wsdash.engine.launch import LOG_FILE, engine_log_tail
 from wsdash.engine.spool import SpoolCursor, SpoolReader
 from wsdash.errors import InputError
 from wsdash.model import ItemChanged, ItemState, LogLine, Notice, Recorded
@@ -31,6 +31,8 @@ TAIL_LINES = 3000
 MOST_WAITING_LINES = 20_000
 BATCH = 2000
 IMPATIENT_SECONDS = 5.0
+QUIET_SECONDS = 0.5
+DEAD_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,9 @@ class Follower:
         self._spool = SpoolReader(state)
         self._cursor: SpoolCursor | None = None
         self._since = time.monotonic()
+        self._looked = 0.0
+        self.quiet = False
+        """Whether the last poll brought nothing but a sign of life."""
 
     def poll(self, view: ViewState) -> tuple[ViewState, list[LogLine], int, bool]:
         """The view after what is new, new log lines, lost lines, and whether there may be more at once."""
@@ -126,12 +131,14 @@ class Follower:
         if self._reader is None:
             self._reader = JournalReader(self.state)
         if not self._reader.changed():
-            return view, [], False
+            self.quiet = True
+            return self._after_death(view), [], False
         events = self._reader.events(view.seq, BATCH)
         before, view = view, fold_all(events, view)
         beat = self._reader.heartbeat()
         if (beat, view.feed, view.trouble) != (before.heartbeat, "journal", ""):
             view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="")
+        self.quiet = not events
         told = [line for event in events if (line := as_line(event)) is not None]
         return view, told, len(events) == BATCH
 
@@ -144,12 +151,35 @@ class Follower:
         return lines, self._cursor.skipped - before
 
     def _trouble(self, error: Exception) -> str:
-        if (self.state / "journal.db").exists():
+        if (self.state / FILE).exists():
             return f"the journal cannot be read: {error}"
-        if time.monotonic() - self._since < IMPATIENT_SECONDS:
+        waited = time.monotonic() - self._since
+        last = self._last_words()
+        if last and waited > 1.0:
+            return last
+        return f"there is no journal in {self.state} yet" if waited > IMPATIENT_SECONDS else ""
+
+    def _last_words(self, after: float = 0.0) -> str:
+        """What an engine that did not come up wrote last, '' when it wrote nothing after `after`."""
+        try:
+            written = (self.state / LOG_FILE).stat().st_mtime
+        except OSError:
             return ""
-        last = engine_log_tail(self.state, 1)
-        return f"no journal in {self.state} yet" + (f"; the engine's log ends: {last}" if last else "")
+        lines = engine_log_tail(self.state, 4).splitlines() if written > after else []
+        first = next((n for n, line in enumerate(lines) if line.startswith("wsdash:")), None)
+        if first is not None:
+            return " | ".join(line.strip() for line in lines[first:])
+        return lines[-1] if lines and "Error" in lines[-1] else ""
+
+    def _after_death(self, view: ViewState) -> ViewState:
+        """An engine that was started again and failed says why in its log only."""
+        beat = view.heartbeat
+        now = time.time()
+        if beat is None or now - beat.at < DEAD_SECONDS or now - self._looked < DEAD_SECONDS:
+            return view
+        self._looked = now
+        words = self._last_words(beat.at + 1.0)
+        return msgspec.structs.replace(view, trouble=words) if words != view.trouble else view
 
 
 class JournalFeed(Feed):
@@ -163,15 +193,16 @@ class JournalFeed(Feed):
         follower = Follower(self.state)
         view = ViewState()
         waiting: list[LogLine] = []
-        lost, told_at, shown = 0, 0.0, ViewState()
+        lost, told_at, shown, quiet = 0, 0.0, ViewState(), True
         while not self._stop.is_set():
             view, lines, missed, more = follower.poll(view)
             waiting += lines
             lost += missed
-            due = time.monotonic() - told_at >= DELIVER_SECONDS
-            if due and (view is not shown or waiting or lost):
+            quiet = quiet and follower.quiet and view.trouble == shown.trouble
+            pace = QUIET_SECONDS if quiet and not waiting else DELIVER_SECONDS
+            if time.monotonic() - told_at >= pace and (view is not shown or waiting or lost):
                 self._deliver(view, waiting, lost)
-                waiting, lost, told_at, shown = [], 0, time.monotonic(), view
+                waiting, lost, told_at, shown, quiet = [], 0, time.monotonic(), view, True
             if not more:
                 self._stop.wait(POLL_SECONDS)
         follower.close()

@@ -30,7 +30,7 @@ def severity(line: LogLine) -> int:
 
 def clean(text: str) -> str:
     """Text without control codes, tabs expanded."""
-    return _CONTROL.sub("", text.expandtabs(4)) if not text.isprintable() else text
+    return text if text.isprintable() else _CONTROL.sub("", text).expandtabs(4)
 
 
 def pattern(text: str) -> re.Pattern[str]:

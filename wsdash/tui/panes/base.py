@@ -31,10 +31,15 @@ class Frame:
 
 def cell(text: str, width: int, style: str = "", *, right: bool = False) -> Content:
     """Text cut or padded to exactly `width` cells."""
-    content = Content(text).truncate(max(0, width), ellipsis=True)
+    content = Content(" ".join(text.split("\n"))).truncate(max(0, width), ellipsis=True)
     gap = " " * max(0, width - content.cell_length)
     whole = gap + content.plain if right else content.plain + gap
     return Content.styled(whole, style) if style else Content(whole)
+
+
+def as_title(text: str) -> str:
+    """Text for a border, taken literally: a border would read square brackets as markup."""
+    return Content(text).markup
 
 
 def status(look: Look, width: int) -> Content:
@@ -82,6 +87,7 @@ class Pane(VerticalScroll, can_focus=True):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id, classes="pane")
+        self._titled = self.NAME
         self.border_title = self.NAME
         self._body = Static(markup=False, classes="body")
         self._drawn = Content()
@@ -115,8 +121,9 @@ class Pane(VerticalScroll, can_focus=True):
         frame = Frame(self._frame.now, width, height, self._frame.operator)
         lines = self.draw(self._view, frame)
         title = self.title(self._view, frame)
-        if self.border_title != title:
-            self.border_title = title
+        if self._titled != title:
+            self._titled = title
+            self.border_title = as_title(title)
         content = Content("\n").join(lines)
         if content.is_same(self._drawn):
             return

@@ -22,7 +22,7 @@ from textual.widgets import Input
 from wsdash.model import Liveness, LogLine
 from wsdash.tui.loglines import LEVELS, MOST_LINES, LogLines, as_text, pattern, severity
 from wsdash.tui.looks import count
-from wsdash.tui.panes.base import Frame, fresh_title
+from wsdash.tui.panes.base import Frame, as_title, fresh_title
 from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import ViewState
 
@@ -77,6 +77,7 @@ class LogView(ScrollView, can_focus=True):
         self.found: list[int] = []
         self.here = -1
         self.wanted: re.Pattern[str] | None = None
+        self.sought = ""
         self.lost = 0
         self._name_width = 8
         self._widest = 0
@@ -150,6 +151,7 @@ class LogView(ScrollView, can_focus=True):
 
     def find(self, text: str) -> None:
         """Mark what matches and go to the newest match at or before the place being read."""
+        self.sought = text
         self.wanted = pattern(text) if text else None
         self.here = -1
         self._search()
@@ -207,7 +209,7 @@ class LogView(ScrollView, can_focus=True):
             parts.append(f"{LEVELS[self.lines.level]} only")
         if self.wanted is not None:
             place = self.found.index(self.here) + 1 if self.here in self.found else 0
-            parts.append(f"/{self.wanted.pattern} {place}/{len(self.found)}")
+            parts.append(f"/{self.sought} {place}/{len(self.found)}")
         if self.lines.dropped:
             parts.append(f"newest {count(MOST_LINES)} lines, {count(self.lines.dropped)} older in the spool")
         if self.lost:
@@ -314,6 +316,7 @@ class LogsPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="logs", classes="pane")
         self.border_title = "5 Logs"
+        self._titled = self._badged = ""
         self.log_view = LogView()
         self._find = Input(
             placeholder="find: text or regular expression; Enter keeps, Esc forgets", id="find"
@@ -331,8 +334,9 @@ class LogsPane(Vertical):
         title = fresh_title("5 Logs", fresh) if known else "5 Logs"
         if fresh.liveness is Liveness.RECONNECTING:
             title += " · reattaching"
-        if title != self.border_title:
-            self.border_title = title
+        if title != self._titled:
+            self._titled = title
+            self.border_title = as_title(title)
         self._badges()
 
     def extend(self, lines: Iterable[LogLine], lost: int = 0) -> None:
@@ -374,5 +378,6 @@ class LogsPane(Vertical):
 
     def _badges(self) -> None:
         badges = self.log_view.badges()
-        if badges != self.border_subtitle:
-            self.border_subtitle = badges
+        if badges != self._badged:
+            self._badged = badges
+            self.border_subtitle = as_title(badges)

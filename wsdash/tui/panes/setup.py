@@ -48,7 +48,8 @@ def _stage(stage: Stage, finished: bool, name: int, spin: str, frame: Frame) -> 
     part = _part(stage.progress.detail)
     if part is not None and not finished:
         cells.append(Content.styled(bar(part, BAR), BUSY))
-    return row(*cells, detail).truncate(frame.width, ellipsis=True)
+    line = row(*cells, detail)
+    return line if stage.progress.failed else line.truncate(frame.width, ellipsis=True)
 
 
 def _part(detail: str) -> float | None:

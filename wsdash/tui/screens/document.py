@@ -12,6 +12,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Markdown
 
+from wsdash.tui.panes.base import as_title
+
 LONGEST = 512 * 1024
 
 
@@ -35,7 +37,7 @@ class DocumentScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="panel") as box:
-            box.border_title = self._title.replace("[", "(").replace("]", ")")
+            box.border_title = as_title(self._title)
             box.border_subtitle = "c confirms · Esc closes"
             with VerticalScroll():
                 yield Markdown("reading the document")
