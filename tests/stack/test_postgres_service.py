@@ -106,6 +106,20 @@ async def test_a_killed_supervisor_leaves_no_server_and_the_next_one_brings_it_b
     session.terminate()
 
 
+async def test_the_kernel_ends_the_server_when_supervisor_and_guardian_are_killed_together(
+    database: Database,
+) -> None:
+    """Also as root, where the server has changed its user on the way."""
+    session = await database.connect()
+    processes = await database.processes()
+    supervisor = psutil.Process(await database.world.supervisor_pid())
+    (guardian,) = [child for child in supervisor.children() if child.cmdline() == supervisor.cmdline()]
+    guardian.kill()
+    supervisor.kill()
+    await until(lambda: all(is_gone(pid) for pid in processes))
+    session.terminate()
+
+
 async def test_a_stale_postmaster_pid_with_a_living_pid_does_not_prevent_the_start(
     database: Database,
 ) -> None:

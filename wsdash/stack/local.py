@@ -47,6 +47,7 @@ class LocalStack:
         Raises WsdashError with the last health output, the last log lines and the log's path when one ends
         or is not healthy within its start period; UnreachableError; RefusedError when read-only.
         """
+        self._client.refuse_if_read_only()
         views = await self._views()
         self._known(names, views)
         needs = {name: view.depends_on for name, view in views.items()}
@@ -68,6 +69,7 @@ class LocalStack:
 
         Raises WsdashError when somebody else has taken a port; UnreachableError; RefusedError when read-only.
         """
+        self._client.refuse_if_read_only()
         views = await self._views()
         self._known(names, views)
         dependents = {

@@ -42,6 +42,13 @@ class SupervisorClient:
         """POST and decode. Raises RefusedError when read-only, before anything is sent."""
         return msgspec.json.decode(await self._request("POST", path, timeout), type=kind)
 
+    def refuse_if_read_only(self) -> None:
+        """Raise RefusedError when nothing may be changed."""
+        if self._read_only:
+            raise RefusedError(
+                "the monitor changes nothing", where=str(self.directory), remedy="use the operator's screen"
+            )
+
     async def log_lines(self, since: float) -> AsyncIterator[LogLine]:
         """Lines after `since` until the connection breaks. Raises UnreachableError when it does."""
         decoder = msgspec.json.Decoder(LogLine)
@@ -73,10 +80,8 @@ class SupervisorClient:
         self._renew_after = min(5.0, (view.lease_seconds or 20.0) / 4)
 
     async def _request(self, method: str, path: str, timeout: float) -> bytes:
-        if self._read_only and method != "GET":
-            raise RefusedError(
-                "the monitor changes nothing", where=str(self.directory), remedy="use the operator's screen"
-            )
+        if method != "GET":
+            self.refuse_if_read_only()
         try:
             async with asyncio.timeout(timeout), self._open().request(method, _BASE + path) as answer:
                 body = await answer.read()
