@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -14,6 +15,7 @@ from tests.support.program import Program, read_json
 from tests.support.terminal import Terminal
 from wsdash.engine.journal import JournalReader
 from wsdash.engine.launch import engine_alive
+from wsdash.errors import InputError
 from wsdash.model import Outcome, RunFinished
 
 Open = Callable[..., Terminal]
@@ -41,7 +43,7 @@ def demo(program: Program, *more: str) -> tuple[str, ...]:
 def wait_until_migrated(state: Path, timeout: float = 90) -> None:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        if (state / "journal.db").exists():
+        with contextlib.suppress(InputError):  # the journal is just being made
             reader = JournalReader(state)
             events = [recorded.event for recorded in reader.events(0, 100_000)]
             reader.close()
