@@ -1,0 +1,151 @@
+"""Copying rows, indexes and constraints against PostgreSQL's own tools, on two servers out of the wheel.
+
+python benchmarks/copy.py --rows 2000000 --runs 5 --json FILE
+"""
+
+import sys
+
+if __name__ == "copy":
+    # a script in this directory asked for the standard library's module of this name: stand aside
+    import importlib
+
+    _here = sys.path.pop(0)
+    del sys.modules["copy"]
+    importlib.import_module("copy")
+    sys.path.insert(0, _here)
+else:
+    import asyncio
+    import shutil
+    from functools import partial
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    import database_pair
+    import psutil
+
+    from wsdash.data.connect import Endpoint, connection
+    from wsdash.data.copy import CopyRequest, copy_tables
+    from wsdash.data.ddl import post_data, sequence_values
+    from wsdash.data.shape import Table
+    from wsdash.demo.postgres import programs
+
+BLOCK = 8192
+
+
+async def wsdash_copy(source: "Endpoint", target: "Endpoint", workers: int, *, everything: bool) -> None:
+    """wsdash: schema, rows and, with `everything`, all that follows them."""
+    catalog = await database_pair.prepared(source, target)
+    request = CopyRequest(
+        source=source,
+        target=target,
+        tables=catalog.tables,
+        post=post_data(catalog) if everything else (),
+        sequences=(lambda conn: sequence_values(conn, catalog)) if everything else (),
+        run="benchmark",
+        item="migrate-data",
+        workers=workers,
+    )
+    await copy_tables(request, lambda _: None)
+
+
+async def hand_made_pipe(source: "Endpoint", target: "Endpoint", workers: int) -> None:
+    """The best that a few lines can do: binary COPY into COPY, a share of every table's blocks each."""
+    catalog = await database_pair.prepared(source, target)
+
+    async def share(number: int) -> None:
+        async with (
+            connection(source, read_only=True) as old,
+            connection(target, read_only=False) as new,
+        ):
+            for table in catalog.tables:
+                await _carry(old, new, table, number)
+
+    async def _carry(old: object, new: object, table: "Table", number: int) -> None:
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(64)
+        names = [column.name for column in table.copied_columns]
+        name = f'"{table.schema}"."{table.name}"'
+        blocks = await old.fetchval(f"SELECT pg_relation_size('{name}') / {BLOCK}") + 1
+        low, high = (f"'({blocks * place // workers},0)'" for place in (number, number + 1))
+        above = "true" if number == workers - 1 else f"ctid < {high}"
+        columns = ", ".join(f'"{column}"' for column in names)
+
+        async def rows():
+            while (data := await queue.get()) is not None:
+                yield data
+
+        async def read() -> None:
+            query = f"SELECT {columns} FROM {name} WHERE ctid >= {low} AND {above}"
+            await old.copy_from_query(query, output=queue.put, format="binary")
+            await queue.put(None)
+
+        reading = asyncio.create_task(read())
+        await new.copy_to_table(
+            table.name, schema_name=table.schema, columns=names, source=rows(), format="binary"
+        )
+        await reading
+
+    await asyncio.gather(*(share(number) for number in range(workers)))
+
+
+async def dump_custom(source: "Endpoint", target: "Endpoint") -> None:
+    """pg_dump -Fc | pg_restore."""
+    dump, restore = programs(18) / "pg_dump", programs(18) / "pg_restore"
+    command = f"{dump} -Fc -n {database_pair.SCHEMA} | PGPORT={target.port} {restore} -d {target.database}"
+    await database_pair.shell(command, database_pair.environment(source))
+
+
+async def dump_directory(source: "Endpoint", target: "Endpoint", workers: int) -> None:
+    """pg_dump -Fd -Z0 -jN, then pg_restore -jN."""
+    dump, restore = programs(18) / "pg_dump", programs(18) / "pg_restore"
+    with TemporaryDirectory(prefix="wsdash-bench-dump-") as directory:
+        where = Path(directory) / "dump"
+        command = f"{dump} -Fd -Z0 -j{workers} -n {database_pair.SCHEMA} -f {where}"
+        await database_pair.shell(command, database_pair.environment(source))
+        command = f"{restore} -j{workers} -d {target.database} {where}"
+        await database_pair.shell(command, database_pair.environment(target))
+
+
+async def pgcopydb(source: "Endpoint", target: "Endpoint", workers: int) -> None:
+    """pgcopydb clone, where it is installed."""
+    uri = "postgres://{0.user}:bench@{0.host}:{0.port}/{0.database}"
+    with TemporaryDirectory(prefix="wsdash-bench-pgcopydb-") as directory:
+        command = (
+            f"pgcopydb clone --dir {directory}/w --table-jobs {workers} --index-jobs {workers} "
+            f"--source '{uri.format(source)}' --target '{uri.format(target)}' >/dev/null 2>&1"
+        )
+        await database_pair.shell(command, database_pair.environment(source))
+
+
+async def main() -> None:
+    """Every method in turn, round after round, so that all meet the same machine."""
+    options = database_pair.arguments(__doc__)
+    report = database_pair.Report()
+    peak = 0
+    async with database_pair.servers(options.rows) as (source, target):
+        methods = {
+            "wsdash copy": partial(wsdash_copy, workers=options.workers, everything=True),
+            "wsdash rows only": partial(wsdash_copy, workers=options.workers, everything=False),
+            "hand-made binary pipe, rows only": partial(hand_made_pipe, workers=options.workers),
+            "pg_dump -Fc | pg_restore": dump_custom,
+            f"pg_dump -Fd -Z0, pg_restore, -j{options.workers}": partial(
+                dump_directory, workers=options.workers
+            ),
+        }
+        if shutil.which("pgcopydb"):
+            methods["pgcopydb clone"] = partial(pgcopydb, workers=options.workers)
+        for run in range(options.runs):
+            for number, (name, method) in enumerate(methods.items()):
+                fresh = await database_pair.fresh_target(target, f"{run}_{number}")
+                await report.time(name, lambda method=method, fresh=fresh: method(source, fresh))
+                peak = max(peak, psutil.Process().memory_info().rss)
+    report.ratio("copy_vs_pg_dump_fc", "wsdash copy", "pg_dump -Fc | pg_restore")
+    report.ratio("copy_vs_pgcopydb", "wsdash copy", "pgcopydb clone")
+    directory_format = f"pg_dump -Fd -Z0, pg_restore, -j{options.workers}"
+    report.ratio("copy_vs_pg_dump_fd", "wsdash copy", directory_format)
+    report.ratio("copy_rows_vs_pipe", "wsdash rows only", "hand-made binary pipe, rows only")
+    report.write(options.json)
+    print(f"memory of this process after a run: {peak / 1e6:.0f} MB")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

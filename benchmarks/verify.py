@@ -1,0 +1,121 @@
+"""Proving two databases equal, and finding three changed rows, on two servers out of the wheel.
+
+python benchmarks/verify.py --rows 2000000 --runs 5 --json FILE
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from functools import partial
+
+import database_pair
+
+from wsdash.data.catalog import Catalog
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.copy import CopyRequest, copy_tables
+from wsdash.data.ddl import post_data, sequence_values
+from wsdash.data.verify import verify_tables
+
+ITEMS = "workspace.workspace_items"
+
+
+async def copied(source: Endpoint, target: Endpoint, workers: int) -> Catalog:
+    """An equal target, indexes and all."""
+    catalog = await database_pair.prepared(source, target)
+    request = CopyRequest(
+        source=source,
+        target=target,
+        tables=catalog.tables,
+        post=post_data(catalog),
+        sequences=lambda conn: sequence_values(conn, catalog),
+        run="benchmark",
+        item="migrate-data",
+        workers=workers,
+    )
+    await copy_tables(request, lambda _: None)
+    return catalog
+
+
+async def wsdash_verify(
+    source: Endpoint, target: Endpoint, catalog: Catalog, workers: int, differing: int
+) -> None:
+    """wsdash; it must say what is true."""
+    results = await verify_tables(source, target, catalog.tables, on_table=lambda _: None, workers=workers)
+    lines = [line for result in results for line in result.differences]
+    if len(lines) != differing or all(result.match for result in results) != (differing == 0):
+        raise SystemExit(f"{len(lines)} differences found, not {differing}: {lines}")
+
+
+async def single_pass(source: Endpoint, target: Endpoint, catalog: Catalog, workers: int) -> None:
+    """The plainest query that hashes every row once, on both servers at once."""
+
+    async def side(end: Endpoint) -> None:
+        async with connection(end, read_only=True) as conn:
+            await conn.execute(f"SET max_parallel_workers_per_gather = {workers}")
+            for table in catalog.tables:
+                query = f"SELECT count(*), sum(hashtextextended(t::text, 0)) FROM {table.qualified} t"
+                await conn.fetchrow(query, timeout=database_pair.LONG)
+
+    await asyncio.gather(side(source), side(target))
+
+
+async def reladiff(source: Endpoint, target: Endpoint, workers: int) -> None:
+    """reladiff over the items, where it is installed."""
+    uri = "postgresql://{0.user}:bench@{0.host}:{0.port}/{0.database}"
+    command = (
+        f"reladiff '{uri.format(source)}' {ITEMS} '{uri.format(target)}' {ITEMS} "
+        f"-k id -c % -j {workers} >/dev/null"
+    )
+    await database_pair.shell(command, database_pair.environment(source))
+
+
+async def main() -> None:
+    """Equal first, then with three changed rows."""
+    options = database_pair.arguments(__doc__ or "")
+    report = database_pair.Report()
+    async with database_pair.servers(options.rows) as (source, empty):
+        target = await database_pair.fresh_target(empty, "verify")
+        catalog = await copied(source, target, options.workers)
+        ends = partial(_both, source, target)
+        for changed in (0, 3):
+            if changed:
+                await _change_three(target)
+            state = "three changed" if changed else "equal"
+            for _ in range(options.runs):
+                await report.time(
+                    f"wsdash verify, {state}",
+                    ends(wsdash_verify, catalog=catalog, workers=options.workers, differing=changed),
+                )
+                if not changed:
+                    await report.time(
+                        "single-pass hash query", ends(single_pass, catalog=catalog, workers=options.workers)
+                    )
+                if shutil.which("reladiff"):
+                    await report.time(f"reladiff, {state}", ends(reladiff, workers=options.workers))
+    report.ratio("verify_vs_single_pass", "wsdash verify, equal", "single-pass hash query")
+    report.ratio("verify_vs_reladiff_equal", "wsdash verify, equal", "reladiff, equal")
+    report.ratio(
+        "verify_vs_reladiff_three_changed", "wsdash verify, three changed", "reladiff, three changed"
+    )
+    report.write(options.json)
+
+
+def _both(source: Endpoint, target: Endpoint, work: object, **options: object) -> object:
+    return partial(work, source, target, **options)  # type: ignore[operator]
+
+
+async def _change_three(target: Endpoint) -> None:
+    async with connection(target, read_only=False) as conn:
+        await conn.execute("ALTER TABLE workspace.workspace_items DISABLE TRIGGER USER")
+        await conn.execute(
+            f"UPDATE {ITEMS} SET title = title || '!' WHERE ctid IN "
+            f"(SELECT ctid FROM {ITEMS} ORDER BY id LIMIT 3)",
+            timeout=database_pair.LONG,
+        )
+        await conn.execute("ALTER TABLE workspace.workspace_items ENABLE TRIGGER USER")
+        await conn.execute(f"VACUUM {ITEMS}", timeout=database_pair.LONG)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
