@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -44,13 +45,15 @@ async def written(state: Path) -> Path:
 
 
 @contextmanager
-def screen(state: Path, ignored: tuple[signal.Signals, ...] = ()) -> Iterator[tuple[int, int]]:
+def screen(
+    state: Path, ignored: tuple[signal.Signals, ...] = (), **environment: str
+) -> Iterator[tuple[int, int]]:
     """The monitor in a terminal of its own, painted: its pid and the terminal's other end."""
     pid, terminal = pty.fork()
     if pid == 0:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
-        os.environ["TERM"] = "xterm-256color"
+        os.environ |= {"TERM": "xterm-256color"} | environment
         os.execv(sys.executable, [sys.executable, "-c", SCRIPT, str(state)])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
     try:
@@ -124,6 +127,17 @@ async def test_sigterm_ends_it_even_when_nobody_reads_its_terminal(tmp_path: Pat
             await asyncio.sleep(0.02)
         os.kill(pid, signal.SIGTERM)
         assert await asyncio.to_thread(ended, pid, 6) is not None
+
+
+async def test_no_color_means_none_at_all(tmp_path: Path) -> None:
+    with screen(await written(tmp_path), NO_COLOR="1") as (pid, terminal):
+        os.write(terminal, b"2")
+        os.write(terminal, b"q")
+        seen = await asyncio.to_thread(read_until, terminal, b"\x1b[?1049l")
+        ended(pid, 5)
+        coloured = re.findall(rb"\x1b\[(?:[0-9;]*;)?(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;0-9]*m", seen)
+        assert b"\x1b[" in seen
+        assert coloured == []
 
 
 async def test_q_leaves_cleanly(tmp_path: Path) -> None:

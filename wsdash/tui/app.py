@@ -21,7 +21,7 @@ from wsdash.tui.feed import Feed, Update
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.terminal import guard_terminal
-from wsdash.tui.themes import OURS, first_theme
+from wsdash.tui.themes import OURS, first_theme, no_color
 from wsdash.tui.viewstate import ViewState
 
 TICK_SECONDS = 0.5
@@ -61,7 +61,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         starting: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True if no_color() else None)
         if (role == "operator") != (control is not None):
             raise ValueError("the operator's screen has a control client, the monitor's has none")
         self.state = state

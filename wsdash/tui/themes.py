@@ -38,12 +38,17 @@ OURS = (DARK, LIGHT)
 NAMES = ("wsdash-dark", "wsdash-light", "ansi-dark", "ansi-light")
 
 
+def no_color() -> bool:
+    """Whether the user asked for no colours at all (https://no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 def first_theme() -> str:
     """The theme to begin with: WSDASH_THEME, else the terminal's own colours under NO_COLOR, else dark."""
     wanted = os.environ.get("WSDASH_THEME", "")
     if wanted in NAMES:
         return wanted
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM", "") in ("linux", "vt100", "vt220", "dumb")
+    plain = no_color() or os.environ.get("TERM", "") in ("linux", "vt100", "vt220", "dumb")
     return "ansi-dark" if plain else "wsdash-dark"
 
 

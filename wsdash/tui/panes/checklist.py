@@ -54,7 +54,7 @@ def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Cont
     side = f"{word:>7} " if word else ""
     room = frame.width - 2 - 2 - len(side) - TIME - 3
     line = row(
-        Content.styled("❯" if selected else " ", BUSY),
+        Content.styled("❯" if selected else " ", TITLE),
         Content.styled(glyph, mark.style),
         cell(plain_title(item.title), room, "" if look.state is not ItemState.PENDING else "$foreground 85%"),
         Content.styled(f"{side}{KIND[item.kind].glyph}", mark.style if word else DIM),

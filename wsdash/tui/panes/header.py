@@ -47,9 +47,9 @@ def downtime(view: ViewState, now: float) -> Content:
 
 
 def _run_line(view: ViewState, frame: Frame) -> Content:
-    role = ("OPERATOR", "bold $text-primary on $primary-muted")
+    role = ("OPERATOR", "bold reverse $text-primary")
     if not frame.operator:
-        role = ("MONITOR", "bold $text-secondary on $secondary-muted")
+        role = ("MONITOR", "bold reverse $text-secondary")
     run = view.run
     parts = [
         Content.assemble(("wsdash", "bold"), " ", (f" {role[0]} ", role[1])),
