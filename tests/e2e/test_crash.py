@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.program import Program, read_json
+from tests.support.world import World
 
 BOUNDARIES = (
     "backup",
@@ -47,13 +49,24 @@ def history(state: Path) -> list[dict[str, object]]:
 def kill_when(program: Program, seen: Callable[[dict[str, object]], bool], items: int) -> None:
     """Run the demo and kill -9 its engine as soon as the journal holds an event for which `seen` is true."""
     process = program.start(*program.demo_words(items=items))
+    wait_for_event(program, process, seen)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+def wait_for_event(
+    program: Program, process: subprocess.Popen[str], seen: Callable[[dict[str, object]], bool]
+) -> None:
+    """Return as soon as the journal holds an event for which `seen` is true."""
     deadline = time.monotonic() + 120
     while not any(seen(event) for event in history(program.state)):
         assert process.poll() is None, f"it ended by itself:\n{program.output()}"
         assert time.monotonic() < deadline, program.output()
         time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
+
+
+def copying(event: dict[str, object]) -> bool:
+    return event["kind"] == "progress" and event["item"] == "migrate-data" and event["activity"] == "copying"
 
 
 def resume(program: Program, items: int) -> dict[str, object]:
@@ -93,3 +106,25 @@ def test_killed_inside_the_copy_nothing_is_lost_and_nothing_twice(program: Progr
 def test_killed_while_the_world_is_being_built_it_is_built_to_the_end(program: Program) -> None:
     kill_when(program, lambda event: event["kind"] == "setup-progress" and event["stage"] == "items", 5_000)
     assert_whole(resume(program, 5_000), 5_000)
+
+
+def test_interrupted_inside_the_copy_no_session_no_transaction_and_no_half_tick_stay(
+    program: Program,
+) -> None:
+    process = program.start(*program.demo_words("--keep", items=30_000))
+    wait_for_event(program, process, copying)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(40) == 130, program.output()
+    assert "Traceback" not in program.output()
+    world = World(program)
+    ours = (
+        "select count(*) from pg_stat_activity "
+        "where application_name like 'wsdash%' and pid <> pg_backend_pid()"
+    )
+    assert world.source(ours) == 0
+    assert world.target(ours) == 0
+    status = json.loads(program.run("status", "--json").stdout)
+    states = {item["id"]: item["state"] for item in status["items"]}
+    assert states["init-neon"] == "done"
+    assert states["migrate-data"] == "pending"
+    assert_whole(resume(program, 30_000), 30_000)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.program import Program, read_json
 from tests.support.terminal import Terminal
+from tests.support.world import World
 from wsdash.engine.journal import JournalReader
 from wsdash.engine.launch import engine_alive
 from wsdash.errors import InputError
@@ -156,6 +157,25 @@ def test_the_monitor_works_after_the_engine_is_gone(program: Program, screen: Op
     assert read_json(program.state.parent / "r.json")["outcome"] == "migrated"
     monitor.press("q")
     assert monitor.wait() == 0
+
+
+def test_the_monitor_changes_nothing_whatever_is_pressed(world: World, screen: Open) -> None:
+    world.source("alter system set log_statement = 'mod'")
+    world.source("select pg_reload_conf()")
+    world.source("create temporary table marker ()")
+    before = {name: reading.started_at for name, reading in world.containers().items()}
+    monitor = screen("monitor")
+    monitor.wait_for("MONITOR")
+    monitor.wait_for("data-timescale")
+    for key in "aprRx1\r2\r3\r4\r5\rsdez?\x1b\x1b\t\r ":
+        monitor.press(key)
+        time.sleep(0.1)
+    time.sleep(1)
+    assert {name: reading.started_at for name, reading in world.containers().items()} == before
+    assert not (world.program.state / "journal.db").exists()
+    log = (world.program.state / "world" / "logs" / "data-timescale.jsonl").read_text()
+    assert "create temporary table marker" in log
+    assert len([line for line in log.splitlines() if "statement:" in line]) == 1
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 36), (200, 60)])
