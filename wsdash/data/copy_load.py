@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -67,13 +66,19 @@ class Loader:
             self._add(schedule, load, last)
         if not len(schedule):
             return
-        async with AsyncExitStack() as stack, task_group() as group:
+        async with task_group() as group:
             for _ in range(min(self.workers, len(schedule))):
-                source = await stack.enter_async_context(self.snapshot.session())
-                target = await stack.enter_async_context(patient_connection(self.target, read_only=False))
+                group.create_task(self._work(schedule))
+
+    async def _work(self, schedule: Schedule[_Worker]) -> None:
+        async with (
+            self.snapshot.session() as source,
+            patient_connection(self.target, read_only=False) as target,
+        ):
+            with server_words(self.target, "beginning to write"):
                 # a range and its line are lost or kept together, so a crash may take the last few
                 await target.execute("SET synchronous_commit = off", timeout=BEGIN_SECONDS)
-                group.create_task(schedule.work(_Worker(source, target)))
+            await schedule.work(_Worker(source, target))
 
     def _add(self, schedule: Schedule[_Worker], load: Load, last: dict[str, list[int]]) -> None:
         table = load.plan.table

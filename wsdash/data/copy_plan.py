@@ -15,7 +15,7 @@ from wsdash.data.sql import ident, literal
 from wsdash.errors import WsdashError
 
 TIMEOUT = 60.0
-RANGE_BYTES = 48 << 20
+RANGE_BYTES = 16 << 20
 """About how much of a table one range holds."""
 BLOCK_BYTES = 8192
 
@@ -155,9 +155,7 @@ async def plan_conditions(source: asyncpg.Connection, table: Table, workers: int
     )
     assert row is not None
     blocks = row["heap"] // BLOCK_BYTES
-    parts = row["all"] // RANGE_BYTES
-    if row["all"] > RANGE_BYTES // 4:
-        parts = max(parts, min(workers, row["all"] // (RANGE_BYTES // 8)))
+    parts = max(row["all"] // RANGE_BYTES, min(workers, row["all"] // (RANGE_BYTES // 4)))
     step = max(1, blocks // max(1, parts))
     return _cut([f"'({block},0)'::tid" for block in range(step, blocks, step)], "ctid", nullable=False)
 

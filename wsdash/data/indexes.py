@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -73,7 +73,9 @@ class Builder:
         schedule: Schedule[asyncpg.Connection] = Schedule()
         for table in self.tables:
             self._add(schedule, table, [one for one in early if one.table == table.qualified])
-        await self._work(schedule)
+        async with task_group() as group:
+            for _ in range(min(self.workers, len(schedule))):
+                group.create_task(self._work(schedule))
         known = {table.qualified for table in self.tables}
         async with self._session() as conn:
             for one in missing:
@@ -107,10 +109,8 @@ class Builder:
         schedule.add(finish, _rank(table, 0.0), builds)
 
     async def _work(self, schedule: Schedule[asyncpg.Connection]) -> None:
-        async with AsyncExitStack() as stack, task_group() as group:
-            for _ in range(min(self.workers, len(schedule))):
-                conn = await stack.enter_async_context(self._session())
-                group.create_task(schedule.work(conn))
+        async with self._session() as conn:
+            await schedule.work(conn)
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[asyncpg.Connection]:

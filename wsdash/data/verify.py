@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,22 +74,20 @@ async def verify_tables(
         schedule: Schedule[Pair] = Schedule()
         for one in comparables:
             schedule.add(partial(_verify, one, tell), (-one.table.bytes,))
-        async with AsyncExitStack() as stack, task_group() as group:
+        async with task_group() as group:
             for _ in range(min(workers, len(comparables))):
-                pair = Pair(
-                    source, await _session(stack, old, workers), target, await _session(stack, new, workers)
-                )
-                group.create_task(schedule.work(pair))
+                group.create_task(_work(schedule, old, new, workers))
     return [found[table.qualified] for table in tables]
 
 
-async def _session(stack: AsyncExitStack, snapshot: Snapshot, workers: int) -> asyncpg.Connection:
-    conn = await stack.enter_async_context(snapshot.session())
-    with server_words(snapshot.endpoint, "beginning to compare", "then retry"):
-        await conn.execute(
-            f"SET jit = off; SET max_parallel_workers_per_gather = {int(workers)}", timeout=TIMEOUT
-        )
-    return conn
+async def _work(schedule: Schedule[Pair], old: Snapshot, new: Snapshot, workers: int) -> None:
+    async with old.session() as source, new.session() as target:
+        for snapshot, conn in ((old, source), (new, target)):
+            with server_words(snapshot.endpoint, "beginning to compare", "then retry"):
+                await conn.execute(
+                    f"SET jit = off; SET max_parallel_workers_per_gather = {int(workers)}", timeout=TIMEOUT
+                )
+        await schedule.work(Pair(old.endpoint, source, new.endpoint, target))
 
 
 async def _comparables(target: Endpoint, tables: Sequence[Table]) -> list[_Comparable]:
