@@ -60,6 +60,16 @@ def test_stderr_is_marked_without_colour() -> None:
     assert " err " not in as_text(line("fine"))
 
 
+def test_a_json_record_is_read_as_level_message_and_the_rest() -> None:
+    record = line('{"time": "2026-11-23T04:15:28Z", "level": "error", "message": "GET /api 500", "ms": 3.4}')
+    assert as_text(record).endswith("ERROR GET /api 500 ms=3.4")
+    assert severity(record) == 2
+
+
+def test_a_word_in_a_json_record_is_no_error() -> None:
+    assert severity(line('{"level": "info", "message": "GET /items", "error": null}')) == 0
+
+
 async def test_it_follows_the_newest_line(tmp_path: Path) -> None:
     async with stage(tmp_path, started()) as on:
         await in_logs(on, many(100))

@@ -17,6 +17,7 @@ from wsdash.model import (
     ItemChanged,
     ItemState,
     Liveness,
+    Notice,
     Outcome,
     PauseChanged,
     RowsReading,
@@ -190,6 +191,13 @@ def test_a_pause_and_an_outcome_are_told() -> None:
     assert "paused" in plain(draw_header(seen(started(), PauseChanged(True)), FRAME))
     assert "MIGRATED" in plain(draw_header(seen(started(), RunFinished(Outcome.MIGRATED)), FRAME))
     assert "ROLLED BACK" in plain(draw_header(seen(started(), RunFinished(Outcome.ROLLED_BACK)), FRAME))
+
+
+def test_what_the_engine_waits_for_is_told_until_an_item_moves() -> None:
+    notice = Notice("info", "waiting for a person to confirm: notify-team")
+    assert "waiting for a person" in plain(draw_header(seen(started(), *done("backup"), notice), FRAME))
+    moved = seen(started(), notice, *done("notify-team"))
+    assert "waiting for a person" not in plain(draw_header(moved, FRAME))
 
 
 def test_setup_shows_each_stage_and_how_far_it_is() -> None:

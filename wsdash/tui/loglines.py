@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wsdash.model import LogLine
 
 MOST_LINES = 10_000
 _ERROR = re.compile(
-    r"\b(?:ERROR|FATAL|PANIC|CRITICAL|Traceback|Exception)\b|\b(?:level=error|\"error\")", re.I
+    r"\b(?:ERROR|FATAL|PANIC|CRITICAL|Traceback|Exception)\b|\berror:|\blevel=(?:error|fatal)\b"
 )
-_WARNING = re.compile(r"\bWARN(?:ING)?\b|\blevel=warn", re.I)
+_WARNING = re.compile(r"\bWARN(?:ING)?\b|\bwarning:|\blevel=warn")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
 LEVELS = ("all", "warnings", "errors")
 
@@ -23,9 +25,26 @@ def severity(line: LogLine) -> int:
     """2 for an error, 1 for a warning, 0 for the rest; our own markers count by their glyph."""
     if line.stream == "wsdash":
         return 2 if line.text.startswith("✗") else 1 if line.text.startswith(("▲", "–", "↶")) else 0
-    if _ERROR.search(line.text):
+    text = readable(line.text)
+    if _ERROR.search(text):
         return 2
-    return 1 if _WARNING.search(line.text) else 0
+    return 1 if _WARNING.search(text) else 0
+
+
+@lru_cache(MOST_LINES)
+def readable(text: str) -> str:
+    """A line as people read it: LEVEL message key=value for a JSON record with a message, else as written."""
+    if not text.startswith("{"):
+        return clean(text)
+    try:
+        record = json.loads(text)
+        parts = [str(record.pop("level", "")).upper(), str(record.pop("message"))]
+    except (ValueError, KeyError, AttributeError):
+        return clean(text)
+    for name in ("time", "timestamp", "ts"):
+        record.pop(name, None)
+    parts += [f"{name}={value}" for name, value in record.items()]
+    return clean(" ".join(part for part in parts if part))
 
 
 def clean(text: str) -> str:
@@ -97,4 +116,4 @@ def as_text(line: LogLine, width: int = 0) -> str:
     """A line as it is shown: time, container (padded to `width`), a mark for stderr, text."""
     when = time.strftime("%H:%M:%S", time.localtime(line.at))
     mark = {"stderr": "err", "wsdash": " ──"}.get(line.stream, "   ")
-    return f"{when} {line.container:<{width}} {mark} {clean(line.text)}"
+    return f"{when} {line.container:<{width}} {mark} {readable(line.text)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from wsdash.model import Outcome
+from wsdash.model import Notice, Outcome
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, ENGINE, GOOD, SPINNER, WARN, Look, age, clock, size
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.standing import Engine, engine_standing, freshness, heartbeat_age, watch_trouble
@@ -102,9 +102,22 @@ def _doing(view: ViewState, frame: Frame) -> Content:
     elif view.run.finished is not None:
         look = OUTCOME[view.run.finished]
         parts.append(Content.styled(f"{look.glyph} {look.word}", look.style))
+    waiting = _waiting(view)
+    if waiting:
+        parts.append(Content.styled(waiting, WARN))
     if view.run.paused:
         parts.append(Content.styled("‖ paused", WARN))
     return Content(APART).join(parts)
+
+
+def _waiting(view: ViewState) -> str:
+    """What the engine said last, as long as no item has moved since: mostly that it waits for a person."""
+    if view.running or not view.notices:
+        return ""
+    newest = view.notices[-1]
+    moved = max((look.changed_at for look in view.run.items.values()), default=0.0)
+    event = newest.event
+    return f"… {event.text}" if isinstance(event, Notice) and newest.at >= moved else ""
 
 
 def _alerts(view: ViewState) -> Content:
