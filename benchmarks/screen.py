@@ -26,7 +26,7 @@ from pathlib import Path
 
 import psutil
 
-FRAME = "Backup current".encode()
+FRAME = b"Backup current"
 
 
 def first_paint(columns: int = 120, rows: int = 36) -> tuple[float, float]:
