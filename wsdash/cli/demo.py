@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
+import importlib
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -45,16 +47,17 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
     world = state / "world"
 
     async def prepare(progress: Callable[[SetupProgress], None]) -> Path:
-        from wsdash.demo.world import WorldOptions, build_world
-
-        options = WorldOptions(
+        # importing takes a while, and the engine's heartbeat must not wait for it
+        demo_world = await asyncio.to_thread(importlib.import_module, "wsdash.demo.world")
+        options = demo_world.WorldOptions(
             items=arguments.items,
             seed=arguments.seed,
             writes_per_second=arguments.writes_per_second,
             port_offset=arguments.port_offset,
             keep=arguments.keep,
         )
-        return await build_world(world, options, progress)
+        config: Path = await demo_world.build_world(world, options, progress)
+        return config
 
     async def teardown() -> None:
         from wsdash.demo.world import remove_world
