@@ -4,7 +4,7 @@ python benchmarks/terminal.py --seconds 60 --items 100000 --json FILE
 
 Opens the demo's screen on a pty, lets the engine run the whole plan, and does not read the pty for the given
 time; then reads it again. Reported: the longest pause of the engine's event loop over its whole life (in
-seconds) and, once the plan is done, CPU (per cent of one core) and memory (bytes) of engine, screen and monitor.
+seconds) and, once the plan is done, CPU (per cent of one core) and memory (bytes) of engine, screen, monitor.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def cost(pid: int, seconds: float) -> dict[str, float]:
     """CPU (per cent of one core) over `seconds`, and resident bytes."""
     process = psutil.Process(pid)
     before = sum(process.cpu_times()[:2])
-    time.sleepin seconds,
+    time.sleep(seconds)
     used = sum(process.cpu_times()[:2]) - before
     return {"cpu_percent": 100 * used / seconds, "rss_bytes": float(process.memory_info().rss)}
 
