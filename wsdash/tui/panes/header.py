@@ -102,7 +102,7 @@ def _doing(view: ViewState, frame: Frame) -> Content:
     elif view.run.finished is not None:
         look = OUTCOME[view.run.finished]
         parts.append(Content.styled(f"{look.glyph} {look.word}", look.style))
-    waiting = _waiting(view)
+    waiting = _waiting(view) if engine_standing(view, frame.now) is Engine.LIVE else ""
     if waiting:
         parts.append(Content.styled(waiting, WARN))
     if view.run.paused:

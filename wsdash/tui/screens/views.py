@@ -37,6 +37,14 @@ from wsdash.tui.looks import (
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
 from wsdash.tui.viewstate import ViewState
 
+WIDEST = 156
+SHARE = 0.94
+"""As .panel in looks.tcss: at most so wide, and this part of the screen."""
+FRAME = 5
+"""Border, padding and scrollbar."""
+FIRST = ("blocks", "not-carried", "adapted")
+"""What must be seen before anything is copied."""
+
 
 class ViewPanel(ModalScreen[None]):
     """A scrolling panel that follows the state; Escape, Enter or q closes it."""
@@ -92,7 +100,7 @@ class ViewPanel(ModalScreen[None]):
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
     def _redraw(self) -> None:
-        width = max(20, min(self.app.size.width - 8, 150))
+        width = max(20, min(WIDEST, int(self.app.size.width * SHARE)) - FRAME)
         frame = Frame(self._frame.now, width, self.app.size.height, self._frame.operator)
         content = Content("\n").join(self.draw(self._view, frame))
         if not content.is_same(self._drawn):
@@ -101,7 +109,9 @@ class ViewPanel(ModalScreen[None]):
 
 
 def draw_schema(objects: Sequence[SchemaObject], width: int) -> Lines:
-    """A summary, then every object with what becomes of it."""
+    """A summary, then every object with what becomes of it; what is not carried as it is comes first."""
+    schemas = Counter(thing.name.partition(".")[0] for thing in objects if "." in thing.name)
+    prefix = f"{schemas.most_common(1)[0][0]}." if schemas else ""
     fates = Counter(thing.fate for thing in objects)
     summary = Content("   ").join(
         Content.styled(f"{_fate(fate).glyph} {number} {_fate(fate).word}", _fate(fate).style)
@@ -110,19 +120,19 @@ def draw_schema(objects: Sequence[SchemaObject], width: int) -> Lines:
         )
     )
     kind = max(6, *(len(thing.kind) for thing in objects))
-    name = min(max(8, *(len(thing.name) for thing in objects)), max(20, width // 2 - 10))
+    name = min(max(8, *(len(thing.name.removeprefix(prefix)) for thing in objects)), max(20, width // 2 - 10))
     lines = [
         summary,
         Content(""),
         row(cell("fate", 13), cell("kind", kind), cell("name", name), "detail").stylize(TITLE),
     ]
-    for thing in objects:
-        detail = Content.styled(thing.detail, DIM)
-        lines.append(
-            row(
-                status(_fate(thing.fate), 13), cell(thing.kind, kind), cell(thing.name, name), detail
-            ).truncate(width, ellipsis=True)
-        )
+    for thing in sorted(objects, key=lambda t: FIRST.index(t.fate) if t.fate in FIRST else len(FIRST)):
+        cells = (status(_fate(thing.fate), 13), cell(thing.kind, kind))
+        line = row(*cells, cell(thing.name.removeprefix(prefix), name), Content.styled(thing.detail, DIM))
+        told = line.cell_length <= width or thing.fate not in FIRST
+        lines.append(line.truncate(width, ellipsis=True))
+        if not told:
+            lines.append(Content.styled(f"{'':13} └ {thing.detail}", DIM))
     return lines
 
 
