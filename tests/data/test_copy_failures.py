@@ -175,26 +175,57 @@ async def test_a_target_that_stops_reading_does_not_hang_the_copy(
     await no_session_is_left(source)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.25, 0.4])
+@pytest.mark.parametrize("pieces", [1, 10, 50])
 async def test_a_cancelled_copy_ends_at_once_and_leaves_no_session(
-    source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, seconds: float
+    source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
+    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 200_000)
     await run_sql(source, *BIG)
     await prepare(source, target)
     catalog = await catalog_of(source)
     real = Pipe.put
+    passed = 0
+    enough = asyncio.Event()
 
     async def slow(self: Pipe, data: bytes) -> None:
+        nonlocal passed
         await real(self, data)
+        passed += 1
+        if passed >= pieces:
+            enough.set()
         await asyncio.sleep(0.01)
 
     monkeypatch.setattr(Pipe, "put", slow)
+    copying = asyncio.create_task(copy_tables(request_of(source, target, catalog), ignore))
+    await enough.wait()
     started = time.monotonic()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await copy_tables(request_of(source, target, catalog), ignore)
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
     assert time.monotonic() - started < 2.5
     await no_session_is_left(source, target)
+
+
+async def test_a_target_killed_while_we_wait_for_it_to_take_more_does_not_hang(
+    source: Endpoint, target: Endpoint
+) -> None:
+    await run_sql(source, *BIG)
+    await run_sql(
+        target,
+        "CREATE SCHEMA s",
+        "CREATE TABLE s.t (id int CHECK (id < 2000 OR pg_sleep(0.5) IS NOT NULL), filler text)",
+    )
+    stream = Stream("s.t", "SELECT * FROM s.t", "s", "t", ("id", "filler"))
+    async with connection(source, read_only=True) as old, connection(target, read_only=False) as new:
+
+        async def kill() -> None:
+            await asyncio.sleep(1.5)
+            await run_sql(target, f"SELECT pg_terminate_backend({new.get_server_pid()})")
+
+        async with in_time(), asyncio.TaskGroup() as group:
+            group.create_task(kill())
+            with pytest.raises(UnreachableError, match="pg18"):
+                await transfer((source, old), (target, new), stream, lambda _: None)
 
 
 async def test_a_missing_table_in_the_target_is_told(source: Endpoint, target: Endpoint) -> None:
