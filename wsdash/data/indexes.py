@@ -149,7 +149,7 @@ class Builder:
 def split_key(sql: str, schema: str) -> Key | None:
     """The two halves of an ADD CONSTRAINT ... PRIMARY KEY or UNIQUE; None for anything else."""
     found = _KEY.fullmatch(sql)
-    if found is None:
+    if found is None or "WITHOUT OVERLAPS" in found["columns"]:
         return None
     table, name = found["table"], found["name"]
     build = (
