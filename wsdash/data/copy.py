@@ -33,10 +33,10 @@ from wsdash.data.manifest import (
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot, open_snapshot, patient_connection
 from wsdash.data.sql import ident
-from wsdash.data.tasks import task_group
 from wsdash.data.transfer import server_words
 from wsdash.errors import RefusedError
 from wsdash.model import Progress
+from wsdash.tasks import task_group
 
 TIMEOUT = 60.0
 

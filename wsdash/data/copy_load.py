@@ -16,8 +16,8 @@ from wsdash.data.copy_plan import TablePlan
 from wsdash.data.copy_progress import Reporter
 from wsdash.data.manifest import Range, finish_range
 from wsdash.data.snapshot import Snapshot, patient_connection
-from wsdash.data.tasks import task_group
 from wsdash.data.transfer import Stream, server_words, transfer
+from wsdash.tasks import task_group
 
 BEGIN_SECONDS = 60.0
 COMMIT_SECONDS = 300.0

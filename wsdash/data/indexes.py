@@ -18,9 +18,9 @@ from wsdash.data.ddl import INDEXES, KEYS, Statement
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import patient_connection
 from wsdash.data.sql import ident, literal
-from wsdash.data.tasks import task_group
 from wsdash.data.transfer import server_words
 from wsdash.errors import WsdashError
+from wsdash.tasks import task_group
 
 TIMEOUT = 60.0
 PARALLEL_BUILDERS = 2

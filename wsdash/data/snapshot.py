@@ -13,8 +13,8 @@ import asyncpg
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
-from wsdash.data.tasks import task_group
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.tasks import task_group
 
 LOCK_SECONDS = 60.0
 """How long we wait for a table that somebody holds exclusively."""

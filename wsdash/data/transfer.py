@@ -12,8 +12,8 @@ from typing import Literal
 import asyncpg
 
 from wsdash.data.connect import Endpoint
-from wsdash.data.tasks import task_group
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.tasks import task_group
 
 PIPE_BYTES = 4 << 20
 """How much one stream holds between the two servers."""

@@ -13,10 +13,10 @@ from wsdash.data.connect import Endpoint
 from wsdash.data.copy_jobs import Schedule
 from wsdash.data.shape import Column, Table
 from wsdash.data.snapshot import Snapshot, open_snapshot, patient_connection
-from wsdash.data.tasks import task_group
 from wsdash.data.transfer import server_words
 from wsdash.data.verify_diff import Pair, differing_rows
 from wsdash.model import TableVerified
+from wsdash.tasks import task_group
 
 TIMEOUT = 60.0
 

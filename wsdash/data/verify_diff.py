@@ -13,8 +13,8 @@ from wsdash.data.checksum import CHECKSUM_SECONDS, cell_text, row_text, text_for
 from wsdash.data.connect import Endpoint
 from wsdash.data.shape import Column, Table
 from wsdash.data.sql import ident
-from wsdash.data.tasks import task_group
 from wsdash.data.transfer import server_words
+from wsdash.tasks import task_group
 
 LINES = 20
 ROWS_PER_BUCKET = 64

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from wsdash.errors import WsdashError
+from wsdash.tasks import task_group
 
 _T = TypeVar("_T")
 
@@ -28,7 +28,7 @@ async def in_order(
 ) -> None:
     """act(name) for each, once it is done for the names that come before it in `after`.
 
-    The first WsdashError cancels the rest and is raised. `after` must hold no circle among the names.
+    The first failure cancels the rest and is raised. `after` must hold no circle among the names.
     """
     done = {name: asyncio.Event() for name in names}
 
@@ -39,24 +39,13 @@ async def in_order(
         await act(name)
         done[name].set()
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for name in done:
-                tasks.create_task(one(name))
-    except* WsdashError as failures:
-        raise _first(failures) from None
+    async with task_group() as tasks:
+        for name in done:
+            tasks.create_task(one(name))
 
 
 async def together(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """All results, side by side; the first WsdashError cancels the rest and is raised."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(work) for work in works]
-    except* WsdashError as failures:
-        raise _first(failures) from None
+    """All results, side by side; the first failure cancels the rest and is raised."""
+    async with task_group() as tasks:
+        running = [tasks.create_task(work) for work in works]
     return [task.result() for task in running]
-
-
-def _first(group: BaseExceptionGroup[WsdashError]) -> WsdashError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
