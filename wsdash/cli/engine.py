@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from wsdash.cli.demo import engine_options
+from wsdash.cli.demo_engine import engine_options
 from wsdash.cli.places import config_of, own_state
 from wsdash.engine.process import EngineOptions, serve
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from wsdash.cli.places import config_of, own_state
+from wsdash.cli.places import config_of, offline_only, own_state
 from wsdash.data.backup import load_manifest
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError
@@ -79,16 +79,6 @@ def run_engine(options: EngineOptions, report: Path | None) -> int:
         write_report(options.state, report)
         print(f"report: {report}", flush=True)
     return code
-
-
-def offline_only(mode: str) -> None:
-    """Raises InputError for a mode that this version does not have."""
-    if mode != "offline":
-        raise InputError(
-            f"mode {mode!r} is not available in this version",
-            where="--mode",
-            remedy="use --mode offline: the service is down for writes while the data is carried",
-        )
 
 
 def migrate(arguments: argparse.Namespace) -> int:

@@ -54,3 +54,13 @@ def config_of(arguments: argparse.Namespace, state: Path) -> Path | None:
         config: Path = arguments.config.absolute()
         return config
     return world_config(state)
+
+
+def offline_only(mode: str) -> None:
+    """Raises InputError for a mode that this version does not have."""
+    if mode != "offline":
+        raise InputError(
+            f"mode {mode!r} is not available in this version",
+            where="--mode",
+            remedy="use --mode offline: the service is down for writes while the data is carried",
+        )

@@ -1,0 +1,50 @@
+"""How the engine runs on the embedded world."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+from wsdash.cli.headless import printer
+from wsdash.engine.process import EngineOptions
+from wsdash.model import SetupProgress
+
+
+def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool) -> EngineOptions:
+    """How the engine runs on the embedded world of this state directory."""
+    world = state / "world"
+
+    async def prepare(progress: Callable[[SetupProgress], None]) -> Path:
+        # importing takes a while, and the engine's heartbeat must not wait for it
+        demo_world = await asyncio.to_thread(importlib.import_module, "wsdash.demo.world")
+        options = demo_world.WorldOptions(
+            items=arguments.items,
+            seed=arguments.seed,
+            writes_per_second=arguments.writes_per_second,
+            port_offset=arguments.port_offset,
+            keep=arguments.keep,
+        )
+        config: Path = await demo_world.build_world(world, options, progress)
+        return config
+
+    async def teardown() -> None:
+        from wsdash.demo.world import remove_world
+
+        if not arguments.keep:
+            await remove_world(world)
+
+    return EngineOptions(
+        state=state,
+        mode=arguments.mode,
+        auto=arguments.auto or headless,
+        yes=arguments.yes or headless,
+        force=arguments.force,
+        phrase="OVERWRITE" if arguments.force else "",
+        exit_when_done=headless,
+        on_event=printer() if headless else None,
+        prepare=prepare,
+        teardown=teardown,
+    )
