@@ -16,6 +16,7 @@ if __name__ == "copy":
 else:
     import asyncio
     import shutil
+    import statistics
     from functools import partial
     from pathlib import Path
     from tempfile import TemporaryDirectory
@@ -120,7 +121,7 @@ async def main() -> None:
     """Every method in turn, round after round, so that all meet the same machine."""
     options = database_pair.arguments(__doc__)
     report = database_pair.Report()
-    peak = 0
+    peak, spent = 0, []
     async with database_pair.servers(options.rows) as (source, target):
         methods = {
             "wsdash copy": partial(wsdash_copy, workers=options.workers, everything=True),
@@ -136,7 +137,10 @@ async def main() -> None:
         for run in range(options.runs):
             for number, (name, method) in enumerate(methods.items()):
                 fresh = await database_pair.fresh_target(target, f"{run}_{number}")
+                before = sum(psutil.Process().cpu_times()[:2])
                 await report.time(name, lambda method=method, fresh=fresh: method(source, fresh))
+                if name == "wsdash copy":
+                    spent.append(sum(psutil.Process().cpu_times()[:2]) - before)
                 peak = max(peak, psutil.Process().memory_info().rss)
     report.ratio("copy_vs_pg_dump_fc", "wsdash copy", "pg_dump -Fc | pg_restore")
     report.ratio("copy_vs_pgcopydb", "wsdash copy", "pgcopydb clone")
@@ -144,6 +148,7 @@ async def main() -> None:
     report.ratio("copy_vs_pg_dump_fd", "wsdash copy", directory_format)
     report.ratio("copy_rows_vs_pipe", "wsdash rows only", "hand-made binary pipe, rows only")
     report.write(options.json)
+    print(f"CPU of this process a wsdash copy: {statistics.median(spent):.2f} s")
     print(f"memory of this process after a run: {peak / 1e6:.0f} MB")
 
 
