@@ -155,7 +155,8 @@ def report_markdown(report: Report) -> str:
         "| --- | --- | ---: | --- | --- |",
     ]
     for item in report.items:
-        evidence = " ".join(part for part in (item.evidence, item.note) if part).replace("|", "\\|")
+        note = "" if item.note in item.evidence else item.note
+        evidence = " ".join(part for part in (item.evidence, note) if part).replace("|", "\\|")
         lines.append(f"| {item.id} | {item.state} | {item.seconds:.1f} | {item.who} | {evidence} |")
     lines += [
         "",
