@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+from collections.abc import AsyncGenerator
 from dataclasses import replace as dc_replace
 from pathlib import Path
 
@@ -237,24 +238,35 @@ async def test_views_elsewhere_that_need_the_schema_stop_the_replacement(
 
 
 async def test_a_connection_lost_in_the_rows_is_told_and_nothing_stays(
-    source: Endpoint, target: Endpoint, pg18: Server, tmp_path: Path
+    source: Endpoint, target: Endpoint, pg18: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_workspace(source, count=2000)
     manifest = await back_up(source, tmp_path)
-    cut: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(restore_reader, "_BLOCK", 4096)
+    begun, cut = asyncio.Event(), asyncio.Event()
+    real = restore_reader.BackupReader.rows
 
     def on_progress(progress: Progress) -> None:
-        if progress.activity == "restoring" and progress.subject.endswith("items") and not cut:
-            sql = (
-                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{target.database}'"
-            )
-            cut.append(asyncio.get_running_loop().create_task(pg18.execute(sql)))
+        if progress.activity == "restoring" and progress.subject.endswith("items"):
+            begun.set()
 
+    async def rows(reader: restore_reader.BackupReader) -> AsyncGenerator[bytes, None]:
+        """The rows of the file; the session is ended when the first of the items are on their way."""
+        async for block in real(reader):
+            yield block
+            if begun.is_set() and not cut.is_set():
+                await pg18.execute(
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                    f"WHERE datname = '{target.database}'"
+                )
+                cut.set()
+
+    monkeypatch.setattr(restore_reader.BackupReader, "rows", rows)
     with pytest.raises(UnreachableError, match="restoring"):
         await asyncio.wait_for(
             restore_backup(manifest.path, target, item="restore", on_progress=on_progress), 30
         )
-    await asyncio.gather(*cut)
+    assert cut.is_set()
     assert await value(target, "SELECT to_regnamespace('workspace')") is None
 
 
