@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.data.copying import carry, checksums, run_sql
-from tests.data.test_verify import verify
+from tests.data.test_verify import verify as compare
+from wsdash.data import verify, verify_parts
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.sql import ident, literal
 
@@ -101,19 +103,41 @@ async def build(endpoint: Endpoint, sql: str) -> None:
         await conn.execute(sql, timeout=60)
 
 
+@pytest.fixture
+def every_table_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tables are divided into parts as large ones are."""
+    monkeypatch.setattr(verify_parts, "SMALL_ROWS", 1)
+    monkeypatch.setattr(verify, "SMALL_ROWS", 1)
+    monkeypatch.setattr(verify_parts, "FEWEST_BORDERS", 1)
+    monkeypatch.setattr(verify_parts, "ROWS_PER_HASH", 1)
+
+
+@pytest.mark.usefixtures("every_table_divided")
+@settings(PROPERTY, max_examples=20)
+@given(content=contents(), data=st.data())
+async def test_a_single_change_is_found_in_a_divided_table(
+    source: Endpoint, target: Endpoint, content: Content, data: st.DataObject
+) -> None:
+    await found(source, target, content, data)
+
+
 @PROPERTY
 @given(content=contents(), data=st.data())
 async def test_a_single_change_is_found_and_equal_tables_are_not_reported(
     source: Endpoint, target: Endpoint, content: Content, data: st.DataObject
 ) -> None:
+    await found(source, target, content, data)
+
+
+async def found(source: Endpoint, target: Endpoint, content: Content, data: st.DataObject) -> None:
     changed = mutate(data, content)
     await build(source, content.sql(content.rows))
     await build(target, content.sql(content.rows, turned=True))
-    (same,) = await verify(source, target)
+    (same,) = await compare(source, target)
     assert same.match
     assert same.differences == ()
     await build(target, content.sql(changed, turned=True))
-    (result,) = await verify(source, target)
+    (result,) = await compare(source, target)
     assert not result.match
     assert 1 <= len(result.differences) <= 20
     assert (result.source_rows, result.target_rows) == (len(content.rows), len(changed))
@@ -150,7 +174,7 @@ async def test_many_rows_are_narrowed_down_to_the_few_that_differ(source: Endpoi
 
     asyncpg.Connection.fetch = count  # type: ignore[method-assign, assignment]
     try:
-        (result,) = await verify(source, target)
+        (result,) = await compare(source, target)
     finally:
         asyncpg.Connection.fetch = real  # type: ignore[method-assign]
     assert [line.split(":")[0] for line in result.differences] == ["id='20000'", "id='39999'", "id='7'"]

@@ -17,7 +17,12 @@ from wsdash.data.sql import column_list, ident
 
 CHECKSUM_SECONDS = 6 * 3600.0
 """The longest a checksum of one table may take."""
+FENCE = "OFFSET '0'::bigint"
+"""Ends a subquery whose values are to be made once, not once for each use. A bare 0 is cast and folded only
+later in planning, so that it counts as a limit and keeps the parallel workers out of the hashing."""
 _HALF = 1 << 64
+_CHARS = {'"char"': "integer", '"char"[]': "integer[]"}
+"""Types whose text form changed in PostgreSQL 16, and what they are compared as."""
 _SINGLE_BYTE = ("LATIN", "ISO_8859", "WIN", "KOI8")
 
 
@@ -52,7 +57,7 @@ async def checksum_table(
     used = table.copied_columns if columns is None else columns
     row = await conn.fetchrow(
         f"SELECT count(*) AS rows, sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
-        f"FROM ({_texts(conn, table, used, where)} OFFSET 0) s",  # OFFSET 0: the text is made once, not twice
+        f"FROM ({_texts(conn, table, used, where)} {FENCE}) s",
         timeout=CHECKSUM_SECONDS,
     )
     if row is None:
@@ -97,8 +102,9 @@ def _texts(conn: asyncpg.Connection, table: Table, columns: Sequence[Column], wh
 
 
 def _value(column: Column) -> str:
-    if column.type == '"char"':
-        return f"{ident(column.name)}::integer"  # its text form changed in PostgreSQL 16
+    as_number = _CHARS.get(column.type)
+    if as_number is not None:
+        return f"{ident(column.name)}::{as_number}"
     return ident(column.name)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import asyncpg
@@ -81,13 +81,23 @@ async def patient_connection(endpoint: Endpoint, *, read_only: bool) -> AsyncIte
         yield conn
 
 
-async def _freeze(holder: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> str:
-    await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", timeout=ANSWER_SECONDS)
+async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> None:
+    """Begin a transaction that sees one state of the tables and locks them (ACCESS SHARE) until it ends.
+
+    Raises WsdashError when a lock cannot be had in LOCK_SECONDS or a table is missing, UnreachableError when
+    the connection is lost.
+    """
     names = ", ".join(ident(table.schema, table.name) for table in tables)
-    try:
+    with _lock_words(endpoint):
+        await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", timeout=ANSWER_SECONDS)
         if names:
-            await holder.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE", timeout=LOCK_SECONDS)
-        snapshot_id: str = await holder.fetchval("SELECT pg_export_snapshot()", timeout=ANSWER_SECONDS)
+            await conn.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE", timeout=LOCK_SECONDS)
+
+
+@contextmanager
+def _lock_words(endpoint: Endpoint) -> Iterator[None]:
+    try:
+        yield
     except TimeoutError as error:
         raise WsdashError(
             f"a table stayed locked by another session for {LOCK_SECONDS:.0f} s",
@@ -102,6 +112,12 @@ async def _freeze(holder: asyncpg.Connection, endpoint: Endpoint, tables: Sequen
             where=endpoint.address,
             remedy="grant SELECT on them to the configured user; connect to the server, not to a pooler",
         ) from error
+
+
+async def _freeze(holder: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> str:
+    await hold_still(holder, endpoint, tables)
+    with _lock_words(endpoint):
+        snapshot_id: str = await holder.fetchval("SELECT pg_export_snapshot()", timeout=ANSWER_SECONDS)
     return snapshot_id
 
 

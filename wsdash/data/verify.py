@@ -8,20 +8,34 @@ from functools import partial
 
 import asyncpg
 
-from wsdash.data.checksum import NO_ROWS, TableChecksum, checksum_table
+from wsdash.data.checksum import from_sums
 from wsdash.data.connect import Endpoint
 from wsdash.data.copy_jobs import Schedule
 from wsdash.data.shape import Column, Table
-from wsdash.data.snapshot import Snapshot, open_snapshot, patient_connection
+from wsdash.data.snapshot import open_snapshot, patient_connection
 from wsdash.data.transfer import server_words
-from wsdash.data.verify_diff import Pair, differing_rows
+from wsdash.data.verify_diff import Differing, Sums, differing_rows, sums_of, whole
+from wsdash.data.verify_pair import Pair, lone_connections, lone_pair, shared_pair
+from wsdash.data.verify_parts import (
+    SMALL_ROWS,
+    Parts,
+    borders_fit,
+    by_hash,
+    range_column,
+    rows_guessed,
+    sample_borders,
+)
 from wsdash.model import TableVerified
 from wsdash.tasks import task_group
 
 TIMEOUT = 60.0
+SESSION_BYTES = 32 << 20
+"""A further pair of sessions is opened for every so much to read."""
 
 COLUMNS = """
-SELECT n.nspname AS schema, c.relname AS table, a.attname AS name
+SELECT n.nspname AS schema, c.relname AS table, a.attname AS name,
+       format_type(a.atttypid, a.atttypmod) AS type,
+       c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AS plain
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -30,11 +44,21 @@ WHERE n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 
 @dataclass(frozen=True)
 class _Comparable:
-    """A table, and which of its columns both sides have."""
+    """A table, which of its columns both sides have, and what the target has.
+
+    types: of the target's columns by name; None where the target lacks the table. plain: the target's rows
+    are in one relation.
+    """
 
     table: Table
     columns: tuple[Column, ...]
-    in_target: bool
+    types: dict[str, str] | None
+    plain: bool
+
+    @property
+    def in_target(self) -> bool:
+        """Whether the target has the table."""
+        return self.types is not None
 
     @property
     def lacking(self) -> list[str]:
@@ -53,86 +77,122 @@ async def verify_tables(
 ) -> list[TableVerified]:
     """Compare every row of `tables` on both sides; results in their order, on_table hears each as it comes.
 
-    One snapshot a side. Counts and checksums are made by the servers, both at once, `workers` tables at a
-    time and each with the server's parallel query. Where they differ, only the differing buckets of rows are
-    opened, down to keys and cells, and told in `differences` (at most 20 lines). The order of rows and
-    columns does not matter; a table without a key is compared as a multiset; a missing table or column is
-    a difference; columns that only the target has are not looked at. Writes nothing. Raises
+    One snapshot a side. Counts and checksums are made by the servers, both at once, at most `workers` tables
+    at a time and each with the server's parallel query. Where they differ, only the differing parts of the
+    rows are opened, down to keys and cells, and told in `differences` (at most 20 lines). The order of rows
+    and columns does not matter; a table without a key is compared as a multiset; a missing table or column
+    is a difference; columns that only the target has are not looked at. Writes nothing. Raises
     UnreachableError and WsdashError.
     """
-    comparables = await _comparables(target, tables)
     found: dict[str, TableVerified] = {}
-    async with (
-        open_snapshot(source, tables) as old,
-        open_snapshot(target, [one.table for one in comparables if one.in_target]) as new,
-    ):
 
-        def tell(result: TableVerified) -> None:
-            found[result.name] = result
-            on_table(result)
+    def tell(result: TableVerified) -> None:
+        found[result.name] = result
+        on_table(result)
 
-        schedule: Schedule[Pair] = Schedule()
-        for one in comparables:
-            schedule.add(partial(_verify, one, tell), (-one.table.bytes,))
-        async with task_group() as group:
-            for _ in range(min(workers, len(comparables))):
-                group.create_task(_work(schedule, old, new, workers))
+    sessions = min(workers, len(tables), 1 + sum(table.bytes for table in tables) // SESSION_BYTES)
+    if sessions <= 1:
+        async with lone_connections(source, target) as conns:
+            comparables = await _comparables(target, conns[1], tables)
+            pair = await lone_pair((source, target), conns, (tables, _in_target(comparables)), workers)
+            await _schedule(comparables, tell).work(pair)
+    else:
+        async with patient_connection(target, read_only=True) as conn:
+            comparables = await _comparables(target, conn, tables)
+        async with (
+            open_snapshot(source, tables) as old,
+            open_snapshot(target, _in_target(comparables)) as new,
+            task_group() as group,
+        ):
+            schedule = _schedule(comparables, tell)
+
+            async def work() -> None:
+                async with shared_pair(old, new, workers) as pair:
+                    await schedule.work(pair)
+
+            for _ in range(sessions):
+                group.create_task(work())
     return [found[table.qualified] for table in tables]
 
 
-async def _work(schedule: Schedule[Pair], old: Snapshot, new: Snapshot, workers: int) -> None:
-    async with old.session() as source, new.session() as target:
-        for snapshot, conn in ((old, source), (new, target)):
-            with server_words(snapshot.endpoint, "beginning to compare", "then retry"):
-                await conn.execute(
-                    f"SET jit = off; SET max_parallel_workers_per_gather = {int(workers)}", timeout=TIMEOUT
-                )
-        await schedule.work(Pair(old.endpoint, source, new.endpoint, target))
+def _in_target(comparables: Sequence[_Comparable]) -> list[Table]:
+    return [one.table for one in comparables if one.in_target]
 
 
-async def _comparables(target: Endpoint, tables: Sequence[Table]) -> list[_Comparable]:
-    there: dict[tuple[str, str], set[str]] = {}
-    async with patient_connection(target, read_only=True) as conn:
-        with server_words(target, "reading the target's columns", "then retry"):
-            rows = await conn.fetch(COLUMNS, list({table.schema for table in tables}), timeout=TIMEOUT)
+def _schedule(comparables: Sequence[_Comparable], tell: Callable[[TableVerified], None]) -> Schedule[Pair]:
+    """The largest tables first."""
+    schedule: Schedule[Pair] = Schedule()
+    for one in comparables:
+        schedule.add(partial(_verify, one, tell), (-one.table.bytes,))
+    return schedule
+
+
+async def _comparables(
+    target: Endpoint, conn: asyncpg.Connection, tables: Sequence[Table]
+) -> list[_Comparable]:
+    there: dict[tuple[str, str], dict[str, str]] = {}
+    plain: dict[tuple[str, str], bool] = {}
+    with server_words(target, "reading the target's columns", "then retry"):
+        rows = await conn.fetch(COLUMNS, list({table.schema for table in tables}), timeout=TIMEOUT)
     for row in rows:
-        there.setdefault((row["schema"], row["table"]), set()).add(row["name"])
+        name = (row["schema"], row["table"])
+        there.setdefault(name, {})[row["name"]] = row["type"]
+        plain[name] = row["plain"]
     result = []
     for table in tables:
-        names = there.get((table.schema, table.name))
-        columns = tuple(c for c in table.copied_columns if names is None or c.name in names)
-        result.append(_Comparable(table, columns, names is not None))
+        name = (table.schema, table.name)
+        types = there.get(name)
+        columns = tuple(c for c in table.copied_columns if types is None or c.name in types)
+        result.append(_Comparable(table, columns, types, plain.get(name, False)))
     return result
 
 
 async def _verify(one: _Comparable, tell: Callable[[TableVerified], None], pair: Pair) -> None:
-    old, new = await _both(one, pair)
+    parts = await _divide(one, pair)
+    old, new = await _sums(one, parts, pair)
     differences: list[str] = []
     if not one.in_target:
         differences.append(f"table {one.table.qualified} is missing in {pair.new_side.label}")
     elif one.lacking:
         differences += [f"column {name} is missing in {pair.new_side.label}" for name in one.lacking]
     if old != new and one.in_target:
-        differences += await differing_rows(pair, one.table, one.columns, old.rows + new.rows)
+        differences += await differing_rows(pair, Differing(one.table, one.columns, parts, old, new))
+    ours, theirs = from_sums(*whole(old)), from_sums(*whole(new))
     tell(
         TableVerified(
             name=one.table.qualified,
-            source_rows=old.rows,
-            target_rows=new.rows,
-            source_checksum=old.checksum,
-            target_checksum=new.checksum,
+            source_rows=ours.rows,
+            target_rows=theirs.rows,
+            source_checksum=ours.checksum,
+            target_checksum=theirs.checksum,
             match=old == new and one.in_target and not one.lacking,
             differences=tuple(differences[:20]),
         )
     )
 
 
-async def _both(one: _Comparable, pair: Pair) -> tuple[TableChecksum, TableChecksum]:
-    async def checksum(endpoint: Endpoint, conn: asyncpg.Connection) -> TableChecksum:
-        with server_words(endpoint, f"comparing {one.table.qualified}", "then retry"):
-            return await checksum_table(conn, one.table, columns=one.columns)
+async def _divide(one: _Comparable, pair: Pair) -> Parts:
+    """The parts of a large table by ranges of its key, where one side can be sampled; else by hash."""
+    rows = rows_guessed(one.table)
+    if rows < SMALL_ROWS or one.types is None:
+        return Parts()
+    column = range_column(one.table, one.columns, one.types)
+    plain_here = not one.table.hypertable and not one.table.chunks
+    if column is None or not borders_fit(column, pair.old, pair.new) or not (plain_here or one.plain):
+        return by_hash(rows)
+    side, conn = (pair.old_side, pair.old) if plain_here else (pair.new_side, pair.new)
+    with server_words(side, f"dividing {one.table.qualified}", "then retry"):
+        borders = await sample_borders(conn, one.table, column)
+    return Parts(column=column, borders=borders) if borders else by_hash(rows)
 
-    async with task_group() as group:
-        old = group.create_task(checksum(pair.old_side, pair.old))
-        new = group.create_task(checksum(pair.new_side, pair.new)) if one.in_target else None
-    return old.result(), new.result() if new is not None else NO_ROWS
+
+async def _sums(one: _Comparable, parts: Parts, pair: Pair) -> tuple[Sums, Sums]:
+    def query(conn: asyncpg.Connection) -> str:
+        return parts.sums_query(conn, one.table, one.columns)
+
+    doing = f"comparing {one.table.qualified}"
+    if one.in_target:
+        old, new = await pair.both(doing, query)
+    else:
+        old, new = await pair.fetch(True, doing, query), []
+    return sums_of(old), sums_of(new)

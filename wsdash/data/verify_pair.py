@@ -1,0 +1,98 @@
+"""The sessions of a comparison: each worker has one on each side, in its side's snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from wsdash.data.checksum import CHECKSUM_SECONDS
+from wsdash.data.connect import Endpoint
+from wsdash.data.shape import Table
+from wsdash.data.snapshot import Snapshot, hold_still, patient_connection
+from wsdash.data.transfer import server_words
+from wsdash.tasks import task_group
+
+TIMEOUT = 60.0
+SHORT_SECONDS = 600.0
+"""The longest a query of a lone pair may take: it reads little."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One worker's two sessions. seconds: the longest a query may take."""
+
+    old_side: Endpoint
+    old: asyncpg.Connection
+    new_side: Endpoint
+    new: asyncpg.Connection
+    seconds: float = CHECKSUM_SECONDS
+
+    async def both(
+        self, doing: str, query: Callable[[asyncpg.Connection], str]
+    ) -> tuple[list[Any], list[Any]]:
+        """Fetch on both sides at once what `query` makes of each side's session."""
+        async with task_group() as group:
+            old = group.create_task(self.fetch(True, doing, query))
+            new = group.create_task(self.fetch(False, doing, query))
+        return old.result(), new.result()
+
+    async def fetch(self, old: bool, doing: str, query: Callable[[asyncpg.Connection], str]) -> list[Any]:
+        """Fetch from the old side or from the new one. Raises WsdashError with the server's own words."""
+        endpoint, conn = (self.old_side, self.old) if old else (self.new_side, self.new)
+        with server_words(endpoint, doing, "then retry"):
+            return list(await conn.fetch(query(conn), timeout=self.seconds))
+
+
+@asynccontextmanager
+async def lone_connections(
+    source: Endpoint, target: Endpoint
+) -> AsyncIterator[tuple[asyncpg.Connection, asyncpg.Connection]]:
+    """One read-only connection to each side, opened at once."""
+    async with AsyncExitStack() as stack:
+        async with task_group() as group:
+            old, new = (
+                group.create_task(stack.enter_async_context(patient_connection(side, read_only=True)))
+                for side in (source, target)
+            )
+        yield old.result(), new.result()
+
+
+async def lone_pair(
+    sides: tuple[Endpoint, Endpoint],
+    conns: tuple[asyncpg.Connection, asyncpg.Connection],
+    tables: tuple[Sequence[Table], Sequence[Table]],
+    workers: int,
+) -> Pair:
+    """The connections as a pair, each in a transaction that sees one state of its tables until it ends.
+
+    For little to compare: a snapshot that several sessions share costs more to set up than such a
+    comparison takes. Raises WsdashError when a table cannot be locked.
+    """
+    async with task_group() as group:
+        for side, conn, held in zip(sides, conns, tables, strict=True):
+            group.create_task(_begin(side, conn, held, workers))
+    return Pair(sides[0], conns[0], sides[1], conns[1], SHORT_SECONDS)
+
+
+async def _begin(endpoint: Endpoint, conn: asyncpg.Connection, tables: Sequence[Table], workers: int) -> None:
+    await _settle(endpoint, conn, workers)
+    await hold_still(conn, endpoint, tables)
+
+
+@asynccontextmanager
+async def shared_pair(old: Snapshot, new: Snapshot, workers: int) -> AsyncIterator[Pair]:
+    """A pair of sessions in two snapshots that others share, with the servers' parallel query."""
+    async with old.session() as source, new.session() as target:
+        for snapshot, conn in ((old, source), (new, target)):
+            await _settle(snapshot.endpoint, conn, workers)
+        yield Pair(old.endpoint, source, new.endpoint, target)
+
+
+async def _settle(endpoint: Endpoint, conn: asyncpg.Connection, workers: int) -> None:
+    settings = f"SET row_security = off; SET jit = off; SET max_parallel_workers_per_gather = {int(workers)}"
+    with server_words(endpoint, "beginning to compare", "then retry"):
+        await conn.execute(settings, timeout=TIMEOUT)
