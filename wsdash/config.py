@@ -19,18 +19,23 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AppsSettings(_Section, frozen=True):
-    """The old world's compose file and containers."""
+    """The old world's compose file and containers. overrides: compose files laid over it, in this order."""
 
     file: str
     old_service: str
     containers: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
 
 
 class WorkspaceSettings(_Section, frozen=True):
-    """The new stack's compose file and its four containers."""
+    """The new stack's compose file and its four containers. overrides: compose files laid over it, in this
+    order. build_command: argv of the operator's own way to make missing images; empty: they are pulled.
+    """
 
     file: str
     containers: tuple[str, ...]
+    overrides: tuple[str, ...] = ()
+    build_command: tuple[str, ...] = ()
 
 
 class StackSettings(_Section, frozen=True):

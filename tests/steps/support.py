@@ -42,6 +42,9 @@ class NoContainers:
     async def images(self) -> dict[str, bool]:
         return {}
 
+    async def fetch_images(self, output: OutputSink) -> None:
+        raise AssertionError("no image is missing here")
+
     async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         return
         yield

@@ -40,6 +40,12 @@ class Stack(Protocol):
         """Image (or program) of each container of the workspace group -> whether it is present here."""
         ...
 
+    async def fetch_images(self, output: OutputSink) -> None:
+        """Get the missing images of the workspace group: by the operator's own build command where one is
+        configured, else by pulling them. Raises WsdashError naming what is missing and how to get it.
+        """
+        ...
+
     def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         """Lines of all containers from `since` (seconds since the epoch) on, for ever, across restarts,
         without loss or repetition."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from wsdash.stack.text import LineSplitter
 
 _VERSION_SECONDS = 20.0
 _UP_SECONDS = 1800.0
+_PULL_SECONDS = 3600.0
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<how>:?[-?+])?(?P<word>[^{}]*)\}|(?P<plain>\w+))")
 
 
@@ -27,20 +29,26 @@ class ComposeService:
 
     container: str
     service: str
-    file: str
+    files: tuple[str, ...]
     image: str
     needs: tuple[str, ...]
 
 
-def read_compose(file: str, environment: Mapping[str, str]) -> dict[str, ComposeService]:
-    """The services of a compose file by container name. Raises InputError when it cannot be read.
+def read_compose(
+    file: str, environment: Mapping[str, str], overrides: Sequence[str] = ()
+) -> dict[str, ComposeService]:
+    """The services of a compose file, with others laid over it, by container name.
 
     Only names, images and dependencies are looked at, so no secret needs to be set to read it.
+    Raises InputError when a file cannot be read.
     """
-    path = Path(file)
-    content = read_yaml(path)
-    described = content.get("services") if isinstance(content, dict) else None
-    services = described if isinstance(described, dict) else {}
+    path, files = Path(file), (file, *overrides)
+    services: dict[str, Any] = {}
+    for each in files:
+        content = read_yaml(Path(each))
+        described = content.get("services") if isinstance(content, dict) else None
+        for name, body in (described if isinstance(described, dict) else {}).items():
+            services[name] = _laid_over(services.get(name), body)
     variables = _dotenv(path.parent / ".env") | dict(environment)
     containers = {
         name: _expand(_text(body, "container_name"), variables) or name for name, body in services.items()
@@ -49,12 +57,20 @@ def read_compose(file: str, environment: Mapping[str, str]) -> dict[str, Compose
         containers[name]: ComposeService(
             containers[name],
             name,
-            file,
+            files,
             _expand(_text(body, "image"), variables) or f"{path.resolve().parent.name}-{name}",
             tuple(containers[need] for need in _needs(body) if need in containers),
         )
         for name, body in services.items()
     }
+
+
+def _laid_over(under: Any, over: Any) -> Any:
+    """A service's description with another one laid over it, as compose merges the keys looked at here."""
+    if not isinstance(under, dict) or not isinstance(over, dict):
+        return over if under is None or isinstance(over, dict) else under
+    needs = dict.fromkeys([*_needs(under), *_needs(over)])
+    return under | over | {"depends_on": list(needs)}
 
 
 def _text(body: Any, key: str) -> str:
@@ -124,15 +140,37 @@ async def compose_up(service: ComposeService, output: OutputSink) -> None:
 
     Raises WsdashError with the command's last words.
     """
-    argv = [*await compose_command(), "-f", service.file, "up", "-d", "--no-deps", service.service]
-    output("$ " + " ".join(argv))
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain"},
-    )
+    argv = [*await _compose(service), "up", "-d", "--no-deps", service.service]
+    await run_command(argv, output, _UP_SECONDS, where=f"{service.service} in {service.files[0]}")
+
+
+async def compose_pull(services: Iterable[ComposeService], output: OutputSink) -> None:
+    """Pull the images of services, one after the other. Raises WsdashError with the command's last words."""
+    for service in services:
+        argv = [*await _compose(service), "pull", service.service]
+        await run_command(argv, output, _PULL_SECONDS, where=f"{service.image}, named in {service.files[0]}")
+
+
+async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *, where: str) -> None:
+    """Run a command to its end, each line of its output to the sink as it comes.
+
+    Raises WsdashError with its last words when it fails, cannot be started or takes longer than `timeout`
+    seconds (it is then killed).
+    """
+    shown = shlex.join(argv)
+    output(f"$ {shown}")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=os.environ | {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain"},
+        )
+    except OSError as error:
+        raise WsdashError(
+            f"{argv[0]} cannot be started: {error.strerror}", where=where, remedy="correct the command"
+        ) from error
     last: list[str] = []
 
     def take(lines: list[str]) -> None:
@@ -140,13 +178,19 @@ async def compose_up(service: ComposeService, output: OutputSink) -> None:
             output(line)
             last[:] = [*last[-4:], line]
 
-    code = await _finish(process, _UP_SECONDS, take)
-    if code != 0:
-        raise WsdashError(
-            f"docker compose up ended with exit code {code}: " + " / ".join(last),
-            where=f"{service.service} in {service.file}",
-            remedy=f"correct what it says; {' '.join(argv)} shows it again",
-        )
+    code = await _finish(process, timeout, take)
+    if code == 0:
+        return
+    ended = f"did not end within {timeout:.0f} s" if code is None else f"ended with exit code {code}"
+    raise WsdashError(
+        f"{shown} {ended}: " + " / ".join(last),
+        where=where,
+        remedy="correct what it says, then retry; the same command by hand shows it again",
+    )
+
+
+async def _compose(service: ComposeService) -> list[str]:
+    return [*await compose_command(), *(word for file in service.files for word in ("-f", file))]
 
 
 async def _finish(

@@ -13,7 +13,7 @@ from wsdash.config import StackSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.stack.base import OutputSink
-from wsdash.stack.compose import ComposeService, compose_up, read_compose
+from wsdash.stack.compose import ComposeService, compose_pull, compose_up, read_compose, run_command
 from wsdash.stack.docker_client import DockerClient, refusal
 from wsdash.stack.docker_logs import Cursor, as_log_line
 from wsdash.stack.docker_parse import CpuSample, healthy_within, host_ports, parse_container
@@ -27,6 +27,7 @@ _POLL_SECONDS = 0.1
 _MISSING_POLL_SECONDS = 1.0
 _STOP_MARGIN_SECONDS = 30.0
 _PORTS_SECONDS = 5.0
+_BUILD_SECONDS = 4 * 3600.0
 _WAITING_LINES = 2_000
 
 
@@ -36,6 +37,7 @@ class DockerStack:
     def __init__(self, settings: StackSettings, *, read_only: bool = False) -> None:
         self._read_only = read_only
         self._client = DockerClient(read_only=read_only)
+        self._settings = settings
         self._files = (settings.apps.file, settings.workspace.file)
         self._groups = dict.fromkeys(settings.apps.containers, "apps") | dict.fromkeys(
             settings.workspace.containers, "workspace"
@@ -123,6 +125,21 @@ class DockerStack:
         found = await together(self._client.get(f"images/{image}/json") for image in wanted)
         return {image: answer is not None for image, answer in zip(wanted, found, strict=True)}
 
+    async def fetch_images(self, output: OutputSink) -> None:
+        """Run the configured build command, or pull what is missing.
+
+        Raises WsdashError with the command's last words; RefusedError when read-only.
+        """
+        if self._read_only:
+            raise refusal()
+        command = self._settings.workspace.build_command
+        if command:
+            await run_command(command, output, _BUILD_SECONDS, where="stack.workspace.build_command")
+            return
+        missing = {image for image, present in (await self.images()).items() if not present}
+        described = (await self._described()).values()
+        await compose_pull({s.image: s for s in described if s.image in missing}.values(), output)
+
     async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts and re-creation of containers.
 
@@ -164,9 +181,9 @@ class DockerStack:
     async def _described(self) -> dict[str, ComposeService]:
         """What the compose files say; a file that is not there says nothing."""
         found: dict[str, ComposeService] = {}
-        for file in self._files:
-            if await asyncio.to_thread(Path(file).exists):
-                found |= await asyncio.to_thread(read_compose, file, dict(os.environ))
+        for group in (self._settings.apps, self._settings.workspace):
+            if await asyncio.to_thread(Path(group.file).exists):
+                found |= await asyncio.to_thread(read_compose, group.file, dict(os.environ), group.overrides)
         return found
 
     async def _create(self, name: str, service: ComposeService | None, output: OutputSink) -> None:

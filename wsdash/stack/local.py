@@ -97,6 +97,15 @@ class LocalStack:
         """Program of each service of the workspace group -> whether it exists and answers."""
         return await self._client.get("/images", dict[str, bool])
 
+    async def fetch_images(self, output: OutputSink) -> None:
+        """Programs cannot be fetched. Raises WsdashError naming those that are missing."""
+        missing = sorted(name for name, present in (await self.images()).items() if not present)
+        raise WsdashError(
+            "programs of the new stack are missing: " + ", ".join(missing),
+            where=str(self._directory),
+            remedy="pip install 'wsdash[demo]', then retry",
+        )
+
     async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts of services and of the supervisor.
 

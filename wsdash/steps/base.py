@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.connect import Endpoint
-from wsdash.model import AnyEvent
-from wsdash.stack.base import Stack
+from wsdash.model import AnyEvent, Notice
+from wsdash.stack.base import OutputSink, Stack
 
 RESTORE_FIRST = "rollback.restore"
 """The fact that names the backup a rollback restores before the old service starts; '' for none."""
@@ -96,3 +96,12 @@ def endpoint(side: DatabaseSettings) -> Endpoint:
         password_file=side.password_file,
         sslmode=side.sslmode,
     )
+
+
+def command_output(ctx: StepContext) -> OutputSink:
+    """Takes the lines of a command that the step runs, and tells them as the item's own."""
+
+    def sink(text: str) -> None:
+        ctx.emit(Notice(level="info", text=text, item=ctx.item))
+
+    return sink

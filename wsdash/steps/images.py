@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.errors import WsdashError
-from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.base import Evidence, StepContext, command_output
 
 
 class NeonImage:
@@ -22,14 +21,11 @@ class NeonImage:
         return Evidence(True, "present: " + ", ".join(sorted(images)))
 
     async def act(self, ctx: StepContext) -> None:
-        """wsdash never builds Neon: it says what is missing and how to get it. Raises WsdashError."""
-        missing = sorted(name for name, present in (await ctx.stack.images()).items() if not present)
-        raise WsdashError(
-            "images of the new stack are missing: " + (", ".join(missing) or "none is named"),
-            where=ctx.settings.stack.workspace.file,
-            remedy=f"docker compose -f {ctx.settings.stack.workspace.file} pull "
-            "(or bash scripts/database/build-neon-from-source.sh), then retry",
-        )
+        """Get what is missing: with the operator's build command, else by pulling. wsdash never builds Neon.
+
+        Raises WsdashError with the command's last words.
+        """
+        await ctx.stack.fetch_images(command_output(ctx))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Images stay."""

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from wsdash.data.restore import restore_missing_into_source
 from wsdash.errors import WsdashError
-from wsdash.model import ContainerReading, Notice
-from wsdash.stack.base import OutputSink
+from wsdash.model import ContainerReading
 from wsdash.steps.api_client import ApiClient
-from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext
+from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_output
 from wsdash.steps.rows import count_table
 
 STOPPED_AT = "stop-old.at"
@@ -37,7 +36,7 @@ class StopOld:
         """Stop the old service gracefully; when another process serves its port, say so."""
         name = ctx.settings.stack.apps.old_service
         await ctx.facts.put(STOPPED_AT, time.time())
-        await ctx.stack.stop([name], _sink(ctx))
+        await ctx.stack.stop([name], command_output(ctx))
         async with ApiClient(ctx.settings.api.old) as api:
             if await api.answers():
                 raise WsdashError(
@@ -50,9 +49,9 @@ class StopOld:
         """Start the old service and prove that it serves the source's rows."""
         name = ctx.settings.stack.apps.old_service
         database = [c for c in ctx.settings.stack.apps.containers if c != name]
-        await ctx.stack.start(database, _sink(ctx))
+        await ctx.stack.start(database, command_output(ctx))
         restored = await _restore_if_asked(ctx)
-        await ctx.stack.start([name], _sink(ctx))
+        await ctx.stack.start([name], command_output(ctx))
         async with ApiClient(ctx.settings.api.old) as api:
             await api.wait_healthy(30.0)
             served = await api.count_items()
@@ -90,12 +89,12 @@ class StartStack:
 
     async def act(self, ctx: StepContext) -> None:
         """Start in dependency order, each after the health of what it needs."""
-        await ctx.stack.start(list(ctx.settings.stack.workspace.containers), _sink(ctx))
+        await ctx.stack.start(list(ctx.settings.stack.workspace.containers), command_output(ctx))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Stop the new stack and prove that nothing of it runs."""
         wanted = ctx.settings.stack.workspace.containers
-        await ctx.stack.stop(list(wanted), _sink(ctx))
+        await ctx.stack.stop(list(wanted), command_output(ctx))
         still = [r.name for r in await ctx.stack.readings() if r.name in wanted and r.state == "running"]
         if still:
             raise WsdashError(
@@ -121,10 +120,3 @@ async def _reading(ctx: StepContext, name: str) -> ContainerReading:
         if reading.name == name:
             return reading
     return ContainerReading(name=name, state="missing", health="unknown")
-
-
-def _sink(ctx: StepContext) -> OutputSink:
-    def sink(text: str) -> None:
-        ctx.emit(Notice(level="info", text=text, item=ctx.item))
-
-    return sink

@@ -1,0 +1,54 @@
+"""The engine of the session and the world on it. Without an engine the tests skip, in CI they fail."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docker import engine, image
+from tests.docker.world import DockerWorld, InEngine
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[engine.Engine]:
+    """A real engine of our own with the tests' image in it."""
+    why_not = engine.missing() or image.python_fits()
+    if why_not:
+        engine.unavailable(why_not)
+    archive = image.archive()
+    # a unix socket's path may have 107 characters: not below pytest's own deep directory
+    with tempfile.TemporaryDirectory(prefix="wsdash-docker-", ignore_cleanup_errors=True) as directory:
+        made = engine.Engine(Path(directory))
+        try:
+            made.start()
+            made.docker("import", str(archive), image.IMAGE, timeout=180)
+            yield made
+        finally:
+            made.remove()
+
+
+@pytest.fixture(scope="session")
+def docker_world(docker_engine: engine.Engine, tmp_path_factory: pytest.TempPathFactory) -> DockerWorld:
+    """The old world's containers, with rows, up."""
+    world = DockerWorld(docker_engine, tmp_path_factory.mktemp("docker"))
+    world.write_config()
+    world.start_old_world()
+    return world
+
+
+@pytest.fixture
+def world(docker_world: DockerWorld) -> DockerWorld:
+    """The world before a migration: the old service serves, nothing of the new stack is there."""
+    docker_world.reset()
+    return docker_world
+
+
+@pytest.fixture
+def wsdash(world: DockerWorld, tmp_path: Path) -> Iterator[InEngine]:
+    """`wsdash` on the world."""
+    program = world.program(tmp_path)
+    yield program
+    program.sweep()

@@ -1,0 +1,173 @@
+"""The real compose files, as the compose command reads them: the guide's names, ports, networks, limits."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.docker.engine import unavailable
+from tests.docker.world import SECRETS, TREE
+from wsdash.stack.compose import read_compose
+
+APPS = TREE / "compose/docker-compose.apps.yml"
+WORKSPACE = TREE / "compose/docker-compose.workspace-stack.yml"
+BACKEND = "tradingsystem_backend"
+
+
+def accepted(file: Path, command: list[str]) -> dict[str, Any]:
+    """What the compose command makes of a file."""
+    done = subprocess.run(
+        [*command, "-f", str(file), "config"],
+        capture_output=True,
+        text=True,
+        env=os.environ | SECRETS,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    content: dict[str, Any] = yaml.safe_load(done.stdout)
+    return content
+
+
+def commands() -> list[list[str]]:
+    """The compose commands of this machine: the plugin, the older program, or both."""
+    found = []
+    if shutil.which("docker"):
+        asked = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+        found += [["docker", "compose"]] if asked.returncode == 0 else []
+    return found + ([["docker-compose"]] if shutil.which("docker-compose") else [])
+
+
+@pytest.fixture(params=commands() or [[]], ids=" ".join)
+def command(request: pytest.FixtureRequest) -> list[str]:
+    """Each compose command of this machine in turn; CI has one at least."""
+    words: list[str] = request.param
+    if not words:
+        unavailable("there is no compose command on this machine")
+    return words
+
+
+def described(file: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(file.read_text())
+    return content
+
+
+def ports(service: dict[str, Any]) -> set[str]:
+    return set(service.get("ports", ()))
+
+
+def mebibytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+)m", text)
+    assert match is not None, text
+    return int(match[1])
+
+
+@pytest.mark.parametrize("file", [APPS, WORKSPACE], ids=("apps", "workspace"))
+def test_the_compose_command_accepts_the_file(file: Path, command: list[str]) -> None:
+    assert set(accepted(file, command)["services"]) == set(described(file)["services"])
+
+
+def test_the_new_stack_is_the_guides_four_containers_and_ports() -> None:
+    services = described(WORKSPACE)["services"]
+    assert {body["container_name"]: ports(body) for body in services.values()} == {
+        "workspace-db-pageserver": {"6400:6400", "9898:9898"},
+        "workspace-db-safekeeper": {"5454:5454", "7676:7676"},
+        "workspace-db-compute": {"5433:55432"},
+        "workspace-api": {"3200:3200"},
+    }
+
+
+def test_the_old_service_is_the_guides() -> None:
+    workspace = described(APPS)["services"]["workspace"]
+    assert workspace["container_name"] == "apps-workspace"
+    assert ports(workspace) == {"3201:3200"}
+    assert "LIBRARY_DB_STRATEGY=timescaledb" in workspace["environment"]
+    assert "TIMESCALEDB_HOST=data-timescale" in workspace["environment"]
+    assert workspace["networks"] == [BACKEND]
+
+
+def test_the_new_service_is_the_guides() -> None:
+    api = described(WORKSPACE)["services"]["workspace-api"]
+    assert "LIBRARY_DB_STRATEGY=neon" in api["environment"]
+    assert "NEON_HOST=workspace-db-compute" in api["environment"]
+    assert api["networks"] == ["workspace_network", BACKEND]
+    assert api["depends_on"] == {"workspace-db-compute": {"condition": "service_healthy"}}
+
+
+def test_the_storage_nodes_are_in_the_stacks_own_network_only() -> None:
+    services = described(WORKSPACE)["services"]
+    for name, body in services.items():
+        assert name == "workspace-api" or body["networks"] == ["workspace_network"]
+
+
+def test_everything_is_healthy_before_what_needs_it_starts() -> None:
+    services = described(WORKSPACE)["services"]
+    assert all(body["healthcheck"]["test"] for body in services.values())
+    needs = {name: set(body.get("depends_on", {})) for name, body in services.items()}
+    assert needs["workspace-db-safekeeper"] == {"workspace-db-pageserver"}
+    assert needs["workspace-db-compute"] == {"workspace-db-pageserver", "workspace-db-safekeeper"}
+    for body in services.values():
+        conditions = {need["condition"] for need in body.get("depends_on", {}).values()}
+        assert conditions <= {"service_healthy"}
+
+
+def test_the_memory_limits_sum_to_less_than_the_guides_two_gigabytes() -> None:
+    services = described(WORKSPACE)["services"].values()
+    assert sum(mebibytes(body["mem_limit"]) for body in services) * 1024**2 < 2_000_000_000
+
+
+def test_the_compute_keeps_nothing_and_the_storage_nodes_keep_all() -> None:
+    content = described(WORKSPACE)
+    kept = {
+        name: [v for v in body.get("volumes", ()) if not v.startswith("./")]
+        for name, body in content["services"].items()
+    }
+    assert kept["workspace-db-compute"] == []
+    assert kept["workspace-db-pageserver"] == ["workspace-db-pageserver:/data/.neon"]
+    assert kept["workspace-db-safekeeper"] == ["workspace-db-safekeeper:/data/.neon"]
+    assert set(content["volumes"]) == {"workspace-db-pageserver", "workspace-db-safekeeper"}
+
+
+def test_the_pageserver_has_time_to_end_and_a_reaper_for_what_runs_beside_it() -> None:
+    pageserver = described(WORKSPACE)["services"]["workspace-db-pageserver"]
+    assert pageserver["init"] is True
+    assert pageserver["stop_grace_period"] == "60s"
+
+
+def test_the_images_are_pinned_and_may_be_replaced() -> None:
+    there = read_compose(str(WORKSPACE), {})
+    assert there["workspace-db-pageserver"].image == "neondatabase/neon:release-9129"
+    assert there["workspace-db-compute"].image == "neondatabase/compute-node-v17:release-compute-9073"
+    own = read_compose(str(WORKSPACE), {"NEON_IMAGE": "our/neon@sha256:ab"})
+    assert own["workspace-db-safekeeper"].image == "our/neon@sha256:ab"
+
+
+@pytest.mark.parametrize("file", [APPS, WORKSPACE], ids=("apps", "workspace"))
+def test_no_password_stands_in_a_file(file: Path) -> None:
+    for line in file.read_text().splitlines():
+        if "PASSWORD" in line and not line.lstrip().startswith("#"):
+            assert re.search(r"PASSWORD\s*[=:]\s*\$\{WSDASH_(SOURCE|TARGET)_PASSWORD:\?", line), line
+
+
+@pytest.mark.parametrize("file", [APPS, WORKSPACE], ids=("apps", "workspace"))
+def test_a_password_that_is_not_set_stops_compose(file: Path, command: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    done = subprocess.run(
+        [*command, "-f", str(file), "config"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode != 0
+    assert "PASSWORD" in done.stderr
+
+
+@pytest.mark.parametrize("script", sorted((TREE / "compose/neon").glob("*.sh")), ids=lambda path: path.name)
+def test_every_script_is_one_that_its_shell_can_read(script: Path) -> None:
+    shell = script.read_text().splitlines()[0].removeprefix("#!")
+    done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,40 @@
+"""The guide's plan on a real engine: there, back, and there again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.docker.world import CONTENT, ITEMS, SECRETS, DockerWorld, InEngine
+from tests.support.program import read_json
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+STACK = ("workspace-db-pageserver", "workspace-db-safekeeper", "workspace-db-compute", "workspace-api")
+
+
+def test_the_whole_plan_then_rollback_then_restore(
+    world: DockerWorld, wsdash: InEngine, tmp_path: Path
+) -> None:
+    config = ("--config", str(world.config))
+    before = world.source(CONTENT)
+    report_file = tmp_path / "report.json"
+    done = wsdash.run("migrate", "--yes", "--report", str(report_file), *config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read_json(report_file)
+    assert report["outcome"] == "migrated"
+    assert all(table["match"] for table in report["tables"])
+    assert {name: world.state(name) for name in STACK} == dict.fromkeys(STACK, ("running", "healthy"))
+    assert world.state("apps-workspace")[0] == "exited"
+    assert world.source(CONTENT) == world.target(CONTENT) == before
+    assert world.get("http://localhost:3200/api/items")[1]["count"] == ITEMS
+    for text in (done.stdout, done.stderr, report_file.read_text()):
+        assert not any(secret in text for secret in SECRETS.values())
+
+    back = wsdash.run("rollback", "--yes", *config)
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert world.state("apps-workspace") == ("running", "healthy")
+    assert {world.state(name)[0] for name in STACK} == {"exited"}
+    assert world.get("http://localhost:3201/api/items")[1]["count"] == ITEMS
+    assert world.source(CONTENT) == before
