@@ -32,6 +32,10 @@ TIMEOUT = 60.0
 SESSION_BYTES = 32 << 20
 """A further pair of sessions is opened for every so much to read."""
 
+BATCH_BYTES = 8 << 20
+BATCH_TABLES = 50
+"""Small tables are read together, up to so much."""
+
 COLUMNS = """
 SELECT n.nspname AS schema, c.relname AS table, a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type,
@@ -120,10 +124,17 @@ def _in_target(comparables: Sequence[_Comparable]) -> list[Table]:
 
 
 def _schedule(comparables: Sequence[_Comparable], tell: Callable[[TableVerified], None]) -> Schedule[Pair]:
-    """The largest tables first."""
+    """The largest tables first, each alone; small ones together, for the sake of round trips."""
     schedule: Schedule[Pair] = Schedule()
-    for one in comparables:
-        schedule.add(partial(_verify, one, tell), (-one.table.bytes,))
+    batch: list[_Comparable] = []
+    for one in sorted(comparables, key=lambda one: -one.table.bytes):
+        held = sum(other.table.bytes for other in batch)
+        if batch and (held + one.table.bytes > BATCH_BYTES or len(batch) == BATCH_TABLES):
+            schedule.add(partial(_verify, batch, tell), (-held,))
+            batch = []
+        batch.append(one)
+    if batch:
+        schedule.add(partial(_verify, batch, tell), (0,))
     return schedule
 
 
@@ -147,27 +158,32 @@ async def _comparables(
     return result
 
 
-async def _verify(one: _Comparable, tell: Callable[[TableVerified], None], pair: Pair) -> None:
-    parts = await _divide(one, pair)
-    old, new = await _sums(one, parts, pair)
+async def _verify(batch: list[_Comparable], tell: Callable[[TableVerified], None], pair: Pair) -> None:
+    """Compare some tables, with one query a side and more only where they differ."""
+    parts = [await _divide(one, pair) for one in batch]
+    old, new = await _sums(batch, parts, pair)
+    for number, one in enumerate(batch):
+        found = Differing(one.table, one.columns, parts[number], old.get(number, {}), new.get(number, {}))
+        tell(await _judge(one, found, pair))
+
+
+async def _judge(one: _Comparable, found: Differing, pair: Pair) -> TableVerified:
     differences: list[str] = []
     if not one.in_target:
         differences.append(f"table {one.table.qualified} is missing in {pair.new_side.label}")
     elif one.lacking:
         differences += [f"column {name} is missing in {pair.new_side.label}" for name in one.lacking]
-    if old != new and one.in_target:
-        differences += await differing_rows(pair, Differing(one.table, one.columns, parts, old, new))
-    ours, theirs = from_sums(*whole(old)), from_sums(*whole(new))
-    tell(
-        TableVerified(
-            name=one.table.qualified,
-            source_rows=ours.rows,
-            target_rows=theirs.rows,
-            source_checksum=ours.checksum,
-            target_checksum=theirs.checksum,
-            match=old == new and one.in_target and not one.lacking,
-            differences=tuple(differences[:20]),
-        )
+    if found.numbers and one.in_target:
+        differences += await differing_rows(pair, found)
+    ours, theirs = from_sums(*whole(found.old)), from_sums(*whole(found.new))
+    return TableVerified(
+        name=one.table.qualified,
+        source_rows=ours.rows,
+        target_rows=theirs.rows,
+        source_checksum=ours.checksum,
+        target_checksum=theirs.checksum,
+        match=not found.numbers and one.in_target and not one.lacking,
+        differences=tuple(differences[:20]),
     )
 
 
@@ -186,13 +202,28 @@ async def _divide(one: _Comparable, pair: Pair) -> Parts:
     return Parts(column=column, borders=borders) if borders else by_hash(rows)
 
 
-async def _sums(one: _Comparable, parts: Parts, pair: Pair) -> tuple[Sums, Sums]:
-    def query(conn: asyncpg.Connection) -> str:
-        return parts.sums_query(conn, one.table, one.columns)
+async def _sums(
+    batch: Sequence[_Comparable], parts: Sequence[Parts], pair: Pair
+) -> tuple[dict[int, Sums], dict[int, Sums]]:
+    """The sums of every part of every table of the batch, on both sides, by the table's place in it."""
+    doing = f"comparing {batch[0].table.qualified}" + (f" and {len(batch) - 1} more" if batch[1:] else "")
 
-    doing = f"comparing {one.table.qualified}"
-    if one.in_target:
-        old, new = await pair.both(doing, query)
-    else:
-        old, new = await pair.fetch(True, doing, query), []
-    return sums_of(old), sums_of(new)
+    async def side(old: bool) -> dict[int, Sums]:
+        asked = [number for number, one in enumerate(batch) if old or one.in_target]
+
+        def query(conn: asyncpg.Connection) -> str:
+            return " UNION ALL ".join(
+                f"SELECT {number} AS number, s.* "
+                f"FROM ({parts[number].sums_query(conn, batch[number].table, batch[number].columns)}) s"
+                for number in asked
+            )
+
+        rows = await pair.fetch(old, doing, query) if asked else []
+        by_number: dict[int, list[asyncpg.Record]] = {}
+        for row in rows:
+            by_number.setdefault(row["number"], []).append(row)
+        return {number: sums_of(rows) for number, rows in by_number.items()}
+
+    async with task_group() as group:
+        old, new = group.create_task(side(True)), group.create_task(side(False))
+    return old.result(), new.result()
