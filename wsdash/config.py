@@ -60,6 +60,7 @@ class DatabaseSettings(_Section, frozen=True):
     password_file: str = ""
     sslmode: str = "prefer"
     schema_file: str = ""
+    mapping: str = ""
 
 
 class ApiSettings(_Section, frozen=True):
@@ -136,10 +137,24 @@ def shipped(*parts: str) -> Path:
     return installed if installed.exists() else package.parent.joinpath(*parts)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML would silently keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key.value} stands twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> Any:
-    """Parse a YAML file. Raises InputError with file, line and remedy."""
+    """Parse a YAML file. Raises InputError with file, line and remedy, for a key that stands twice too."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         raise InputError(
             f"{path.name} does not exist",

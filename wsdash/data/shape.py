@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
+
+from wsdash.data.sql import ident
+
+Side = Literal["source", "target"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,54 @@ class Column:
     comment: str = ""
     options: dict[str, str] = field(default_factory=dict)
     """storage, compression, statistics and the attribute's own options, where they are not the default."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one side's rows of a mapped table are read: SELECT columns FROM rows WHERE where.
+
+    columns: each of the table's columns with its SQL expression. rows: what stands after FROM.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    rows: str
+    where: str = ""
+    distinct: bool = False
+
+    def select(self, condition: str = "", names: Sequence[str] | None = None) -> str:
+        """The SELECT of these columns (None: all) of the rows that also satisfy a condition on `rows`."""
+        expressions = dict(self.columns)
+        wanted = expressions if names is None else names
+        columns = ", ".join(f"{expressions[name]} AS {ident(name)}" for name in wanted)
+        conditions = " AND ".join(f"({one}\n)" for one in (self.where, condition) if one)
+        distinct = "DISTINCT " if self.distinct else ""
+        return f"SELECT {distinct}{columns} FROM {self.rows}" + (f" WHERE {conditions}" if conditions else "")
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A column whose value in the target is found by its old one. keys: the quoted, qualified key map."""
+
+    column: str
+    keys: str
+    old_type: str
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """How a table of the target is made of the source's rows.
+
+    Both readings give the same values for the same row: where a key was assigned anew, the target's reading
+    gives the old one, found in the key map. origin: the source's table, by whose chunks and size the rows are
+    divided; None where they cannot be (constants, distinct values).
+    """
+
+    source: Reading
+    target: Reading | None = None
+    origin: Table | None = None
+    locked: tuple[Table, ...] = ()
+    """The source's tables that the rows come from."""
+    lookups: tuple[Lookup, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +102,24 @@ class Table:
     comment: str = ""
     options: dict[str, str] = field(default_factory=dict)
     unlogged: bool = False
+    mapped: Mapped | None = field(default=None, repr=False)
+    """None: both sides have the table under this name. Else name and columns are the target's."""
+
+    def reading(self, side: Side) -> Reading | None:
+        """How that side's rows are read, where it is not simply from the table of this name."""
+        if self.mapped is None:
+            return None
+        return self.mapped.source if side == "source" else self.mapped.target
+
+    def rows_of(self, side: Side) -> str:
+        """What stands after FROM to read this table's columns on that side."""
+        reading = self.reading(side)
+        return ident(self.schema, self.name) if reading is None else f"({reading.select()}) AS mapped"
+
+    @property
+    def in_source(self) -> tuple[Table, ...]:
+        """The source's tables that its rows come from."""
+        return (self,) if self.mapped is None else self.mapped.locked
 
     @property
     def qualified(self) -> str:
