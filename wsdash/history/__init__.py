@@ -1,0 +1,1 @@
+"""What was measured, for at least fifteen days in bounded space: one writer, any number of readers."""
