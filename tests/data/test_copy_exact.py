@@ -12,7 +12,6 @@ from wsdash.data.checksum import row_source
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.copy import copy_tables
 from wsdash.data.copy_plan import plan_conditions
-from wsdash.data.snapshot import patient_connection
 
 NASTY = """
 CREATE SCHEMA s;
@@ -116,8 +115,8 @@ async def test_a_hypertable_is_cut_at_its_chunks_borders_into_disjoint_ranges(
     monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 1)
     await run_sql(source, model)
     items = next(t for t in (await catalog_of(source, "workspace")).tables if t.name == "workspace_items")
-    async with patient_connection(source, read_only=True) as conn:
-        conditions = await plan_conditions(conn, items, 4)
+    async with connection(source, read_only=True) as conn:
+        ((_, conditions),) = await plan_conditions(conn, [items], 4)
         assert len(conditions) == 2
         assert "2025-02-01" in conditions[0]
         counts = [await conn.fetchval(f"SELECT count(*) FROM ({row_source(items, c)}) x") for c in conditions]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +19,14 @@ from wsdash.errors import InputError, RefusedError, WsdashError
 STATEMENT_TIMEOUT = 6 * 3600.0
 """Seconds for one statement: an index over a very large table takes its time."""
 LOCK_TIMEOUT = "30s"
+TOGETHER = 50
+"""How many quick statements are sent to the server in one message, which it does all or none of."""
 FILE_TIMEOUT = 3600.0
+_LOCAL = (
+    "SET LOCAL check_function_bodies = off; SET LOCAL search_path = pg_catalog; "
+    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
+)
+"""Sent in one message with what it is for: the server makes one transaction of a message."""
 
 
 async def ensure_schema(
@@ -28,18 +36,18 @@ async def ensure_schema(
 ) -> list[str]:
     """Create what is missing, in order, and return the names created; what exists and fits is left alone.
 
-    Every statement is a transaction of its own: an interruption keeps what was made, and running it again
-    makes the rest. on_statement is called before each statement that is run. Raises RefusedError before
+    An interruption keeps what was made before, and running it again makes the rest. on_statement is called
+    before each statement, and then each is a transaction of its own. Raises RefusedError before
     anything is changed when an existing object differs, WsdashError with the server's words when one fails.
     """
     missing = await missing_statements(conn, statements)
-    created = []
-    for statement in missing:
-        if on_statement is not None:
+    if on_statement is None:
+        await run_together(conn, missing)
+    else:
+        for statement in missing:
             on_statement(statement)
-        await run_statement(conn, statement)
-        created.append(statement.name)
-    return created
+            await run_statement(conn, statement)
+    return [statement.name for statement in missing]
 
 
 async def missing_statements(conn: asyncpg.Connection, statements: list[Statement]) -> list[Statement]:
@@ -86,6 +94,24 @@ def _fate(statement: Statement, judge: Judge, catalog: Catalog) -> tuple[str, st
     return ("same", "") if same else ("blocks", f"it differs: alter or drop the target's {statement.kind}")
 
 
+async def run_together(conn: asyncpg.Connection, statements: Sequence[Statement]) -> None:
+    """Run quick statements in order, TOGETHER in one message and one transaction.
+
+    When one fails, its message leaves nothing, and the message's statements are run again one by one: that
+    keeps those before the failure and tells which one it was. Raises WsdashError with the server's words.
+    """
+    for start in range(0, len(statements), TOGETHER):
+        some = statements[start : start + TOGETHER]
+        if len(some) > 1:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await conn.execute(
+                    ";\n".join([_LOCAL, *(one.sql for one in some)]), timeout=STATEMENT_TIMEOUT
+                )
+                continue
+        for statement in some:
+            await run_statement(conn, statement)
+
+
 async def run_statement(
     conn: asyncpg.Connection, statement: Statement, timeout: float = STATEMENT_TIMEOUT
 ) -> None:
@@ -95,13 +121,12 @@ async def run_statement(
     Raises WsdashError with the server's words.
     """
     try:
-        async with conn.transaction():
-            await conn.execute(
-                "SET LOCAL check_function_bodies = off; SET LOCAL search_path = pg_catalog; "
-                f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'",
-                timeout=30,
-            )
-            await conn.execute(statement.sql, timeout=timeout)
+        if not conn.is_closed() and conn.is_in_transaction():
+            async with conn.transaction():
+                await conn.execute(_LOCAL, timeout=30)
+                await conn.execute(statement.sql, timeout=timeout)
+        else:
+            await conn.execute(f"{_LOCAL};\n{statement.sql}", timeout=timeout)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise WsdashError(
             f"{statement.kind} {statement.name} cannot be made: {str(error) or type(error).__name__}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.pooler import REFUSES_SETTINGS, is_pooled, use_pooler
 from wsdash.errors import UnreachableError
+from wsdash.tasks import task_group
 
 CONNECT_TIMEOUT = 10.0
 
@@ -28,6 +30,7 @@ FIXED_SETTINGS = {
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     "client_encoding": "UTF8",
 }
 """The text form of a row depends on these; both sides must agree (facts: copying, 'Comparing')."""
@@ -75,7 +78,8 @@ async def open_connection(
     """Connect with the fixed session settings. The caller closes it.
 
     read_only makes every transaction of the session read-only on the server (invariant 6).
-    Raises UnreachableError with the server's own words within `timeout` seconds.
+    Raises UnreachableError with the server's own words within `timeout` seconds, InputError for a pooler that
+    does not keep sessions.
     """
     server_settings = dict(FIXED_SETTINGS) | {"application_name": "wsdash"} | (settings or {})
     if read_only:
@@ -90,11 +94,9 @@ async def open_connection(
             "password": await asyncio.to_thread(endpoint.password),
             "ssl": endpoint.sslmode,
             "timeout": timeout,
-            "server_settings": server_settings,
             "statement_cache_size": 0,
         }
-        conn: asyncpg.Connection = await asyncpg.connect(**arguments)
-        return conn
+        return await _connect(arguments, server_settings)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(
@@ -102,6 +104,24 @@ async def open_connection(
             where=f"{endpoint.host}:{endpoint.port}, database {name}, user {endpoint.user}",
             remedy="start the server or correct its address and credentials in wsdash.yaml, then retry",
         ) from error
+
+
+async def _connect(arguments: dict[str, Any], settings: dict[str, str]) -> asyncpg.Connection:
+    """A server takes the settings in the startup message; behind a pooler they are set by hand."""
+    conn: asyncpg.Connection
+    try:
+        conn = await asyncpg.connect(**arguments, server_settings=settings)
+    except asyncpg.PostgresError as error:
+        if REFUSES_SETTINGS not in str(error):
+            raise
+        conn = await asyncpg.connect(**arguments)
+    try:
+        if await is_pooled(conn):
+            await use_pooler(conn, settings, lambda: asyncpg.connect(**arguments))
+    except BaseException:
+        conn.terminate()
+        raise
+    return conn
 
 
 @asynccontextmanager
@@ -117,7 +137,31 @@ async def connection(
     try:
         yield conn
     finally:
-        try:
-            await asyncio.wait_for(conn.close(timeout=5), 6)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            conn.terminate()
+        await close_politely(conn)
+
+
+@asynccontextmanager
+async def opened_together(
+    count: int, open_one: Callable[[], Awaitable[asyncpg.Connection]]
+) -> AsyncIterator[list[asyncpg.Connection]]:
+    """`count` connections for the length of a block, opened at once and closed at once."""
+    tasks: list[asyncio.Task[asyncpg.Connection]] = []
+
+    async def one() -> asyncpg.Connection:
+        return await open_one()
+
+    try:
+        async with task_group() as group:
+            tasks = [group.create_task(one()) for _ in range(count)]
+        yield [task.result() for task in tasks]
+    finally:
+        opened = [task for task in tasks if task.done() and not task.cancelled() and not task.exception()]
+        await asyncio.gather(*(close_politely(task.result()) for task in opened))
+
+
+async def close_politely(conn: asyncpg.Connection) -> None:
+    """Close; cut when it takes over 5 s."""
+    try:
+        await asyncio.wait_for(conn.close(timeout=5), 6)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        conn.terminate()

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 
 from wsdash.data.apply import missing_statements
 from wsdash.data.checksum import TableChecksum, checksum_table
-from wsdash.data.connect import Endpoint
-from wsdash.data.copy_load import Load, Loader
-from wsdash.data.copy_plan import (
-    TablePlan,
-    acyclic,
-    plan_conditions,
-    plan_table,
-    read_references,
-    with_children,
-)
-from wsdash.data.copy_progress import Reporter
+from wsdash.data.connect import Endpoint, connection, open_connection, opened_together
+from wsdash.data.copy_load import Load, Loader, Worker
+from wsdash.data.copy_plan import acyclic, plan_conditions, plan_tables, read_references, with_children
+from wsdash.data.copy_progress import TICK_SECONDS, Reporter
 from wsdash.data.ddl import Statement
-from wsdash.data.indexes import Builder
+from wsdash.data.indexes import Builder, build_settings
 from wsdash.data.manifest import (
+    Range,
     empty_tables,
     ensure_manifest,
+    flush,
     inspect_target,
     plan_ranges,
-    read_ranges,
+    read_book,
+    tables_with_rows,
 )
 from wsdash.data.shape import Table
-from wsdash.data.snapshot import Snapshot, open_snapshot, patient_connection
-from wsdash.data.sql import ident
+from wsdash.data.snapshot import Snapshot, open_readers
 from wsdash.data.transfer import server_words
 from wsdash.errors import RefusedError
 from wsdash.model import Progress
 from wsdash.tasks import task_group
 
-TIMEOUT = 60.0
+SESSION_BYTES = 4 << 20
 
 Sequences = Callable[[asyncpg.Connection], Awaitable[list[Statement]]] | Sequence[Statement]
 
@@ -108,13 +106,10 @@ async def copy_tables(request: CopyRequest, on_progress: Callable[[Progress], No
     force), WsdashError with the failing server's own words, UnreachableError when one is gone.
     """
     reporter = Reporter(on_progress, request.item)
-    async with patient_connection(request.target, read_only=False) as conn:
-        with server_words(request.target, "writing the manifest"):
-            await ensure_manifest(conn)
-            async with patient_connection(request.target, read_only=True) as view, task_group() as group:
-                watch = group.create_task(_watch(request.target, reporter, view))
-                result = await _copy(request, conn, reporter)
-                watch.cancel()
+    async with AsyncExitStack() as stack, task_group() as group:
+        watch = group.create_task(_watch(request.target, reporter))
+        result = await _copy(request, reporter, stack, group)
+        watch.cancel()
     reporter.close()
     return result
 
@@ -128,15 +123,17 @@ async def copied_state(
     matter here (inspect_target and verify tell them). Raises asyncpg.PostgresError.
     """
     rows, unfinished = 0, []
+    book = await read_book(conn, run)
+    filled = {table.qualified for table in await tables_with_rows(conn, tables)}
     for table in tables:
-        ranges = await read_ranges(conn, run, table)
+        ranges = book.get(table.qualified, ())
         loaded = sum(part.rows for part in ranges)
         done = sum(1 for part in ranges if part.finished)
         if not ranges or done < len(ranges):
             unfinished.append(
                 f"{table.qualified} ({done} of {len(ranges)} ranges)" if done else table.qualified
             )
-        elif loaded and not await _has_rows(conn, table):
+        elif loaded and table.qualified not in filled:
             unfinished.append(f"{table.qualified} (emptied since)")
         rows += loaded
     if unfinished:
@@ -155,87 +152,118 @@ async def copied_state(
     )
 
 
-async def _watch(target: Endpoint, reporter: Reporter, view: asyncpg.Connection) -> None:
-    with server_words(target, "reading the target's progress views"):
-        await reporter.watch(view)
+async def _watch(target: Endpoint, reporter: Reporter) -> None:
+    await asyncio.sleep(TICK_SECONDS)
+    async with connection(target, read_only=True) as view:
+        with server_words(target, "reading the target's progress views"):
+            await reporter.watch(view)
 
 
-async def _copy(request: CopyRequest, conn: asyncpg.Connection, reporter: Reporter) -> CopyResult:
+async def _copy(
+    request: CopyRequest, reporter: Reporter, stack: AsyncExitStack, group: asyncio.TaskGroup
+) -> CopyResult:
+    """stack: closes what is opened here. group: owns what is done beside the load."""
     started = time.monotonic()
-    references = await read_references(conn, request.tables)
-    await _make_room(request, conn, references)
-    async with open_snapshot(request.source, request.tables) as snapshot:
-        plans = await _plan(request, conn, references)
-        await _drop_stale(request, conn, snapshot, references)
-        loads = [Load(plan, await read_ranges(conn, request.run, plan.table)) for plan in plans]
-        loader = Loader(snapshot, request.target, request.run, request.workers, reporter)
-        await loader.load(loads)
+    count = _sessions(request)
+    settings = {"synchronous_commit": "off"} | build_settings(request.maintenance_work_mem)
+    one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
+    opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
+    standing = group.create_task(_standing(request, stack))
+    async with open_readers(request.source, request.tables, count) as (snapshot, readers):
+        conn, foreign, references = await standing
+        book = await _prepare(request, conn, snapshot, foreign, references)
+        with server_words(request.source, "planning the copy"):
+            plans = await plan_tables(snapshot.conn, conn, request.tables, acyclic(references))
+        reading = group.create_task(_missing(request, conn))
+        if any(plan.triggers for plan in plans):
+            await reading  # it must not meet triggers that are off for the load
+        writers = await opening
+        workers = [Worker(reader, writer) for reader, writer in zip(readers, writers, strict=True)]
+        loader = Loader(snapshot, request.target, request.run, workers, reporter)
+        await loader.load([Load(plan, book[plan.table.qualified]) for plan in plans])
         sequences = request.sequences
         if callable(sequences):
             with server_words(request.source, "reading sequences"):
                 sequences = await sequences(snapshot.conn)
+        missing = await reading
     loaded = time.monotonic()
-    builder = Builder(request.target, request.tables, request.workers, request.maintenance_work_mem, reporter)
-    made = await builder.build([*request.post, *sequences])
-    copied = tuple([await _copied(request, conn, table) for table in request.tables])
+    builder = Builder(request.target, request.tables, writers, reporter)
+    made = await builder.build([*missing, *sequences])
+    with server_words(request.target, "ending the copy"):
+        await flush(conn, request.run)
+        book = await read_book(conn, request.run)
+    copied = tuple(_copied(table, book.get(table.qualified, ())) for table in request.tables)
     return CopyResult(copied, tuple(made), loaded - started, time.monotonic() - loaded)
 
 
-async def _make_room(request: CopyRequest, conn: asyncpg.Connection, references: dict[str, set[str]]) -> None:
-    """Refuse a target with foreign rows, or empty it with force; forget tables that were emptied."""
-    foreign = await inspect_target(conn, request.tables, request.run)
+def _sessions(request: CopyRequest) -> int:
+    """How many sessions a side the copy is worth: opening one costs as much as a few MB of rows."""
+    worth = sum(table.bytes for table in request.tables) // SESSION_BYTES + len(request.tables) // 100
+    return max(1, min(request.workers, 2 + worth))
+
+
+async def _standing(
+    request: CopyRequest, stack: AsyncExitStack
+) -> tuple[asyncpg.Connection, set[str], dict[str, set[str]]]:
+    """A session of the target; the tables (qualified) that hold foreign rows, which is refused unless forced;
+    and the foreign keys that are there already."""
+    conn = await stack.enter_async_context(connection(request.target, read_only=False))
+    with server_words(request.target, "reading what the target holds"):
+        await ensure_manifest(conn)
+        foreign = await inspect_target(conn, request.tables, request.run)
+        references = await read_references(conn, request.tables)
     if foreign and not request.force:
         raise RefusedError(
             "the target holds rows that must not be overwritten: " + "; ".join(map(str, foreign)),
             where=request.target.address,
             remedy="look at them; then move them away, or migrate with --force, which keeps a copy first",
         )
-    unwanted = {found.table for found in foreign}
-    for table in request.tables:
-        loaded = any(part.rows for part in await read_ranges(conn, request.run, table))
-        if loaded and not await _has_rows(conn, table):
-            unwanted.add(table.qualified)
-    if unwanted:
-        await empty_tables(conn, with_children(request.tables, unwanted, references))
+    return conn, {found.table for found in foreign}, references
 
 
-async def _plan(
-    request: CopyRequest, conn: asyncpg.Connection, references: dict[str, set[str]]
-) -> list[TablePlan]:
-    """Each table's plan; its ranges are written in the manifest where this run has none yet."""
-    order = acyclic(references)
-    plans = []
-    async with patient_connection(request.source, read_only=True) as source:
-        for table in request.tables:
-            with server_words(request.source, f"planning {table.qualified}"):
-                plans.append(await plan_table(source, conn, table, order))
-                if not await read_ranges(conn, request.run, table):
-                    conditions = await plan_conditions(source, table, request.workers)
-                    await plan_ranges(conn, request.run, table, conditions)
-    return plans
-
-
-async def _drop_stale(
+async def _prepare(
     request: CopyRequest,
     conn: asyncpg.Connection,
     snapshot: Snapshot,
+    unwanted: set[str],
     references: dict[str, set[str]],
-) -> None:
-    """Empty the tables whose rows came from an earlier snapshot and no longer equal the source's."""
-    stale = set()
-    for table in request.tables:
-        finished = [part for part in await read_ranges(conn, request.run, table) if part.finished]
-        if finished and not await _still_equal(
-            request, conn, snapshot, table, [p.condition for p in finished]
-        ):
-            stale.add(table.qualified)
-    if stale:
-        emptied = with_children(request.tables, stale, references)
-        await empty_tables(conn, emptied)
-        async with patient_connection(request.source, read_only=True) as source:
-            for table in emptied:
-                conditions = await plan_conditions(source, table, request.workers)
-                await plan_ranges(conn, request.run, table, conditions)
+) -> dict[str, tuple[Range, ...]]:
+    """Empty what must not stay; every table's ranges are in the manifest then, and are returned.
+
+    Not to stay: unwanted rows, what somebody emptied since, and what came from an earlier snapshot and no
+    longer equals the source's.
+    """
+    with server_words(request.target, "preparing the target"):
+        book = await read_book(conn, request.run)
+        if book:
+            filled = {table.qualified for table in await tables_with_rows(conn, request.tables)}
+            unwanted |= {
+                name
+                for name, parts in book.items()
+                if any(part.rows for part in parts) and name not in filled
+            }
+        for table in request.tables:
+            finished = [part.condition for part in book.get(table.qualified, ()) if part.finished]
+            if not finished or table.qualified in unwanted:
+                continue
+            if not await _still_equal(request, conn, snapshot, table, finished):
+                unwanted.add(table.qualified)
+        if emptied := with_children(request.tables, unwanted, references):
+            await empty_tables(conn, emptied)
+            book = await read_book(conn, request.run)
+    unplanned = [table for table in request.tables if table.qualified not in book]
+    if unplanned:
+        with server_words(request.source, "planning the ranges"):
+            conditions = await plan_conditions(snapshot.conn, unplanned, request.workers)
+        with server_words(request.target, "writing the manifest"):
+            await plan_ranges(conn, request.run, conditions)
+            book = await read_book(conn, request.run)
+    return book
+
+
+async def _missing(request: CopyRequest, conn: asyncpg.Connection) -> list[Statement]:
+    with server_words(request.target, "reading the target's schema"):
+        return await missing_statements(conn, list(request.post))
 
 
 async def _still_equal(
@@ -260,19 +288,10 @@ async def _still_equal(
     return source.result() == target.result()
 
 
-async def _copied(request: CopyRequest, conn: asyncpg.Connection, table: Table) -> TableCopied:
-    ranges = await read_ranges(conn, request.run, table)
+def _copied(table: Table, ranges: Sequence[Range]) -> TableCopied:
     return TableCopied(
         table.qualified,
         sum(part.rows for part in ranges),
         sum(part.bytes for part in ranges),
         sum(part.seconds for part in ranges),
     )
-
-
-async def _has_rows(conn: asyncpg.Connection, table: Table) -> bool:
-    name = ident(table.schema, table.name)
-    if await conn.fetchval("SELECT to_regclass($1) IS NULL", name, timeout=TIMEOUT):
-        return False
-    found: bool = await conn.fetchval(f"SELECT EXISTS (SELECT FROM {name})", timeout=TIMEOUT)
-    return found

@@ -15,12 +15,11 @@ from wsdash.data.copy_jobs import Schedule
 from wsdash.data.copy_plan import TablePlan
 from wsdash.data.copy_progress import Reporter
 from wsdash.data.manifest import Range, finish_range
-from wsdash.data.snapshot import Snapshot, patient_connection
+from wsdash.data.snapshot import Snapshot
 from wsdash.data.transfer import Stream, server_words, transfer
 from wsdash.tasks import task_group
 
 BEGIN_SECONDS = 60.0
-COMMIT_SECONDS = 300.0
 TRIGGER_SECONDS = 3600.0
 """Ranges of a table whose triggers must be held off wait for each other."""
 
@@ -39,7 +38,9 @@ class Load:
 
 
 @dataclass(frozen=True)
-class _Worker:
+class Worker:
+    """One that carries ranges: a session in the snapshot, and one of the target's."""
+
     source: asyncpg.Connection
     target: asyncpg.Connection
 
@@ -51,36 +52,24 @@ class Loader:
     snapshot: Snapshot
     target: Endpoint
     run: str
-    workers: int
+    workers: Sequence[Worker]
     reporter: Reporter
 
     async def load(self, loads: Sequence[Load]) -> None:
-        """Carry every missing range, `workers` at a time, large tables first, parents before children.
+        """Carry every missing range, one a worker at a time, large tables first, parents before children.
 
         Each is committed with its manifest line. The first failure cancels the rest and is raised as
         WsdashError; what was committed stays.
         """
-        schedule: Schedule[_Worker] = Schedule()
+        schedule: Schedule[Worker] = Schedule()
         last: dict[str, list[int]] = {}
         for load in _parents_first(loads):
             self._add(schedule, load, last)
-        if not len(schedule):
-            return
         async with task_group() as group:
-            for _ in range(min(self.workers, len(schedule))):
-                group.create_task(self._work(schedule))
+            for worker in self.workers[: len(schedule)]:
+                group.create_task(schedule.work(worker))
 
-    async def _work(self, schedule: Schedule[_Worker]) -> None:
-        async with (
-            self.snapshot.session() as source,
-            patient_connection(self.target, read_only=False) as target,
-        ):
-            with server_words(self.target, "beginning to write"):
-                # a range and its line are lost or kept together, so a crash may take the last few
-                await target.execute("SET synchronous_commit = off", timeout=BEGIN_SECONDS)
-            await schedule.work(_Worker(source, target))
-
-    def _add(self, schedule: Schedule[_Worker], load: Load, last: dict[str, list[int]]) -> None:
+    def _add(self, schedule: Schedule[Worker], load: Load, last: dict[str, list[int]]) -> None:
         table = load.plan.table
         done = [part for part in load.ranges if part.finished]
         rows, moved = sum(part.rows for part in done), sum(part.bytes for part in done)
@@ -90,7 +79,7 @@ class Loader:
         if not left:
             self.reporter.finish(table.qualified)
 
-        async def carry(part: Range, worker: _Worker) -> None:
+        async def carry(part: Range, worker: Worker) -> None:
             nonlocal left
             await self._carry(worker, load.plan, part)
             left -= 1
@@ -102,7 +91,7 @@ class Loader:
         ]
         last[table.qualified] = numbers or list(waits)
 
-    async def _carry(self, worker: _Worker, plan: TablePlan, part: Range) -> None:
+    async def _carry(self, worker: Worker, plan: TablePlan, part: Range) -> None:
         table = plan.table
         names = tuple(column.name for column in table.copied_columns)
         query = row_source(table, part.condition)
@@ -117,18 +106,17 @@ class Loader:
         doing = f"writing {table.qualified}"
         with server_words(self.target, doing):
             # no rollback on failure: the session ends with it
-            await worker.target.execute("BEGIN", timeout=BEGIN_SECONDS)
-            for trigger in plan.triggers:
-                await worker.target.execute(trigger.off, timeout=TRIGGER_SECONDS)
+            begin = "; ".join(["BEGIN", *(trigger.off for trigger in plan.triggers)])
+            await worker.target.execute(begin, timeout=TRIGGER_SECONDS if plan.triggers else BEGIN_SECONDS)
         self.reporter.works(pid, table.qualified)
         source, target = (self.snapshot.endpoint, worker.source), (self.target, worker.target)
         rows = await transfer(source, target, stream, on_bytes)
         with server_words(self.target, doing):
-            for trigger in plan.triggers:
-                await worker.target.execute(trigger.on, timeout=BEGIN_SECONDS)
+            if plan.triggers:
+                on = "; ".join(trigger.on for trigger in plan.triggers)
+                await worker.target.execute(on, timeout=BEGIN_SECONDS)
             done = (rows, moved, time.monotonic() - started)
             await finish_range(worker.target, self.run, table, part.number, self.snapshot.id, done)
-            await worker.target.execute("COMMIT", timeout=COMMIT_SECONDS)
         self.reporter.committed(pid, rows)
 
 

@@ -17,30 +17,36 @@ from wsdash.errors import WsdashError
 TIMEOUT = 60.0
 RANGE_BYTES = 16 << 20
 """About how much of a table one range holds."""
+SHARED_BYTES = 1 << 20
+"""A table of less than twice this is carried by one worker."""
 BLOCK_BYTES = 8192
 
-COLUMNS = """
-SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type, a.attgenerated::text AS generated
-FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
+_NAMED = """(SELECT place - 1 AS place, to_regclass(name) AS oid
+  FROM unnest($1::text[]) WITH ORDINALITY u(name, place)) q"""
+"""The tables asked about, by quoted name, and their places in the question."""
+
+COLUMNS = f"""
+SELECT q.place, q.oid IS NOT NULL AS there, a.attname AS name, format_type(a.atttypid, NULL) AS type,
+       a.attgenerated::text AS generated
+FROM {_NAMED} LEFT JOIN pg_attribute a ON a.attrelid = q.oid AND a.attnum > 0 AND NOT a.attisdropped
 """
 
-OID_BOUND = """
-WITH RECURSIVE parts(name, type) AS (
-  SELECT a.attname, a.atttypid FROM pg_attribute a
-  WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+OID_BOUND = f"""
+WITH RECURSIVE parts(place, type) AS (
+  SELECT q.place, a.atttypid FROM {_NAMED} JOIN pg_attribute a ON a.attrelid = q.oid
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
   UNION
-  SELECT p.name, x.type FROM parts p JOIN pg_type t ON t.oid = p.type CROSS JOIN LATERAL (
+  SELECT p.place, x.type FROM parts p JOIN pg_type t ON t.oid = p.type CROSS JOIN LATERAL (
     SELECT t.typbasetype WHERE t.typtype = 'd'
     UNION ALL SELECT t.typelem WHERE t.typcategory = 'A' AND t.typelem <> 0
     UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)) x(type))
-SELECT EXISTS (
-  SELECT FROM parts p JOIN pg_type t ON t.oid = p.type
-  WHERE t.typtype IN ('c', 'p') OR t.typsend = 0 OR t.typcategory = 'A' AND t.typelem >= 16384
-     OR t.typtype = 'b' AND t.typcategory <> 'A' AND t.oid >= 16384
-     OR t.typname ~ '^reg' AND t.typnamespace = 'pg_catalog'::regnamespace)
+SELECT DISTINCT p.place FROM parts p JOIN pg_type t ON t.oid = p.type
+WHERE t.typtype IN ('c', 'p') OR t.typsend = 0 OR t.typcategory = 'A' AND t.typelem >= 16384
+   OR t.typtype = 'b' AND t.typcategory <> 'A' AND t.oid >= 16384
+   OR t.typname ~ '^reg' AND t.typnamespace = 'pg_catalog'::regnamespace
 """
-"""Whether the binary form of a table's rows holds oids, which mean something else on another server, or the
-form of a type that an extension defines."""
+"""The tables whose rows in binary form hold oids, which mean something else on another server, or the form of
+a type that an extension defines."""
 
 BOUNDS = """
 SELECT pg_get_expr(c.relpartbound, c.oid) AS bound, pg_table_size(c.oid) AS bytes,
@@ -56,9 +62,15 @@ JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnam
 WHERE k.contype = 'f' AND k.conrelid <> k.confrelid
 """
 
-TRIGGERS = """
-SELECT tgname AS name, tgenabled::text AS enabled FROM pg_trigger
-WHERE tgrelid = to_regclass($1) AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY tgname
+TRIGGERS = f"""
+SELECT q.place, t.tgname AS name, t.tgenabled::text AS enabled
+FROM {_NAMED} JOIN pg_trigger t ON t.tgrelid = q.oid
+WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY q.place, t.tgname
+"""
+
+SIZES = f"""
+SELECT q.place, pg_relation_size(q.oid) AS heap, pg_table_size(q.oid) AS whole
+FROM {_NAMED} WHERE q.oid IS NOT NULL
 """
 
 
@@ -80,31 +92,50 @@ class TablePlan:
     after: frozenset[str]
 
 
-async def plan_table(
-    source: asyncpg.Connection, target: asyncpg.Connection, table: Table, references: dict[str, set[str]]
-) -> TablePlan:
-    """Decide how `table` travels. Raises WsdashError when the target lacks it or one of its columns."""
-    name = ident(table.schema, table.name)
-    there = await _columns(target, name)
-    missing = [c.name for c in table.copied_columns if c.name not in there or there[c.name]["generated"]]
-    exists = await target.fetchval("SELECT to_regclass($1) IS NOT NULL", name, timeout=TIMEOUT)
-    if not exists or missing:
-        columns = f" column {', '.join(missing)} of" if exists else ""
+async def plan_tables(
+    source: asyncpg.Connection,
+    target: asyncpg.Connection,
+    tables: Sequence[Table],
+    references: dict[str, set[str]],
+) -> list[TablePlan]:
+    """Decide how each table travels. Raises WsdashError when the target lacks one or one of its columns."""
+    names = [_name(table) for table in tables]
+    there = await _columns(target, names)
+    for table, columns in zip(tables, there, strict=True):
+        _require(table, columns)
+    here = await _columns(source, names)
+    bound = {row["place"] for row in await source.fetch(OID_BOUND, names, timeout=TIMEOUT)}
+    triggers: dict[int, list[Trigger]] = {}
+    for row in await target.fetch(TRIGGERS, names, timeout=TIMEOUT):
+        triggers.setdefault(row["place"], []).append(_trigger(names[row["place"]], row))
+    plans = []
+    for place, table in enumerate(tables):
+        mine, theirs = here[place] or {}, there[place] or {}
+        same = all(
+            mine[c.name]["type"] == theirs[c.name]["type"] for c in table.copied_columns if c.name in mine
+        )
+        plans.append(
+            TablePlan(
+                table,
+                "binary" if same and place not in bound else "text",
+                tuple(triggers.get(place, ())),
+                frozenset(references.get(table.qualified, ())),
+            )
+        )
+    return plans
+
+
+def _require(table: Table, there: dict[str, Any] | None) -> None:
+    """The target has the table, and every column that travels can be filled there."""
+    columns = there or {}
+    missing = [c.name for c in table.copied_columns if c.name not in columns or columns[c.name]["generated"]]
+    if there is None or missing:
+        what = f" column {', '.join(missing)} of" if there is not None else ""
         raise WsdashError(
-            f"the target lacks{columns} table {table.qualified}",
+            f"the target lacks{what} table {table.qualified}",
             where=f"table {table.qualified} in the target",
             remedy="run item init-neon first, or correct the target's schema file",
         )
-    here = await _columns(source, name)
-    same = all(here[c.name]["type"] == there[c.name]["type"] for c in table.copied_columns if c.name in here)
-    bound = await source.fetchval(OID_BOUND, name, timeout=TIMEOUT)
-    triggers = [_trigger(name, row) for row in await target.fetch(TRIGGERS, name, timeout=TIMEOUT)]
-    return TablePlan(
-        table,
-        "binary" if same and not bound else "text",
-        tuple(triggers),
-        frozenset(references.get(table.qualified, ())),
-    )
 
 
 async def read_references(target: asyncpg.Connection, tables: Sequence[Table]) -> dict[str, set[str]]:
@@ -139,23 +170,32 @@ def acyclic(references: dict[str, set[str]]) -> dict[str, set[str]]:
     return kept
 
 
-async def plan_conditions(source: asyncpg.Connection, table: Table, workers: int) -> list[str]:
-    """Conditions that cut the table into disjoint ranges whose union is every row, now and later ('': all).
+async def plan_conditions(
+    source: asyncpg.Connection, tables: Sequence[Table], workers: int
+) -> list[tuple[Table, list[str]]]:
+    """For each table, conditions that cut it into disjoint ranges whose union is every row, now and later.
 
     By ctid for a plain table; by the time column, at its chunks' borders, for one with chunks (ctids repeat
-    across chunks).
+    across chunks). '' stands for all rows.
     """
-    if table.hypertable:
-        return await _time_ranges(source, table)
-    name = ident(table.schema, table.name)
-    row = await source.fetchrow(
-        "SELECT pg_relation_size(to_regclass($1)) AS heap, pg_table_size(to_regclass($1)) AS all",
-        name,
-        timeout=TIMEOUT,
-    )
-    assert row is not None
-    blocks = row["heap"] // BLOCK_BYTES
-    parts = max(row["all"] // RANGE_BYTES, min(workers, row["all"] // (RANGE_BYTES // 4)))
+    plain = [table for table in tables if not table.hypertable]
+    rows = await source.fetch(SIZES, [_name(table) for table in plain], timeout=TIMEOUT) if plain else []
+    sizes = {plain[row["place"]].qualified: (row["heap"], row["whole"]) for row in rows}
+    return [
+        (
+            table,
+            await _time_ranges(source, table)
+            if table.hypertable
+            else _block_ranges(*sizes.get(table.qualified, (0, 0)), workers),
+        )
+        for table in tables
+    ]
+
+
+def _block_ranges(heap: int, whole: int, workers: int) -> list[str]:
+    """heap and whole: bytes of the table without and with its large values."""
+    blocks = heap // BLOCK_BYTES
+    parts = max(whole // RANGE_BYTES, min(workers, whole // SHARED_BYTES))
     step = max(1, blocks // max(1, parts))
     return _cut([f"'({block},0)'::tid" for block in range(step, blocks, step)], "ctid", nullable=False)
 
@@ -207,8 +247,20 @@ def _cut(borders: list[str], expression: str, *, nullable: bool) -> list[str]:
     return [first, *middle, f"{expression} >= {borders[-1]}"]
 
 
-async def _columns(conn: asyncpg.Connection, name: str) -> dict[str, Any]:
-    return {row["name"]: row for row in await conn.fetch(COLUMNS, name, timeout=TIMEOUT)}
+async def _columns(conn: asyncpg.Connection, names: list[str]) -> list[dict[str, Any] | None]:
+    """For each table its columns by name, or None when it does not exist."""
+    found: list[dict[str, Any] | None] = [None] * len(names)
+    for row in await conn.fetch(COLUMNS, names, timeout=TIMEOUT):
+        if row["there"]:
+            columns = found[row["place"]] or {}
+            found[row["place"]] = columns
+            if row["name"] is not None:
+                columns[row["name"]] = row
+    return found
+
+
+def _name(table: Table) -> str:
+    return ident(table.schema, table.name)
 
 
 def _trigger(table: str, row: Any) -> Trigger:

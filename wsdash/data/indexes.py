@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 
 import asyncpg
 
-from wsdash.data.apply import STATEMENT_TIMEOUT, missing_statements, run_statement
+from wsdash.data.apply import STATEMENT_TIMEOUT, run_statement, run_together
 from wsdash.data.connect import Endpoint
 from wsdash.data.copy_jobs import Schedule
 from wsdash.data.copy_progress import Reporter
 from wsdash.data.ddl import INDEXES, KEYS, Statement
 from wsdash.data.shape import Table
-from wsdash.data.snapshot import patient_connection
-from wsdash.data.sql import ident, literal
+from wsdash.data.sql import ident
 from wsdash.data.transfer import server_words
 from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
@@ -49,39 +49,52 @@ class Key:
     attach: str
 
 
+def build_settings(maintenance_work_mem: str) -> dict[str, str]:
+    """The settings of a session that builds indexes."""
+    return {
+        "maintenance_work_mem": maintenance_work_mem,
+        "max_parallel_maintenance_workers": str(PARALLEL_BUILDERS),
+    }
+
+
 @dataclass(frozen=True)
 class Builder:
-    """Makes a list of statements true in the target."""
+    """Makes in the target what follows the rows. sessions: of the target, with build_settings."""
 
     target: Endpoint
     tables: Sequence[Table]
-    workers: int
-    maintenance_work_mem: str
+    sessions: Sequence[asyncpg.Connection]
     reporter: Reporter
 
-    async def build(self, statements: Sequence[Statement]) -> list[str]:
-        """Run the statements whose objects are missing, and ANALYZE every table; returns the names made.
+    async def build(self, missing: Sequence[Statement]) -> list[str]:
+        """Run the statements, whose objects are not there, and ANALYZE every table; returns the names made.
 
-        A table's indexes and keys are built at once, `workers` in all, the longest first; then its other
-        constraints; then, in their order, the statements that concern several tables. What exists and fits is
-        left alone. Raises RefusedError when an existing object differs, WsdashError with the server's words.
+        A table's indexes and keys are built at once, the longest first; then its other constraints; then, in
+        their order, the statements that concern several tables. Raises WsdashError with the server's words.
         """
-        async with patient_connection(self.target, read_only=False) as conn:
-            with server_words(self.target, "reading the target's schema"):
-                missing = await missing_statements(conn, list(statements))
-        early = [one for one in missing if one.stage in (KEYS, INDEXES) and one.table]
+        known = {table.qualified for table in self.tables}
+        own: dict[str, list[Statement]] = {name: [] for name in known}
+        late: list[Statement] = []
+        for one in missing:
+            early = one.stage in (KEYS, INDEXES) and one.table in known
+            (own[one.table] if early else late).append(one)
         schedule: Schedule[asyncpg.Connection] = Schedule()
         for table in self.tables:
-            self._add(schedule, table, [one for one in early if one.table == table.qualified])
+            self._add(schedule, table, own[table.qualified])
         async with task_group() as group:
-            for _ in range(min(self.workers, len(schedule))):
-                group.create_task(self._work(schedule))
-        known = {table.qualified for table in self.tables}
-        async with self._session() as conn:
-            for one in missing:
-                if one not in early or one.table not in known:
-                    await self._run(conn, one)
+            for session in self.sessions[: len(schedule)]:
+                group.create_task(schedule.work(session))
+        await self._run_late(self.sessions[0], late)
         return [one.name for one in missing]
+
+    async def _run_late(self, conn: asyncpg.Connection, late: Sequence[Statement]) -> None:
+        for long, group in groupby(late, key=lambda one: one.kind in _LONG):
+            if long:
+                for one in group:
+                    await self._run(conn, one)
+            else:
+                with self._where():
+                    await run_together(conn, list(group))
 
     def _add(self, schedule: Schedule[asyncpg.Connection], table: Table, own: list[Statement]) -> None:
         keys = {
@@ -97,31 +110,32 @@ class Builder:
                 builds.append(schedule.add(partial(self._build_index, one), _rank(table, cost)))
 
         async def finish(conn: asyncpg.Connection) -> None:
-            for one in own:
-                if one in keys:
-                    await self._run(conn, replace(one, sql=keys[one].attach), quiet=True)
-            for one in own:
-                if one not in keys and one.kind != "index":
-                    await self._run(conn, one)
+            attach = [replace(one, sql=key.attach) for one, key in keys.items()]
+            rest = [one for one in own if one not in keys and one.kind != "index"]
+            alter = f"ALTER TABLE {ident(table.schema, table.name)} "
+            together = [one for one in [*attach, *rest] if one.sql.startswith(alter + "ADD CONSTRAINT ")]
+            if len(together) > 1:
+                # one command reads the table once for all of its checks
+                sql = alter + ", ".join(one.sql.removeprefix(alter) for one in together)
+                names = ", ".join(one.name for one in together)
+                with self._where():
+                    await run_statement(conn, replace(together[0], name=names, sql=sql))
+            else:
+                together = []
+            for one in [*attach, *rest]:
+                if one not in together:
+                    await self._run(conn, one, quiet=one in attach)
             with server_words(self.target, f"analyzing {table.qualified}"):
                 await conn.execute(f"ANALYZE {ident(table.schema, table.name)}", timeout=STATEMENT_TIMEOUT)
 
         schedule.add(finish, _rank(table, 0.0), builds)
 
-    async def _work(self, schedule: Schedule[asyncpg.Connection]) -> None:
-        async with self._session() as conn:
-            await schedule.work(conn)
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[asyncpg.Connection]:
-        async with patient_connection(self.target, read_only=False) as conn:
-            with server_words(self.target, "setting maintenance_work_mem"):
-                await conn.execute(
-                    f"SET maintenance_work_mem = {literal(self.maintenance_work_mem)}; "
-                    f"SET max_parallel_maintenance_workers = {PARALLEL_BUILDERS}",
-                    timeout=TIMEOUT,
-                )
-            yield conn
+    @contextmanager
+    def _where(self) -> Iterator[None]:
+        try:
+            yield
+        except WsdashError as error:
+            raise type(error)(error.what, where=self.target.address, remedy=error.remedy) from error
 
     async def _build_index(self, statement: Statement, conn: asyncpg.Connection) -> None:
         await self._run(conn, statement)
@@ -137,10 +151,8 @@ class Builder:
         if not quiet:
             self.reporter.begin(statement.name, "indexing", None)
             self.reporter.works(pid, statement.name)
-        try:
+        with self._where():
             await run_statement(conn, statement)
-        except WsdashError as error:
-            raise type(error)(error.what, where=self.target.address, remedy=error.remedy) from error
         if not quiet:
             self.reporter.committed(pid, 0)
             self.reporter.finish(statement.name)

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.shape import Table
-from wsdash.data.sql import ident
+from wsdash.data.sql import ident, literal
 
 SCHEMA = "wsdash"
 TIMEOUT = 60.0
 COUNT_SECONDS = 3600.0
+COMMIT_SECONDS = 300.0
+ASKED_AT_ONCE = 100
+"""How many tables one question names."""
 
 CREATE = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -66,33 +69,46 @@ async def ensure_manifest(conn: asyncpg.Connection) -> None:
     await conn.execute(CREATE, timeout=TIMEOUT)
 
 
-async def read_ranges(conn: asyncpg.Connection, run: str, table: Table) -> tuple[Range, ...]:
-    """The table's ranges as this run planned them, in order; () when it has not or there is no book."""
+async def read_book(conn: asyncpg.Connection, run: str) -> dict[str, tuple[Range, ...]]:
+    """Every table's ranges as this run planned them, in order, by qualified name; {} without a book."""
     if not await _has_book(conn):
-        return ()
+        return {}
     rows = await conn.fetch(
-        f"SELECT number, condition, rows, bytes, seconds, finished_at IS NOT NULL AS finished "
-        f"FROM {SCHEMA}.load_ranges WHERE (run, table_schema, table_name) = ($1, $2, $3) ORDER BY number",
+        "SELECT table_schema || '.' || table_name AS name, number, condition, rows, bytes, seconds, "
+        f"finished_at IS NOT NULL AS finished FROM {SCHEMA}.load_ranges WHERE run = $1 "
+        "ORDER BY table_schema, table_name, number",
         run,
-        table.schema,
-        table.name,
         timeout=TIMEOUT,
     )
-    return tuple(
-        Range(r["number"], r["condition"], r["finished"], r["rows"] or 0, r["bytes"] or 0, r["seconds"] or 0)
-        for r in rows
-    )
+    book: dict[str, list[Range]] = {}
+    for r in rows:
+        book.setdefault(r["name"], []).append(
+            Range(
+                r["number"],
+                r["condition"],
+                r["finished"],
+                r["rows"] or 0,
+                r["bytes"] or 0,
+                r["seconds"] or 0,
+            )
+        )
+    return {name: tuple(ranges) for name, ranges in book.items()}
 
 
-async def plan_ranges(conn: asyncpg.Connection, run: str, table: Table, conditions: Sequence[str]) -> None:
-    """Write the table's ranges down, all or none. The conditions must cut the rows into disjoint parts."""
+async def plan_ranges(
+    conn: asyncpg.Connection, run: str, conditions: Sequence[tuple[Table, Sequence[str]]]
+) -> None:
+    """Write the tables' ranges down, all or none. Conditions must cut a table's rows into disjoint parts."""
+    lines = [
+        (table.schema, table.name, number, condition)
+        for table, parts in conditions
+        for number, condition in enumerate(parts)
+    ]
     await conn.execute(
         f"INSERT INTO {SCHEMA}.load_ranges (run, table_schema, table_name, number, condition) "
-        "SELECT $1, $2, $3, place - 1, condition FROM unnest($4::text[]) WITH ORDINALITY c(condition, place)",
+        "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::integer[], $5::text[])",
         run,
-        table.schema,
-        table.name,
-        list(conditions),
+        *([line[place] for line in lines] for place in range(4)),
         timeout=TIMEOUT,
     )
 
@@ -105,18 +121,24 @@ async def finish_range(
     snapshot: str,
     done: tuple[int, int, float],
 ) -> None:
-    """Write down (rows, bytes, seconds) that a range is here, in the transaction that wrote its rows."""
+    """Write down (rows, bytes, seconds) that a range is here, and commit, with the rows, the transaction that
+    wrote them: one message to the server, which does both or neither."""
+    rows, size, seconds = done
     await conn.execute(
-        f"UPDATE {SCHEMA}.load_ranges SET snapshot = $5, rows = $6, bytes = $7, seconds = $8, "
-        "xid = pg_current_xact_id()::xid::text, finished_at = now() "
-        "WHERE (run, table_schema, table_name, number) = ($1, $2, $3, $4)",
-        run,
-        table.schema,
-        table.name,
-        number,
-        snapshot,
-        *done,
-        timeout=TIMEOUT,
+        f"UPDATE {SCHEMA}.load_ranges SET snapshot = {literal(snapshot)}, rows = {rows:d}, bytes = {size:d}, "
+        f"seconds = {seconds:f}, xid = pg_current_xact_id()::xid::text, finished_at = now() "
+        f"WHERE (run, table_schema, table_name, number) = "
+        f"({literal(run)}, {literal(table.schema)}, {literal(table.name)}, {number:d}); COMMIT",
+        timeout=COMMIT_SECONDS,
+    )
+
+
+async def flush(conn: asyncpg.Connection, run: str) -> None:
+    """Make sure that all that was committed before is on the server's disk, whatever its settings are."""
+    await conn.execute(
+        "BEGIN; SET LOCAL synchronous_commit = on; "
+        f"UPDATE {SCHEMA}.load_ranges SET number = number WHERE (run, number) = ({literal(run)}, 0); COMMIT",
+        timeout=COMMIT_SECONDS,
     )
 
 
@@ -139,45 +161,61 @@ async def inspect_target(conn: asyncpg.Connection, tables: Sequence[Table], run:
 
     Tables that do not exist or are empty are nobody's. Reads only. Raises asyncpg.PostgresError.
     """
-    found = []
-    for table in tables:
-        foreign = await _inspect(conn, table, run)
-        if foreign is not None:
-            found.append(foreign)
+    filled = await tables_with_rows(conn, tables)
+    if not filled:
+        return []
+    ours = await _written(conn, run)
+    found = [await _inspect(conn, table, ours.get(table.qualified, {})) for table in filled]
+    return [foreign for foreign in found if foreign is not None]
+
+
+async def tables_with_rows(conn: asyncpg.Connection, tables: Sequence[Table]) -> list[Table]:
+    """Those of the tables that exist and hold a row."""
+    names = [ident(table.schema, table.name) for table in tables]
+    rows = await conn.fetch(
+        "SELECT place FROM unnest($1::text[]) WITH ORDINALITY q(name, place) "
+        "WHERE to_regclass(q.name) IS NOT NULL ORDER BY 1",
+        names,
+        timeout=TIMEOUT,
+    )
+    there = [row["place"] - 1 for row in rows]
+    found: list[Table] = []
+    for start in range(0, len(there), ASKED_AT_ONCE):
+        asked = there[start : start + ASKED_AT_ONCE]
+        arms = " UNION ALL ".join(
+            f"SELECT {place} AS place WHERE EXISTS (SELECT FROM {names[place]})" for place in asked
+        )
+        found += [tables[row["place"]] for row in await conn.fetch(arms, timeout=TIMEOUT)]
     return found
 
 
-async def _inspect(conn: asyncpg.Connection, table: Table, run: str) -> ForeignRows | None:
+async def _inspect(conn: asyncpg.Connection, table: Table, ours: dict[str, int]) -> ForeignRows | None:
     name = ident(table.schema, table.name)
-    if await conn.fetchval("SELECT to_regclass($1) IS NULL", name, timeout=TIMEOUT):
-        return None
     rows = await conn.fetch(
         f"SELECT xmin::text AS xid, count(*) AS rows FROM {name} GROUP BY 1", timeout=COUNT_SECONDS
     )
     here = {row["xid"]: row["rows"] for row in rows}
-    total = sum(here.values())
-    if not total:
-        return None
-    ours = await _written(conn, table, run)
     foreign = sum(count for xid, count in here.items() if xid not in ours)
     changed = sum(max(0, count - here.get(xid, 0)) for xid, count in ours.items())
     if not foreign and not changed:
         return None
-    return ForeignRows(table.qualified, foreign, changed, total)
+    return ForeignRows(table.qualified, foreign, changed, sum(here.values()))
 
 
-async def _written(conn: asyncpg.Connection, table: Table, run: str) -> dict[str, int]:
+async def _written(conn: asyncpg.Connection, run: str) -> dict[str, dict[str, int]]:
+    """By table, the transactions of this run and how many rows each wrote."""
     if not await _has_book(conn):
         return {}
     rows = await conn.fetch(
-        f"SELECT xid, sum(rows)::bigint AS rows FROM {SCHEMA}.load_ranges "
-        "WHERE (run, table_schema, table_name) = ($1, $2, $3) AND finished_at IS NOT NULL GROUP BY xid",
+        "SELECT table_schema || '.' || table_name AS name, xid, sum(rows)::bigint AS rows "
+        f"FROM {SCHEMA}.load_ranges WHERE run = $1 AND finished_at IS NOT NULL GROUP BY 1, 2",
         run,
-        table.schema,
-        table.name,
         timeout=TIMEOUT,
     )
-    return {row["xid"]: row["rows"] for row in rows}
+    written: dict[str, dict[str, int]] = {}
+    for row in rows:
+        written.setdefault(row["name"], {})[row["xid"]] = row["rows"]
+    return written
 
 
 async def _has_book(conn: asyncpg.Connection) -> bool:

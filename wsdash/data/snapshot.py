@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import asyncpg
 
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import (
+    Endpoint,
+    close_politely,
+    connection,
+    open_connection,
+    opened_together,
+)
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.errors import UnreachableError, WsdashError
@@ -22,11 +29,14 @@ HEARTBEAT_SECONDS = 5.0
 ANSWER_SECONDS = 20.0
 """How long the server may take to answer the heartbeat and the commands that begin a session."""
 
-NO_TIMEOUTS = """
-SELECT set_config(name, '0', false) FROM pg_settings
-WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
-               'idle_session_timeout', 'transaction_timeout') AND setting <> '0'
-"""
+HELD_BY_ALL = 200
+"""With more tables than this only the holder locks them: the server has room for so many locks."""
+BUSY_ATTEMPTS = 5
+BUSY_SECONDS = 1.0
+
+
+class BusyError(WsdashError):
+    """A table's shape is about to be changed by somebody else."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +51,20 @@ class Snapshot:
     id: str
     conn: asyncpg.Connection
     taken_at: float
+    tables: tuple[Table, ...] = ()
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[asyncpg.Connection]:
         """Another read-only session that sees exactly the same rows.
 
-        Raises UnreachableError when the server or the session that holds the snapshot is gone.
+        Raises UnreachableError when the server or the session that holds the snapshot is gone, BusyError when
+        somebody waits to change a table's shape.
         """
-        async with _frozen_session(self.endpoint, self.id) as conn:
+        conn = await _frozen(self.endpoint, self.id, self.tables)
+        try:
             yield conn
+        finally:
+            await close_politely(conn)
 
 
 @asynccontextmanager
@@ -59,26 +74,44 @@ async def open_snapshot(endpoint: Endpoint, tables: Sequence[Table]) -> AsyncIte
     The lock lets writers go on and keeps back what a snapshot does not protect from: dropping, compressing
     and decompressing chunks. The holding session has no timeouts and a heartbeat; when it is lost, the block
     is cancelled and UnreachableError is raised. Raises WsdashError when a lock cannot be had in LOCK_SECONDS
-    or a table is missing.
+    or a table is missing, BusyError when somebody waits to change one.
     """
-    async with patient_connection(endpoint, read_only=True) as holder:
+    async with connection(endpoint, read_only=True) as holder:
         lost = asyncio.Event()
         holder.add_termination_listener(lambda _: lost.set())
         snapshot_id = await _freeze(holder, endpoint, tables)
         taken_at = time.time()
         async with task_group() as group:
             heartbeat = group.create_task(_heartbeat(holder, endpoint, lost))
-            async with _frozen_session(endpoint, snapshot_id) as conn:
-                yield Snapshot(endpoint, snapshot_id, conn, taken_at)
+            async with opened_together(1, lambda: _frozen(endpoint, snapshot_id, tables)) as (conn,):
+                yield Snapshot(endpoint, snapshot_id, conn, taken_at, tuple(tables))
             heartbeat.cancel()
 
 
 @asynccontextmanager
-async def patient_connection(endpoint: Endpoint, *, read_only: bool) -> AsyncIterator[asyncpg.Connection]:
-    """A connection on which the server never gives up by itself, whatever its role's settings say."""
-    async with connection(endpoint, read_only=read_only) as conn:
-        await conn.execute(NO_TIMEOUTS, timeout=ANSWER_SECONDS)
-        yield conn
+async def open_readers(
+    endpoint: Endpoint, tables: Sequence[Table], count: int
+) -> AsyncIterator[tuple[Snapshot, list[asyncpg.Connection]]]:
+    """A snapshot as open_snapshot gives it, and `count` sessions in it; its own conn is the first of them.
+
+    When somebody waits to change a table, all is let go and taken again after them, BUSY_ATTEMPTS times.
+    """
+    async with AsyncExitStack() as stack:
+        for attempt in range(1, BUSY_ATTEMPTS + 1):
+            async with AsyncExitStack() as trial:
+                try:
+                    snapshot = await trial.enter_async_context(open_snapshot(endpoint, tables))
+                    one = partial(_frozen, endpoint, snapshot.id, tables)
+                    more = opened_together(count - 1, one)
+                    others = await trial.enter_async_context(more)
+                except BusyError:
+                    if attempt == BUSY_ATTEMPTS:
+                        raise
+                else:
+                    stack.push_async_exit(trial.pop_all())
+                    break
+            await asyncio.sleep(BUSY_SECONDS)
+        yield snapshot, [snapshot.conn, *others]
 
 
 async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> None:
@@ -121,16 +154,35 @@ async def _freeze(holder: asyncpg.Connection, endpoint: Endpoint, tables: Sequen
     return snapshot_id
 
 
-@asynccontextmanager
-async def _frozen_session(endpoint: Endpoint, snapshot_id: str) -> AsyncIterator[asyncpg.Connection]:
-    async with patient_connection(endpoint, read_only=True) as conn:
-        await conn.execute("SET row_security = off", timeout=ANSWER_SECONDS)
-        await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", timeout=ANSWER_SECONDS)
-        try:
-            await conn.execute(f"SET TRANSACTION SNAPSHOT '{snapshot_id}'", timeout=ANSWER_SECONDS)
-        except asyncpg.PostgresError as error:
+async def _frozen(endpoint: Endpoint, snapshot_id: str, tables: Sequence[Table]) -> asyncpg.Connection:
+    """A session in the snapshot that holds its tables too.
+
+    Its locks are taken now or not at all: a change that waits for the holder's lock would keep this session
+    waiting behind it, the copy would wait for this session, and the change for the copy.
+    """
+    conn = await open_connection(endpoint, read_only=True)
+    commands = [
+        f"SET row_security = off; SET lock_timeout = '{LOCK_SECONDS:.0f}s'",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        f"SET TRANSACTION SNAPSHOT '{snapshot_id}'",
+    ]
+    if 0 < len(tables) <= HELD_BY_ALL:
+        names = ", ".join(f"ONLY {ident(table.schema, table.name)}" for table in tables)
+        commands.append(f"LOCK TABLE {names} IN ACCESS SHARE MODE NOWAIT")
+    try:
+        await conn.execute("; ".join(commands), timeout=ANSWER_SECONDS)
+    except BaseException as error:
+        conn.terminate()
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            raise BusyError(
+                f"another session of {endpoint.label} waits to change a table that is being read",
+                where=endpoint.address,
+                remedy="let it finish (see pg_stat_activity and pg_locks), then retry",
+            ) from error
+        if isinstance(error, asyncpg.PostgresError):
             raise _lost(endpoint, error) from error
-        yield conn
+        raise
+    return conn
 
 
 async def _heartbeat(holder: asyncpg.Connection, endpoint: Endpoint, lost: asyncio.Event) -> None:

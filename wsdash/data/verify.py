@@ -9,10 +9,10 @@ from functools import partial
 import asyncpg
 
 from wsdash.data.checksum import from_sums
-from wsdash.data.connect import Endpoint
+from wsdash.data.connect import Endpoint, connection
 from wsdash.data.copy_jobs import Schedule
 from wsdash.data.shape import Column, Table
-from wsdash.data.snapshot import open_snapshot, patient_connection
+from wsdash.data.snapshot import open_snapshot
 from wsdash.data.transfer import server_words
 from wsdash.data.verify_diff import Differing, Sums, differing_rows, sums_of, whole
 from wsdash.data.verify_pair import Pair, lone_connections, lone_pair, shared_pair
@@ -101,7 +101,7 @@ async def verify_tables(
             pair = await lone_pair((source, target), conns, (tables, _in_target(comparables)), workers)
             await _schedule(comparables, tell).work(pair)
     else:
-        async with patient_connection(target, read_only=True) as conn:
+        async with connection(target, read_only=True) as conn:
             comparables = await _comparables(target, conn, tables)
         async with (
             open_snapshot(source, tables) as old,

@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.checksum import CHECKSUM_SECONDS
-from wsdash.data.connect import Endpoint
+from wsdash.data.connect import Endpoint, connection
 from wsdash.data.shape import Table
-from wsdash.data.snapshot import Snapshot, hold_still, patient_connection
+from wsdash.data.snapshot import Snapshot, hold_still
 from wsdash.data.transfer import server_words
 from wsdash.tasks import task_group
 
@@ -55,7 +55,7 @@ async def lone_connections(
     async with AsyncExitStack() as stack:
         async with task_group() as group:
             old, new = (
-                group.create_task(stack.enter_async_context(patient_connection(side, read_only=True)))
+                group.create_task(stack.enter_async_context(connection(side, read_only=True)))
                 for side in (source, target)
             )
         yield old.result(), new.result()
