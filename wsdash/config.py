@@ -113,6 +113,14 @@ class CopySettings(_Section, frozen=True):
     maintenance_work_mem: str = "256MB"
 
 
+class BranchingSettings(_Section, frozen=True):
+    """How a branch is opened. open: compute (a second compute in the compute's container) or database (the
+    stand-in's: a database of the same server). database: its name; {timeline} stands for the branch's id."""
+
+    open: str = "compute"
+    database: str = "workspace"
+
+
 class Settings(_Section, frozen=True):
     """Everything wsdash knows about where things are. directory is where the files were read from."""
 
@@ -127,6 +135,7 @@ class Settings(_Section, frozen=True):
     paths: PathSettings = PathSettings()
     notify: NotifySettings = NotifySettings()
     copy: CopySettings = CopySettings()
+    branching: BranchingSettings = BranchingSettings()
     directory: str = ""
 
 
@@ -250,6 +259,8 @@ def _check_values(settings: Settings, path: Path) -> None:
     for port in settings.ports:
         if not 0 < port < 65536:
             refuse("ports", port, "use ports from 1 to 65535")
+    if settings.branching.open not in ("compute", "database"):
+        refuse("branching.open", settings.branching.open, "use compute or database")
     if not 1 <= settings.copy.workers <= 64:
         refuse("copy.workers", settings.copy.workers, "use 1 to 64")
     for key, url in (("api.old", settings.api.old), ("api.new", settings.api.new)):

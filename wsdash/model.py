@@ -258,6 +258,24 @@ class LatencyReading(Event, frozen=True, tag="latency"):
     error: str = ""
 
 
+class Branch(msgspec.Struct, frozen=True):
+    """A timeline on the pageserver. parent: '' for the main one. bytes: its logical size. made_at: None where
+    it is not known."""
+
+    timeline: str
+    parent: str
+    lsn: str
+    bytes: int
+    state: str
+    made_at: float | None = None
+
+
+class BranchesReading(Event, frozen=True, tag="branches"):
+    """All timelines of the new database, as the pageserver lists them."""
+
+    branches: tuple[Branch, ...]
+
+
 class HostReading(Event, frozen=True, tag="host"):
     """The machine and wsdash itself. Percentages 0..100, lag in seconds."""
 
@@ -293,6 +311,7 @@ READINGS: tuple[type[Event], ...] = (
     RowsReading,
     LatencyReading,
     HostReading,
+    BranchesReading,
     SourceState,
     Progress,
 )
@@ -318,6 +337,7 @@ AnyEvent = (
     | RowsReading
     | LatencyReading
     | HostReading
+    | BranchesReading
     | SourceState
     | AlertChanged
 )

@@ -11,6 +11,7 @@ from typing import Any
 from wsdash.demo import postgres
 from wsdash.demo.clusters import SOURCE_DATABASE, SOURCE_USER, TARGET_DATABASE, TARGET_USER
 from wsdash.demo.ports import Ports
+from wsdash.demo.standin_shared import TENANT_ID, TIMELINE_ID
 
 OLD_WORLD = ("data-timescale", "apps-workspace")
 NEW_STACK = (
@@ -44,6 +45,11 @@ class World:
     def target_password(self) -> Path:
         """File with the password of the target's user."""
         return self.directory / "secrets" / "target"
+
+    @property
+    def admin_password(self) -> Path:
+        """File with the password of the target's superuser."""
+        return self.directory / "secrets" / "target-admin"
 
 
 def services_file(world: World) -> dict[str, Any]:
@@ -95,11 +101,12 @@ def _server(
     depends_on: list[str] | None = None,
 ) -> dict[str, Any]:
     ready = [str(postgres.programs(version) / "pg_isready"), "-h", HOST, "-p", str(port)]
+    neon = [f"-cneon.tenant_id={TENANT_ID}", f"-cneon.timeline_id={TIMELINE_ID}"] if data == "target" else []
     return _service(
         name,
         group,
         f"postgres:{version}",
-        [*postgres.server_argv(version, world.directory / data), "-p", str(port)],
+        [*postgres.server_argv(version, world.directory / data), "-p", str(port), *neon],
         env=_environment(),
         ports=[port],
         depends_on=depends_on or [],
@@ -136,6 +143,13 @@ def _api(world: World, generation: str) -> dict[str, Any]:
 def _storage(world: World, node: str, pg_port: int, http_port: int, depends_on: list[str]) -> dict[str, Any]:
     data = world.directory / node
     argv = _python("storage_standin", node, "--pg-port", str(pg_port), "--http-port", str(http_port))
+    if node == "pageserver":
+        argv += [
+            "--compute-port",
+            str(world.ports.target),
+            "--admin-password-file",
+            str(world.admin_password),
+        ]
     return _service(
         f"workspace-db-{node}",
         "workspace",

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from wsdash.demo.service import reply
+from wsdash.demo.standin_branches import BranchDatabases
 from wsdash.demo.standin_pageserver_metrics import pageserver_metrics
 from wsdash.demo.standin_shared import (
     BIRTH,
@@ -32,6 +33,7 @@ from wsdash.demo.standin_shared import (
 ATTACH_SECONDS = 0.2
 DELETE_SECONDS = 0.2
 WAIT_LSN_SECONDS = 300.0
+MAIN_BYTES = 31_457_280
 
 
 class Timeline(msgspec.Struct):
@@ -42,6 +44,7 @@ class Timeline(msgspec.Struct):
     ancestor_timeline_id: str | None = None
     ancestor_lsn: int | None = None
     lsn: int | None = None
+    size: int = MAIN_BYTES
     deleted_at: float | None = None
 
     def position(self) -> int:
@@ -66,8 +69,9 @@ class Tenant(msgspec.Struct):
 class Pageserver:
     """All tenants, kept in a file so that a restart forgets nothing."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, branches: BranchDatabases | None = None) -> None:
         self._file = directory / "tenants.json"
+        self.branches = branches
         self.started_at = time.monotonic()
         if self._file.exists():
             self.tenants = msgspec.json.decode(self._file.read_bytes(), type=dict[str, Tenant])
@@ -111,10 +115,10 @@ class Pageserver:
 SERVER = web.AppKey("pageserver", Pageserver)
 
 
-def pageserver_app(directory: Path) -> web.Application:
-    """The HTTP side; state is kept in `directory`."""
+def pageserver_app(directory: Path, branches: BranchDatabases | None = None) -> web.Application:
+    """The HTTP side; state is kept in `directory`. branches: what makes a branch a database."""
     application = web.Application(middlewares=[errors_as_msg])
-    application[SERVER] = Pageserver(directory)
+    application[SERVER] = Pageserver(directory, branches)
     route = application.router
     route.add_get("/v1/status", _status)
     route.add_get("/v1/utilization", _utilization)
@@ -160,7 +164,7 @@ def timeline_info(tenant: Tenant, timeline: Timeline) -> dict[str, Any]:
         "remote_consistent_lsn_visible": lsn,
         "initdb_lsn": lsn_text(INITDB_LSN),
         "min_readable_lsn": lsn_text(INITDB_LSN),
-        "current_logical_size": 31_457_280,
+        "current_logical_size": timeline.size,
         "current_logical_size_is_accurate": True,
         "current_physical_size": 34_603_008,
         "pitr_history_size": last - INITDB_LSN,
@@ -262,6 +266,8 @@ async def _create_timeline(request: web.Request) -> web.Response:
         if not same or ("ancestor_start_lsn" in body and found.ancestor_lsn != wanted.ancestor_lsn):
             raise web.HTTPConflict(reason="timeline already exists with different parameters")
     else:
+        if server.branches is not None and wanted.ancestor_timeline_id == TIMELINE_ID:
+            wanted.size = await server.branches.make(new_id)
         found = tenant.timelines[new_id] = wanted
         await server.save()
     return reply(timeline_info(tenant, found), 201)
@@ -300,6 +306,8 @@ async def _delete_timeline(request: web.Request) -> web.Response:
         raise web.HTTPPreconditionFailed(reason="Cannot delete timeline which has child timelines")
     if timeline.deleted_at is not None:
         raise web.HTTPConflict(reason="Timeline deletion is already in progress")
+    if server.branches is not None and timeline.ancestor_timeline_id == TIMELINE_ID:
+        await server.branches.drop(timeline.timeline_id)
     timeline.deleted_at = time.time()
     await server.save()
     return _json(None, 202)

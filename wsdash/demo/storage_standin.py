@@ -1,6 +1,7 @@
 """Stand-ins for the storage nodes of the new stack, each in a process of its own.
 
 `python -m wsdash.demo.storage_standin pageserver|safekeeper --pg-port P --http-port P --data DIR`
+With --compute-port and --admin-password-file a branch becomes a database of that compute.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from pathlib import Path
 from aiohttp import web
 
 from wsdash.demo.service import serve
+from wsdash.demo.standin_branches import BranchDatabases
 from wsdash.demo.standin_pageserver import pageserver_app
 from wsdash.demo.standin_safekeeper import safekeeper_app
 from wsdash.demo.standin_shared import listener
 
 
-def create_app(node: str, host: str, pg_port: int, data: Path) -> web.Application:
+def create_app(
+    node: str, host: str, pg_port: int, data: Path, branches: BranchDatabases | None = None
+) -> web.Application:
     """One node's HTTP side, with its PostgreSQL port open as long as it runs."""
-    application = pageserver_app(data) if node == "pageserver" else safekeeper_app()
+    application = pageserver_app(data, branches) if node == "pageserver" else safekeeper_app()
     application.cleanup_ctx.append(listener(host, pg_port, f"{node} stand-in"))
     return application
 
@@ -32,8 +36,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--pg-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--compute-port", type=int)
+    parser.add_argument("--admin-password-file", type=Path)
     chosen = parser.parse_args(argv)
-    application = create_app(chosen.node, chosen.host, chosen.pg_port, chosen.data)
+    branches = None
+    if chosen.compute_port is not None:
+        branches = BranchDatabases(chosen.host, chosen.compute_port, chosen.admin_password_file)
+    application = create_app(chosen.node, chosen.host, chosen.pg_port, chosen.data, branches)
     asyncio.run(serve(application, chosen.host, chosen.http_port, f"{chosen.node} stand-in"))
 
 

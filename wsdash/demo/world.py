@@ -177,7 +177,7 @@ class _Builder:
         directory, ports = self._world.directory, self._world.ports
         source = await asyncio.to_thread(ensure_secret, self._world.source_password)
         target = await asyncio.to_thread(ensure_secret, self._world.target_password)
-        admin = await asyncio.to_thread(ensure_secret, directory / "secrets" / "target-admin")
+        admin = await asyncio.to_thread(ensure_secret, self._world.admin_password)
         plans = (
             (source_plan(directory / "source", source), ports.source),
             (target_plan(directory / "target", target, admin), ports.target),

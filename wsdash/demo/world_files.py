@@ -16,6 +16,7 @@ import yaml
 
 from wsdash.config import read_yaml, shipped
 from wsdash.demo.services import HOST, World, services_file
+from wsdash.demo.standin_branches import branch_database
 from wsdash.errors import InputError
 
 RECORD, SERVICES, CONFIG, LOCK = "world.json", "services.json", "config", "world.lock"
@@ -155,6 +156,7 @@ def _point(settings: dict[str, Any], world: World) -> None:
         ports.safekeeper_http,
         ports.api_new,
     ]
+    settings["branching"] = {"open": "database", "database": branch_database("{timeline}")}
     settings["paths"] |= {
         "backups": str(world.directory / "backups"),
         "adr": str(Path(__file__).with_name("adr-007-workspace-neon-migration.md")),

@@ -12,6 +12,7 @@ from wsdash.errors import InputError, WsdashError
 from wsdash.model import (
     READINGS,
     AnyEvent,
+    BranchesReading,
     ContainerReading,
     HostReading,
     LatencyReading,
@@ -76,6 +77,8 @@ def reading_key(event: AnyEvent) -> str:
             return f"latency:{series}"
         case HostReading():
             return "host"
+        case BranchesReading():
+            return "branches"
         case SourceState(source=source):
             return f"source:{source}"
         case Progress(item=item, subject=subject):

@@ -10,6 +10,7 @@ from wsdash.plan import Plan
 from wsdash.steps.api_tests import TestApi
 from wsdash.steps.backup import Backup
 from wsdash.steps.base import Step
+from wsdash.steps.branching import Branching
 from wsdash.steps.dashboards import UpdateDashboards
 from wsdash.steps.images import NeonImage
 from wsdash.steps.migrate import MigrateData
@@ -34,6 +35,7 @@ def all_steps() -> dict[str, Step]:
         VerifyData(),
         TestApi(),
         UpdateDashboards(),
+        Branching(),
     ]
     return {step.id: step for step in steps}
 

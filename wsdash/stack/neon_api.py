@@ -1,0 +1,153 @@
+"""A small client of Neon's storage nodes: tenants, timelines and branches over their HTTP interface.
+
+Shapes and status codes: pageserver/src/http/routes.rs and safekeeper/src/http/routes.rs of Neon's sources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+from wsdash.errors import UnreachableError, WsdashError
+
+CALL_SECONDS = 15.0
+CREATE_SECONDS = 330.0
+"""A branch waits up to 300 s on the pageserver for its LSN to be ingested."""
+GONE_SECONDS = 60.0
+BUSY_TRIES, BUSY_PAUSE = 5, 0.2
+"""How often an inactive tenant (503) is asked again, as Neon's own tests do."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A timeline as the pageserver tells it. lsn: its last record; size: logical bytes."""
+
+    id: str
+    ancestor: str
+    ancestor_lsn: str
+    lsn: str
+    size: int
+    state: str
+
+
+class NeonApi:
+    """Calls pageserver and safekeeper. Use as an async context manager.
+
+    Every call has a timeout and raises UnreachableError when nobody answers, WsdashError with the node's own
+    words when it refuses.
+    """
+
+    def __init__(self, pageserver: str, safekeeper: str) -> None:
+        self._pageserver, self._safekeeper = pageserver.rstrip("/"), safekeeper.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> NeonApi:
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def tenants(self) -> tuple[str, ...]:
+        """The ids of the pageserver's tenants."""
+        _, rows = await self._call("GET", f"{self._pageserver}/v1/tenant", (200,))
+        return tuple(row["id"] for row in rows)
+
+    async def timelines(self, tenant: str) -> tuple[Timeline, ...]:
+        """The tenant's timelines, the main one and its branches."""
+        _, rows = await self._call("GET", f"{self._pageserver}/v1/tenant/{tenant}/timeline", (200,))
+        return tuple(_timeline(row) for row in rows)
+
+    async def create_branch(self, tenant: str, branch: str, ancestor: str, lsn: str) -> Timeline:
+        """Branch off `ancestor` at `lsn`. The same call again is no error.
+
+        Without an LSN the pageserver would take its own last one, which may lag behind the compute's.
+        """
+        body = {"new_timeline_id": branch, "ancestor_timeline_id": ancestor, "ancestor_start_lsn": lsn}
+        url = f"{self._pageserver}/v1/tenant/{tenant}/timeline"
+        _, row = await self._call("POST", url, (201,), body, CREATE_SECONDS)
+        return _timeline(row)
+
+    async def delete_timeline(self, tenant: str, timeline: str) -> None:
+        """Delete it on the pageserver, wait until it is gone, then on the safekeeper; none there is fine."""
+        path = f"/v1/tenant/{tenant}/timeline/{timeline}"
+        await self._call("DELETE", self._pageserver + path, (202, 404, 409))  # 409: in progress already
+        try:
+            async with asyncio.timeout(GONE_SECONDS):
+                await self._until_gone(self._pageserver + path)
+        except TimeoutError as error:
+            raise WsdashError(
+                f"timeline {timeline} is still there {GONE_SECONDS:.0f} s after its deletion",
+                where=self._pageserver,
+                remedy="read the pageserver's log, then retry",
+            ) from error
+        await self._call("DELETE", self._safekeeper + path, (200, 404))
+
+    async def _until_gone(self, url: str) -> None:
+        while True:
+            status, _ = await self._call("GET", url, (200, 404))
+            if status == 404:
+                return
+            await asyncio.sleep(BUSY_PAUSE)
+
+    async def _call(
+        self,
+        method: str,
+        url: str,
+        expect: tuple[int, ...],
+        body: dict[str, Any] | None = None,
+        seconds: float = CALL_SECONDS,
+    ) -> tuple[int, Any]:
+        assert self._session is not None, "use NeonApi as a context manager"
+        limit = aiohttp.ClientTimeout(total=seconds, connect=3)
+        for attempt in range(BUSY_TRIES + 1):
+            try:
+                async with self._session.request(method, url, json=body, timeout=limit) as response:
+                    status, text = response.status, await response.text()
+            except (OSError, TimeoutError, aiohttp.ClientError) as error:
+                raise UnreachableError(
+                    f"{method} {url} got no answer: {str(error) or type(error).__name__}",
+                    where=url,
+                    remedy="start the stack; its storage nodes' logs say more",
+                ) from error
+            if status == 503 and attempt < BUSY_TRIES:
+                await asyncio.sleep(BUSY_PAUSE * (attempt + 1))
+                continue
+            break
+        if status not in expect:
+            raise WsdashError(
+                f"{method} {url} answered {status}: {_said(text)}", where=url, remedy="read that node's log"
+            )
+        return status, _json(text)
+
+
+def _timeline(row: dict[str, Any]) -> Timeline:
+    state = row.get("state")
+    return Timeline(
+        id=row["timeline_id"],
+        ancestor=row.get("ancestor_timeline_id") or "",
+        ancestor_lsn=row.get("ancestor_lsn") or "",
+        lsn=row.get("last_record_lsn") or "",
+        size=int(row.get("current_logical_size") or 0),
+        state=state if isinstance(state, str) else next(iter(state or {"unknown": None})),
+    )
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text or "null")
+    except ValueError:
+        return None
+
+
+def _said(text: str) -> str:
+    content = _json(text)
+    return str(content.get("msg", content)) if isinstance(content, dict) else text[:200]

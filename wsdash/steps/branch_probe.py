@@ -1,0 +1,94 @@
+"""What a branch is proven by: a row before it, and a row written on either side afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Protocol
+
+import asyncpg
+
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.manifest import SCHEMA
+from wsdash.data.sql import ident, literal
+from wsdash.errors import WsdashError
+from wsdash.steps.base import StepContext
+
+TABLE = f"{SCHEMA}.branch_probe"
+"""A table of wsdash's own in the target: users' tables are only read."""
+CALL_SECONDS = 30.0
+
+
+class Side(Protocol):
+    """One side of a branch: the parent's compute, or the branch's."""
+
+    async def value(self, sql: str) -> str:
+        """The first value of the statement's result as text. Raises WsdashError with the server's words."""
+        ...
+
+
+class Session:
+    """A side that is reached over the network."""
+
+    def __init__(self, conn: asyncpg.Connection, address: str) -> None:
+        self._conn, self._address = conn, address
+
+    async def value(self, sql: str) -> str:
+        """As Side promises."""
+        try:
+            return str(await self._conn.fetchval(sql, timeout=CALL_SECONDS))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise WsdashError(
+                f"the branch could not be proven: {str(error) or type(error).__name__}",
+                where=self._address,
+                remedy="see the compute's log, then run the item again",
+            ) from error
+
+
+@asynccontextmanager
+async def session_on(endpoint: Endpoint) -> AsyncIterator[Session]:
+    """A session that may write."""
+    async with connection(endpoint, read_only=False) as conn:
+        yield Session(conn, endpoint.address)
+
+
+@asynccontextmanager
+async def open_branch(ctx: StepContext, timeline: str) -> AsyncIterator[Side]:
+    """The branch's own side, opened as the settings say, closed at the end. Raises WsdashError."""
+    name = ctx.settings.branching.database.replace("{timeline}", timeline)
+    async with session_on(replace(ctx.target, label=f"branch {timeline[:8]}", database=name)) as side:
+        yield side
+
+
+async def prepare(parent: Side) -> None:
+    """The probe's table with the one row that the branch must have."""
+    await parent.value(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    await parent.value(f"DROP TABLE IF EXISTS {TABLE}")
+    await parent.value(f"CREATE TABLE {TABLE} (word text PRIMARY KEY)")
+    await parent.value(f"INSERT INTO {TABLE} VALUES ('before')")
+
+
+async def remove(parent: Side) -> None:
+    """Leave nothing of the probe on the parent."""
+    await parent.value(f"DROP TABLE IF EXISTS {TABLE}")
+
+
+async def prove_isolation(parent: Side, branch: Side, timeline: str, schema: str) -> str:
+    """Write on either side and read both. The evidence in words; raises WsdashError when they mix."""
+    shown = await branch.value("SHOW neon.timeline_id")
+    await parent.value(f"INSERT INTO {TABLE} VALUES ('parent')")
+    await branch.value(f"INSERT INTO {TABLE} VALUES ('branch')")
+    words = f"SELECT string_agg(word, ',' ORDER BY word) FROM {TABLE}"
+    on_parent, on_branch = await parent.value(words), await branch.value(words)
+    if (shown, on_parent, on_branch) != (timeline, "before,parent", "before,branch"):
+        raise WsdashError(
+            f"the branch is not isolated: it shows timeline {shown} and rows {on_branch}; "
+            f"the parent has {on_parent}",
+            where=f"branch {timeline}",
+            remedy="do not rely on branching; read the pageserver's and the compute's logs",
+        )
+    items = f"SELECT count(*) FROM {ident(schema, 'workspace_items')}"
+    there = await branch.value(f"SELECT to_regclass({literal(f'{schema}.workspace_items')}) IS NOT NULL")
+    served = f", {int(await branch.value(items)):,} items on it" if there == "True" else ""
+    return f"rows written on either side do not show on the other{served}"

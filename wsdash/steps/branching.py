@@ -1,0 +1,126 @@
+"""Item branching: a branch of the workspace timeline is made, opened, proven isolated, and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from typing import Any
+
+from wsdash.errors import WsdashError
+from wsdash.model import Branch, BranchesReading
+from wsdash.stack.neon_api import NeonApi, Timeline
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.branch_probe import Side, open_branch, prepare, prove_isolation, remove, session_on
+
+RESULT = "branching.result"
+"""The fact that holds the last proof: {"text", "at"}."""
+OURS = "77736462"
+"""How a branch of wsdash's own begins ('wsdb' in hexadecimal); the eight digits after it are the time it was
+made at. Timelines have no names: this is how one that a crash left behind is known."""
+
+
+def branch_id(at: float) -> str:
+    """A new timeline id that tells whose it is and when it was made."""
+    return f"{OURS}{int(at):08x}{secrets.token_hex(8)}"
+
+
+def is_ours(timeline: str) -> bool:
+    """Whether wsdash made it."""
+    return timeline.startswith(OURS)
+
+
+def made_at(timeline: str) -> float | None:
+    """When a branch of ours was made, in seconds since the epoch; None for others."""
+    return float(int(timeline[len(OURS) : len(OURS) + 8], 16)) if is_ours(timeline) else None
+
+
+def branches_of(timelines: tuple[Timeline, ...]) -> BranchesReading:
+    """The timelines as a reading for the screens."""
+    return BranchesReading(
+        tuple(
+            Branch(
+                timeline=one.id,
+                parent=one.ancestor,
+                lsn=one.ancestor_lsn or one.lsn,
+                bytes=one.size,
+                state=one.state,
+                made_at=made_at(one.id),
+            )
+            for one in timelines
+        )
+    )
+
+
+class Branching:
+    """Test database branching feature."""
+
+    id = "branching"
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Holds when this run proved a branch and no branch of ours is left on the pageserver."""
+        result: dict[str, Any] | None = ctx.facts.get(RESULT)
+        async with _api(ctx) as api:
+            left = [one.id for tenant in await api.tenants() for one in await _ours(ctx, api, tenant)]
+        if left:
+            return Evidence(False, f"{len(left)} branches of wsdash are left over: {', '.join(left)}")
+        if result is None:
+            return Evidence(False, "no branch was made in this run")
+        return Evidence(True, result["text"])
+
+    async def act(self, ctx: StepContext) -> None:
+        """Make a branch at the compute's current LSN, prove it, remove it; nothing stays whatever happens."""
+        async with _api(ctx) as api, session_on(ctx.target) as parent:
+            tenant = await parent.value("SHOW neon.tenant_id")
+            ancestor = await parent.value("SHOW neon.timeline_id")
+            await self._remove_left_over(ctx, api, tenant)
+            await prepare(parent)
+            branch = branch_id(time.time())
+            try:
+                text = await self._prove(ctx, api, parent, tenant, ancestor, branch)
+            except BaseException:
+                with contextlib.suppress(WsdashError):  # what failed first is what must be told
+                    await self._clear(ctx, api, parent, tenant, branch)
+                raise
+            await self._clear(ctx, api, parent, tenant, branch)
+        await ctx.facts.put(RESULT, {"text": text, "at": time.time()})
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """Nothing stays of a branch."""
+        return None
+
+    async def _prove(
+        self, ctx: StepContext, api: NeonApi, parent: Side, tenant: str, ancestor: str, branch: str
+    ) -> str:
+        lsn = await parent.value("SELECT pg_current_wal_lsn()::text")
+        began = time.monotonic()
+        await api.create_branch(tenant, branch, ancestor, lsn)
+        made = time.monotonic() - began
+        await _ours(ctx, api, tenant)
+        async with open_branch(ctx, branch) as side:
+            proof = await prove_isolation(parent, side, branch, ctx.settings.target.schema)
+        what = f"branch {branch[:16]}… of timeline {ancestor[:8]}… at {lsn}, made in {made:.1f} s"
+        return f"{what}: {proof}; removed, nothing left"
+
+    async def _clear(self, ctx: StepContext, api: NeonApi, parent: Side, tenant: str, branch: str) -> None:
+        await api.delete_timeline(tenant, branch)
+        await remove(parent)
+        await _ours(ctx, api, tenant)
+
+    async def _remove_left_over(self, ctx: StepContext, api: NeonApi, tenant: str) -> None:
+        for one in await _ours(ctx, api, tenant):
+            await api.delete_timeline(tenant, one.id)
+
+
+async def _ours(ctx: StepContext, api: NeonApi, tenant: str) -> list[Timeline]:
+    """wsdash's branches on the pageserver; all of them are told to the screens."""
+    timelines = await api.timelines(tenant)
+    ctx.emit(branches_of(timelines))
+    return [one for one in timelines if is_ours(one.id)]
+
+
+def _api(ctx: StepContext) -> NeonApi:
+    nodes = ctx.settings.endpoints
+    if not nodes.pageserver_http:
+        raise WsdashError("no pageserver is configured", where="wsdash.yaml, key endpoints.pageserver_http")
+    return NeonApi(nodes.pageserver_http, nodes.safekeeper_http)
