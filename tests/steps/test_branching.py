@@ -1,4 +1,4 @@
-"""Item branching: proven on a real database beside the compute's own, and nothing is left, also after a crash."""
+"""Item branching: proven on a real database beside the compute's own; nothing is left, after a crash too."""
 
 from __future__ import annotations
 

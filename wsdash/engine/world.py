@@ -126,6 +126,7 @@ async def _poll_for_ever(
     newest_log: Callable[[], float | None],
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
+    from wsdash.steps.branching import list_branches
     from wsdash.steps.rows import count_rows
     from wsdash.watch.world import watch_world
 
@@ -140,6 +141,7 @@ async def _poll_for_ever(
                 on_log,
                 count_rows=lambda: count_rows(settings),
                 connections=lambda: count_connections(settings),
+                branches=lambda: list_branches(settings),
                 state=state,
                 logs_since=newest_log(),
             )

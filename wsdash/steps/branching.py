@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any
 
+from wsdash.config import Settings
 from wsdash.errors import WsdashError
 from wsdash.model import Branch, BranchesReading
 from wsdash.stack.neon_api import NeonApi, Timeline
@@ -35,7 +37,7 @@ def made_at(timeline: str) -> float | None:
     return float(int(timeline[len(OURS) : len(OURS) + 8], 16)) if is_ours(timeline) else None
 
 
-def branches_of(timelines: tuple[Timeline, ...]) -> BranchesReading:
+def branches_of(timelines: Sequence[Timeline]) -> BranchesReading:
     """The timelines as a reading for the screens."""
     return BranchesReading(
         tuple(
@@ -52,6 +54,12 @@ def branches_of(timelines: tuple[Timeline, ...]) -> BranchesReading:
     )
 
 
+async def list_branches(settings: Settings) -> BranchesReading:
+    """The timelines of every tenant, now. Only reads. Raises UnreachableError and WsdashError."""
+    async with _api(settings) as api:
+        return branches_of([one for tenant in await api.tenants() for one in await api.timelines(tenant)])
+
+
 class Branching:
     """Test database branching feature."""
 
@@ -60,7 +68,7 @@ class Branching:
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run proved a branch and no branch of ours is left on the pageserver."""
         result: dict[str, Any] | None = ctx.facts.get(RESULT)
-        async with _api(ctx) as api:
+        async with _api(ctx.settings) as api:
             left = [one.id for tenant in await api.tenants() for one in await _ours(ctx, api, tenant)]
         if left:
             return Evidence(False, f"{len(left)} branches of wsdash are left over: {', '.join(left)}")
@@ -70,7 +78,7 @@ class Branching:
 
     async def act(self, ctx: StepContext) -> None:
         """Make a branch at the compute's current LSN, prove it, remove it; nothing stays whatever happens."""
-        async with _api(ctx) as api, session_on(ctx.target) as parent:
+        async with _api(ctx.settings) as api, session_on(ctx.target) as parent:
             tenant = await parent.value("SHOW neon.tenant_id")
             ancestor = await parent.value("SHOW neon.timeline_id")
             await self._remove_left_over(ctx, api, tenant)
@@ -119,8 +127,8 @@ async def _ours(ctx: StepContext, api: NeonApi, tenant: str) -> list[Timeline]:
     return [one for one in timelines if is_ours(one.id)]
 
 
-def _api(ctx: StepContext) -> NeonApi:
-    nodes = ctx.settings.endpoints
+def _api(settings: Settings) -> NeonApi:
+    nodes = settings.endpoints
     if not nodes.pageserver_http:
         raise WsdashError("no pageserver is configured", where="wsdash.yaml, key endpoints.pageserver_http")
     return NeonApi(nodes.pageserver_http, nodes.safekeeper_http)

@@ -12,6 +12,8 @@ from wsdash.engine.journal_store import Heartbeat
 from wsdash.model import (
     READINGS,
     AlertChanged,
+    Branch,
+    BranchesReading,
     ContainerReading,
     EngineStopped,
     HostReading,
@@ -134,6 +136,8 @@ class ViewState(msgspec.Struct, frozen=True):
     ports: dict[int, PortReading] = {}
     latency: dict[str, tuple[Sample, ...]] = {}
     host: HostReading | None = None
+    branches: tuple[Branch, ...] | None = None
+    """The new database's timelines; None while nobody listed them."""
     sources: dict[str, SourceState] = {}
     told_at: dict[str, float] = {}
     """When each source's state was told."""
@@ -224,6 +228,8 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
             return {"ports": view.ports | {event.port: event}} | _seen(view, "ports", at)
         case HostReading() as event:
             return {"host": event} | _seen(view, "host", at)
+        case BranchesReading() as event:
+            return {"branches": event.branches} | _seen(view, "branches", at)
         case LatencyReading() as event:
             samples = _append(view.latency.get(event.series, ()), Sample(at, event.seconds, event.error))
             return {"latency": view.latency | {event.series: samples}} | _seen(

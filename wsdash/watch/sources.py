@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
-from wsdash.model import AnyEvent, ContainerReading, LogLine, RowsReading
+from wsdash.model import AnyEvent, BranchesReading, ContainerReading, LogLine, RowsReading
 
 Emit = Callable[[AnyEvent], None]
 OnLog = Callable[[LogLine], None]
 CountRows = Callable[[], Awaitable[list[RowsReading]]]
 CountConnections = Callable[[], Awaitable[tuple[int, int]]]
 """(connections in use, their limit) of the target's database."""
+
+ListBranches = Callable[[], Awaitable[BranchesReading]]
 
 
 class WatchedStack(Protocol):

@@ -18,9 +18,18 @@ from wsdash.watch.http import probe_session
 from wsdash.watch.logs import ErrorCounter, LogWatch
 from wsdash.watch.poller import Pace, Poller
 from wsdash.watch.rows import rows_poller
-from wsdash.watch.sources import CountConnections, CountRows, Emit, OnLog, WatchedStack
+from wsdash.watch.sources import (
+    CountConnections,
+    CountRows,
+    Emit,
+    ListBranches,
+    NotStartedError,
+    OnLog,
+    WatchedStack,
+)
 
 JUDGE_EVERY = 1.0
+BRANCHES_PACE = Pace(interval=10.0, timeout=20.0, longest_pause=60.0)
 POOL_PACE = Pace(interval=10.0, timeout=10.0, longest_pause=60.0)
 
 
@@ -33,6 +42,7 @@ async def watch_world(
     count_rows: CountRows,
     stop: asyncio.Event | None = None,
     connections: CountConnections | None = None,
+    branches: ListBranches | None = None,
     state: Path | None = None,
     logs_since: float | None = None,
 ) -> None:
@@ -40,7 +50,8 @@ async def watch_world(
 
     emit takes readings, SourceState, Notice and AlertChanged; on_log takes log lines; both are called on the
     event loop and must not block. connections: for the alert on the connection pool, which is silent without
-    it. state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
+    it. branches: lists the new database's timelines.
+    state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
     caller has; without it logs begin now.
     Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
     """
@@ -57,6 +68,8 @@ async def watch_world(
         ]
         if connections is not None:
             pollers.append(world.pool_poller(connections))
+        if branches is not None:
+            pollers.append(world.branches_poller(branches))
         endless = (*(poller.run for poller in pollers), host_watch.measure_lag, logs.run, world.judge)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run()) for run in endless]
@@ -140,3 +153,12 @@ class _World:
             self._alerts.pool(*await connections())
 
         return self.poller("connections", probe, POOL_PACE)
+
+    def branches_poller(self, branches: ListBranches) -> Poller:
+        async def probe() -> None:
+            absent = self._board.absence("pageserver")
+            if absent:
+                raise NotStartedError(absent)
+            self.emit(await branches())
+
+        return self.poller("branches", probe, BRANCHES_PACE)

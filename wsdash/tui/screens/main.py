@@ -49,6 +49,14 @@ LOOKING: list[BindingType] = [
     Binding("s", "schema", "Schema", id="look.schema", tooltip="What the target will have, before any copy"),
     Binding("d", "differences", "Diffs", id="look.differences", tooltip="Verified tables, rows that differ"),
     Binding(
+        "b",
+        "branches",
+        "Branches",
+        show=False,
+        id="look.branches",
+        tooltip="Timelines of the new database, with size and age",
+    ),
+    Binding(
         "e", "evidence", "Evidence", id="look.evidence", tooltip="All that is known of the selected item"
     ),
     Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
@@ -188,6 +196,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.views import DifferencesPanel
 
         self.app.push_screen(DifferencesPanel(self.view, self.frame))
+
+    def action_branches(self) -> None:
+        """Open the branches."""
+        from wsdash.tui.screens.branches import BranchesPanel
+
+        self.app.push_screen(BranchesPanel(self.view, self.frame))
 
     def action_evidence(self) -> None:
         """Open the selected item's evidence."""
