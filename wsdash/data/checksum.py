@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.shape import Column, Table
+from wsdash.data.shape import Column, Side, Table
 from wsdash.data.sql import column_list, ident
 
 CHECKSUM_SECONDS = 6 * 3600.0
@@ -46,18 +46,24 @@ NO_ROWS = TableChecksum(0, "0" * 32)
 
 
 async def checksum_table(
-    conn: asyncpg.Connection, table: Table, *, columns: Sequence[Column] | None = None, where: str = ""
+    conn: asyncpg.Connection,
+    table: Table,
+    *,
+    columns: Sequence[Column] | None = None,
+    where: str = "",
+    side: Side = "source",
 ) -> TableChecksum:
     """Count and hash the rows of `table` (those that satisfy the SQL condition `where`), through its root.
 
-    columns: the copied ones when None. Equal for equal content on PostgreSQL 14 to 18, whatever the order of
-    rows and columns; `conn` must come from connect.py, whose session settings fix the text form of values.
-    Raises asyncpg.PostgresError as the server does, TimeoutError after CHECKSUM_SECONDS.
+    columns: the copied ones when None. side: whose session `conn` is (for mapped tables). Equal for
+    equal content on PostgreSQL 14 to 18, whatever the order of rows and columns; `conn` must come from
+    connect.py, whose session settings fix the text form of values. Raises asyncpg.PostgresError as the server
+    does, TimeoutError after CHECKSUM_SECONDS.
     """
     used = table.copied_columns if columns is None else columns
     row = await conn.fetchrow(
         f"SELECT count(*) AS rows, sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
-        f"FROM ({_texts(conn, table, used, where)} {FENCE}) s",
+        f"FROM ({_texts(conn, table, used, where, side)} {FENCE}) s",
         timeout=CHECKSUM_SECONDS,
     )
     if row is None:
@@ -67,6 +73,9 @@ async def checksum_table(
 
 def row_source(table: Table, where: str = "") -> str:
     """The SELECT, through the table's root, of the columns that COPY carries, in the table's own order."""
+    reading = table.reading("source")
+    if reading is not None:
+        return reading.select(where, [column.name for column in table.copied_columns])
     names = column_list([column.name for column in table.copied_columns])
     return f"SELECT {names} FROM {ident(table.schema, table.name)}" + (f" WHERE {where}" if where else "")
 
@@ -96,7 +105,10 @@ def from_sums(rows: int, first: int, second: int) -> TableChecksum:
     return TableChecksum(rows, f"{first % _HALF:016x}{second % _HALF:016x}")
 
 
-def _texts(conn: asyncpg.Connection, table: Table, columns: Sequence[Column], where: str) -> str:
+def _texts(conn: asyncpg.Connection, table: Table, columns: Sequence[Column], where: str, side: Side) -> str:
+    reading = table.reading(side)
+    if reading is not None:
+        return f"SELECT {row_text(conn, columns)} AS r FROM ({reading.select(where)}) AS mapped"
     condition = f" WHERE {where}" if where else ""
     return f"SELECT {row_text(conn, columns)} AS r FROM {ident(table.schema, table.name)}{condition}"
 

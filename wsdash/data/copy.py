@@ -29,7 +29,9 @@ from wsdash.data.manifest import (
     read_book,
     tables_with_rows,
 )
-from wsdash.data.shape import Table
+from wsdash.data.mapping_keys import fill_key_maps
+from wsdash.data.mapping_types import KeyMap
+from wsdash.data.shape import Table, source_tables
 from wsdash.data.snapshot import Snapshot, open_readers
 from wsdash.data.transfer import server_words
 from wsdash.errors import RefusedError
@@ -60,6 +62,8 @@ class CopyRequest:
     workers: int = 4
     maintenance_work_mem: str = "256MB"
     force: bool = False
+    keys: Sequence[KeyMap] = ()
+    """The new keys that the tables' mapping assigns."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,9 @@ async def _copy(
     one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
     opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
     standing = group.create_task(_standing(request, stack))
-    async with open_readers(request.source, request.tables, count) as (snapshot, readers):
+    async with open_readers(request.source, source_tables(request.tables), count) as (snapshot, readers):
         conn, foreign, references = await standing
+        await fill_key_maps(snapshot, (request.target, conn), request.keys)
         book = await _prepare(request, conn, snapshot, foreign, references)
         with server_words(request.source, "planning the copy"):
             plans = await plan_tables(snapshot.conn, conn, request.tables, acyclic(references))
@@ -281,7 +286,7 @@ async def _still_equal(
 
     async def read_target() -> TableChecksum:
         with server_words(request.target, f"comparing {table.qualified} with what is copied already"):
-            return await checksum_table(conn, table)
+            return await checksum_table(conn, table, side="target")
 
     async with task_group() as group:
         source, target = group.create_task(read_source()), group.create_task(read_target())

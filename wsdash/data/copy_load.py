@@ -15,6 +15,7 @@ from wsdash.data.copy_jobs import Schedule
 from wsdash.data.copy_plan import TablePlan
 from wsdash.data.copy_progress import Reporter
 from wsdash.data.manifest import Range, finish_range
+from wsdash.data.mapping_keys import STAGE, open_stage, pass_stage
 from wsdash.data.snapshot import Snapshot
 from wsdash.data.transfer import Stream, server_words, transfer
 from wsdash.tasks import task_group
@@ -95,7 +96,9 @@ class Loader:
         table = plan.table
         names = tuple(column.name for column in table.copied_columns)
         query = row_source(table, part.condition)
-        stream = Stream(table.qualified, query, table.schema, table.name, names or None, plan.format)
+        lookups = table.mapped.lookups if table.mapped is not None else ()
+        into = ("pg_temp", STAGE) if lookups else (table.schema, table.name)
+        stream = Stream(table.qualified, query, *into, names or None, plan.format)
         pid, started, moved = worker.target.get_server_pid(), time.monotonic(), 0
 
         def on_bytes(count: int) -> None:
@@ -108,10 +111,14 @@ class Loader:
             # no rollback on failure: the session ends with it
             begin = "; ".join(["BEGIN", *(trigger.off for trigger in plan.triggers)])
             await worker.target.execute(begin, timeout=TRIGGER_SECONDS if plan.triggers else BEGIN_SECONDS)
+            if lookups:
+                await open_stage(worker.target, table, lookups)
         self.reporter.works(pid, table.qualified)
         source, target = (self.snapshot.endpoint, worker.source), (self.target, worker.target)
         rows = await transfer(source, target, stream, on_bytes)
         with server_words(self.target, doing):
+            if lookups:
+                await pass_stage(worker.target, table, lookups, rows)
             if plan.triggers:
                 on = "; ".join(trigger.on for trigger in plan.triggers)
                 await worker.target.execute(on, timeout=BEGIN_SECONDS)

@@ -117,7 +117,7 @@ async def plan_tables(
         plans.append(
             TablePlan(
                 table,
-                "binary" if same and place not in bound else "text",
+                "binary" if same and place not in bound and table.mapped is None else "text",
                 tuple(triggers.get(place, ())),
                 frozenset(references.get(table.qualified, ())),
             )
@@ -178,17 +178,20 @@ async def plan_conditions(
     By ctid for a plain table; by the time column, at its chunks' borders, for one with chunks (ctids repeat
     across chunks). '' stands for all rows.
     """
-    plain = [table for table in tables if not table.hypertable]
+    by = [table.divided_by for table in tables]
+    plain = [table for table in by if table is not None and not table.hypertable]
     rows = await source.fetch(SIZES, [_name(table) for table in plain], timeout=TIMEOUT) if plain else []
     sizes = {plain[row["place"]].qualified: (row["heap"], row["whole"]) for row in rows}
     return [
         (
             table,
-            await _time_ranges(source, table)
-            if table.hypertable
-            else _block_ranges(*sizes.get(table.qualified, (0, 0)), workers),
+            [""]
+            if divided is None
+            else await _time_ranges(source, divided)
+            if divided.hypertable
+            else _block_ranges(*sizes.get(divided.qualified, (0, 0)), workers),
         )
-        for table in tables
+        for table, divided in zip(tables, by, strict=True)
     ]
 
 

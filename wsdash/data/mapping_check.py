@@ -11,11 +11,11 @@ import asyncpg
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.mapping import Mapping
-from wsdash.data.mapping_plan import ColumnPlan, TablePlan
-from wsdash.data.mapping_types import OLD, MappedTables
+from wsdash.data.mapping_plan import ColumnPlan, TablePlan, lay_out
+from wsdash.data.mapping_types import OLD, MappedTables, understand
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
-from wsdash.errors import InputError
+from wsdash.errors import InputError, WsdashError
 
 TIMEOUT = 60.0
 PROBE_SECONDS = 3600.0
@@ -123,7 +123,7 @@ class Checker:
         """CHECK constraints of the target, where the source can judge them."""
         name = ident(table.schema, table.name)
         for row in await self.target.fetch(CHECKS, name, timeout=TIMEOUT):
-            query = f"SELECT count(*) FROM ({_untouched(table)}) AS mapped WHERE NOT ({row['expression']})"
+            query = f"SELECT count(*) FROM {table.rows_of('source')} WHERE NOT ({row['expression']})"
             try:
                 count = await self.source.fetchval(query, timeout=PROBE_SECONDS)
             except asyncpg.PostgresError:
@@ -223,3 +223,25 @@ class Checker:
 
 def _named(names: Sequence[str], row: Any) -> str:
     return ", ".join(f"{name}={value}" for name, value in zip(names, tuple(row), strict=False))
+
+
+async def fit(
+    mapping: Mapping,
+    source: tuple[asyncpg.Connection, Catalog],
+    target: tuple[asyncpg.Connection, Catalog],
+) -> MappedTables:
+    """The mapping laid over both catalogs, typed by the source and asked of the rows; writes nothing.
+
+    Raises InputError for what does not fit, WsdashError in a server's own words when it cannot answer.
+    """
+    plans = lay_out(mapping, source[1], target[1])
+    try:
+        mapped = await understand(source[0], mapping, plans)
+        await Checker(source[0], target[0], mapped, source[1]).check()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise WsdashError(
+            f"the mapping cannot be checked: {str(error) or type(error).__name__}",
+            where=str(mapping.path),
+            remedy="put right what the server says, then retry",
+        ) from error
+    return mapped

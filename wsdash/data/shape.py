@@ -117,9 +117,9 @@ class Table:
         return ident(self.schema, self.name) if reading is None else f"({reading.select()}) AS mapped"
 
     @property
-    def in_source(self) -> tuple[Table, ...]:
-        """The source's tables that its rows come from."""
-        return (self,) if self.mapped is None else self.mapped.locked
+    def divided_by(self) -> Table | None:
+        """The source's table whose blocks or chunks divide the rows; None where they are one part."""
+        return self if self.mapped is None else self.mapped.origin
 
     @property
     def qualified(self) -> str:
@@ -130,3 +130,12 @@ class Table:
     def copied_columns(self) -> tuple[Column, ...]:
         """The columns that travel: all but the generated ones."""
         return tuple(column for column in self.columns if not column.generated)
+
+
+def source_tables(tables: Sequence[Table]) -> list[Table]:
+    """The source's tables that these tables' rows come from, each once."""
+    found: dict[str, Table] = {}
+    for table in tables:
+        for one in (table,) if table.mapped is None else table.mapped.locked:
+            found.setdefault(one.qualified, one)
+    return list(found.values())

@@ -9,8 +9,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.checksum import FENCE, cell_text, row_text, text_form
-from wsdash.data.shape import Column, Table
-from wsdash.data.sql import ident
+from wsdash.data.shape import Column, Side, Table
 from wsdash.data.verify_pair import Pair
 from wsdash.data.verify_parts import Parts
 
@@ -63,18 +62,18 @@ class _Query:
     opened_parts: tuple[int, ...]
     buckets: int
 
-    def sums(self, conn: asyncpg.Connection) -> str:
+    def sums(self, conn: asyncpg.Connection, side: Side) -> str:
         """Rows and sums of every bucket."""
         columns, key = self.found.columns, self.found.key
         told_apart = f"{row_text(conn, key)} AS k" if key else "NULL"
         return (
             f"SELECT {self._bucket('k' if key else 'r')} AS part, count(*) AS rows, "
             "sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
-            f"FROM (SELECT {row_text(conn, columns)} AS r, {told_apart} {self._rows(conn)} {FENCE}) s "
+            f"FROM (SELECT {row_text(conn, columns)} AS r, {told_apart} {self._rows(conn, side)} {FENCE}) s "
             "GROUP BY 1"
         )
 
-    def rows(self, conn: asyncpg.Connection, buckets: Sequence[int]) -> str:
+    def rows(self, conn: asyncpg.Connection, side: Side, buckets: Sequence[int]) -> str:
         """One row for each key, or for each distinct row where there is none, of the chosen buckets: what
         tells it apart, how many rows that is, the sum of their hashes, and the cells of one of them."""
         columns, key = self.found.columns, self.found.key
@@ -82,13 +81,13 @@ class _Query:
         inner = (
             f"SELECT {told_apart if key else f'hashtextextended({told_apart}, 0)'} AS k, "
             f"hashtextextended({row_text(conn, columns)}, 0) AS h, {self._cells(conn)} AS cells "
-            f"{self._rows(conn)} AND {self._bucket(told_apart)} IN ({', '.join(map(str, buckets))})"
+            f"{self._rows(conn, side)} AND {self._bucket(told_apart)} IN ({', '.join(map(str, buckets))})"
         )
         outer = "SELECT k, count(*) AS rows, sum(h) AS h, min(cells) AS cells"
         return f"{outer} FROM ({inner} {FENCE}) s GROUP BY 1"
 
-    def _rows(self, conn: asyncpg.Connection) -> str:
-        table = ident(self.found.table.schema, self.found.table.name)
+    def _rows(self, conn: asyncpg.Connection, side: Side) -> str:
+        table = self.found.table.rows_of(side)
         return f"FROM {table} WHERE {self.found.parts.condition(conn, self.found.columns, self.opened_parts)}"
 
     def _bucket(self, text: str) -> str:
@@ -120,7 +119,7 @@ async def differing_rows(pair: Pair, found: Differing) -> list[str]:
         old, new = await pair.both(doing, query.sums)
         differing = _differing(sums_of(old), sums_of(new))
         buckets, chosen = len(differing), differing[:LINES]
-    old, new = await pair.both(doing, lambda conn: query.rows(conn, chosen))
+    old, new = await pair.both(doing, lambda conn, side: query.rows(conn, side, chosen))
     labels = (pair.old_side.label, pair.new_side.label)
     lines, rows = _lines(found, old, new, labels)
     if not lines and found.parts.number > 1:

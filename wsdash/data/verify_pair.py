@@ -11,7 +11,7 @@ import asyncpg
 
 from wsdash.data.checksum import CHECKSUM_SECONDS
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.shape import Table
+from wsdash.data.shape import Side, Table
 from wsdash.data.snapshot import Snapshot, hold_still
 from wsdash.data.transfer import server_words
 from wsdash.tasks import task_group
@@ -19,6 +19,9 @@ from wsdash.tasks import task_group
 TIMEOUT = 60.0
 SHORT_SECONDS = 600.0
 """The longest a query of a lone pair may take: it reads little."""
+
+Query = Callable[[asyncpg.Connection, Side], str]
+"""Makes a query for a session of one of the sides."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,18 @@ class Pair:
     new: asyncpg.Connection
     seconds: float = CHECKSUM_SECONDS
 
-    async def both(
-        self, doing: str, query: Callable[[asyncpg.Connection], str]
-    ) -> tuple[list[Any], list[Any]]:
+    async def both(self, doing: str, query: Query) -> tuple[list[Any], list[Any]]:
         """Fetch on both sides at once what `query` makes of each side's session."""
         async with task_group() as group:
             old = group.create_task(self.fetch(True, doing, query))
             new = group.create_task(self.fetch(False, doing, query))
         return old.result(), new.result()
 
-    async def fetch(self, old: bool, doing: str, query: Callable[[asyncpg.Connection], str]) -> list[Any]:
+    async def fetch(self, old: bool, doing: str, query: Query) -> list[Any]:
         """Fetch from the old side or from the new one. Raises WsdashError with the server's own words."""
         endpoint, conn = (self.old_side, self.old) if old else (self.new_side, self.new)
         with server_words(endpoint, doing, "then retry"):
-            return list(await conn.fetch(query(conn), timeout=self.seconds))
+            return list(await conn.fetch(query(conn, "source" if old else "target"), timeout=self.seconds))
 
 
 @asynccontextmanager

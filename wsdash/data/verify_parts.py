@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.checksum import FENCE, row_text
-from wsdash.data.shape import Column, Table
+from wsdash.data.shape import Column, Side, Table
 from wsdash.data.sql import ident, literal
 
 SMALL_ROWS = 20_000
@@ -61,7 +61,9 @@ class Parts:
         """How many parts there are."""
         return len(self.borders) + 1 if self.column is not None else self.count
 
-    def sums_query(self, conn: asyncpg.Connection, table: Table, columns: Sequence[Column]) -> str:
+    def sums_query(
+        self, conn: asyncpg.Connection, table: Table, columns: Sequence[Column], side: Side = "source"
+    ) -> str:
         """The query of part, rows, and both sums of hashes, for every part that has rows."""
         row = row_text(conn, columns)
         inner = f"{row} AS r" + (f", {self._range()} AS part" if self.column is not None else "")
@@ -70,7 +72,7 @@ class Parts:
         return (
             f"SELECT {'0' if self.number == 1 else part} AS part, count(*) AS rows, "
             "sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
-            f"FROM (SELECT {inner} FROM {ident(table.schema, table.name)} {FENCE}) s{grouped}"
+            f"FROM (SELECT {inner} FROM {table.rows_of(side)} {FENCE}) s{grouped}"
         )
 
     def condition(self, conn: asyncpg.Connection, columns: Sequence[Column], chosen: Iterable[int]) -> str:
