@@ -7,10 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.config import Thresholds
 from wsdash.model import AlertChanged, AnyEvent, HostReading, LatencyReading
 from wsdash.watch.board import Board
-from wsdash.watch.clock import Clock, SystemClock
 from wsdash.watch.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.model import ContainerReading
-from wsdash.watch.clock import Clock, SystemClock
 
 TOO_OLD = 10.0
 """Seconds after which a reading of a container says nothing about now."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.model import ContainerReading, LogLine, Notice
 from wsdash.watch.board import Board, stopped_on_purpose
-from wsdash.watch.clock import Clock, SystemClock
 from wsdash.watch.poller import Pace
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.model import HostReading
-from wsdash.watch.clock import Clock, SystemClock
 from wsdash.watch.poller import Pace
 from wsdash.watch.sources import Emit
 from wsdash.watch.threads import Blocking

@@ -7,8 +7,8 @@ import random
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine
-from wsdash.watch.clock import Clock, SystemClock
 from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
 from wsdash.watch.sources import Emit, OnLog, WatchedStack

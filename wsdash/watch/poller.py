@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from wsdash.watch.clock import Clock, SystemClock
+from wsdash.clock import Clock, SystemClock
 from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
 from wsdash.watch.sources import Emit, NotStartedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.watch.clock import Clock, SystemClock
+from wsdash.clock import Clock, SystemClock
 from wsdash.watch.poller import Pace, Poller
 from wsdash.watch.sources import CountRows, Emit
 

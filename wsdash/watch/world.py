@@ -8,12 +8,12 @@ from pathlib import Path
 
 import aiohttp
 
+from wsdash.clock import SystemClock
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.model import AnyEvent, LogLine
 from wsdash.watch import api, containers, host, ports, storage
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
-from wsdash.watch.clock import SystemClock
 from wsdash.watch.http import probe_session
 from wsdash.watch.logs import ErrorCounter, LogWatch
 from wsdash.watch.poller import Pace, Poller

@@ -1,0 +1,52 @@
+"""The timeline: every day's criteria, its recommendation, and the board, computed from stored evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from wsdash.config import Thresholds
+from wsdash.model import CriterionFound, DayFound, TimelineJudged
+from wsdash.timeline.evidence import DAY, Evidence
+from wsdash.timeline.measures import Window, find
+from wsdash.timeline.spec import CriterionSpec, DaySpec, TimelineSpec
+from wsdash.timeline.story import Story
+
+Judge = Callable[[CriterionSpec, float | None], CriterionFound]
+
+GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
+
+
+def judge(
+    spec: TimelineSpec, story: Story, evidence: Evidence | None, thresholds: Thresholds, now: float
+) -> TimelineJudged:
+    """The whole timeline at `now` (epoch seconds). evidence: None when no samples were ever recorded."""
+    begun = story.migrated_at
+    last = spec.days[-1].day
+    until = None if begun is None else max(min(now, begun + last * DAY), begun + 60.0)
+
+    def one(criterion: CriterionSpec, end: float | None) -> CriterionFound:
+        window = (
+            Window(begun, end, spec.coverage, thresholds) if begun is not None and end is not None else None
+        )
+        return find(criterion, story, evidence, window)
+
+    days = tuple(_day(spec, day, begun, one) for day in spec.days)
+    board = {
+        name: tuple(one(spec.criterion(criterion), until) for criterion in criteria)
+        for name, criteria in spec.board.items()
+    }
+    return TimelineJudged(begun, days, board)
+
+
+def recommend(criteria: Iterable[CriterionFound]) -> str:
+    """no-go when one does not hold; insufficient-data when one cannot be told; else go."""
+    answers = [criterion.holds for criterion in criteria]
+    if False in answers:
+        return NO_GO
+    return INSUFFICIENT if None in answers or not answers else GO
+
+
+def _day(spec: TimelineSpec, day: DaySpec, begun: float | None, one: Judge) -> DayFound:
+    due = None if begun is None else begun + day.day * DAY
+    criteria = tuple(one(spec.criterion(name), due) for name in day.criteria)
+    return DayFound(day.day, day.title, day.guide, recommend(criteria), criteria, due)
