@@ -6,10 +6,12 @@ python benchmarks/verify.py --rows 2000000 --runs 5 --json FILE
 from __future__ import annotations
 
 import asyncio
-import shutil
+from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 
 import database_pair
+import reladiff_client
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.connect import Endpoint, connection
@@ -60,39 +62,44 @@ async def single_pass(source: Endpoint, target: Endpoint, catalog: Catalog, work
     await asyncio.gather(side(source), side(target))
 
 
-async def reladiff(source: Endpoint, target: Endpoint, workers: int) -> None:
-    """reladiff over the items, where it is installed."""
-    uri = "postgresql://{0.user}:bench@{0.host}:{0.port}/{0.database}"
-    command = (
-        f"reladiff '{uri.format(source)}' {ITEMS} '{uri.format(target)}' {ITEMS} "
-        f"-k id -c % -j {workers} >/dev/null"
+async def reladiff(
+    source: Endpoint, target: Endpoint, catalog: Catalog, workers: int, differing: int, pool: Executor
+) -> None:
+    """reladiff over the items alone, all columns; it must say what is true."""
+    uris = tuple(f"postgresql://{e.user}:bench@{e.host}:{e.port}/{e.database}" for e in (source, target))
+    schema, _, name = ITEMS.partition(".")
+    items = next(table for table in catalog.tables if table.qualified == ITEMS)
+    columns = tuple(c.name for c in items.copied_columns if c.name not in reladiff_client.KEY)
+    found = await asyncio.get_running_loop().run_in_executor(
+        pool, reladiff_client.difference, uris, (schema, name), columns, workers
     )
-    await database_pair.shell(command, database_pair.environment(source))
+    if found != 2 * differing:
+        raise SystemExit(f"reladiff found {found} rows, not {2 * differing}")
 
 
 async def main() -> None:
     """Equal first, then with three changed rows."""
     options = database_pair.arguments(__doc__ or "")
     report = database_pair.Report()
-    async with database_pair.servers(options.rows) as (source, empty):
-        target = await database_pair.fresh_target(empty, "verify")
-        catalog = await copied(source, target, options.workers)
-        ends = partial(_both, source, target)
-        for changed in (0, 3):
-            if changed:
-                await _change_three(target)
-            state = "three changed" if changed else "equal"
-            for _ in range(options.runs):
-                await report.time(
-                    f"wsdash verify, {state}",
-                    ends(wsdash_verify, catalog=catalog, workers=options.workers, differing=changed),
-                )
-                if not changed:
-                    await report.time(
-                        "single-pass hash query", ends(single_pass, catalog=catalog, workers=options.workers)
-                    )
-                if shutil.which("reladiff"):
-                    await report.time(f"reladiff, {state}", ends(reladiff, workers=options.workers))
+    with reladiff_client.process() as pool:
+        installed = await asyncio.get_running_loop().run_in_executor(pool, reladiff_client.load)
+        async with database_pair.servers(options.rows) as (source, empty):
+            target = await database_pair.fresh_target(empty, "verify")
+            catalog = await copied(source, target, options.workers)
+            ends = partial(_both, source, target, catalog=catalog, workers=options.workers)
+            for changed in (0, 3):
+                if changed:
+                    await _change_three(target)
+                state = "three changed" if changed else "equal"
+                for _ in range(options.runs):
+                    _reset_peak()
+                    await report.time(f"wsdash verify, {state}", ends(wsdash_verify, differing=changed))
+                    print(f"peak memory of this process {_peak() / 1e6:.0f} MB")
+                    if not changed:
+                        await report.time("single-pass hash query", ends(single_pass))
+                    if installed:
+                        work = ends(reladiff, differing=changed, pool=pool)
+                        await report.time(f"reladiff, {state}", work)
     report.ratio("verify_vs_single_pass", "wsdash verify, equal", "single-pass hash query")
     report.ratio("verify_vs_reladiff_equal", "wsdash verify, equal", "reladiff, equal")
     report.ratio(
@@ -115,6 +122,17 @@ async def _change_three(target: Endpoint) -> None:
         )
         await conn.execute("ALTER TABLE workspace.workspace_items ENABLE TRIGGER USER")
         await conn.execute(f"VACUUM {ITEMS}", timeout=database_pair.LONG)
+
+
+def _reset_peak() -> None:
+    """Linux: the peak begins again at what is held now."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
+def _peak() -> int:
+    """The most memory held since, in bytes."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 if __name__ == "__main__":
