@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docker import engine, image
 from tests.docker.world import DockerWorld, InEngine
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +48,29 @@ def world(docker_world: DockerWorld) -> DockerWorld:
 
 
 @pytest.fixture
-def wsdash(world: DockerWorld, tmp_path: Path) -> Iterator[InEngine]:
+def stack(docker_world: DockerWorld) -> DockerWorld:
+    """The world with the new stack up and its database empty: where a copy begins."""
+    docker_world.empty_stack()
+    return docker_world
+
+
+@pytest.fixture
+def wsdash(docker_world: DockerWorld, tmp_path: Path) -> Iterator[InEngine]:
     """`wsdash` on the world."""
-    program = world.program(tmp_path)
+    program = docker_world.program(tmp_path)
     yield program
     program.sweep()
+
+
+@pytest.fixture
+def screen(wsdash: InEngine) -> Iterator[Callable[..., Terminal]]:
+    """Opens `wsdash WORDS` on a terminal of its own."""
+    opened: list[Terminal] = []
+
+    def open_screen(*words: str, columns: int = 120, rows: int = 36) -> Terminal:
+        opened.append(Terminal(wsdash.argv(*words), wsdash.env(), columns, rows))
+        return opened[-1]
+
+    yield open_screen
+    for terminal in opened:
+        terminal.end()

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.world import CONTENT, ITEMS, SECRETS, DockerWorld, InEngine
+from tests.docker.world import CONTENT, ITEMS, SECRETS, STACK, DockerWorld, InEngine
 from tests.support.program import read_json
 
 pytestmark = pytest.mark.xdist_group("docker")
-
-STACK = ("workspace-db-pageserver", "workspace-db-safekeeper", "workspace-db-compute", "workspace-api")
 
 
 def test_the_whole_plan_then_rollback_then_restore(

@@ -34,6 +34,13 @@ WORKSPACE = (
 )
 SECRETS = {"WSDASH_SOURCE_PASSWORD": "source-secret-91c4", "WSDASH_TARGET_PASSWORD": "target-secret-3fa8"}
 ITEMS = 2_000
+STACK = ("workspace-db-pageserver", "workspace-db-safekeeper", "workspace-db-compute", "workspace-api")
+_PSQL = (
+    *("workspace-db-compute", "psql", "-X", "-q", "-At", "-h", "localhost", "-p", "55432"),
+    *("-U", "cloud_admin", "-d"),
+)
+_HELD = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'"
+_WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = 'workspace'"
 CONTENT = "select md5(string_agg(t::text, '' order by t::text)) from workspace.workspace_items t"
 
 
@@ -118,6 +125,40 @@ class DockerWorld:
         self.engine.docker("start", "data-timescale", "apps-workspace")
         self.wait_healthy("data-timescale")
         self.wait_healthy("apps-workspace")
+
+    def empty_stack(self) -> None:
+        """The new stack healthy with an empty database: quicker than to make it anew."""
+        if any(self.state(name) != ("running", "healthy") for name in STACK):
+            self.reset()
+            self.compose(WORKSPACE, "up", "-d")
+            for name in STACK:
+                self.wait_healthy(name)
+        self.engine.docker("start", "data-timescale")
+        self.wait_healthy("data-timescale")
+        self.engine.docker("stop", "-t", "2", "apps-workspace")
+        self.admin("drop database if exists workspace with (force)")
+        self.admin("create database workspace owner workspace")
+
+    def admin(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL in the compute's container as its superuser; what psql printed."""
+        return self.engine.docker("exec", *_PSQL, database, "-c", sql).stdout.strip()
+
+    def hold_items(self) -> None:
+        """Make the copy wait at the items: a session in the compute holds a lock that no writer passes."""
+        sql = "begin; lock table workspace.workspace_items in exclusive mode; select pg_sleep(600)"
+        self.engine.docker("exec", "-d", *_PSQL, "workspace", "-c", sql)
+        self.wait_for(lambda: self.admin(_HELD) == "1", "the items are held")
+
+    def wait_until_copy_waits(self) -> None:
+        """Return when the copy stands before the held items, other tables' rows being over."""
+        self.wait_for(lambda: int(self.admin(_WAITING)) > 0, "the copy waits for the items")
+
+    def let_go(self) -> None:
+        """End the session that holds the items."""
+        self.admin(
+            "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(600)'"
+            " and pid <> pg_backend_pid()"
+        )
 
     def wait_healthy(self, name: str, timeout: float = 60) -> None:
         """Return when the container is healthy."""

@@ -36,6 +36,10 @@ class Stack(Protocol):
         """
         ...
 
+    async def publishers(self) -> dict[int, str]:
+        """Port of this machine -> name of the running container that publishes it, ours or anybody's."""
+        ...
+
     async def images(self) -> dict[str, bool]:
         """Image (or program) of each container of the workspace group -> whether it is present here."""
         ...

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.config import read_yaml
-from wsdash.errors import WsdashError
+from wsdash.errors import RefusedError, WsdashError
 from wsdash.stack.base import OutputSink
 from wsdash.stack.text import LineSplitter
 
@@ -111,6 +111,19 @@ def _expand(text: str, variables: Mapping[str, str]) -> str:
         return found or ""
 
     return _VARIABLE.sub(value, text)
+
+
+def refuse_foreign(inspected: Mapping[str, Any], service: ComposeService) -> None:
+    """Raise RefusedError when a container of the service's name was not made by compose for this service."""
+    labels = (inspected.get("Config") or {}).get("Labels") or {}
+    if labels.get("com.docker.compose.service") == service.service:
+        return
+    name = service.container
+    raise RefusedError(
+        f"there is a container {name} that was not made from the compose file; wsdash leaves it alone",
+        where=f"{name}, image {(inspected.get('Config') or {}).get('Image', 'unknown')}",
+        remedy=f"find out whose it is, then docker rename {name} (or docker rm it), and retry",
+    )
 
 
 async def compose_command() -> list[str]:

@@ -13,7 +13,14 @@ from wsdash.config import StackSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.stack.base import OutputSink
-from wsdash.stack.compose import ComposeService, compose_pull, compose_up, read_compose, run_command
+from wsdash.stack.compose import (
+    ComposeService,
+    compose_pull,
+    compose_up,
+    read_compose,
+    refuse_foreign,
+    run_command,
+)
 from wsdash.stack.docker_client import DockerClient, refusal
 from wsdash.stack.docker_logs import Cursor, as_log_line
 from wsdash.stack.docker_parse import CpuSample, healthy_within, host_ports, parse_container
@@ -65,6 +72,8 @@ class DockerStack:
         async def start_one(name: str) -> None:
             inspected = await self._client.get(f"containers/{name}/json")
             state = (inspected or {}).get("State") or {}
+            if inspected is not None and self._groups.get(name) == "workspace" and name in described:
+                refuse_foreign(inspected, described[name])
             if inspected is None:
                 await self._create(name, described.get(name), output)
             elif state.get("Paused"):
@@ -104,6 +113,18 @@ class DockerStack:
             output(f"stopped {name}")
 
         await in_order(names, dependents, stop_one)
+
+    async def publishers(self) -> dict[int, str]:
+        """Port of the engine's machine -> running container that publishes it, also those of others.
+
+        Raises UnreachableError.
+        """
+        return {
+            int(port["PublicPort"]): str(container["Names"][0]).lstrip("/")
+            for container in await self._client.get("containers/json") or []
+            for port in container.get("Ports") or []
+            if port.get("PublicPort") and port.get("Type") == "tcp" and container.get("Names")
+        }
 
     async def images(self) -> dict[str, bool]:
         """Image of each container of the workspace group -> whether the engine has it.
@@ -199,17 +220,20 @@ class DockerStack:
         )
 
     async def _until_healthy(self, name: str) -> None:
-        began, restarts = time.monotonic(), None
+        began, restarts, ill_before = time.monotonic(), None, None
         while True:
             inspected = await self._client.get(f"containers/{name}/json") or {}
             now = parse_container(name, self._groups.get(name, ""), inspected, {}, None)
             restarts = now.restarts if restarts is None else restarts
+            # what it needs has just come back: one that was unhealthy without it may get well now
+            ill_before = now.health == "unhealthy" if ill_before is None else ill_before
             if now.state == "running" and now.health in ("healthy", "none"):
                 return
             if now.state not in ("running", "created") or now.restarts > restarts:
                 ended = f" (exit code {now.exit_code})" if now.exit_code is not None else ""
                 raise self._failed(name, f"{name} ended while it was starting{ended}", now.detail)
-            if now.health == "unhealthy" or time.monotonic() - began > healthy_within(inspected):
+            ill = now.health == "unhealthy" and not ill_before
+            if ill or time.monotonic() - began > healthy_within(inspected):
                 raise self._failed(name, f"{name} is not healthy", now.detail)
             await asyncio.sleep(_POLL_SECONDS)
 

@@ -93,6 +93,10 @@ class LocalStack:
 
         await in_order(names, dependents, stop_one)
 
+    async def publishers(self) -> dict[int, str]:
+        """Port -> running service."""
+        return {port: r.name for r in await self.readings() if r.state == "running" for port in r.ports}
+
     async def images(self) -> dict[str, bool]:
         """Program of each service of the workspace group -> whether it exists and answers."""
         return await self._client.get("/images", dict[str, bool])

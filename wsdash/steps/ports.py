@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from wsdash.errors import RefusedError
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.ports import port_holders
@@ -39,19 +41,16 @@ class PortsFree:
 
 async def _holders(ctx: StepContext) -> tuple[list[str], list[str]]:
     """(what others hold, what the new stack holds), as 'port by holder'."""
-    running = {
-        port: reading.name
-        for reading in await ctx.stack.readings()
-        if reading.group == "workspace" and reading.state == "running"
-        for port in reading.ports
-    }
+    publishers = await ctx.stack.publishers()
+    workspace = ctx.settings.stack.workspace.containers
     taken, ours = [], []
-    for reading in await port_holders(ctx.settings.ports):
-        ctx.emit(reading)
+    for reading in await port_holders(ctx.settings.ports, publishers):
+        mine = publishers.get(reading.port) in workspace
+        ctx.emit(msgspec.structs.replace(reading, ours=mine))
         if not reading.holder:
             continue
-        if reading.port in running:
-            ours.append(f"{reading.port} by {running[reading.port]}")
+        if mine:
+            ours.append(f"{reading.port} by {publishers[reading.port]}")
         else:
             taken.append(f"{reading.port} by {reading.holder}")
     return taken, ours
