@@ -72,12 +72,13 @@ class ApiSettings(_Section, frozen=True):
 
 
 class EndpointSettings(_Section, frozen=True):
-    """The storage nodes: PostgreSQL ports as host:port, HTTP as URLs."""
+    """The storage nodes: PostgreSQL ports as host:port, HTTP as URLs. compute_http may be left out."""
 
     pageserver_pg: str
     pageserver_http: str
     safekeeper_pg: str
     safekeeper_http: str
+    compute_http: str = ""
 
 
 class Thresholds(_Section, frozen=True):

@@ -256,6 +256,19 @@ class LatencyReading(Event, frozen=True, tag="latency"):
     series: str
     seconds: float | None
     error: str = ""
+    parts: dict[str, float] = {}
+    """Where it was measured: dns, connect, first-byte and total, in seconds."""
+
+
+class MetricsReading(Event, frozen=True, tag="metrics"):
+    """Numbers read at once from one source: metrics, connections, errors. Keys are the history's series.
+
+    missing: why a number that belongs to the source is not among the values; it is unknown, not nought.
+    """
+
+    source: str
+    values: dict[str, float]
+    missing: dict[str, str] = {}
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -378,6 +391,7 @@ READINGS: tuple[type[Event], ...] = (
     PortReading,
     RowsReading,
     LatencyReading,
+    MetricsReading,
     HostReading,
     BranchesReading,
     SourceState,
@@ -405,6 +419,7 @@ AnyEvent = (
     | PortReading
     | RowsReading
     | LatencyReading
+    | MetricsReading
     | HostReading
     | BranchesReading
     | SourceState

@@ -26,11 +26,15 @@ from wsdash.engine.launch import engine_alive, engine_log_tail, spawn_engine, wa
 from wsdash.engine.process import serve
 from wsdash.engine.world import count_connections
 from wsdash.errors import InputError, LockHeldError, UnreachableError
+from wsdash.history.reader import HistoryReader
+from wsdash.history.store import FILE
 from wsdash.model import (
+    AnyEvent,
     EngineStopped,
     Intent,
     ItemChanged,
     ItemState,
+    LatencyReading,
     Notice,
     Recorded,
     RunStarted,
@@ -249,8 +253,9 @@ async def test_the_connections_of_the_target_are_counted(target: Endpoint) -> No
         "password_env": target.password_env,
     }
     settings = load_settings()
-    used, limit = await count_connections(replace(settings, target=replace(settings.target, **side)))
-    assert 1 <= used <= limit
+    found = await count_connections(replace(settings, target=replace(settings.target, **side)))
+    assert 1 <= found.used == sum(found.states.values()) <= found.limit
+    assert found.states["active"] >= 1
 
 
 async def test_a_database_password_is_nowhere_in_the_run(
@@ -374,3 +379,25 @@ def test_a_step_that_ignores_its_cancellation_does_not_hold_the_engine_back(smal
     assert item.state is ItemState.PENDING
     assert "did not end" in item.note
     assert isinstance(history(small)[-1], EngineStopped)
+
+
+async def test_what_the_pollers_read_is_in_the_history_too(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def watch_world(
+        settings: object, stack: object, emit: Callable[[AnyEvent], None], *_: object, **__: object
+    ) -> None:
+        emit(LatencyReading("api-new", 0.25))
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr("wsdash.watch.world.watch_world", watch_world)
+    (small.state / FILE).parent.mkdir(exist_ok=True)
+    (small.state / FILE).write_bytes(b"what an accident left " * 1000)
+    assert await serve(small.options(auto=True, yes=True, watch=True)) == 0
+    with contextlib.closing(HistoryReader(small.state / FILE)) as reader:
+        now = time.time()
+        assert reader.summary("latency:api-new", now - 600, now).last == 0.25
+        assert reader.summary("backup:age", now - 600, now).count == 0
+    assert len(list(small.state.glob(f"{FILE}.*.unusable"))) == 1
+    with contextlib.closing(JournalReader(small.state)) as journal:
+        assert any("a new one is begun" in str(recorded.event) for recorded in journal.events(0))

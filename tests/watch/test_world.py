@@ -24,6 +24,7 @@ from wsdash.model import (
     RowsReading,
     SourceState,
 )
+from wsdash.watch.sources import Connections
 from wsdash.watch.world import watch_world
 
 
@@ -48,7 +49,12 @@ async def test_every_source_of_a_world_is_read(tmp_path: Path, pg16: Server) -> 
     seen, stop = Recorder(), asyncio.Event()
     stack = FakeStack([running("apps-workspace"), running("workspace-api", state="created", health="none")])
     stack.history = [LogLine("apps-workspace", EPOCH, "stdout", "hello")]
-    routes = {"/health": answer(), "/api/items": answer(), "/v1/status": answer()}
+    routes = {
+        "/health": answer(),
+        "/api/items": answer(),
+        "/v1/status": answer(),
+        "/metrics": answer(text="up 1\n"),
+    }
     async with http_server(free_port(), routes) as url:
         watch = watch_world(
             world(tmp_path, pg16.port, url),
@@ -61,7 +67,7 @@ async def test_every_source_of_a_world_is_read(tmp_path: Path, pg16: Server) -> 
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(watch)
-            await seen.until(lambda: len({state.source for state in seen.of(SourceState)}) == 11)
+            await seen.until(lambda: len({state.source for state in seen.of(SourceState)}) == 12)
             await seen.until(lambda: len(seen.of(ContainerReading)) >= 12)
             stop.set()
     live = {state.source for state in seen.of(SourceState) if state.liveness is Liveness.LIVE}
@@ -74,6 +80,7 @@ async def test_every_source_of_a_world_is_read(tmp_path: Path, pg16: Server) -> 
         "latency:api-old",
         "latency:pageserver",
         "latency:source-db",
+        "metrics",
     }
     assert {reading.series for reading in seen.of(LatencyReading) if reading.seconds} == {
         "api-old",
@@ -139,9 +146,9 @@ async def test_a_restart_reaches_notices_logs_and_the_alert(tmp_path: Path) -> N
 async def test_the_pool_alert_asks_what_it_is_given(tmp_path: Path) -> None:
     seen, asked = Recorder(), asyncio.Event()
 
-    async def connections() -> tuple[int, int]:
+    async def connections() -> Connections:
         asked.set()
-        return 3, 100
+        return Connections(3, 100, {"idle": 3})
 
     async def run() -> None:
         await watch_world(

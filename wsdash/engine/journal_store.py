@@ -16,6 +16,7 @@ from wsdash.model import (
     ContainerReading,
     HostReading,
     LatencyReading,
+    MetricsReading,
     PortReading,
     Progress,
     Recorded,
@@ -75,6 +76,8 @@ def reading_key(event: AnyEvent) -> str:
             return f"rows:{table}"
         case LatencyReading(series=series):
             return f"latency:{series}"
+        case MetricsReading(source=source):
+            return f"metrics:{source}"
         case HostReading():
             return "host"
         case BranchesReading():

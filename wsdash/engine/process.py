@@ -10,13 +10,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.fold import fold_all
 from wsdash.engine.heartbeat import beat, keep_lock_fresh
+from wsdash.engine.history import EngineHistory
 from wsdash.engine.intents import OVERWRITE
 from wsdash.engine.journal import Journal, JournalError
 from wsdash.engine.launch import LOG_FILE
@@ -103,24 +104,37 @@ class Engine:
     async def run(self) -> int:
         """Live; the exit code. Raises what serve promises."""
         journal = await asyncio.to_thread(Journal.open, self.options.state)
-        journal.listener = self._outlet.put
+        history = await asyncio.to_thread(EngineHistory.open, self.options.state)
+        journal.listener = self._heard_by(history)
         spool = await asyncio.to_thread(LogSpool, self.options.state)
         with contextlib.suppress(OSError):
             await asyncio.to_thread(remember_current, self.options.state)
-        view = fold_all(await journal.history())
+        before = await journal.history()
+        history.know(before)
+        view = fold_all(before)
+        if history.note:
+            journal.emit(Notice("warning", history.note))
         recorder = Recorder(journal, view, self._tell, self.options.state / LOG_FILE)
         try:
             with self._signals():
-                return await self._with_helpers(recorder, spool)
+                return await self._with_helpers(recorder, spool, history)
         finally:
             await spool.close()
             try:
                 await journal.close()
             except JournalError as error:
                 self._tell(str(error))
+            await history.close()
             await self._outlet.close()
 
-    async def _with_helpers(self, recorder: Recorder, spool: LogSpool) -> int:
+    def _heard_by(self, history: EngineHistory) -> Callable[[Recorded], None]:
+        def heard(recorded: Recorded) -> None:
+            self._outlet.put(recorded)
+            history.see(recorded)
+
+        return heard
+
+    async def _with_helpers(self, recorder: Recorder, spool: LogSpool, history: EngineHistory) -> int:
         """The sign of life and the control socket around the run itself."""
         failure: WsdashError | None = None
         code = 1
@@ -128,6 +142,7 @@ class Engine:
             helpers = [
                 group.create_task(beat(recorder.journal, self._current)),
                 group.create_task(keep_lock_fresh(self._lock)),
+                group.create_task(history.tell_trouble(recorder.journal.emit)),
             ]
             async with ControlServer(self.options.state, self._handle):
                 self._main = group.create_task(self._captured(self._live(recorder, spool)))

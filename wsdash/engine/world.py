@@ -17,10 +17,14 @@ from wsdash.model import AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, 
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Facts, Step, endpoint
+from wsdash.watch.sources import Connections
 
 FINGERPRINT = "run.world"
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
+CLIENTS = """select coalesce(nullif(state, ''), 'hidden') as state, count(*) as clients from pg_stat_activity
+where backend_type is null or backend_type in ('client backend', 'walsender') group by 1"""
+"""A role without pg_read_all_stats sees of other roles' sessions only that they are there."""
 
 
 @dataclass(frozen=True)
@@ -156,14 +160,15 @@ async def _poll_for_ever(
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
-async def count_connections(settings: Settings) -> tuple[int, int]:
-    """Connections in use on the target's server, and their limit. Raises UnreachableError."""
+async def count_connections(settings: Settings) -> Connections:
+    """The clients' connections to the target's server. Raises UnreachableError."""
     side = endpoint(settings.target)
     try:
         async with connection(side, read_only=True) as session:
-            used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
+            rows = await session.fetch(CLIENTS, timeout=5)
             limit = await session.fetchval("select current_setting('max_connections')::int", timeout=5)
-            return int(used), int(limit)
+            states = {str(row["state"]): int(row["clients"]) for row in rows}
+            return Connections(sum(states.values()), int(limit), states)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise UnreachableError(
             f"the connections of {side.label} could not be counted: {error}", where=side.address

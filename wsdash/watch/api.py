@@ -45,7 +45,7 @@ class ApiProbe:
         timing = await timed_get(self._session, self._base + METRIC)
         self._judge(METRIC, timing)
         self._in_doubt = False
-        self._emit(LatencyReading(self._series, timing.seconds))
+        self._emit(LatencyReading(self._series, timing.seconds, parts=_parts(timing)))
 
     def _judge(self, path: str, timing: Timing) -> None:
         if timing.status == 200:
@@ -57,6 +57,12 @@ class ApiProbe:
         error = timing.error or f"GET {path} answered {timing.status}"
         self._emit(LatencyReading(self._series, None, error))
         raise UnreachableError(error, where=self._base)
+
+
+def _parts(timing: Timing) -> dict[str, float]:
+    names = {"name_lookup": "dns", "connect": "connect", "first_byte": "first-byte"}
+    parts = {names[name]: seconds for name, seconds in timing.parts.items() if name in names}
+    return parts | {"total": timing.seconds} if parts and timing.seconds is not None else {}
 
 
 def _field(body: bytes, name: str) -> Any:

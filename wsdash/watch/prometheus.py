@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from wsdash.errors import WsdashError
 
-_PARTS = {
-    "histogram": ("_bucket", "_sum", "_count", "_created"),
-    "summary": ("_sum", "_count", "_created"),
-    "counter": ("_total", "_created"),
-}
-_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
-_LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
-_ESCAPE = re.compile(r"\\(.)")
+_PARTS = ("_bucket", "_sum", "_count")
 
 
 @dataclass(frozen=True)
@@ -38,18 +32,23 @@ class Family:
 
 def parse_metrics(page: str) -> dict[str, Family]:
     """Families by name. Raises WsdashError naming the line that is not in the format."""
+    declared = {
+        words[2]
+        for line in page.splitlines()
+        if line.startswith("#") and len(words := line.split()) == 4 and words[1] == "TYPE"
+    }
+    try:
+        metrics = list(text_string_to_metric_families(page))
+    except ValueError as error:
+        raise _not_metrics(page) from error
     families: dict[str, Family] = {}
-    for number, line in enumerate(page.splitlines(), 1):
-        words = line.split()
-        if not words:
-            continue
-        if words[0].startswith("#"):
-            if words[:2] == ["#", "TYPE"] and len(words) == 4:
-                families[words[2]] = Family(words[2], words[3])
-            continue
-        sample = _sample(line, number)
-        family = _family_of(sample.name, families)
-        family.samples.append(sample)
+    for metric in metrics:
+        family = _family(metric, declared)
+        # OpenMetrics announces a counter without the _total that its samples have
+        home = families.get(family.name.removesuffix("_total"))
+        known = home if home and home.kind == "counter" else families.setdefault(family.name, family)
+        if known is not family:
+            known.samples.extend(family.samples)
     return families
 
 
@@ -60,43 +59,29 @@ def metric_names(page: str) -> frozenset[str]:
         names.add(family.name)
         names.update(sample.name for sample in family.samples)
         if family.kind in ("histogram", "summary"):
-            names.update(family.name + part for part in _PARTS[family.kind])
+            names.update(family.name + part for part in _PARTS)
     return frozenset(names)
 
 
-def _family_of(name: str, families: dict[str, Family]) -> Family:
-    if name in families:
-        return families[name]
-    for kind, parts in _PARTS.items():
-        for part in parts:
-            family = families.get(name.removesuffix(part))
-            if family is not None and family.kind == kind and name.endswith(part):
-                return family
-    return families.setdefault(name, Family(name, "untyped"))
+def _family(metric: Metric, declared: set[str]) -> Family:
+    """A parsed family under the names of the page: the parser gives every counter OpenMetrics' _total."""
+    name, kind = metric.name, "untyped" if metric.type == "unknown" else metric.type
+    if kind == "counter" and name not in declared:
+        name += "_total"
+    samples = [
+        Sample(name if kind == "counter" else sample.name, sample.labels, sample.value)
+        for sample in metric.samples
+    ]
+    return Family(name, kind, samples)
 
 
-def _sample(line: str, number: int) -> Sample:
-    match = _SAMPLE.match(line.strip())
-    if match is None:
-        raise _not_metrics(line, number)
-    name, labels, value = match.groups()
-    try:
-        return Sample(name, dict(_labels(labels or "")), float(value))
-    except ValueError as error:
-        raise _not_metrics(line, number) from error
-
-
-def _labels(text: str) -> Iterator[tuple[str, str]]:
-    position = 0
-    while text[position:].strip():
-        match = _LABEL.match(text, position)
-        if match is None:
-            raise ValueError(text)
-        yield match[1], _ESCAPE.sub(lambda found: "\n" if found[1] == "n" else found[1], match[2])
-        position = match.end()
-
-
-def _not_metrics(line: str, number: int) -> WsdashError:
+def _not_metrics(page: str) -> WsdashError:
+    number, line = 0, ""
+    for number, line in enumerate(page.splitlines(), 1):  # noqa: B007
+        try:
+            list(text_string_to_metric_families(line))
+        except ValueError:
+            break
     return WsdashError(
         f"line {number} is not in Prometheus' text format: {line[:80]}",
         where="a /metrics page",

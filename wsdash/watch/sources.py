@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from wsdash.model import AnyEvent, BranchesReading, ContainerReading, LogLine, RowsReading
@@ -10,8 +11,8 @@ from wsdash.model import AnyEvent, BranchesReading, ContainerReading, LogLine, R
 Emit = Callable[[AnyEvent], None]
 OnLog = Callable[[LogLine], None]
 CountRows = Callable[[], Awaitable[list[RowsReading]]]
-CountConnections = Callable[[], Awaitable[tuple[int, int]]]
-"""(connections in use, their limit) of the target's database."""
+CountConnections = Callable[[], Awaitable["Connections"]]
+"""Asks the target's server."""
 
 ListBranches = Callable[[], Awaitable[BranchesReading]]
 
@@ -26,6 +27,16 @@ class WatchedStack(Protocol):
     def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         """Lines of all containers from `since` (seconds since the epoch) on, for ever."""
         ...
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The clients' connections to a server: how many, their limit, and how many in each state
+    (active, idle, idle in transaction, ...)."""
+
+    used: int
+    limit: int
+    states: dict[str, int]
 
 
 class NotStartedError(Exception):

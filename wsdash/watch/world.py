@@ -10,8 +10,8 @@ import aiohttp
 
 from wsdash.clock import SystemClock
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.model import AnyEvent, LogLine
-from wsdash.watch import api, containers, host, ports, storage
+from wsdash.model import AnyEvent, LogLine, MetricsReading
+from wsdash.watch import api, containers, errors, host, metrics, ports, storage
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
 from wsdash.watch.http import probe_session
@@ -65,12 +65,19 @@ async def watch_world(
             rows_poller(count_rows, world.emit, world.clock),
             *world.machine_pollers(),
             *world.latency_pollers(session),
+            world.metrics_poller(session),
         ]
         if connections is not None:
             pollers.append(world.pool_poller(connections))
         if branches is not None:
             pollers.append(world.branches_poller(branches))
-        endless = (*(poller.run for poller in pollers), host_watch.measure_lag, logs.run, world.judge)
+        endless = (
+            *(poller.run for poller in pollers),
+            host_watch.measure_lag,
+            logs.run,
+            world.judge,
+            world.error_rates.run,
+        )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run()) for run in endless]
             if stop is not None:
@@ -90,6 +97,7 @@ class _World:
         self._on_log = on_log
         self._board = Board(settings, self.clock)
         self._errors = ErrorCounter(self._board.container.get("api-new", ""))
+        self.error_rates = errors.ErrorRates(containers.expected_containers(settings), emit, self.clock)
         self._alerts = Alerts(settings.thresholds, self._board, self._errors, emit, self.clock)
 
     def emit(self, event: AnyEvent) -> None:
@@ -98,6 +106,7 @@ class _World:
 
     def log(self, line: LogLine) -> None:
         self._errors.see(line)
+        self.error_rates.see(line)
         self._on_log(line)
 
     async def judge(self) -> None:
@@ -148,9 +157,17 @@ class _World:
             database_probe("target-db", settings.target),
         ]
 
+    def metrics_poller(self, session: aiohttp.ClientSession) -> Poller:
+        probe = metrics.MetricsWatch(self._settings, session, self._board, self.emit, self.clock)
+        return self.poller("metrics", probe, metrics.PACE)
+
     def pool_poller(self, connections: CountConnections) -> Poller:
         async def probe() -> None:
-            self._alerts.pool(*await connections())
+            found = await connections()
+            self._alerts.pool(found.used, found.limit)
+            values = {"pool:used": found.used, "pool:limit": found.limit}
+            values |= {f"pool:state:{state}": number for state, number in found.states.items()}
+            self._emit(MetricsReading("connections", dict(values)))
 
         return self.poller("connections", probe, POOL_PACE)
 

@@ -1,0 +1,35 @@
+"""The error rate of every container: lines with errors in the last minute, told every ten seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wsdash.clock import Clock, SystemClock
+from wsdash.model import LogLine, MetricsReading
+from wsdash.watch.logs import ErrorCounter
+from wsdash.watch.sources import Emit
+
+TELL_EVERY = 10.0
+
+
+class ErrorRates:
+    """Counts the containers named here, and every other one from its first line on."""
+
+    def __init__(self, containers: Iterable[str], emit: Emit, clock: Clock | None = None) -> None:
+        self._counters = {name: ErrorCounter(name) for name in containers}
+        self._emit = emit
+        self._clock = clock or SystemClock()
+
+    def see(self, line: LogLine) -> None:
+        """Note a line of any container."""
+        if line.container not in self._counters:
+            self._counters[line.container] = ErrorCounter(line.container)
+        self._counters[line.container].see(line)
+
+    async def run(self) -> None:
+        """Tell for ever."""
+        while True:
+            await self._clock.sleep(TELL_EVERY)
+            now = self._clock.time()
+            rates = {f"errors:{name}": float(held.count(now)) for name, held in self._counters.items()}
+            self._emit(MetricsReading("errors", rates))
