@@ -241,12 +241,16 @@ class PortReading(Event, frozen=True, tag="port"):
 
 
 class RowsReading(Event, frozen=True, tag="rows"):
-    """Row counts of one table on both sides; None where a side could not be read. estimated: not exact."""
+    """Row counts of one table on both sides; None where a side could not be read. estimated: not exact.
+
+    exact_at: when both were last counted exactly, in seconds since the epoch; None: never.
+    """
 
     table: str
     source: int | None
     target: int | None
     estimated: bool = False
+    exact_at: float | None = None
 
 
 class LatencyReading(Event, frozen=True, tag="latency"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 from textual.content import Content
@@ -115,6 +116,19 @@ def test_an_estimate_is_marked_and_an_unreadable_side_is_not_zero() -> None:
     assert "~13 000" in line
     assert "–" in line
     assert "?" in line
+
+
+def test_rows_say_when_they_were_counted_exactly_where_there_is_room() -> None:
+    wide = replace(FRAME, width=110)
+    for reading, told in (
+        (RowsReading(ITEMS, 5, 5, exact_at=NOW), "exact"),
+        (RowsReading(ITEMS, 5, 5, estimated=True, exact_at=NOW - 42), "~ 0:42 ago"),
+        (RowsReading(ITEMS, 5, 5, estimated=True), "estimate"),
+    ):
+        heading, line, *_ = draw_rows(seen(reading), wide)
+        assert "counted" in heading.plain
+        assert told in line.plain
+        assert "counted" not in plain(draw_rows(seen(reading), replace(FRAME, width=60)))
 
 
 def test_equal_counts_alone_are_not_called_verified() -> None:

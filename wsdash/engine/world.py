@@ -131,9 +131,10 @@ async def _poll_for_ever(
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
-    from wsdash.steps.rows import count_rows
+    from wsdash.steps.rows import RowWatch
     from wsdash.watch.world import watch_world
 
+    count_rows = RowWatch(settings)
     attempt, pause = 0, FIRST_PAUSE
     while True:
         began = time.monotonic()
@@ -143,7 +144,7 @@ async def _poll_for_ever(
                 stack,
                 emit,
                 on_log,
-                count_rows=lambda: count_rows(settings),
+                count_rows=count_rows,
                 connections=lambda: count_connections(settings),
                 branches=lambda: list_branches(settings),
                 state=state,

@@ -1,4 +1,4 @@
-"""Row counts of both sides, as often as they can be had without becoming a load."""
+"""Row counts of both sides, as often as they can be had. What exact counting costs, the counter bounds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from wsdash.watch.sources import CountRows, Emit
 
 PACE = Pace(interval=2.0, timeout=120.0, longest_pause=15.0)
 SHARE = 10
-"""Counting takes at most one part in this many of the time."""
-LONGEST_INTERVAL = 60.0
+"""A look at both servers takes at most one part in this many of the time."""
+LONGEST_INTERVAL = 10.0
 
 
 def rows_poller(count_rows: CountRows, emit: Emit, clock: Clock | None = None) -> Poller:
-    """The poller of the source `rows`: every 2 s, slower (up to once a minute) when a count takes long."""
+    """The poller of the source `rows`: every 2 s, slower (up to every 10 s) when a look takes long."""
     clock = clock or SystemClock()
 
     async def probe() -> None:

@@ -13,6 +13,7 @@ from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import Transfer, ViewState
 
 NUMBER = 9
+COUNTED = 12
 
 
 def transfers_now(view: ViewState) -> dict[str, Transfer]:
@@ -33,6 +34,7 @@ def draw_rows(view: ViewState, frame: Frame) -> Lines:
         cell("source", NUMBER, right=True),
         cell("target", NUMBER, right=True),
         cell("diff", NUMBER, right=True),
+        *([cell("counted", COUNTED)] if _room(name, frame) else []),
         "compared",
     )
     live = freshness(view, "rows", frame.now).live
@@ -65,8 +67,27 @@ def _line(
         _difference(reading, source, target, live),
     ]
     room = frame.width - name - 3 * NUMBER - 4
+    if _room(name, frame):
+        cells.append(_counted(reading, frame.now, live))
+        room -= COUNTED + 1
     cells.append(_moving(moving, room) if moving is not None else _proof(verified, source, target, room))
     return row(*cells).truncate(frame.width, ellipsis=True)
+
+
+def _room(name: int, frame: Frame) -> bool:
+    """Whether there is room to say when a table was counted."""
+    return frame.width - name - 3 * NUMBER - 4 >= COUNTED + 20
+
+
+def _counted(reading: RowsReading | None, now: float, live: bool) -> Content:
+    """When both sides were last counted exactly; what is not marked is exact now."""
+    if reading is None:
+        return cell("–", COUNTED, DIM)
+    if not reading.estimated:
+        return cell("exact", COUNTED, "" if live else DIM)
+    if reading.exact_at is None:
+        return cell("estimate", COUNTED, DIM)
+    return cell(f"~ {clock(max(0.0, now - reading.exact_at))} ago", COUNTED, DIM)
 
 
 def _number(mark: str, number: int | None) -> str:
