@@ -70,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         "--replace", action="store_true", help="replace what the target holds; a copy is kept"
     )
     restore.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
+    schema = add("schema", "what becomes of every object of the source, and what blocks", "schema", "schema")
+    schema.add_argument("--json", action="store_true", help="as one JSON object")
     status = add("status", "how the run stands now", "inspect", "status")
     status.add_argument("--json", action="store_true", help="as one JSON object")
     report = add("report", "the whole story of the run", "inspect", "report")

@@ -106,6 +106,19 @@ def mapped_objects(
     return tuple(lines)
 
 
+def unseen_objects(
+    mapping: Mapping, compared: Sequence[SchemaObject], source: Catalog
+) -> tuple[SchemaObject, ...]:
+    """The same before the target's tables are there: which of them its schema file must make."""
+    told = {f"{source.schema}.{name}" for name in mapping.tables}
+    lines = [line for line in compared if not (line.kind == "table" and line.name in told)]
+    for rule in mapping.tables.values():
+        origin = f"from {source.schema}.{rule.source}" if rule.source else "constant rows"
+        detail = f"by the target's schema file; {origin}, {rule.key} of the mapping"
+        lines.append(SchemaObject("table", f"{source.schema}.{rule.name}", "created", detail))
+    return tuple(lines)
+
+
 def _table_lines(plan: TablePlan) -> list[SchemaObject]:
     name = plan.target.qualified
     origin = f"from {plan.source.qualified}" if plan.source is not None else "constant rows"

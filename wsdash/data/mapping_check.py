@@ -3,7 +3,8 @@ keys that would be there twice, references without their row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,8 @@ import asyncpg
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.mapping import Mapping
-from wsdash.data.mapping_plan import ColumnPlan, TablePlan, lay_out
-from wsdash.data.mapping_types import OLD, MappedTables, understand
+from wsdash.data.mapping_plan import ColumnPlan, TablePlan, lay_out, require_sources
+from wsdash.data.mapping_types import OLD, MappedTables, understand, understand_alone
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.errors import InputError, WsdashError
@@ -229,19 +230,36 @@ async def fit(
     mapping: Mapping,
     source: tuple[asyncpg.Connection, Catalog],
     target: tuple[asyncpg.Connection, Catalog],
+    *,
+    probe: bool = True,
 ) -> MappedTables:
-    """The mapping laid over both catalogs, typed by the source and asked of the rows; writes nothing.
+    """The mapping laid over both catalogs, typed by the source and asked of the rows (probe); writes nothing.
 
     Raises InputError for what does not fit, WsdashError in a server's own words when it cannot answer.
     """
     plans = lay_out(mapping, source[1], target[1])
-    try:
+    with _words(mapping):
         mapped = await understand(source[0], mapping, plans)
-        await Checker(source[0], target[0], mapped, source[1]).check()
+        if probe:
+            await Checker(source[0], target[0], mapped, source[1]).check()
+    return mapped
+
+
+async def understood_by_source(conn: asyncpg.Connection, mapping: Mapping, source: Catalog) -> None:
+    """What can be told of a mapping while the target's tables are not there: the source has its tables and
+    understands every expression. Raises as fit."""
+    require_sources(mapping, source)
+    with _words(mapping):
+        await understand_alone(conn, mapping, source)
+
+
+@contextmanager
+def _words(mapping: Mapping) -> Iterator[None]:
+    try:
+        yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise WsdashError(
             f"the mapping cannot be checked: {str(error) or type(error).__name__}",
             where=str(mapping.path),
             remedy="put right what the server says, then retry",
         ) from error
-    return mapped

@@ -67,26 +67,31 @@ class TablePlan:
 def lay_out(mapping: Mapping, source: Catalog, target: Catalog) -> tuple[TablePlan, ...]:
     """Each mapped table's plan. Raises InputError for the first name that one of the catalogs lacks, a source
     column that goes nowhere, and a target column that nothing fills."""
-    here = {table.name: table for table in source.tables}
+    here = require_sources(mapping, source)
     there = {table.name: table for table in target.tables}
-    for name, reason in mapping.leave_out.items():
-        if name not in here:
-            raise mapping.wrong(
-                f"leave_out.{name}", reason, f"the source has no table {name}", _one_of(here, "remove it")
-            )
     plans = []
     for rule in mapping.tables.values():
         if rule.name not in there:
             remedy = _one_of(there, "correct the name, or add the table to the target's schema file")
             raise mapping.wrong(rule.key, rule.name, f"the target has no table {rule.name}", remedy)
-        if rule.source and rule.source not in here:
-            remedy = _one_of(here, "name a table of the source with from:")
-            raise mapping.wrong(
-                f"{rule.key}.from", rule.source, f"the source has no table {rule.source}", remedy
-            )
         plans.append(_table(mapping, rule, here.get(rule.source), there[rule.name]))
     _check_lookups(mapping, plans)
     return tuple(plans)
+
+
+def require_sources(mapping: Mapping, source: Catalog) -> dict[str, Table]:
+    """The source's tables by name. Raises InputError when the mapping names one that is not there."""
+    here = {table.name: table for table in source.tables}
+    for name, reason in mapping.leave_out.items():
+        if name not in here:
+            remedy = _one_of(here, "remove it")
+            raise mapping.wrong(f"leave_out.{name}", reason, f"the source has no table {name}", remedy)
+    for rule in mapping.tables.values():
+        if rule.source and rule.source not in here:
+            remedy = _one_of(here, "name a table of the source with from:")
+            what = f"the source has no table {rule.source}"
+            raise mapping.wrong(f"{rule.key}.from", rule.source, what, remedy)
+    return here
 
 
 def _table(mapping: Mapping, rule: TableRule, source: Table | None, target: Table) -> TablePlan:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.catalog import Catalog
 from wsdash.data.mapping import Mapping
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan
 from wsdash.data.shape import Lookup, Mapped, Reading, Table
@@ -85,6 +86,20 @@ async def understand(conn: asyncpg.Connection, mapping: Mapping, plans: Sequence
             expressions[column.column.name] = await _typed(conn, mapping, plan, column, keys)
         tables.append(_table(plan, expressions, keys))
     return MappedTables(mapping, tuple(plans), tuple(tables), tuple(keys.values()))
+
+
+async def understand_alone(conn: asyncpg.Connection, mapping: Mapping, source: Catalog) -> None:
+    """Have the source read every expression, whatever the target makes of it. Raises as understand."""
+    for rule in mapping.tables.values():
+        if not rule.source:
+            continue
+        rows = ident(source.schema, rule.source)
+        if rule.where:
+            await _prepare(conn, mapping, f"{rule.key}.where", f"({rule.where}\n)::boolean", rows, rule.where)
+        for column in rule.columns.values():
+            for expression in (column.expression, column.assign, column.order):
+                if expression:
+                    await _prepare(conn, mapping, column.key, expression, rows)
 
 
 async def _key_map(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan, column: ColumnPlan) -> KeyMap:

@@ -51,6 +51,7 @@ from wsdash.model import (
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.base import RESTORE_FIRST, StepContext
+from wsdash.steps.carried import preflight
 
 TEARDOWN_SECONDS = 60.0
 LAST_WORD_SECONDS = 5.0
@@ -73,6 +74,8 @@ async def serve(options: EngineOptions) -> int:
     if options.prepare is None:
         world = await asyncio.to_thread(load_world, options.config, options.steps)
         options.check_items(world.plan)
+        if not options.rollback:
+            await preflight(world.settings)
     if options.dry_run:
         return await serve_dry(options, world)
     lock = await asyncio.to_thread(OperatorLock.acquire, options.state, take_over=options.take_over)

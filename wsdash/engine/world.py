@@ -107,12 +107,12 @@ async def watch_for_ever(
 
 async def _show_schema(settings: Settings, emit: Callable[[AnyEvent], None]) -> None:
     """What the source has and the target will have, for the schema panel, before anything is copied."""
-    from wsdash.steps.schema import compare_sides
+    from wsdash.steps.carried import panel_objects
 
     pause = FIRST_PAUSE
     while True:
         try:
-            _, objects = await compare_sides(settings)
+            objects = await panel_objects(settings)
         except WsdashError:  # an unreachable source is told by the pollers
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsdash.data.backup import keep_copy
-from wsdash.data.catalog import Catalog
 from wsdash.data.connect import connection
 from wsdash.data.copy import CopyRequest, copied_state, copy_tables
-from wsdash.data.ddl import post_data, sequence_values
 from wsdash.data.manifest import inspect_target
 from wsdash.model import Notice
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.schema import read_side
+from wsdash.steps.carried import read_carried, written_tables
 
 
 class MigrateData:
@@ -22,23 +20,24 @@ class MigrateData:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's manifest in the target says that every table is complete, and they are."""
-        source = await read_side(ctx.source, ctx.settings.source.schema)
+        carried = await read_carried(ctx.settings)
         async with connection(ctx.target, read_only=True) as session:
-            state = await copied_state(session, source.tables, ctx.run, post_data(source))
+            state = await copied_state(session, carried.tables, ctx.run, carried.post)
         return Evidence(state.complete, state.text)
 
     async def act(self, ctx: StepContext) -> None:
         """Copy; with force, keep a copy of what the target holds and write over it."""
-        source = await read_side(ctx.source, ctx.settings.source.schema)
+        carried = await read_carried(ctx.settings, probe=True)
         if ctx.force:
-            await self._keep_foreign(ctx, source)
+            await self._keep_foreign(ctx)
 
         request = CopyRequest(
             source=ctx.source,
             target=ctx.target,
-            tables=source.tables,
-            post=post_data(source),
-            sequences=lambda session: sequence_values(session, source),
+            tables=carried.tables,
+            post=carried.post,
+            sequences=carried.sequences,
+            keys=carried.keys,
             run=ctx.run,
             item=ctx.item,
             workers=ctx.settings.copy.workers,
@@ -49,18 +48,18 @@ class MigrateData:
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's rows stay; what was written there after the migration is kept in a file first."""
-        source = await read_side(ctx.source, ctx.settings.source.schema)
-        kept = await self._keep_foreign(ctx, source)
+        kept = await self._keep_foreign(ctx)
         if kept is None:
             return Evidence(
                 True, "the target holds only what was copied from the source; nothing would be lost"
             )
         return Evidence(True, f"the target held rows of its own: all of it is kept in {kept}")
 
-    async def _keep_foreign(self, ctx: StepContext, source: Catalog) -> Path | None:
+    async def _keep_foreign(self, ctx: StepContext) -> Path | None:
         """A file with everything the target holds, when it holds rows that this run did not copy."""
+        tables = await written_tables(ctx.settings)
         async with connection(ctx.target, read_only=True) as session:
-            foreign = await inspect_target(session, source.tables, ctx.run)
+            foreign = await inspect_target(session, tables, ctx.run)
         if not foreign:
             return None
         manifest = await keep_copy(

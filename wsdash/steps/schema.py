@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from wsdash.config import Settings
 from wsdash.data.apply import apply_file, ensure_schema
-from wsdash.data.catalog import Catalog, read_catalog
+from wsdash.data.catalog import read_catalog
 from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import connection
 from wsdash.data.ddl import before_rows, pre_data
-from wsdash.errors import RefusedError, UnreachableError
+from wsdash.data.mapping_catalog import reduced
+from wsdash.data.mapping_check import fit
+from wsdash.errors import RefusedError
 from wsdash.model import SchemaCompared, SchemaObject
-from wsdash.steps.base import Evidence, StepContext, endpoint
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.carried import compare_sides, place, read_mapping
 
 
 class InitNeon:
@@ -22,61 +22,66 @@ class InitNeon:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when every table, column, type, function and sequence that the rows need is in the target."""
-        source, objects = await compare_sides(ctx.settings)
-        ctx.emit(SchemaCompared(objects=objects))
-        first = before_rows(source)
-        needed = [found for found in objects if (found.kind, found.name) in first]
-        blocking = [found for found in objects if found.fate == "blocks"]
-        missing = [found for found in needed if found.fate == "created"]
+        found = await compare_sides(ctx.settings)
+        ctx.emit(SchemaCompared(objects=found.objects))
+        made = found.source if found.mapping is None else reduced(found.source, found.mapping)
+        first = before_rows(made)
+        own = (
+            {f"{ctx.settings.target.schema}.{name}" for name in found.mapping.tables} if found.mapping else {}
+        )
+        needed = [
+            one
+            for one in found.objects
+            if (one.kind, one.name) in first or (one.kind == "table" and one.name in own)
+        ]
+        blocking = [one for one in found.objects if one.fate == "blocks"]
+        missing = [one for one in needed if one.fate == "created"]
         if blocking:
             return Evidence(False, "blocked by " + _names(blocking))
         if missing:
             return Evidence(False, f"{len(missing)} objects are missing: {_names(missing)}")
-        tables = sum(1 for found in needed if found.kind == "table" and found.fate in ("same", "adapted"))
-        left = sum(1 for found in objects if found.fate == "not-carried")
+        tables = sum(1 for one in needed if one.kind == "table" and one.fate in ("same", "adapted"))
+        left = sum(1 for one in found.objects if one.fate == "not-carried")
+        why = "hypertable machinery" if found.mapping is None else "see the schema panel for the reasons"
         return Evidence(
             True,
             f"{tables} tables and {len(needed) - tables} further objects are in the target's schema "
-            f"{ctx.settings.target.schema}; {left} of the source are not carried (hypertable machinery)",
+            f"{ctx.settings.target.schema}; {left} of the source are not carried ({why})",
         )
 
     async def act(self, ctx: StepContext) -> None:
-        """Create what is missing, from the source's catalog or the configured SQL file."""
-        source = await read_side(ctx.source, ctx.settings.source.schema)
-        async with connection(ctx.target, read_only=False) as session:
-            existing = await read_catalog(session, ctx.settings.target.schema)
-            blocking = [found for found in compare(source, existing) if found.fate == "blocks"]
-            if blocking:
-                raise RefusedError(
-                    "the target's schema does not fit: "
-                    + "; ".join(f"{b.name}: {b.detail}" for b in blocking),
-                    where=ctx.target.address,
-                    remedy="alter or move away these objects, then retry (s shows the whole comparison)",
-                )
-            schema_file = ctx.settings.target.schema_file
-            if schema_file and not existing.tables:
-                await apply_file(session, Path(schema_file))
-            await ensure_schema(session, pre_data(source))
+        """Create what is missing, from the source's catalog or the configured SQL file.
+
+        The file is run and the mapping asked in one transaction: a mapping that does not fit leaves nothing.
+        """
+        mapping = await read_mapping(ctx.settings)
+        settings = ctx.settings.target
+        async with (
+            connection(ctx.source, read_only=True) as old,
+            connection(ctx.target, read_only=False) as session,
+        ):
+            source = await read_catalog(old, ctx.settings.source.schema)
+            rest = source if mapping is None else reduced(source, mapping)
+            async with session.transaction():
+                existing = await read_catalog(session, settings.schema)
+                if settings.schema_file and not existing.tables:
+                    await apply_file(session, place(ctx.settings, settings.schema_file))
+                    existing = await read_catalog(session, settings.schema)
+                blocking = [one for one in compare(rest, existing) if one.fate == "blocks"]
+                if blocking:
+                    raise RefusedError(
+                        "the target's schema does not fit: "
+                        + "; ".join(f"{b.name}: {b.detail}" for b in blocking),
+                        where=ctx.target.address,
+                        remedy="alter or move away these objects, then retry (s shows the whole comparison)",
+                    )
+                if mapping is not None:
+                    await fit(mapping, (old, source), (session, existing))
+            await ensure_schema(session, pre_data(rest))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's schema stays: it is the new stack's own and harms nobody."""
         return None
-
-
-async def read_side(side: Endpoint, schema: str) -> Catalog:
-    """One side's catalog, read-only. Raises UnreachableError."""
-    async with connection(side, read_only=True) as session:
-        return await read_catalog(session, schema)
-
-
-async def compare_sides(settings: Settings) -> tuple[Catalog, tuple[SchemaObject, ...]]:
-    """The source's catalog and, object by object, what becomes of it; works before the target exists."""
-    source = await read_side(endpoint(settings.source), settings.source.schema)
-    try:
-        target = await read_side(endpoint(settings.target), settings.target.schema)
-    except UnreachableError:
-        return source, compare(source, None)
-    return source, compare(source, target)
 
 
 def _names(objects: list[SchemaObject]) -> str:

@@ -8,7 +8,7 @@ from wsdash.data.verify import verify_tables
 from wsdash.errors import WsdashError
 from wsdash.steps.api_tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.schema import read_side
+from wsdash.steps.carried import read_carried
 
 RESULT = "verify.result"
 """The fact that holds the last comparison: {"holds", "text"}."""
@@ -26,11 +26,11 @@ class VerifyData:
         stored: dict[str, Any] | None = ctx.facts.get(RESULT)
         if stored is not None and stored["holds"] and ctx.facts.get(API_TESTED) is not None:
             return Evidence(True, stored["text"] + " (compared before the new service was opened)")
-        source = await read_side(ctx.source, ctx.settings.source.schema)
+        carried = await read_carried(ctx.settings)
         results = await verify_tables(
             ctx.source,
             ctx.target,
-            source.tables,
+            carried.tables,
             on_table=ctx.emit,
             workers=ctx.settings.copy.workers,
         )

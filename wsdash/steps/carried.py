@@ -1,0 +1,200 @@
+"""What is carried, and how it fits: both catalogs, and the mapping where the settings name one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from wsdash.config import Settings
+from wsdash.data.apply import apply_file
+from wsdash.data.catalog import Catalog, read_catalog
+from wsdash.data.compare import compare
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.ddl import Statement, post_data, sequence_values
+from wsdash.data.mapping import Mapping, load_mapping
+from wsdash.data.mapping_catalog import mapped_objects, reduced, unseen_objects
+from wsdash.data.mapping_check import fit, understood_by_source
+from wsdash.data.mapping_keys import serial_values
+from wsdash.data.mapping_types import KeyMap, MappedTables
+from wsdash.data.shape import Table
+from wsdash.errors import InputError, UnreachableError
+from wsdash.model import SchemaObject
+from wsdash.steps.base import endpoint
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a migration carries. catalog: what is made in the target after the source. tables: whose rows are
+    copied and compared. keys: the new keys that a mapping assigns. serials: sequences set after the rows."""
+
+    catalog: Catalog
+    tables: tuple[Table, ...]
+    keys: tuple[KeyMap, ...] = ()
+    serials: tuple[Statement, ...] = ()
+
+    @property
+    def post(self) -> list[Statement]:
+        """What follows the rows."""
+        return post_data(self.catalog)
+
+    async def sequences(self, source: asyncpg.Connection) -> list[Statement]:
+        """The values of the sequences, read in a session of the source."""
+        return [*await sequence_values(source, self.catalog), *self.serials]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Both sides object by object. target: None when it could not be reached, with the reason in `unreached`.
+    rehearsed: the target's schema file was run for this, and taken back."""
+
+    source: Catalog
+    target: Catalog | None
+    objects: tuple[SchemaObject, ...]
+    mapping: Mapping | None = None
+    rehearsed: bool = False
+    unreached: str = ""
+
+
+def place(settings: Settings, name: str) -> Path:
+    """A file that the settings name: as it is, or beside wsdash.yaml."""
+    path = Path(name)
+    beside = Path(settings.directory) / path
+    return beside if not path.is_absolute() and not path.exists() else path
+
+
+async def read_mapping(settings: Settings) -> Mapping | None:
+    """The mapping that the settings name, or None. Raises InputError."""
+    name = settings.target.mapping
+    if not name:
+        return None
+    path = Path(name)
+    path = path if path.is_absolute() else Path(settings.directory) / path
+    return await asyncio.to_thread(load_mapping, path)
+
+
+async def read_side(side: Endpoint, schema: str) -> Catalog:
+    """One side's catalog, read-only. Raises UnreachableError."""
+    async with connection(side, read_only=True) as session:
+        return await read_catalog(session, schema)
+
+
+async def read_carried(settings: Settings, *, probe: bool = False) -> Carried:
+    """What is carried now, with a target whose schema is there. probe: ask the rows too whether they fit.
+
+    Raises InputError for a mapping that does not fit, UnreachableError.
+    """
+    mapping = await read_mapping(settings)
+    source = await read_side(endpoint(settings.source), settings.source.schema)
+    if mapping is None:
+        return Carried(source, source.tables)
+    async with (
+        connection(endpoint(settings.source), read_only=True) as old,
+        connection(endpoint(settings.target), read_only=True) as new,
+    ):
+        target = await read_catalog(new, settings.target.schema)
+        mapped = await fit(mapping, (old, source), (new, target), probe=probe)
+        serials = await serial_values(new, mapped.tables)
+    rest = reduced(source, mapping)
+    return Carried(rest, (*mapped.tables, *rest.tables), mapped.keys, tuple(serials))
+
+
+async def written_tables(settings: Settings) -> tuple[Table, ...]:
+    """The target's tables that a migration writes, by name alone, whether they are there or not.
+
+    Raises InputError, UnreachableError.
+    """
+    mapping = await read_mapping(settings)
+    source = await read_side(endpoint(settings.source), settings.source.schema)
+    if mapping is None:
+        return source.tables
+    own = (Table(settings.target.schema, name, ()) for name in mapping.tables)
+    return (*own, *reduced(source, mapping).tables)
+
+
+async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compared:
+    """Object by object, what becomes of the source; works before the target exists.
+
+    rehearse: where the target's schema file was not run yet, run it in a transaction that is taken back, and
+    ask the rows whether they fit. Raises InputError for a mapping that does not, UnreachableError for the
+    source.
+    """
+    mapping = await read_mapping(settings)
+    async with connection(endpoint(settings.source), read_only=True) as old:
+        source = await read_catalog(old, settings.source.schema)
+        try:
+            async with _target(settings, rehearse) as (new, target, rehearsed):
+                return await _compared(mapping, (old, source), (new, target), rehearse, rehearsed)
+        except UnreachableError as error:
+            if mapping is not None:
+                await understood_by_source(old, mapping, source)
+            rest = source if mapping is None else reduced(source, mapping)
+            objects = compare(rest, None)
+            if mapping is not None:
+                objects = unseen_objects(mapping, objects, source)
+            return Compared(source, None, objects, mapping, unreached=error.what)
+
+
+@asynccontextmanager
+async def _target(
+    settings: Settings, rehearse: bool
+) -> AsyncIterator[tuple[asyncpg.Connection, Catalog, bool]]:
+    """A session of the target and its catalog; with the schema file run and taken back where asked."""
+    side, schema = endpoint(settings.target), settings.target.schema
+    async with connection(side, read_only=True) as session:
+        target = await read_catalog(session, schema)
+        if target.tables or not (rehearse and settings.target.schema_file):
+            yield session, target, False
+            return
+    async with connection(side, read_only=False) as session:
+        trial = session.transaction()
+        await trial.start()
+        try:
+            await apply_file(session, place(settings, settings.target.schema_file))
+            yield session, await read_catalog(session, schema), True
+        finally:
+            if not session.is_closed():
+                await trial.rollback()
+
+
+async def _compared(
+    mapping: Mapping | None,
+    source: tuple[asyncpg.Connection, Catalog],
+    target: tuple[asyncpg.Connection, Catalog],
+    probe: bool,
+    rehearsed: bool,
+) -> Compared:
+    if mapping is None:
+        return Compared(source[1], target[1], compare(source[1], target[1]), rehearsed=rehearsed)
+    rest = reduced(source[1], mapping)
+    objects = compare(rest, target[1])
+    if target[1].tables:
+        mapped: MappedTables = await fit(mapping, source, target, probe=probe)
+        objects = mapped_objects(mapped.plans, objects, source[1])
+    else:
+        await understood_by_source(source[0], mapping, source[1])
+        objects = unseen_objects(mapping, objects, source[1])
+    return Compared(source[1], target[1], objects, mapping, rehearsed)
+
+
+async def panel_objects(settings: Settings) -> tuple[SchemaObject, ...]:
+    """The comparison for a screen: a mapping that does not fit is a line of it. Raises UnreachableError."""
+    try:
+        return (await compare_sides(settings)).objects
+    except InputError as error:
+        return (SchemaObject("mapping", error.where, "blocks", f"{error.what}: {error.remedy}"),)
+
+
+async def preflight(settings: Settings) -> None:
+    """Refuse a mapping that does not fit, before anything is begun; what cannot be reached yet is asked
+    later. Raises InputError."""
+    if await read_mapping(settings) is None:
+        return
+    try:
+        await compare_sides(settings, rehearse=True)
+    except UnreachableError:
+        return
