@@ -12,7 +12,7 @@ import asyncpg
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.mapping import Mapping
-from wsdash.data.mapping_plan import ColumnPlan, TablePlan, lay_out, require_sources
+from wsdash.data.mapping_plan import ColumnPlan, TablePlan, all_go_somewhere, lay_out, require_sources
 from wsdash.data.mapping_types import OLD, MappedTables, understand, understand_alone
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
@@ -240,6 +240,7 @@ async def fit(
     plans = lay_out(mapping, source[1], target[1])
     with _words(mapping):
         mapped = await understand(source[0], mapping, plans)
+        all_go_somewhere(mapping, plans)
         if probe:
             await Checker(source[0], target[0], mapped, source[1]).check()
     return mapped

@@ -65,8 +65,8 @@ class TablePlan:
 
 
 def lay_out(mapping: Mapping, source: Catalog, target: Catalog) -> tuple[TablePlan, ...]:
-    """Each mapped table's plan. Raises InputError for the first name that one of the catalogs lacks, a source
-    column that goes nowhere, and a target column that nothing fills."""
+    """Each mapped table's plan. Raises InputError for the first name that one of the catalogs lacks and for a
+    target column that nothing fills."""
     here = require_sources(mapping, source)
     there = {table.name: table for table in target.tables}
     plans = []
@@ -112,8 +112,6 @@ def _table(mapping: Mapping, rule: TableRule, source: Table | None, target: Tabl
             _may_default(mapping, rule, column)
     if not columns:
         raise mapping.wrong(rule.key, rule.name, "nothing of this table is filled", "map its columns")
-    if source is not None:
-        _all_go_somewhere(mapping, rule, source, columns)
     rows = ident(source.schema, source.name) if source is not None else _constants(rule)
     return TablePlan(rule, target, source, rows, tuple(columns), tuple(defaulted))
 
@@ -175,6 +173,13 @@ def _may_default(mapping: Mapping, rule: TableRule, column: Column) -> None:
         key = f"{rule.key}.columns.{column.name}"
         what = f"nothing fills column {column.name}, which is NOT NULL and has no default in the target"
         raise mapping.wrong(key, None, what, "give it an expression, or {value: ...} for a constant")
+
+
+def all_go_somewhere(mapping: Mapping, plans: Iterable[TablePlan]) -> None:
+    """Raises InputError for a column of the source that is neither used nor knowingly left out."""
+    for plan in plans:
+        if plan.source is not None:
+            _all_go_somewhere(mapping, plan.rule, plan.source, plan.columns)
 
 
 def _all_go_somewhere(
