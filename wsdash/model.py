@@ -230,6 +230,11 @@ class ContainerReading(Event, frozen=True, tag="container"):
     started_at: float | None = None
     detail: str = ""
     """The last health check's output, one line."""
+    instance: str = ""
+    """The engine's id of the container: another one after a re-creation."""
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    """Network bytes since the container started, all its networks together."""
 
 
 class PortReading(Event, frozen=True, tag="port"):

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,9 @@ class NoContainers:
 
     async def fetch_images(self, output: OutputSink) -> None:
         raise AssertionError("no image is missing here")
+
+    async def watch(self, changed: Callable[[], object]) -> None:
+        return
 
     async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         await asyncio.sleep(3600)

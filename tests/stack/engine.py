@@ -78,8 +78,8 @@ def inspected(status: str = "running", health: str | None = "healthy", **state: 
 
 
 def stats(used: int = 3_000_000_000, system: int = 60_000_000_000) -> dict[str, Any]:
-    """What GET /containers/NAME/stats?stream=0&one-shot=1 answers (cgroup v2)."""
-    empty = {"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}}
+    """One sample of GET /containers/NAME/stats (cgroup v2)."""
+    before = {"cpu_usage": {"total_usage": 3_000_000_000}, "system_cpu_usage": 60_000_000_000}
     return {
         "name": "/workspace-db-compute",
         "read": "2025-11-03T10:16:00.1Z",
@@ -91,7 +91,11 @@ def stats(used: int = 3_000_000_000, system: int = 60_000_000_000) -> dict[str, 
             "online_cpus": 4,
             "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
         },
-        "precpu_stats": empty | {"throttling_data": {"periods": 0}},
+        "precpu_stats": before,
+        "networks": {
+            "eth0": {"rx_bytes": 1_000, "tx_bytes": 30, "rx_packets": 9},
+            "eth1": {"rx_bytes": 500, "tx_bytes": 12, "rx_packets": 4},
+        },
         "memory_stats": {
             "usage": 210_000_000,
             "stats": {"anon": 60_000_000, "file": 140_000_000, "inactive_file": 110_000_000},
@@ -111,12 +115,15 @@ class Engine:
     broken_after: int | None = None
     """Break every log connection after this many of its frames."""
     asked: list[tuple[str, str]] = field(default_factory=list)
+    happened: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """Names of containers that events are about."""
 
     def application(self) -> web.Application:
         """The aiohttp application."""
         app = web.Application(middlewares=[self._record])
         app.router.add_get("/version", self._version)
         base = "/v1.50/containers/{name}"
+        app.router.add_get("/v1.50/events", self._events)
         app.router.add_get(base + "/json", self._inspect)
         app.router.add_get(base + "/stats", self._stats)
         app.router.add_get(base + "/logs", self._logs)
@@ -141,11 +148,28 @@ class Engine:
         return await _json({"Version": "28.2.2", "ApiVersion": "1.50"})
 
     async def _inspect(self, request: web.Request) -> web.Response:
-        return await _json(self._found(request))
+        return await _json(self._found(request) | {"Id": request.match_info["name"]})
 
-    async def _stats(self, request: web.Request) -> web.Response:
-        self._found(request)
-        return await _json(self.stats)
+    async def _stats(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while self.stats:
+            await response.write(json.dumps(self.stats).encode() + b"\n")
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(60)
+        return response
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            name = await self.happened.get()
+            event = {
+                "Type": "container",
+                "Action": "die",
+                "Actor": {"ID": "8f", "Attributes": {"name": name}},
+            }
+            await response.write(json.dumps(event).encode() + b"\n")
 
     async def _act(self, request: web.Request) -> web.Response:
         state = self._found(request)["State"]

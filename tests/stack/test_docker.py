@@ -6,17 +6,17 @@ import asyncio
 import os
 import socket as sockets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiodocker
 import pytest
 
 from tests.stack.engine import Engine, frame, inspected, serving, stats
 from tests.stack.world import quiet
 from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
 from wsdash.errors import InputError, RefusedError, UnreachableError, WsdashError
-from wsdash.model import LogLine
+from wsdash.model import ContainerReading, LogLine
 from wsdash.stack.docker import DockerStack
 from wsdash.stack.docker_client import DockerClient
 
@@ -78,13 +78,50 @@ async def test_readings_name_every_container_with_its_group(engine: Engine, stac
     assert (compute.state, compute.health, compute.ports) == ("running", "healthy", (5433,))
 
 
-async def test_cpu_is_measured_between_two_readings(engine: Engine, stack: DockerStack) -> None:
-    first = (await stack.readings())[0]
+async def test_cpu_memory_and_network_come_with_watching(engine: Engine, stack: DockerStack) -> None:
     engine.stats = stats(used=3_500_000_000, system=64_000_000_000)
-    second = (await stack.readings())[0]
-    assert first.cpu_percent is None
-    assert second.cpu_percent == pytest.approx(50.0)
-    assert second.memory_bytes == 100_000_000
+    assert (await stack.readings())[0].cpu_percent is None
+    async with watching(stack):
+        found = await eventually(stack, lambda reading: reading.cpu_percent is not None)
+    assert found.cpu_percent == pytest.approx(50.0)
+    assert found.memory_bytes == 100_000_000
+    assert (found.received_bytes, found.sent_bytes) == (1_500, 42)
+
+
+async def test_stats_that_do_not_come_hold_up_nothing(engine: Engine, stack: DockerStack) -> None:
+    engine.stats = {}
+    async with watching(stack):
+        await stack.readings()
+        found = await asyncio.wait_for(stack.readings(), 2)
+    assert {(reading.state, reading.cpu_percent) for reading in found} == {("running", None)}
+
+
+async def test_an_event_says_that_readings_are_out_of_date(engine: Engine, stack: DockerStack) -> None:
+    changed = asyncio.Event()
+    async with watching(stack, changed):
+        await asyncio.wait_for(changed.wait(), 5)  # once subscribed: what was before it may be missed
+        await stack.readings()
+        changed.clear()
+        engine.containers["apps-workspace"] = inspected("exited", ExitCode=137)
+        await engine.happened.put("someone-else")
+        await engine.happened.put("apps-workspace")
+        await asyncio.wait_for(changed.wait(), 5)
+        found = {reading.name: reading for reading in await stack.readings()}
+    assert (found["apps-workspace"].state, found["apps-workspace"].exit_code) == ("exited", 137)
+
+
+async def test_while_events_come_quiet_containers_are_asked_about_in_turn(
+    engine: Engine, stack: DockerStack
+) -> None:
+    changed = asyncio.Event()
+    async with watching(stack, changed):
+        await asyncio.wait_for(changed.wait(), 5)
+        await stack.readings()
+        engine.asked.clear()
+        for _ in range(4):
+            await stack.readings()
+    asked = [path for _, path in engine.asked if path.endswith("/json")]
+    assert sorted(asked) == sorted(f"/v1.50/containers/{name}/json" for name in engine.containers)
 
 
 async def test_a_start_goes_in_dependency_order(engine: Engine, stack: DockerStack) -> None:
@@ -96,6 +133,9 @@ async def test_a_start_goes_in_dependency_order(engine: Engine, stack: DockerSta
 
 
 async def test_a_stop_goes_the_other_way(engine: Engine, stack: DockerStack) -> None:
+    for body in engine.containers.values():  # somebody on this machine may hold the port
+        body["HostConfig"]["PortBindings"] = {}
+        body["NetworkSettings"]["Ports"] = {}
     await stack.stop(["workspace-db-pageserver", "workspace-db-compute"], quiet)
     sent = [path for method, path in engine.asked if method == "POST"]
     names = ("workspace-db-compute", "workspace-db-pageserver")
@@ -205,7 +245,7 @@ async def test_the_read_only_client_itself_refuses_to_post(engine: Engine) -> No
 async def test_logs_are_followed_without_loss_over_broken_connections(
     engine: Engine, stack: DockerStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker._MISSING_POLL_SECONDS", 0.01)
+    monkeypatch.setattr("wsdash.stack.docker_follow._LOOK_AGAIN", 0.01)
     times = [n // 3 for n in range(60)]  # three lines at each very time
     engine.logs["data-timescale"] = [
         frame(1 + n % 2, f"2025-11-03T10:15:{t:02d}.000000001Z line {n}\n") for n, t in enumerate(times)
@@ -224,7 +264,7 @@ async def test_logs_are_followed_without_loss_over_broken_connections(
 async def test_a_restarted_container_is_followed_on(
     engine: Engine, stack: DockerStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker._MISSING_POLL_SECONDS", 0.01)
+    monkeypatch.setattr("wsdash.stack.docker_follow._LOOK_AGAIN", 0.01)
     engine.logs["data-timescale"] = [frame(1, "2025-11-03T10:15:30.1Z one\n")]
     engine.containers["data-timescale"] = inspected("exited")
     lines = stack.follow_logs(0.0)
@@ -239,7 +279,7 @@ async def test_a_restarted_container_is_followed_on(
 async def test_following_a_dead_engine_ends_in_time(
     engine: Engine, settings: StackSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker.RECONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("wsdash.stack.docker_follow.RECONNECT_SECONDS", 0.2)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     stack = DockerStack(settings)
     with pytest.raises(UnreachableError):
@@ -254,7 +294,7 @@ async def test_without_an_engine_it_says_where_it_looked(
     stack = DockerStack(settings)
     with pytest.raises(UnreachableError, match="does not answer") as caught:
         await stack.readings()
-    assert caught.value.where == f"unix://{tmp_path}/none.sock"
+    assert caught.value.where == f"unix://{tmp_path}/none.sock (DOCKER_HOST)"
     await stack.close()
 
 
@@ -262,8 +302,8 @@ async def test_with_no_socket_at_all_it_says_how_to_name_one(
     settings: StackSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr("aiodocker.docker._sock_search_paths", [])
-    monkeypatch.setattr(aiodocker.Docker, "_get_docker_context_endpoint", lambda *_: None)
+    monkeypatch.setenv("DOCKER_CONFIG", "/nowhere")
+    monkeypatch.setattr("wsdash.stack.docker_place.SOCKETS", (Path("/nowhere/docker.sock"),))
     with pytest.raises(UnreachableError, match="no Docker engine") as caught:
         await DockerStack(settings).readings()
     assert "DOCKER_HOST" in caught.value.remedy
@@ -296,6 +336,30 @@ async def test_an_engine_that_does_not_answer_is_given_up(
         with pytest.raises(UnreachableError):
             await asyncio.wait_for(stack.readings(), 5)
         await stack.close()
+
+
+@asynccontextmanager
+async def watching(stack: DockerStack, changed: asyncio.Event | None = None) -> AsyncIterator[None]:
+    """The stack's watch, at work for the length of a block."""
+    task = asyncio.create_task(stack.watch(changed.set if changed is not None else lambda: None))
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def eventually(
+    stack: DockerStack, holds: Callable[[ContainerReading], bool], name: str = "data-timescale"
+) -> ContainerReading:
+    """The first reading of a container of which something holds."""
+    async with asyncio.timeout(10):
+        while True:
+            found = next(reading for reading in await stack.readings() if reading.name == name)
+            if holds(found):
+                return found
+            await asyncio.sleep(0.02)
 
 
 def fake_compose(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:

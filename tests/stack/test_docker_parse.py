@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,9 +44,7 @@ def test_every_time_is_read_back_exactly(second: int, nano: int) -> None:
 
 
 def test_an_exited_container() -> None:
-    found = parse_container(
-        "db", "apps", inspected("exited", "unhealthy", ExitCode=137, OOMKilled=True), {}, None
-    )
+    found = parse_container("db", "apps", inspected("exited", "unhealthy", ExitCode=137, OOMKilled=True), {})
     assert (found.state, found.health, found.exit_code, found.oom_killed) == ("exited", "unknown", 137, True)
     assert (found.ports, found.restarts, found.memory_bytes) == ((5433,), 2, None)
     assert found.started_at == pytest.approx(1_762_164_930.123456789)
@@ -53,12 +52,12 @@ def test_an_exited_container() -> None:
 
 
 def test_a_container_without_a_health_check() -> None:
-    found = parse_container("db", "apps", inspected(health=None), stats(), None)
+    found = parse_container("db", "apps", inspected(health=None), stats())
     assert (found.health, found.exit_code, found.memory_limit_bytes) == ("none", None, None)
 
 
 def test_no_environment_gets_into_a_reading() -> None:
-    assert "hunter2" not in repr(parse_container("db", "apps", inspected(), stats(), None))
+    assert "hunter2" not in repr(parse_container("db", "apps", inspected(), stats()))
 
 
 def test_cpu_counts_cores() -> None:
@@ -74,7 +73,7 @@ def test_an_engine_that_samples_by_itself_needs_no_earlier_reading() -> None:
         "cpu_usage": {"total_usage": 2_000_000_000},
         "system_cpu_usage": 56_000_000_000,
     }
-    assert parse_container("db", "apps", inspected(), found, None).cpu_percent == pytest.approx(100.0)
+    assert parse_container("db", "apps", inspected(), found).cpu_percent == pytest.approx(100.0)
 
 
 def test_memory_leaves_out_the_page_cache_in_both_cgroup_versions() -> None:
@@ -100,7 +99,16 @@ async def test_a_long_line_in_several_frames_is_one_line() -> None:
 async def test_a_huge_line_is_cut() -> None:
     data = b"".join(frame(1, "1970-01-01T00:00:01Z " + "x" * 16_000) for _ in range(10))
     (line,) = await frames(data + frame(1, "1970-01-01T00:00:01Z end\n"))
-    assert line.text == "x" * LINE_LIMIT
+    assert line.text == "x" * LINE_LIMIT + f" … ({160_003 - LINE_LIMIT:,} more bytes)"
+
+
+async def test_a_huge_frame_is_not_kept_whole() -> None:
+    noise = bytes(range(256)) * 40_000
+    huge = struct.pack(">BxxxL", 2, len(noise) + 24) + b"1970-01-01T00:00:01.5Z " + noise + b"\n"
+    first, second = await frames(huge + frame(1, "1970-01-01T00:00:02Z next\n"))
+    assert (first.stream, first.text[-23:]) == ("stderr", "… (10,223,616 more bytes)"[-23:])
+    assert len(first.text) < 2 * LINE_LIMIT
+    assert second.text == "next"
 
 
 async def test_a_cut_off_stream_gives_its_whole_lines() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ class NoContainers:
 
     async def fetch_images(self, output: OutputSink) -> None:
         raise AssertionError("no image is missing here")
+
+    async def watch(self, changed: Callable[[], object]) -> None:
+        return
 
     async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         return

@@ -107,6 +107,9 @@ class FakeStack:
             raise self.error
         return list(self.now)
 
+    async def watch(self, changed: Callable[[], object]) -> None:
+        self.changed = changed
+
     async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         self.asked_since.append(since)
         sent, position = 0, 0

@@ -78,6 +78,17 @@ async def test_a_restart_leaves_a_marker_in_the_log_at_the_new_start(tmp_path: P
     assert line.text == "-- restarted (2 restarts, 2 in all) --"
 
 
+async def test_another_container_of_the_name_is_a_re_creation_and_no_restart(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api", instance="8f1b", image="api:1"))
+    await watched.look()
+    watched.change(instance="77aa", image="api:2", started_at=EPOCH + 9.0)
+    await watched.look()
+    await watched.look()
+    assert watched.notices() == ["workspace-api was re-created from api:2"]
+    assert [line.text for line in watched.seen.lines] == ["-- re-created --"]
+    assert watched.restarts == []
+
+
 async def test_a_start_after_a_stop_is_no_restart(tmp_path: Path) -> None:
     watched = Watched(tmp_path, running("apps-workspace"))
     for fields in ({"state": "exited", "exit_code": 143}, {"state": "running", "started_at": EPOCH + 60}):

@@ -23,7 +23,7 @@ def watch(stack: FakeStack, seen: Recorder, since: float = EPOCH) -> LogWatch:
 
 async def test_a_broken_stream_is_resumed_by_time_without_loss_or_repetition() -> None:
     stack, seen = FakeStack(), Recorder()
-    stack.history = [line(10 + number / 10, f"line {number}") for number in range(100)]
+    stack.history = [line(10 + number, f"line {number}") for number in range(100)]
     stack.break_after = 60
     async with polling(watch(stack, seen).run):
         await seen.until(lambda: len(seen.lines) >= 100)

@@ -199,3 +199,47 @@ def test_a_pause_is_never_longer_than_its_cap_nor_shorter_than_half_the_first(
 ) -> None:
     pause = backoff(attempt, first, longest, lambda: chance)
     assert first / 2 <= pause <= longest
+
+
+async def test_a_nudge_asks_at_once_and_never_twice_at_a_time() -> None:
+    clock, seen = FakeClock(), Recorder()
+    asked: list[float] = []
+    gate = asyncio.Event()
+
+    async def probe() -> None:
+        asked.append(clock.monotonic())
+        await gate.wait()
+
+    poller = Poller("containers", probe, seen.emit, Pace(interval=1.0, timeout=60.0), clock=clock)
+    async with polling(poller.run):
+        await clock.advance(0.25)
+        for _ in range(5):
+            poller.nudge()
+        await clock.advance(0.25)
+        assert asked == [0.0]
+        gate.set()
+        await clock.advance(0.0)
+        assert asked == [0.0, 0.5]
+        poller.nudge()
+        await clock.advance(0.4)
+        assert asked == [0.0, 0.5, 0.5]
+        await clock.advance(0.2)
+        assert asked == [0.0, 0.5, 0.5, 1.0]
+
+
+async def test_a_nudge_does_not_wait_for_the_pause_after_a_failure() -> None:
+    clock, seen = FakeClock(), Recorder()
+    asked: list[float] = []
+
+    async def probe() -> None:
+        asked.append(clock.monotonic())
+        if len(asked) < 4:
+            raise ConnectionRefusedError
+
+    poller = Poller("containers", probe, seen.emit, Pace(interval=1.0), clock=clock, chance=lambda: 1.0)
+    async with polling(poller.run):
+        await clock.advance(3.1)
+        before = len(asked)
+        poller.nudge()
+        await clock.advance(0.1)
+        assert len(asked) == before + 1

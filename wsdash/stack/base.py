@@ -50,6 +50,14 @@ class Stack(Protocol):
         """
         ...
 
+    async def watch(self, changed: Callable[[], object]) -> None:
+        """Until cancelled: keep what readings tell fresh, and call changed when they are out of date.
+
+        Returns at once where there is nothing to follow: then readings are news only when they are asked for.
+        Without it readings may lack CPU, memory and network.
+        """
+        ...
+
     def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         """Lines of all containers from `since` (seconds since the epoch) on, for ever, across restarts,
         without loss or repetition."""

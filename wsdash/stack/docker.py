@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from wsdash.config import StackSettings
-from wsdash.errors import InputError, UnreachableError, WsdashError
+from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose import (
@@ -22,20 +25,18 @@ from wsdash.stack.compose import (
     run_command,
 )
 from wsdash.stack.docker_client import DockerClient, refusal
-from wsdash.stack.docker_logs import Cursor, as_log_line
-from wsdash.stack.docker_parse import CpuSample, healthy_within, host_ports, parse_container
+from wsdash.stack.docker_follow import follow_logs
+from wsdash.stack.docker_inspect import Inspected, Inspections
+from wsdash.stack.docker_parse import healthy_within, host_ports, parse_container
+from wsdash.stack.docker_watch import EventFollower, StatsFollower
 from wsdash.stack.order import in_order, together, with_needs
 from wsdash.stack.ports import ports_still_taken
-
-RECONNECT_SECONDS = 10.0
-"""How long follow_logs goes on trying before it says that the engine is gone."""
+from wsdash.tasks import task_group
 
 _POLL_SECONDS = 0.1
-_MISSING_POLL_SECONDS = 1.0
 _STOP_MARGIN_SECONDS = 30.0
 _PORTS_SECONDS = 5.0
 _BUILD_SECONDS = 4 * 3600.0
-_WAITING_LINES = 2_000
 
 
 class DockerStack:
@@ -49,14 +50,24 @@ class DockerStack:
         self._groups = dict.fromkeys(settings.apps.containers, "apps") | dict.fromkeys(
             settings.workspace.containers, "workspace"
         )
-        self._cpu: dict[str, CpuSample] = {}
+        self._inspections = Inspections(self._client, self._groups)
+        self._events = EventFollower(self._client, self._inspections)
+        self._stats = StatsFollower(self._client)
 
     async def readings(self) -> list[ContainerReading]:
         """All containers that the settings name; one that does not exist is missing.
 
         Raises UnreachableError.
         """
-        return await together(self._reading(name) for name in self._groups)
+        found = await self._inspections.current()
+        self._stats.want(
+            {
+                name: str(one.inspected["Id"])
+                for name, one in found.items()
+                if one.inspected is not None and (one.inspected.get("State") or {}).get("Running")
+            }
+        )
+        return [self._reading(name, one) for name, one in found.items()]
 
     async def start(self, names: list[str], output: OutputSink) -> None:
         """Start containers and what they need, creating those that do not exist, in dependency order.
@@ -164,40 +175,38 @@ class DockerStack:
     async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts and re-creation of containers.
 
-        Raises UnreachableError when no engine answers for 10 s.
+        Raises UnreachableError when no engine answers for two seconds.
         """
-        queue: asyncio.Queue[LogLine | Exception] = asyncio.Queue(_WAITING_LINES)
-        tasks = [asyncio.create_task(self._follow(name, since, queue)) for name in self._groups]
-        try:
-            while True:
-                line = await queue.get()
-                if isinstance(line, Exception):
-                    raise line
+        lines = follow_logs(self._client, self._inspections, self._groups, since)
+        async with aclosing(lines):
+            async for line in lines:
                 yield line
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def watch(self, changed: Callable[[], object]) -> None:
+        """Follow the engine's events and stats until cancelled; calls changed when readings are out of date.
+
+        Meanwhile readings cost a few questions instead of one for every container, and have CPU, memory and
+        network.
+        """
+        async with task_group() as tasks:
+            tasks.create_task(self._events.run(changed))
+            tasks.create_task(self._stats.run())
 
     async def close(self) -> None:
         """Let go of connections; the containers go on."""
         await self._client.close()
 
-    async def _reading(self, name: str) -> ContainerReading:
-        group = self._groups[name]
-        inspected = await self._client.get(f"containers/{name}/json")
+    def _reading(self, name: str, found: Inspected) -> ContainerReading:
+        group, inspected = self._groups[name], found.inspected
         if inspected is None:
-            self._cpu.pop(name, None)
-            return ContainerReading(name=name, state="missing", health="unknown", group=group)
-        stats: dict[str, Any] = {}
-        if (inspected.get("State") or {}).get("Running"):
-            path = f"containers/{name}/stats"
-            stats = await self._client.get(path, **{"stream": "0", "one-shot": "1"}) or {}
-        before = self._cpu.pop(name, None)
-        now = CpuSample.of(stats.get("cpu_stats") or {})
-        if now is not None:
-            self._cpu[name] = now
-        return parse_container(name, group, inspected, stats, before)
+            state = "unknown" if found.silent else "missing"
+            return ContainerReading(name=name, state=state, health="unknown", group=group)
+        stats = self._stats.newest(str(inspected.get("Id") or ""))
+        reading = parse_container(name, group, inspected, stats)
+        if found.silent:
+            detail = f"the engine has not answered about it for {found.age:.0f} s"
+            return msgspec.structs.replace(reading, health="unknown", detail=detail)
+        return reading
 
     async def _described(self) -> dict[str, ComposeService]:
         """What the compose files say; a file that is not there says nothing."""
@@ -223,7 +232,7 @@ class DockerStack:
         began, restarts, ill_before = time.monotonic(), None, None
         while True:
             inspected = await self._client.get(f"containers/{name}/json") or {}
-            now = parse_container(name, self._groups.get(name, ""), inspected, {}, None)
+            now = parse_container(name, self._groups.get(name, ""), inspected, {})
             restarts = now.restarts if restarts is None else restarts
             # what it needs has just come back: one that was unhealthy without it may get well now
             ill_before = now.health == "unhealthy" if ill_before is None else ill_before
@@ -242,31 +251,6 @@ class DockerStack:
         return WsdashError(what + said, where=name, remedy=f"read docker logs --tail 50 {name}, then retry")
 
     async def _ports_still_taken(self, inspected: dict[str, Any]) -> list[int]:
-        if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
+        if not self._client.here:
             return []  # its ports are another machine's
         return await ports_still_taken(host_ports(inspected), _PORTS_SECONDS)
-
-    async def _follow(self, name: str, since: float, queue: asyncio.Queue[LogLine | Exception]) -> None:
-        cursor, lost_at = Cursor(since), None
-        while True:
-            try:
-                inspected = await self._client.get(f"containers/{name}/json")
-                lost_at = None
-                if inspected is not None:
-                    terminal = bool((inspected.get("Config") or {}).get("Tty"))
-                    cursor.begin()
-                    async for line in self._client.log(name, cursor.since, terminal):
-                        if cursor.is_new(line):
-                            await queue.put(as_log_line(name, line))
-            except UnreachableError as error:
-                lost_at = lost_at or time.monotonic()
-                if time.monotonic() - lost_at > RECONNECT_SECONDS:
-                    await queue.put(error)
-                    return
-            except WsdashError as error:  # a logging driver that cannot be read, say
-                await queue.put(LogLine(name, time.time(), "wsdash", error.what))
-                return
-            except Exception as error:  # else nobody would hear of it
-                await queue.put(error)
-                return
-            await asyncio.sleep(_MISSING_POLL_SECONDS if lost_at is None else _POLL_SECONDS)

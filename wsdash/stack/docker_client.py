@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiodocker
@@ -11,9 +14,15 @@ import aiohttp
 
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.stack.docker_logs import Stamped, read_frames, read_lines
+from wsdash.stack.docker_place import Place, find_engine
+from wsdash.stack.docker_ssh import SshBridge
+
+NEWEST_API = (1, 50)
+"""The newest version of the engine's interface that this client was written against (Docker 28)."""
 
 _REQUEST_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
+_STREAMED_LINE = 4 * 2**20
 
 
 class _Engine(aiodocker.Docker):
@@ -26,56 +35,130 @@ class _Engine(aiodocker.Docker):
             raise refusal()
         return await super()._do_query(path, method, **rest)
 
+    async def _check_version(self) -> None:
+        if self.api_version == "auto":
+            told = await self._query_json("version", versioned_api=False)
+            self.api_version = negotiated(told)
+
+
+def negotiated(told: dict[str, Any]) -> str:
+    """The version to speak with an engine that answered GET /version: the newest both sides know.
+
+    An engine that has given up all we know is spoken to in its oldest: unknown fields are ignored.
+    """
+
+    def number(key: str, default: tuple[int, int]) -> tuple[int, int]:
+        major, _, minor = str(told.get(key) or "").partition(".")
+        return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else default
+
+    newest, oldest = number("ApiVersion", NEWEST_API), number("MinAPIVersion", (1, 0))
+    major, minor = max(oldest, min(newest, NEWEST_API))
+    return f"v{major}.{minor}"
+
 
 def refusal() -> RefusedError:
     """What a read-only stack says to whoever asks it to change something."""
     return RefusedError("the monitor changes nothing", where="Docker", remedy="use the operator's screen")
 
 
+class MissingError(WsdashError):
+    """The thing asked for is not there any more, or is being removed."""
+
+
 class DockerClient:
-    """One connection pool to the engine that DOCKER_HOST, the Docker context or the usual socket names."""
+    """Connections to the engine that DOCKER_HOST, the Docker context or the usual socket names."""
 
     def __init__(self, *, read_only: bool) -> None:
         self._read_only = read_only
         self._docker: _Engine | None = None
+        self._place: Place | None = None
+        self._bridge: SshBridge | None = None
+        self._opening = asyncio.Lock()
 
-    async def get(self, path: str, **params: str) -> Any:
+    @property
+    def here(self) -> bool:
+        """The engine is this machine's, so its ports are too. True before it was found."""
+        return self._place is None or self._place.here
+
+    async def get(self, path: str, *, timeout: float = _REQUEST_SECONDS) -> Any:
         """GET and decode JSON; None when there is no such thing.
 
-        Raises UnreachableError when no engine answers or we may not ask it, WsdashError with its own words.
+        Raises UnreachableError when no engine answers or we may not ask it, WsdashError with its own words,
+        InputError when its address is none.
         """
-        return await self._query(path, "GET", params, _REQUEST_SECONDS)
+        return await self._query(path, "GET", timeout)
 
     async def post(self, path: str, timeout: float = _REQUEST_SECONDS) -> None:
         """POST. Raises RefusedError when read-only, before anything is sent; else as get."""
-        await self._query(path, "POST", {}, timeout)
+        if self._read_only:
+            raise refusal()
+        await self._query(path, "POST", timeout)
 
-    async def log(self, name: str, since: str, terminal: bool) -> AsyncIterator[Stamped]:
-        """Lines of a container from `since` on, until it stops or the connection ends."""
+    async def log(self, name: str, since: str, terminal: bool) -> AsyncGenerator[Stamped, None]:
+        """Lines of a container from `since` on, until it stops or the connection ends.
+
+        Raises MissingError when there is no such container any more.
+        """
         params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1", "since": since}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
-        try:
-            path = f"containers/{name}/logs"
-            async with (
-                self._open()._query(path, params=params, timeout=timeout) as answer,
-                answer,
-            ):
-                read = read_lines if terminal else read_frames
-                async for line in read(answer.content):
+        async with self._streaming(f"containers/{name}/logs", params) as answer:
+            read = read_lines if terminal else read_frames
+            async for line in read(answer.content):
+                yield line
+
+    async def each_line(
+        self,
+        path: str,
+        params: dict[str, str],
+        *,
+        opened: Callable[[], object] = lambda: None,
+        silence: float | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines of an endless JSON stream (events, stats), until the engine ends it.
+
+        opened is called once the engine has begun to answer: from then on nothing is missed. silence: seconds
+        without a byte after which the engine is taken to be gone.
+        """
+        async with self._streaming(path, params, silence) as answer:
+            opened()
+            rest = b""
+            async for piece in answer.content.iter_any():
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in filter(None, lines):
                     yield line
-        except (aiodocker.DockerError, aiohttp.ClientError, OSError) as error:
-            raise self._explain(error) from error
+                if len(rest) > _STREAMED_LINE:
+                    raise WsdashError("the Docker engine sent a line without an end", where=path)
 
     async def close(self) -> None:
         """Let go of the connections."""
         if self._docker is not None:
             await self._docker.close()
+            await self._docker.session.close()
             self._docker = None
+        if self._bridge is not None:
+            await self._bridge.close()
+            self._bridge = None
 
-    async def _query(self, path: str, method: str, params: dict[str, str], timeout: float) -> Any:
+    @asynccontextmanager
+    async def _streaming(
+        self, path: str, params: dict[str, str], silence: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence)
+        engine = await self._engine()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                # the answer's head must come in time; what follows may take for ever
+                async with asyncio.timeout(_REQUEST_SECONDS):
+                    asked = engine._query(path, params=params, timeout=timeout)
+                    answer = await stack.enter_async_context(await stack.enter_async_context(asked))
+                yield answer
+        except (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._explain(error) from error
+
+    async def _query(self, path: str, method: str, timeout: float) -> Any:
+        engine = await self._engine()
         try:
             async with asyncio.timeout(timeout):
-                return await self._open()._query_json(path, method, params=params)
+                return await engine._query_json(path, method)
         except aiodocker.DockerError as error:
             if error.status == 404:
                 return None
@@ -85,25 +168,42 @@ class DockerClient:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise self._explain(error) from error
 
-    def _open(self) -> _Engine:
-        if self._docker is None:
+    async def _engine(self) -> _Engine:
+        async with self._opening:
+            if self._docker is None:
+                self._place = await asyncio.to_thread(find_engine, dict(os.environ))
+                self._docker = await self._connected(self._place)
+                self._docker.wsdash_read_only = self._read_only
+            return self._docker
+
+    async def _connected(self, place: Place) -> _Engine:
+        # limit 0: every container has a stream of stats and one of logs, open all the time
+        url = place.url
+        connector: aiohttp.BaseConnector
+        if url.startswith("ssh://"):
+            self._bridge = SshBridge(url)
             try:
-                self._docker = _Engine()
-            except (AssertionError, ValueError) as error:
-                raise UnreachableError(
-                    "there is no Docker engine on this machine",
-                    where="DOCKER_HOST is not set, and there is no /var/run/docker.sock",
-                    remedy="start Docker, or set DOCKER_HOST",
-                ) from error
-            self._docker.wsdash_read_only = self._read_only
-        return self._docker
+                socket = await self._bridge.open()
+            except WsdashError:
+                self._bridge = None
+                raise
+            url = f"unix://{socket}"
+        if url.startswith("unix://"):
+            connector = aiohttp.UnixConnector(url.removeprefix("unix://"), limit=0)
+            url = "unix://localhost"
+        else:
+            tls = await asyncio.to_thread(place.tls)
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls if tls is not None else True)
+        session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout())
+        return _Engine(url=url, connector=connector, session=session)
 
     def _explain(self, error: Exception) -> WsdashError:
-        where = self._docker._connection_info if self._docker else "Docker"
+        where = str(self._place or "Docker")
         if isinstance(error, aiodocker.DockerError) and error.status != 900:
-            return WsdashError(
-                f"Docker says: {error.message}", where=where, remedy="correct that, then retry"
-            )
+            kind = MissingError if error.status in (404, 409) else WsdashError
+            return kind(f"Docker says: {error.message}", where=where, remedy="correct that, then retry")
+        if self._docker is not None:
+            self._docker.api_version = "auto"  # another engine may answer next time
         inner = error.__context__ if isinstance(error, aiodocker.DockerError) else error
         if isinstance(inner, aiohttp.ClientConnectorError):
             inner = inner.os_error
@@ -113,6 +213,23 @@ class DockerClient:
                 where=where,
                 remedy='add the user to the docker group (sudo usermod -aG docker "$USER"), log in again',
             )
+        if self._bridge is not None and self._bridge.last_words:
+            return UnreachableError(
+                f"the Docker engine behind ssh does not answer: {self._bridge.last_words}",
+                where=where,
+                remedy="make `ssh HOST docker version` work without a password, then retry",
+            )
         return UnreachableError(
-            "the Docker engine does not answer", where=where, remedy="start Docker, or correct DOCKER_HOST"
+            f"the Docker engine does not answer{_why(inner)}",
+            where=where,
+            remedy="start Docker (sudo systemctl start docker), or correct DOCKER_HOST",
         )
+
+
+def _why(error: BaseException | None) -> str:
+    """The reason in brackets, where there is one worth telling."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return f" ({error})"
+    if isinstance(error, OSError) and error.strerror:
+        return f" ({error.strerror.lower()})"
+    return ""

@@ -14,6 +14,7 @@ from wsdash.stack.text import LINE_LIMIT, LineSplitter, clean
 _HEADER = 8
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
 _PIECE = 65_536
+_FRAME_LIMIT = 4 * LINE_LIMIT
 _SLACK = 10**9
 """Nanoseconds by which lines may be out of order in the engine's log."""
 
@@ -39,27 +40,65 @@ async def read_frames(source: Source) -> AsyncIterator[Stamped]:
     """Lines of a multiplexed log with timestamps, to the end of the stream.
 
     The engine cuts lines longer than 16 KB into several frames, each with a timestamp of its own; here they
-    are one line again, with the first one's time.
+    are one line again, with the first one's time. Memory is bounded: of a longer line its beginning is kept.
     """
-    pending: dict[str, tuple[int, bytes]] = {}
+    pending: dict[str, _Partial] = {}
     while True:
         try:
             header = await source.readexactly(_HEADER)
-            payload = await source.readexactly(int.from_bytes(header[4:], "big"))
+            payload, left_out, ends = await _read_bounded(source, int.from_bytes(header[4:], "big"))
         except asyncio.IncompleteReadError as error:
             if error.partial:
                 return  # broken off: the next connection repeats what is pending
             break
         stream = _STREAMS.get(header[0], "stderr")
         stamp, _, body = payload.partition(b" ")
-        at, head = pending.pop(stream, (nanoseconds(stamp.decode("ascii", "replace")) or 0, b""))
-        line = (head + body)[: LINE_LIMIT + 1]
-        if payload.endswith(b"\n"):
-            yield Stamped(at, stream, clean(line[:LINE_LIMIT]))
+        partial = pending.pop(stream, None) or _Partial(nanoseconds(stamp.decode("ascii", "replace")) or 0)
+        partial.add(body.removesuffix(b"\n") if ends and not left_out else body, left_out)
+        if ends:
+            yield partial.line(stream)
         else:
-            pending[stream] = (at, line)
-    for stream, (at, line) in pending.items():
-        yield Stamped(at, stream, clean(line[:LINE_LIMIT]))
+            pending[stream] = partial
+    for stream, partial in pending.items():
+        yield partial.line(stream)
+
+
+class _Partial:
+    """A line of which the engine has sent a part."""
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self._head = b""
+        self._dropped = 0
+
+    def add(self, body: bytes, left_out: int) -> None:
+        room = LINE_LIMIT - len(self._head)
+        self._head += body[:room]
+        self._dropped += max(0, len(body) - room) + left_out
+
+    def line(self, stream: str) -> Stamped:
+        more = f" … ({self._dropped:,} more bytes)" if self._dropped else ""
+        return Stamped(self._at, stream, clean(self._head) + more)
+
+
+async def _read_bounded(source: Source, length: int) -> tuple[bytes, int, bool]:
+    """A frame's beginning, how many bytes of its text were left out, and whether it ends a line.
+
+    Raises IncompleteReadError with a partial when the stream ends in it.
+    """
+    try:
+        kept = await source.readexactly(min(length, _FRAME_LIMIT))
+        left, last = length - len(kept), kept[-1:]
+        dropped = 0
+        while left:
+            piece = await source.readexactly(min(left, _PIECE))
+            left, last = left - len(piece), piece[-1:]
+            dropped += len(piece)
+    except asyncio.IncompleteReadError as error:
+        # not the end between two frames, even where it comes right after a header
+        raise asyncio.IncompleteReadError(error.partial or b"?", error.expected) from error
+    ends = last == b"\n"
+    return kept, dropped - 1 if dropped and ends else dropped, ends
 
 
 async def read_lines(source: Source) -> AsyncIterator[Stamped]:
@@ -83,7 +122,9 @@ class Cursor:
     def __init__(self, since: float) -> None:
         self._floor = since
         self._last: dict[str, tuple[int, int]] = {}
-        self._seen: dict[str, int] = {}
+        self._repeated: dict[str, tuple[int, int]] = {}
+        """Of streams that may still repeat lines on this connection: the last time before, and the lines of
+        that time that are still to be repeated."""
 
     @property
     def since(self) -> str:
@@ -94,19 +135,29 @@ class Cursor:
 
     def begin(self) -> None:
         """A connection begins: the engine repeats what it sent before."""
-        self._seen = {}
+        self._repeated = dict(self._last)
 
     def is_new(self, line: Stamped) -> bool:
         """Count a line; False when it was handed out before, or is not after the beginning."""
-        at, count = self._last.get(line.stream, (0, 0))
-        if line.at / 1e9 <= self._floor or line.at < at:
+        if line.stream in self._repeated and not self._is_beyond(line):
             return False
+        if line.stream not in self._last and line.at / 1e9 <= self._floor:
+            return False
+        at, count = self._last.get(line.stream, (0, 0))
+        # a clock that was set back makes later lines earlier: they are new all the same
+        self._last[line.stream] = (line.at, count + 1 if line.at == at else 1)
+        return True
+
+    def _is_beyond(self, line: Stamped) -> bool:
+        at, left = self._repeated[line.stream]
         if line.at > at:
-            self._last[line.stream], self._seen[line.stream] = (line.at, 1), 1
+            del self._repeated[line.stream]
             return True
-        seen = self._seen[line.stream] = self._seen.get(line.stream, 0) + 1
-        self._last[line.stream] = (at, max(count, seen))
-        return seen > count
+        if line.at == at and not left:
+            return True
+        if line.at == at:
+            self._repeated[line.stream] = (at, left - 1)
+        return False
 
 
 def as_log_line(container: str, line: Stamped) -> LogLine:

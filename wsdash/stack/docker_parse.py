@@ -69,6 +69,17 @@ def memory_used(stats: dict[str, Any]) -> int | None:
     return int(usage - cache) if cache < usage else int(usage)
 
 
+def network_bytes(stats: dict[str, Any]) -> tuple[int | None, int | None]:
+    """(received, sent) of all its networks, as `docker stats` sums them; None without any."""
+    networks = stats.get("networks")
+    if not networks:
+        return None, None
+    return (
+        sum(int(one.get("rx_bytes") or 0) for one in networks.values()),
+        sum(int(one.get("tx_bytes") or 0) for one in networks.values()),
+    )
+
+
 def host_ports(inspected: dict[str, Any]) -> tuple[int, ...]:
     """TCP ports of this machine that the container publishes, or would publish when it ran."""
     running = (inspected.get("NetworkSettings") or {}).get("Ports") or {}
@@ -93,9 +104,9 @@ def health_output(state: dict[str, Any]) -> str:
 
 
 def parse_container(
-    name: str, group: str, inspected: dict[str, Any], stats: dict[str, Any], before: CpuSample | None
+    name: str, group: str, inspected: dict[str, Any], stats: dict[str, Any]
 ) -> ContainerReading:
-    """A reading out of an inspected container and its stats ({} when it does not run)."""
+    """A reading out of an inspected container and its stats ({} when it does not run, or none are known)."""
     state = inspected.get("State") or {}
     status = str(state.get("Status") or "unknown")
     running = bool(state.get("Running")) and status == "running"
@@ -103,6 +114,7 @@ def parse_container(
     limit = (inspected.get("HostConfig") or {}).get("Memory") or None
     ended = status in ("exited", "dead")
     problem = clean(str(state.get("Error") or "").encode())
+    received, sent = network_bytes(stats) if running else (None, None)
     return ContainerReading(
         name=name,
         state=_STATES.get(status, status),
@@ -111,8 +123,7 @@ def parse_container(
         image=str((inspected.get("Config") or {}).get("Image") or ""),
         ports=host_ports(inspected),
         cpu_percent=cpu_percent(
-            before or CpuSample.of(stats.get("precpu_stats") or {}),
-            CpuSample.of(stats.get("cpu_stats") or {}),
+            CpuSample.of(stats.get("precpu_stats") or {}), CpuSample.of(stats.get("cpu_stats") or {})
         ),
         memory_bytes=memory_used(stats),
         memory_limit_bytes=limit,
@@ -121,6 +132,9 @@ def parse_container(
         oom_killed=bool(state.get("OOMKilled")),
         started_at=seconds(str(state.get("StartedAt") or "")),
         detail=problem or health_output(state),
+        instance=str(inspected.get("Id") or "")[:12],
+        received_bytes=received,
+        sent_bytes=sent,
     )
 
 

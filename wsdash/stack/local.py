@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 from wsdash.errors import UnreachableError, WsdashError
@@ -109,6 +109,9 @@ class LocalStack:
             where=str(self._directory),
             remedy="pip install 'wsdash[demo]', then retry",
         )
+
+    async def watch(self, changed: Callable[[], object]) -> None:
+        """Returns at once: the supervisor's readings are complete, and cheap to ask for every second."""
 
     async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts of services and of the supervisor.

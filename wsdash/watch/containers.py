@@ -41,6 +41,11 @@ def restart_between(before: ContainerReading, now: ContainerReading) -> str:
     return f"{how}, exit code {code}" if code else how
 
 
+def recreated(before: ContainerReading, now: ContainerReading) -> bool:
+    """Another container has taken the name. One that was removed before is new, not re-created."""
+    return bool(before.instance and now.instance) and before.instance != now.instance
+
+
 def _started_anew(before: ContainerReading, now: ContainerReading) -> bool:
     if before.started_at is None or now.started_at is None:
         return False
@@ -90,7 +95,11 @@ class ContainerWatch:
 
     def _compare(self, before: ContainerReading, now: ContainerReading) -> None:
         restart = restart_between(before, now)
-        if restart:
+        if recreated(before, now):
+            self._emit(Notice("warning", f"{now.name} was re-created from {now.image}"))
+            at = now.started_at if now.started_at is not None else self._clock.time()
+            self._on_log(LogLine(now.name, at, "wsdash", "-- re-created --"))
+        elif restart:
             self._on_restart(now.name)
             self._emit(Notice("warning", f"{now.name} restarted ({restart})"))
             at = now.started_at if now.started_at is not None else self._clock.time()

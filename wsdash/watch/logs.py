@@ -13,7 +13,7 @@ from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
-OVERLAP = 5.0
+OVERLAP = 30.0
 """Seconds that are asked for again after a break, because containers' lines arrive interleaved."""
 SETTLED = 1.0
 FIRST_PAUSE = 0.5

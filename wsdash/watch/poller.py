@@ -59,6 +59,8 @@ class Poller:
         self._due = 0.0
         self._not_before = -math.inf
         self._under_way = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._nudged = False
         self._attempt = 0
         self._failed_at = -math.inf
         self._answered_at = -math.inf
@@ -67,16 +69,29 @@ class Poller:
     async def run(self) -> None:
         """Poll until cancelled."""
         self._due = self._clock.monotonic()
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._group:
             while True:
                 now = self._clock.monotonic()
                 self._look_at_age(now)
                 missed = max(0, math.floor((now - self._due) / self.interval))
                 self._due += (missed + 1) * self.interval
-                if now >= self._not_before and self._under_way < self._pace.overlap:
-                    self._under_way += 1
-                    group.create_task(self._ask(now))
+                if now >= self._not_before:
+                    self._begin()
                 await self._clock.sleep(self._due - self._clock.monotonic())
+
+    def nudge(self) -> None:
+        """Ask at once, between the ticks: something changed. However often it is called meanwhile, a probe
+        that is under way is followed by one more."""
+        if not self._begin():
+            self._nudged = True
+
+    def _begin(self) -> bool:
+        if self._group is None or self._under_way >= self._pace.overlap:
+            return False
+        self._under_way += 1
+        self._nudged = False
+        self._group.create_task(self._ask(self._clock.monotonic()))
+        return True
 
     async def _ask(self, begun: float) -> None:
         try:
@@ -93,6 +108,8 @@ class Poller:
             self._answered(begun)
         finally:
             self._under_way -= 1
+        if self._nudged:
+            self._begin()
 
     def _answered(self, begun: float) -> None:
         self._newest_answered = max(self._newest_answered, begun)

@@ -24,6 +24,10 @@ class WatchedStack(Protocol):
         """All containers as they are now. Raises UnreachableError."""
         ...
 
+    async def watch(self, changed: Callable[[], object]) -> None:
+        """Call changed when readings are out of date, until cancelled; may return at once."""
+        ...
+
     def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         """Lines of all containers from `since` (seconds since the epoch) on, for ever."""
         ...

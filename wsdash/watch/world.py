@@ -71,13 +71,8 @@ async def watch_world(
             pollers.append(world.pool_poller(connections))
         if branches is not None:
             pollers.append(world.branches_poller(branches))
-        endless = (
-            *(poller.run for poller in pollers),
-            host_watch.measure_lag,
-            logs.run,
-            world.judge,
-            world.error_rates.run,
-        )
+        loops = (host_watch.measure_lag, logs.run, world.judge, world.error_rates.run, world.wake)
+        endless = (*(poller.run for poller in pollers), *loops)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run()) for run in endless]
             if stop is not None:
@@ -128,10 +123,12 @@ class _World:
             self.clock,
         )
         port_watch = ports.PortWatch(self._settings, self._board, self.emit)
-        return [
-            self.poller("containers", container_watch, containers.PACE),
-            self.poller("ports", port_watch, ports.PACE),
-        ]
+        self._containers = self.poller("containers", container_watch, containers.PACE)
+        return [self._containers, self.poller("ports", port_watch, ports.PACE)]
+
+    async def wake(self) -> None:
+        """Read the containers again as soon as the stack says that something changed."""
+        await self._stack.watch(self._containers.nudge)
 
     def latency_pollers(self, session: aiohttp.ClientSession) -> list[Poller]:
         settings, nodes = self._settings, self._settings.endpoints

@@ -25,6 +25,7 @@ GROUPS = ("apps", "workspace")
 CPU = 6
 MEMORY = 8
 PAIR = 19
+NETWORK = 19
 AGE = 6
 
 
@@ -50,12 +51,18 @@ def _wide(width: int, name: int) -> bool:
     return width - name >= 76
 
 
+def _with_network(width: int, name: int) -> bool:
+    return width - name >= 76 + NETWORK + 16
+
+
 def _heading(name: int, width: int) -> Content:
     wide = _wide(width, name)
     cells = [cell("container", name)]
     cells += [cell("state", 12), cell("health", 11)] if wide else [cell("status", 12)]
     cells.append(cell("cpu", CPU, right=True))
     cells.append(cell("memory / limit", PAIR, right=True) if wide else cell("memory", MEMORY, right=True))
+    if _with_network(width, name):
+        cells.append(cell("net in / out", NETWORK, right=True))
     cells += [cell("rst", 3, right=True), cell("age", AGE, right=True), Content("ports")]
     return row(*cells).stylize(TITLE).truncate(width)
 
@@ -68,6 +75,12 @@ def _memory(reading: ContainerReading, wide: bool) -> Content:
         limit = size(reading.memory_limit_bytes) if reading.memory_limit_bytes else "no limit"
         memory = f"{memory} / {limit}"
     return cell(memory, PAIR, right=True)
+
+
+def _network(reading: ContainerReading) -> Content:
+    if reading.received_bytes is None or reading.sent_bytes is None:
+        return cell("–", NETWORK, right=True)
+    return cell(f"{size(reading.received_bytes)} / {size(reading.sent_bytes)}", NETWORK, right=True)
 
 
 def _status(reading: ContainerReading, wide: bool) -> list[Content]:
@@ -86,6 +99,7 @@ def _line(reading: ContainerReading, name: int, frame: Frame, live: bool) -> Con
         *_status(reading, wide),
         cell("–" if reading.cpu_percent is None else f"{reading.cpu_percent:.1f}%", CPU, right=True),
         _memory(reading, wide),
+        *([_network(reading)] if _with_network(frame.width, name) else []),
         cell(str(reading.restarts), 3, WARN if reading.restarts else "", right=True),
         cell(age(frame.now - since if since else None), AGE, right=True),
         Content(" ".join(map(str, reading.ports)) or "–"),

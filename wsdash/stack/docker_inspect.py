@@ -1,0 +1,116 @@
+"""What the engine says of each container: asked again when an event names it, and in turn anyway."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wsdash.errors import UnreachableError
+from wsdash.stack.docker_client import DockerClient
+from wsdash.stack.order import together
+
+ROUNDS = 5
+"""While events come, a container that none names is asked about once in so many readings."""
+ANSWER_SECONDS = 2.0
+"""How long one container may hold up the others (the engine waits for its lock, say)."""
+
+
+@dataclass
+class _Known:
+    """The last answer, None when there is no such container; at: monotonic, -inf before the first one."""
+
+    inspected: dict[str, Any] | None = None
+    at: float = float("-inf")
+    dirty: bool = True
+    touched: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """An answer and how long ago it was given; silent: the engine was asked since and said nothing."""
+
+    inspected: dict[str, Any] | None
+    age: float
+    silent: bool
+
+
+class Inspections:
+    """The containers by name. Nothing is remembered between readings unless events are being followed."""
+
+    def __init__(
+        self, client: DockerClient, names: Iterable[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._known = {name: _Known() for name in names}
+        self._clock = clock
+        self.following = False
+        """Events are being followed: what no event named has not changed."""
+
+    def touch(self, name: str) -> bool:
+        """An event named it. False when it is none of ours."""
+        known = self._known.get(name)
+        if known is None:
+            return False
+        known.dirty = True
+        known.touched.set()
+        return True
+
+    def touch_all(self) -> None:
+        """Nothing is certain any more."""
+        for name in self._known:
+            self.touch(name)
+
+    async def wait(self, name: str, seconds: float) -> None:
+        """Return when an event has named the container since the last wait, or after that time."""
+        known = self._known[name]
+        try:
+            async with asyncio.timeout(seconds):
+                await known.touched.wait()
+        except TimeoutError:
+            pass
+        known.touched.clear()
+
+    async def current(self) -> dict[str, Inspected]:
+        """All containers as they are now. Raises UnreachableError."""
+        due = self._due()
+        answered = await together(self._ask(name) for name in due)
+        if due and not any(answered):
+            raise UnreachableError(
+                f"the Docker engine says nothing about its containers for {ANSWER_SECONDS:g} s",
+                where=", ".join(due),
+                remedy="`docker ps` shows whether it answers at all; then see its own log",
+            )
+        now = self._clock()
+        return {
+            name: Inspected(known.inspected, now - known.at, known.dirty and name in due)
+            for name, known in self._known.items()
+        }
+
+    def _due(self) -> list[str]:
+        if not self.following:
+            return list(self._known)
+        dirty = [name for name, known in self._known.items() if known.dirty]
+        oldest = sorted((n for n in self._known if n not in dirty), key=lambda n: self._known[n].at)
+        # at least one is asked about in every reading: the engine must be seen to answer
+        return dirty + oldest[: -(-len(self._known) // ROUNDS)]
+
+    async def _ask(self, name: str) -> bool:
+        """Whether the engine answered in time."""
+        known = self._known[name]
+        known.dirty = False  # before asking: an event that comes meanwhile counts
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS) as limit:
+                known.inspected = await self._client.get(f"containers/{name}/json")
+        except TimeoutError:
+            known.dirty = True
+            if not limit.expired():
+                raise
+            return False
+        except BaseException:
+            known.dirty = True
+            raise
+        known.at = self._clock()
+        return True
