@@ -319,12 +319,45 @@ class SourceState(Event, frozen=True, tag="source-state"):
 
 
 class AlertChanged(Event, frozen=True, tag="alert"):
-    """An alert began (raised) or ended."""
+    """An alert began (raised), got worse (raised again, since unchanged) or ended (since is then its end).
+
+    rule: the rule's id. alert: the rule's id, with /SUBJECT where one rule watches several series. worst: in
+    the unit of the series since the alert began; None when there was no value (nothing answered).
+    """
 
     rule: str
     raised: bool
     text: str
     since: float
+    alert: str = ""
+    series: str = ""
+    severity: str = "warning"
+    """info, warning or critical."""
+    worst: float | None = None
+
+
+class AlertAcknowledged(Event, frozen=True, tag="alert-acknowledged"):
+    """Somebody knows of a raised alert and looks after it; this ends with the alert."""
+
+    alert: str
+    who: str
+    note: str = ""
+
+
+class AlertSilenced(Event, frozen=True, tag="alert-silenced"):
+    """Alerts are recorded but not told until then. match: a rule, an alert, or * for all."""
+
+    match: str
+    until: float
+    who: str
+    note: str = ""
+
+
+class AlertUnsilenced(Event, frozen=True, tag="alert-unsilenced"):
+    """A silence ended before its time."""
+
+    match: str
+    who: str
 
 
 # --- the fourteen days after --------------------------------------------------------------------------
@@ -437,6 +470,9 @@ AnyEvent = (
     | DecisionRecorded
     | TimelineJudged
     | TimePassing
+    | AlertAcknowledged
+    | AlertSilenced
+    | AlertUnsilenced
 )
 
 
@@ -463,8 +499,10 @@ class LogLine(msgspec.Struct, frozen=True):
 class Intent(msgspec.Struct, frozen=True):
     """What an operator asks of the engine.
 
-    do: run-item, run-auto, pause, resume, retry, confirm, skip, rollback, restore, stop, ping.
+    do: run-item, run-auto, pause, resume, retry, confirm, skip, rollback, restore, stop, ping, ack-alert,
+    silence-alert, unsilence-alert.
     item: for run-item, retry, confirm, skip. who/note: for confirm and skip.
+    options: match (what a silence covers) and seconds (how long); alert for ack-alert.
     force: migrate over a target with foreign rows; phrase holds the typed confirmation.
     """
 

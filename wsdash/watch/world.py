@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
 
 from wsdash.clock import SystemClock
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.model import AnyEvent, LogLine, MetricsReading
+from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading
 from wsdash.watch import api, containers, errors, host, metrics, ports, storage
+from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
-from wsdash.watch.board import Board
+from wsdash.watch.board import Board, containers_of_series
 from wsdash.watch.http import probe_session
 from wsdash.watch.logs import ErrorCounter, LogWatch
 from wsdash.watch.poller import Pace, Poller
@@ -45,6 +46,7 @@ async def watch_world(
     branches: ListBranches | None = None,
     state: Path | None = None,
     logs_since: float | None = None,
+    standing: Sequence[AlertChanged] = (),
 ) -> None:
     """Run all pollers until cancelled, or until `stop` is set (for ever without it).
 
@@ -52,10 +54,11 @@ async def watch_world(
     event loop and must not block. connections: for the alert on the connection pool, which is silent without
     it. branches: lists the new database's timelines.
     state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
-    caller has; without it logs begin now.
+    caller has; without it logs begin now. standing: alerts that an earlier process raised and that stand.
     Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
     """
-    world = _World(settings, stack, emit, on_log)
+    rules = await asyncio.to_thread(rules_of, settings)
+    world = _World(settings, stack, emit, on_log, rules, standing)
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
     host_watch = host.HostWatch(disks, world.emit, world.clock)
     logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
@@ -81,10 +84,23 @@ async def watch_world(
                     task.cancel()
 
 
+def rules_of(settings: Settings) -> tuple[AlertRule, ...]:
+    """The alert rules of these settings. Raises InputError. Reads a file: not for the event loop."""
+    return load_rules(rules_file(settings), settings.thresholds, containers_of_series(settings))
+
+
 class _World:
     """What the pollers of one world share."""
 
-    def __init__(self, settings: Settings, stack: WatchedStack, emit: Emit, on_log: OnLog) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stack: WatchedStack,
+        emit: Emit,
+        on_log: OnLog,
+        rules: Sequence[AlertRule],
+        standing: Sequence[AlertChanged],
+    ) -> None:
         self.clock = SystemClock()
         self._settings = settings
         self._stack = stack
@@ -93,7 +109,7 @@ class _World:
         self._board = Board(settings, self.clock)
         self._errors = ErrorCounter(self._board.container.get("api-new", ""))
         self.error_rates = errors.ErrorRates(containers.expected_containers(settings), emit, self.clock)
-        self._alerts = Alerts(settings.thresholds, self._board, self._errors, emit, self.clock)
+        self._alerts = Alerts(rules, self._board, self._errors, emit, self.clock, standing)
 
     def emit(self, event: AnyEvent) -> None:
         self._alerts.observe(event)

@@ -1,0 +1,194 @@
+"""The judgement: rules and samples in, changes of alerts out. Pure, and the same for life and replay."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from wsdash.model import AlertChanged
+from wsdash.watch.alerting.rules import AlertRule
+from wsdash.watch.alerting.statistics import measure
+from wsdash.watch.alerting.words import told, told_clear
+
+MOST_SAMPLES = 50_000
+FORECAST_SAMPLES = 1000
+WORSE_BY, WORSE_EVERY = 0.1, 60.0
+"""A raised alert is told again when it got worse by this share, at most once in so many seconds."""
+
+
+class Judge:
+    """Judges samples by rules. Times are epoch seconds and must not go back.
+
+    standing: alerts that an earlier process raised and that did not end; they go on as they are.
+    """
+
+    def __init__(self, rules: Iterable[AlertRule], standing: Iterable[AlertChanged] = ()) -> None:
+        self.rules = tuple(rules)
+        self._standing = {change.alert or change.rule: change for change in standing if change.raised}
+        self._alerts: dict[str, tuple[_Alert, ...]] = {}
+        """Series -> the alerts that it may raise."""
+        self._divisors = {rule.share_of for rule in self.rules if rule.share_of}
+        self._newest: dict[str, float] = {}
+        for rule in self.rules:
+            if "*" not in rule.series:
+                self._known(rule.series)
+
+    def add(self, series: str, at: float, value: float | None) -> None:
+        """Note a sample; None is a probe that failed."""
+        if series in self._divisors and value is not None:
+            self._newest[series] = value
+        for alert in self._known(series):
+            alert.add(at, value)
+
+    def absent(self, series: str) -> None:
+        """What the series is about is rightly not there: its alerts end at the next step."""
+        for alert in self._known(series):
+            alert.absent()
+
+    def step(self, now: float) -> list[AlertChanged]:
+        """Judge everything now; the changes that follow."""
+        changes = []
+        for alerts in self._alerts.values():
+            for alert in alerts:
+                change = alert.step(now, self._newest.get(alert.rule.share_of))
+                if change is not None:
+                    changes.append(change)
+        return changes
+
+    def _known(self, series: str) -> tuple[_Alert, ...]:
+        if series not in self._alerts:
+            self._alerts[series] = tuple(
+                _Alert(rule, series, self._standing.get(rule.alert(series)))
+                for rule in self.rules
+                if rule.matches(series)
+            )
+        return self._alerts[series]
+
+
+class _Alert:
+    """One rule on one series."""
+
+    def __init__(self, rule: AlertRule, series: str, standing: AlertChanged | None) -> None:
+        self.rule = rule
+        self._series = series
+        self._samples: deque[tuple[float, float]] = deque(maxlen=MOST_SAMPLES)
+        self._before: tuple[float, float] | None = None
+        self._absent = False
+        self._raised = standing is not None
+        self._since = standing.since if standing else 0.0
+        self._worst = math.nan
+        if standing is not None:
+            self._worst = math.inf if standing.worst is None else standing.worst
+        self._told_at, self._told_worst = (-math.inf, self._worst)
+        self._bad_since: float | None = None
+        self._well_since: float | None = None
+
+    def add(self, at: float, value: float | None) -> None:
+        self._absent = False
+        if value is None:
+            if self.rule.failures == "ignore":
+                return
+            value = math.inf if self.rule.comparison.startswith(">") else -math.inf
+        spacing = self.rule.over / FORECAST_SAMPLES if self.rule.statistic == "forecast" else 0.0
+        if not spacing or not self._samples or at - self._samples[-1][0] >= spacing:
+            self._samples.append((at, value))
+
+    def absent(self) -> None:
+        self._absent = True
+        self._samples.clear()
+        self._before = None
+
+    def step(self, now: float, divisor: float | None) -> AlertChanged | None:
+        if self._absent:
+            return self._end(now, "not meant to run", at_once=True)
+        value = self._measure(now, divisor)
+        if value is None:
+            return self._without_data(now)
+        self._note_worst(value)
+        bad, well = self.rule.bad(value), self.rule.well(value)
+        return self._judge(now, bad, well, value)
+
+    def _judge(self, now: float, bad: bool, well: bool, value: float | None) -> AlertChanged | None:
+        self._bad_since = _since(self._bad_since, bad, now)
+        self._well_since = _since(self._well_since, well, now)
+        if self._bad_since is not None and not self._raised:
+            if now - self._bad_since < self.rule.raise_for:
+                return None
+            self._raised, self._since = True, self._bad_since
+            return self._change(True, now, value)
+        if self._raised and not well:
+            return self._got_worse(now, value)
+        return self._end(now, told_clear(self.rule, self._series, value)) if well else None
+
+    def _end(self, now: float, text: str, *, at_once: bool = False) -> AlertChanged | None:
+        if not self._raised:
+            return None
+        if not at_once:
+            assert self._well_since is not None
+            if now - self._well_since < self.rule.clear_for:
+                return None
+        worst = self._worst
+        self._raised, self._bad_since, self._well_since, self._worst = False, None, None, math.nan
+        return self._event(False, now, text, worst)
+
+    def _got_worse(self, now: float, value: float | None) -> AlertChanged | None:
+        if value is None or now - self._told_at < WORSE_EVERY:
+            return None
+        margin = WORSE_BY * max(abs(self._told_worst), abs(self.rule.threshold) / 10, 1e-9)
+        if math.isnan(self._told_worst) or (
+            self.rule.worse(self._worst, self._told_worst)
+            and not abs(self._worst - self._told_worst) < margin
+        ):
+            return self._change(True, now, value)
+        return None
+
+    def _without_data(self, now: float) -> AlertChanged | None:
+        match self.rule.no_data:
+            case "clear":
+                return self._judge(now, False, True, None)
+            case "raise":
+                return self._judge(now, True, False, None)
+        # nothing is known: neither duration goes on over a time that nobody saw
+        self._bad_since = self._well_since = None
+        return None
+
+    def _change(self, raised: bool, now: float, value: float | None) -> AlertChanged:
+        self._told_at, self._told_worst = now, self._worst
+        return self._event(raised, self._since, told(self.rule, self._series, value), self._worst)
+
+    def _event(self, raised: bool, since: float, text: str, worst: float) -> AlertChanged:
+        rule = self.rule
+        known = None if math.isnan(worst) or math.isinf(worst) else worst
+        return AlertChanged(
+            rule.id, raised, text, since, rule.alert(self._series), self._series, rule.severity, known
+        )
+
+    def _note_worst(self, value: float) -> None:
+        if self._raised or self.rule.bad(value):
+            if math.isnan(self._worst) or self.rule.worse(value, self._worst):
+                self._worst = value
+        else:
+            self._worst = math.nan
+
+    def _measure(self, now: float, divisor: float | None) -> float | None:
+        while self._samples and self._samples[0][0] <= now - self.rule.over:
+            self._before = self._samples.popleft()
+        if len(self._samples) < self.rule.fewest:
+            return None
+        samples: Sequence[tuple[float, float]] = self._samples
+        if self.rule.statistic in ("increase", "rate"):
+            # growth since the sample before the window belongs to the window
+            samples = [*([self._before] if self._before else []), *self._samples]
+        value = measure(self.rule.statistic, samples, self.rule.over, self.rule.horizon)
+        if value is None or not self.rule.share_of:
+            return value
+        if divisor is None:
+            return None
+        return value / divisor if divisor else math.inf
+
+
+def _since(before: float | None, holds: bool, now: float) -> float | None:
+    if not holds:
+        return None
+    return now if before is None else before

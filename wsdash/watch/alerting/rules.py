@@ -1,0 +1,290 @@
+"""The alert rules: config/alerts.yaml, typed and checked. Errors name file, key, value and remedy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wsdash.config import Settings, Thresholds, read_yaml, shipped
+from wsdash.errors import InputError
+from wsdash.watch.alerting.statistics import STATISTICS
+
+FILE = "alerts.yaml"
+COMPARISONS = (">", ">=", "<", "<=")
+SEVERITIES = ("info", "warning", "critical")
+NO_DATA = ("hold", "clear", "raise")
+UNITS = ("", "flag", "seconds", "percent", "share", "bytes", "count", "per-minute")
+LONGEST = 15 * 86400.0
+"""Seconds: what the history keeps."""
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+PLACE = re.compile(r"\{([a-z-]+)\}")
+
+
+class PrometheusExpr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rule in Prometheus's words, where the stack tells more than wsdash's exporter does.
+
+    expr holds {threshold}; for_ is a Prometheus duration, '' for the rule's own.
+    """
+
+    expr: str
+    for_: str = msgspec.field(name="for", default="")
+    summary: str = ""
+
+
+class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule. Durations are seconds, threshold and clear are in the unit of the series.
+
+    Bad: `statistic` over the last `over` seconds of a series compares with `threshold`; raised when bad for
+    `raise_for` without a break. Well: back beyond `clear`; ended when well for `clear_for` without a break.
+    """
+
+    id: str
+    title: str
+    series: str
+    """A name of the history; with * each series that matches is an alert of its own."""
+    share_of: str = ""
+    """When set, the statistic is divided by the newest value of this series."""
+    statistic: str = "last"
+    over: float = 60.0
+    horizon: float = 0.0
+    """How far a forecast looks ahead."""
+    comparison: str = ">"
+    threshold: float
+    clear: float
+    raise_for: float = 0.0
+    clear_for: float = 0.0
+    severity: str = "warning"
+    explanation: str = ""
+    no_data: str = "hold"
+    """Without samples: hold what stands, clear counts as well, raise counts as bad."""
+    failures: str = "ignore"
+    """A sample without a value: ignore, or worst (worse than any limit)."""
+    fewest: int = 1
+    """Samples below which nothing is said."""
+    unit: str = ""
+    guide: str = ""
+    """The guide's own words for this alert, '' when the guide does not ask for it."""
+    prometheus: PrometheusExpr | None = None
+
+    def matches(self, series: str) -> bool:
+        """Whether the rule is about this series."""
+        return fnmatchcase(series, self.series)
+
+    def alert(self, series: str) -> str:
+        """The alert's name: the rule's, and what it is about where there may be several."""
+        return f"{self.id}/{self.subject(series)}" if "*" in self.series else self.id
+
+    def subject(self, series: str) -> str:
+        """What the series is about, for people: 'api-new' of latency:api-new."""
+        return series.partition(":")[2] or series
+
+    def bad(self, value: float) -> bool:
+        """Whether a value is beyond the threshold."""
+        return compare(value, self.comparison, self.threshold)
+
+    def well(self, value: float) -> bool:
+        """Whether a value is back where the alert ends."""
+        return value <= self.clear if self.comparison.startswith(">") else value >= self.clear
+
+    def worse(self, one: float, other: float) -> bool:
+        """Whether `one` is worse than `other`."""
+        return one > other if self.comparison.startswith(">") else one < other
+
+
+def compare(value: float, comparison: str, limit: float) -> bool:
+    """value comparison limit."""
+    match comparison:
+        case ">":
+            return value > limit
+        case ">=":
+            return value >= limit
+        case "<":
+            return value < limit
+        case _:
+            return value <= limit
+
+
+class _Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """A rule as the file has it: durations as 30s, 5m, 26h, 14d; limits as numbers or names."""
+
+    id: str
+    title: str
+    series: str
+    share_of: str = ""
+    statistic: str = "last"
+    over: str | float = 60.0
+    horizon: str | float = 0.0
+    comparison: str = ">"
+    threshold: float | str
+    clear: float | str | None = None
+    for_: str | float = msgspec.field(name="for", default=0.0)
+    clear_for: str | float = 0.0
+    severity: str = "warning"
+    explanation: str
+    no_data: str = "hold"
+    failures: str = "ignore"
+    fewest: int = 1
+    unit: str = ""
+    guide: str = ""
+    prometheus: PrometheusExpr | None = None
+
+
+def rules_file(settings: Settings) -> Path:
+    """alerts.yaml beside wsdash.yaml, or the shipped one where there is none."""
+    own = Path(settings.directory) / FILE if settings.directory else shipped("config", FILE)
+    return own if own.exists() else shipped("config", FILE)
+
+
+def load_rules(
+    path: Path, thresholds: Thresholds, containers: Mapping[str, str] | None = None
+) -> tuple[AlertRule, ...]:
+    """Read and check the rules. containers: series -> container, for {api-new} and its like in `series`.
+
+    Raises InputError naming file, rule, key, value and remedy.
+    """
+    raw = read_yaml(path)
+    entries = raw.get("rules") if isinstance(raw, dict) else None
+    if not isinstance(entries, list) or set(raw) - {"rules"}:
+        raise InputError(
+            f"{path.name} has no list of rules",
+            where=f"{path}, key rules",
+            remedy="begin it with `rules:` and a list, as the shipped alerts.yaml does",
+        )
+    rules = [_rule(entry, n, path, thresholds, containers or {}) for n, entry in enumerate(entries)]
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.id in seen:
+            raise _refusal(path, rule.id, "id", rule.id, "give each rule an id of its own")
+        seen.add(rule.id)
+    return tuple(rules)
+
+
+def _rule(
+    entry: Any, number: int, path: Path, thresholds: Thresholds, containers: Mapping[str, str]
+) -> AlertRule:
+    name = str(entry.get("id", f"number {number + 1}")) if isinstance(entry, dict) else f"number {number + 1}"
+    try:
+        raw = msgspec.convert(entry, _Raw)
+    except msgspec.ValidationError as error:
+        message, _, location = str(error).partition(" - at `$")
+        key = location.rstrip("`").lstrip(".")
+        value = entry.get(key) if isinstance(entry, dict) and key else None
+        told = f", key {key}, value {value!r}" if key else ""
+        raise InputError(
+            f"rule {name}: {message}{told}",
+            where=f"{path}, rule {name}{f', key {key}' if key else ''}",
+            remedy="the shipped alerts.yaml explains every key",
+        ) from error
+    check = _Check(path, raw.id)
+    check.name(raw.id)
+    check.one_of("statistic", raw.statistic, STATISTICS)
+    check.one_of("comparison", raw.comparison, COMPARISONS)
+    check.one_of("severity", raw.severity, SEVERITIES)
+    check.one_of("no-data", raw.no_data, NO_DATA)
+    check.one_of("failures", raw.failures, ("ignore", "worst"))
+    check.one_of("unit", raw.unit, UNITS)
+    if raw.fewest < 1:
+        raise check.refusal("fewest", raw.fewest, "use 1 or more")
+    over, horizon = check.duration("over", raw.over), check.duration("horizon", raw.horizon)
+    if over <= 0:
+        raise check.refusal("over", raw.over, "use a window such as 30s, 5m or 6h")
+    if (raw.statistic == "forecast") != (horizon > 0):
+        raise check.refusal(
+            "horizon", raw.horizon, "a forecast needs how far it looks ahead; nothing else does"
+        )
+    threshold = check.limit(raw.threshold, thresholds)
+    clear = check.clear(raw.clear, threshold)
+    if (clear > threshold) if raw.comparison.startswith(">") else (clear < threshold):
+        raise check.refusal("clear", raw.clear, "an alert must end on the good side of its threshold")
+    if raw.prometheus is not None and "{threshold}" not in raw.prometheus.expr:
+        raise check.refusal(
+            "prometheus.expr", raw.prometheus.expr, "write {threshold} where the limit stands"
+        )
+    return AlertRule(
+        id=raw.id,
+        title=raw.title,
+        series=check.places("series", raw.series, containers),
+        share_of=raw.share_of,
+        statistic=raw.statistic,
+        over=over,
+        horizon=horizon,
+        comparison=raw.comparison,
+        threshold=threshold,
+        clear=clear,
+        raise_for=check.duration("for", raw.for_),
+        clear_for=check.duration("clear-for", raw.clear_for),
+        severity=raw.severity,
+        explanation=" ".join(raw.explanation.split()),
+        no_data=raw.no_data,
+        failures=raw.failures,
+        fewest=raw.fewest,
+        unit=raw.unit,
+        guide=raw.guide,
+        prometheus=raw.prometheus,
+    )
+
+
+class _Check:
+    """Looks at one rule's values."""
+
+    def __init__(self, path: Path, rule: str) -> None:
+        self._path, self._rule = path, rule
+
+    def refusal(self, key: str, value: object, remedy: str) -> InputError:
+        return _refusal(self._path, self._rule, key, value, remedy)
+
+    def name(self, value: str) -> None:
+        if not NAME.fullmatch(value):
+            raise self.refusal("id", value, "use small letters, digits and hyphens, such as api-latency")
+
+    def one_of(self, key: str, value: str, known: tuple[str, ...]) -> None:
+        if value not in known:
+            raise self.refusal(key, value, "use one of " + ", ".join(word or "(nothing)" for word in known))
+
+    def duration(self, key: str, value: str | float) -> float:
+        found = DURATION.fullmatch(str(value).strip())
+        seconds = float(found[1]) * SECONDS[found[2]] if found else -1.0
+        if not 0 <= seconds <= LONGEST:
+            raise self.refusal(key, value, "use a time such as 30s, 5m, 26h or 14d, at most 15d")
+        return seconds
+
+    def limit(self, value: float | str, thresholds: Thresholds) -> float:
+        if not isinstance(value, str):
+            return float(value)
+        section, _, key = value.partition(".")
+        known = msgspec.structs.asdict(thresholds)
+        if section != "thresholds" or key not in known:
+            names = ", ".join(f"thresholds.{name}" for name in known)
+            raise self.refusal("threshold", value, f"use a number or one of {names}")
+        return float(known[key])
+
+    def clear(self, value: float | str | None, threshold: float) -> float:
+        if value is None:
+            return threshold
+        if not isinstance(value, str):
+            return float(value)
+        share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())
+        if share is None:
+            raise self.refusal("clear", value, "use a number, or a part of the threshold such as 80%")
+        return threshold * float(share[1]) / 100
+
+    def places(self, key: str, value: str, containers: Mapping[str, str]) -> str:
+        for place in PLACE.findall(value):
+            if containers and place not in containers:
+                raise self.refusal(key, value, "use one of " + ", ".join(f"{{{n}}}" for n in containers))
+        return PLACE.sub(lambda found: containers.get(found[1], "*"), value)
+
+
+def _refusal(path: Path, rule: str, key: str, value: object, remedy: str) -> InputError:
+    return InputError(
+        f"rule {rule}: {key} has the value {value!r}",
+        where=f"{path}, rule {rule}, key {key}",
+        remedy=remedy,
+    )
