@@ -145,6 +145,10 @@ async def test_a_restart_reaches_notices_logs_and_the_alert(tmp_path: Path) -> N
 
 async def test_the_pool_alert_asks_what_it_is_given(tmp_path: Path) -> None:
     seen, asked = Recorder(), asyncio.Event()
+    (tmp_path / "alerts.yaml").write_text(
+        "rules: [{id: pool, title: Pool, series: pool:used, share-of: pool:limit, threshold: 0.02, "
+        "explanation: few}]"
+    )
 
     async def connections() -> Connections:
         asked.set()
@@ -152,7 +156,7 @@ async def test_the_pool_alert_asks_what_it_is_given(tmp_path: Path) -> None:
 
     async def run() -> None:
         await watch_world(
-            settings_of(tmp_path),
+            settings_of(tmp_path, directory=str(tmp_path)),
             FakeStack(),
             seen.emit,
             seen.on_log,
@@ -161,7 +165,7 @@ async def test_the_pool_alert_asks_what_it_is_given(tmp_path: Path) -> None:
         )
 
     async with polling(run):
-        await seen.until(lambda: any(change.rule == "connection-pool" for change in seen.of(AlertChanged)))
+        await seen.until(lambda: any(change.rule == "pool" for change in seen.of(AlertChanged)))
     assert asked.is_set()
 
 
