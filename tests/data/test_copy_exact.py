@@ -116,7 +116,7 @@ async def test_a_hypertable_is_cut_at_its_chunks_borders_into_disjoint_ranges(
     await run_sql(source, model)
     items = next(t for t in (await catalog_of(source, "workspace")).tables if t.name == "workspace_items")
     async with connection(source, read_only=True) as conn:
-        ((_, conditions),) = await plan_conditions(conn, [items], 4)
+        conditions = await plan_conditions(conn, items, (0, 0), 4)
         assert len(conditions) == 2
         assert "2025-02-01" in conditions[0]
         counts = [await conn.fetchval(f"SELECT count(*) FROM ({row_source(items, c)}) x") for c in conditions]

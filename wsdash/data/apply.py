@@ -9,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
+from wsdash.data.bare import is_bare
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.compare_text import canonical
 from wsdash.data.ddl import Statement
@@ -62,7 +63,8 @@ async def missing_statements(conn: asyncpg.Connection, statements: list[Statemen
     for statement in statements:
         schema = statement.schema or (statement.table or statement.name).split(".", 1)[0]
         if schema not in judges:
-            catalogs[schema] = await read_catalog(conn, schema)
+            bare = await is_bare(conn, schema, statements)
+            catalogs[schema] = await read_catalog(conn, schema, objects=not bare)
             judges[schema] = Judge(catalogs[schema].server_version, catalogs[schema])
         fate, detail = _fate(statement, judges[schema], catalogs[schema])
         if fate == "created":

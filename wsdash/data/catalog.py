@@ -69,8 +69,10 @@ class Catalog:
         return tuple(item for item in self.items if item.kind in kinds)
 
 
-async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
+async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool = True) -> Catalog:
     """Read the schema in one snapshot (the caller's, when it has a transaction open); writes nothing.
+
+    Without `objects` only what the catalog says of the server and of other schemas.
 
     A schema that does not exist gives an empty catalog. Raises UnreachableError when the server does not
     answer (a lock held for a minute included), WsdashError with its own words when it refuses.
@@ -78,7 +80,7 @@ async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
     try:
         if conn.is_closed():
             raise asyncpg.InterfaceError("the connection is closed")
-        return await _read_catalog(conn, schema)
+        return await _read_catalog(conn, schema, objects)
     except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise UnreachableError(
             f"schema {schema} cannot be read: {str(error) or 'no answer within a minute'}",
@@ -93,7 +95,7 @@ async def read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
         ) from error
 
 
-async def _read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
+async def _read_catalog(conn: asyncpg.Connection, schema: str, objects: bool) -> Catalog:
     async with _pg_catalog_only(conn):
         server = await conn.fetchrow(queries.SERVER, timeout=TIMEOUT)
         assert server is not None
@@ -111,8 +113,9 @@ async def _read_catalog(conn: asyncpg.Connection, schema: str) -> Catalog:
             extensions=dict(extension.split("=", 1) for extension in server["extensions"]),
             available=frozenset(server["available"]),
             elsewhere=frozenset((row["kind"], row["name"]) for row in elsewhere),
+            owner=found["owner"] if found is not None else "",
         )
-        return catalog if found is None else await _read(conn, found, catalog)
+        return catalog if found is None or not objects else await _read(conn, found, catalog)
 
 
 async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catalog:
@@ -135,7 +138,6 @@ async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catal
         tables=tuple(tables.values()),
         items=await ordered_items(conn, drafts, await _aliases(conn, namespace)),
         machinery=machinery,
-        owner=found["owner"],
         settings=tuple(
             f"{row['shown'] or row['name']}" + (f" of role {row['role']}" if row["role"] else "")
             for row in settings

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from wsdash.data.pooler import REFUSES_SETTINGS, is_pooled, use_pooler
+from wsdash.data.pooler import is_pooled, use_pooler
 from wsdash.errors import UnreachableError
 from wsdash.tasks import task_group
 
@@ -111,9 +111,8 @@ async def _connect(arguments: dict[str, Any], settings: dict[str, str]) -> async
     conn: asyncpg.Connection
     try:
         conn = await asyncpg.connect(**arguments, server_settings=settings)
-    except asyncpg.PostgresError as error:
-        if REFUSES_SETTINGS not in str(error):
-            raise
+    except asyncpg.ProtocolViolationError:
+        # PgBouncer refuses settings in the startup message that it does not keep itself
         conn = await asyncpg.connect(**arguments)
     try:
         if await is_pooled(conn):

@@ -15,7 +15,17 @@ from wsdash.data.apply import missing_statements
 from wsdash.data.checksum import TableChecksum, checksum_table
 from wsdash.data.connect import Endpoint, connection, open_connection, opened_together
 from wsdash.data.copy_load import Load, Loader, Worker
-from wsdash.data.copy_plan import acyclic, plan_conditions, plan_tables, read_references, with_children
+from wsdash.data.copy_plan import (
+    SourceSide,
+    TargetSide,
+    acyclic,
+    plan_conditions,
+    plan_tables,
+    read_references,
+    read_source_side,
+    read_target_side,
+    with_children,
+)
 from wsdash.data.copy_progress import TICK_SECONDS, Reporter
 from wsdash.data.ddl import Statement
 from wsdash.data.indexes import Builder, build_settings
@@ -39,6 +49,8 @@ from wsdash.model import Progress
 from wsdash.tasks import task_group
 
 SESSION_BYTES = 4 << 20
+UNHURRIED = {"synchronous_commit": "off"}
+"""A range and its line are lost or kept together, so a crash may take the last few; the end is waited for."""
 
 Sequences = Callable[[asyncpg.Connection], Awaitable[list[Statement]]] | Sequence[Statement]
 
@@ -163,25 +175,39 @@ async def _watch(target: Endpoint, reporter: Reporter) -> None:
             await reporter.watch(view)
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """What the target is like before the copy.
+
+    conn: a session of it. foreign: tables (qualified) with rows that this run did not write. references: the
+    foreign keys that are there already. missing: the statements whose objects are not there.
+    """
+
+    conn: asyncpg.Connection
+    foreign: set[str]
+    references: dict[str, set[str]]
+    book: dict[str, tuple[Range, ...]]
+    side: TargetSide
+    missing: list[Statement]
+
+
 async def _copy(
     request: CopyRequest, reporter: Reporter, stack: AsyncExitStack, group: asyncio.TaskGroup
 ) -> CopyResult:
-    """stack: closes what is opened here. group: owns what is done beside the load."""
+    """stack: closes what is opened here. group: owns what is done at the same time."""
     started = time.monotonic()
     count = _sessions(request)
-    settings = {"synchronous_commit": "off"} | build_settings(request.maintenance_work_mem)
+    settings = UNHURRIED | build_settings(request.maintenance_work_mem)
     one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
     opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
-    standing = group.create_task(_standing(request, stack))
+    looking = group.create_task(_look(request, stack))
     async with open_readers(request.source, source_tables(request.tables), count) as (snapshot, readers):
-        conn, foreign, references = await standing
-        await fill_key_maps(snapshot, (request.target, conn), request.keys)
-        book = await _prepare(request, conn, snapshot, foreign, references)
         with server_words(request.source, "planning the copy"):
-            plans = await plan_tables(snapshot.conn, conn, request.tables, acyclic(references))
-        reading = group.create_task(_missing(request, conn))
-        if any(plan.triggers for plan in plans):
-            await reading  # it must not meet triggers that are off for the load
+            side = await read_source_side(snapshot.conn, request.tables)
+        standing = await looking
+        await fill_key_maps(snapshot, (request.target, standing.conn), request.keys)
+        book = await _prepare(request, standing, snapshot, side)
+        plans = plan_tables(request.tables, side, standing.side, acyclic(standing.references))
         writers = await opening
         workers = [Worker(reader, writer) for reader, writer in zip(readers, writers, strict=True)]
         loader = Loader(snapshot, request.target, request.run, workers, reporter)
@@ -190,13 +216,12 @@ async def _copy(
         if callable(sequences):
             with server_words(request.source, "reading sequences"):
                 sequences = await sequences(snapshot.conn)
-        missing = await reading
     loaded = time.monotonic()
     builder = Builder(request.target, request.tables, writers, reporter)
-    made = await builder.build([*missing, *sequences])
+    made = await builder.build([*standing.missing, *sequences])
     with server_words(request.target, "ending the copy"):
-        await flush(conn, request.run)
-        book = await read_book(conn, request.run)
+        await flush(standing.conn, request.run)
+        book = await read_book(standing.conn, request.run)
     copied = tuple(_copied(table, book.get(table.qualified, ())) for table in request.tables)
     return CopyResult(copied, tuple(made), loaded - started, time.monotonic() - loaded)
 
@@ -207,68 +232,58 @@ def _sessions(request: CopyRequest) -> int:
     return max(1, min(request.workers, 2 + worth))
 
 
-async def _standing(
-    request: CopyRequest, stack: AsyncExitStack
-) -> tuple[asyncpg.Connection, set[str], dict[str, set[str]]]:
-    """A session of the target; the tables (qualified) that hold foreign rows, which is refused unless forced;
-    and the foreign keys that are there already."""
-    conn = await stack.enter_async_context(connection(request.target, read_only=False))
-    with server_words(request.target, "reading what the target holds"):
+async def _look(request: CopyRequest, stack: AsyncExitStack) -> _Standing:
+    """Open a session of the target and see what is there. Raises RefusedError."""
+    target, tables = request.target, request.tables
+    conn = await stack.enter_async_context(connection(target, read_only=False, settings=UNHURRIED))
+    with server_words(target, "reading what the target holds"):
         await ensure_manifest(conn)
-        foreign = await inspect_target(conn, request.tables, request.run)
-        references = await read_references(conn, request.tables)
-    if foreign and not request.force:
-        raise RefusedError(
-            "the target holds rows that must not be overwritten: " + "; ".join(map(str, foreign)),
-            where=request.target.address,
-            remedy="look at them; then move them away, or migrate with --force, which keeps a copy first",
-        )
-    return conn, {found.table for found in foreign}, references
+        foreign = await inspect_target(conn, tables, request.run)
+        if foreign and not request.force:
+            raise RefusedError(
+                "the target holds rows that must not be overwritten: " + "; ".join(map(str, foreign)),
+                where=target.address,
+                remedy="look at them; then move them away, or migrate with --force, which keeps a copy first",
+            )
+        references = await read_references(conn, tables)
+        book = await read_book(conn, request.run)
+        side = await read_target_side(conn, tables)
+        missing = await missing_statements(conn, list(request.post))
+    return _Standing(conn, {found.table for found in foreign}, references, book, side, missing)
 
 
 async def _prepare(
-    request: CopyRequest,
-    conn: asyncpg.Connection,
-    snapshot: Snapshot,
-    unwanted: set[str],
-    references: dict[str, set[str]],
+    request: CopyRequest, standing: _Standing, snapshot: Snapshot, side: SourceSide
 ) -> dict[str, tuple[Range, ...]]:
     """Empty what must not stay; every table's ranges are in the manifest then, and are returned.
 
-    Not to stay: unwanted rows, what somebody emptied since, and what came from an earlier snapshot and no
+    Not to stay: foreign rows, what somebody emptied since, and what came from an earlier snapshot and no
     longer equals the source's.
     """
+    conn, book, unwanted = standing.conn, standing.book, set(standing.foreign)
     with server_words(request.target, "preparing the target"):
-        book = await read_book(conn, request.run)
         if book:
             filled = {table.qualified for table in await tables_with_rows(conn, request.tables)}
-            unwanted |= {
-                name
-                for name, parts in book.items()
-                if any(part.rows for part in parts) and name not in filled
-            }
+            loaded = {name for name, parts in book.items() if any(part.rows for part in parts)}
+            unwanted |= loaded - filled
         for table in request.tables:
             finished = [part.condition for part in book.get(table.qualified, ()) if part.finished]
             if not finished or table.qualified in unwanted:
                 continue
             if not await _still_equal(request, conn, snapshot, table, finished):
                 unwanted.add(table.qualified)
-        if emptied := with_children(request.tables, unwanted, references):
+        if emptied := with_children(request.tables, unwanted, standing.references):
             await empty_tables(conn, emptied)
             book = await read_book(conn, request.run)
-    unplanned = [table for table in request.tables if table.qualified not in book]
-    if unplanned:
-        with server_words(request.source, "planning the ranges"):
-            conditions = await plan_conditions(snapshot.conn, unplanned, request.workers)
-        with server_words(request.target, "writing the manifest"):
-            await plan_ranges(conn, request.run, conditions)
-            book = await read_book(conn, request.run)
-    return book
-
-
-async def _missing(request: CopyRequest, conn: asyncpg.Connection) -> list[Statement]:
-    with server_words(request.target, "reading the target's schema"):
-        return await missing_statements(conn, list(request.post))
+    conditions = []
+    with server_words(request.source, "planning the ranges"):
+        for place, table in enumerate(request.tables):
+            if table.qualified not in book:
+                sizes = side.sizes.get(place, (0, 0))
+                parts = await plan_conditions(snapshot.conn, table, sizes, request.workers)
+                conditions.append((table, parts))
+    with server_words(request.target, "writing the manifest"):
+        return book | (await plan_ranges(conn, request.run, conditions) if conditions else {})
 
 
 async def _still_equal(

@@ -92,33 +92,58 @@ class TablePlan:
     after: frozenset[str]
 
 
-async def plan_tables(
-    source: asyncpg.Connection,
-    target: asyncpg.Connection,
-    tables: Sequence[Table],
-    references: dict[str, set[str]],
-) -> list[TablePlan]:
-    """Decide how each table travels. Raises WsdashError when the target lacks one or one of its columns."""
+@dataclass(frozen=True)
+class SourceSide:
+    """What the source says of the tables, in their order: columns by name, whether rows hold oids, sizes."""
+
+    columns: list[dict[str, Any] | None]
+    bound: set[int]
+    sizes: dict[int, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class TargetSide:
+    """What the target says of the tables, in their order: columns by name (None: no table), triggers."""
+
+    columns: list[dict[str, Any] | None]
+    triggers: dict[int, list[Trigger]]
+
+
+async def read_source_side(source: asyncpg.Connection, tables: Sequence[Table]) -> SourceSide:
+    """Ask the source what a plan needs to know. Raises asyncpg.PostgresError."""
     names = [_name(table) for table in tables]
-    there = await _columns(target, names)
-    for table, columns in zip(tables, there, strict=True):
-        _require(table, columns)
-    here = await _columns(source, names)
+    columns = await _columns(source, names)
     bound = {row["place"] for row in await source.fetch(OID_BOUND, names, timeout=TIMEOUT)}
+    divided = [_name(table.divided_by or table) for table in tables]
+    sizes = await source.fetch(SIZES, divided, timeout=TIMEOUT)
+    return SourceSide(columns, bound, {row["place"]: (row["heap"], row["whole"]) for row in sizes})
+
+
+async def read_target_side(target: asyncpg.Connection, tables: Sequence[Table]) -> TargetSide:
+    """Ask the target what a plan needs to know. Raises asyncpg.PostgresError."""
+    names = [_name(table) for table in tables]
+    columns = await _columns(target, names)
     triggers: dict[int, list[Trigger]] = {}
     for row in await target.fetch(TRIGGERS, names, timeout=TIMEOUT):
         triggers.setdefault(row["place"], []).append(_trigger(names[row["place"]], row))
+    return TargetSide(columns, triggers)
+
+
+def plan_tables(
+    tables: Sequence[Table], source: SourceSide, target: TargetSide, references: dict[str, set[str]]
+) -> list[TablePlan]:
+    """Decide how each table travels. Raises WsdashError when the target lacks one or one of its columns."""
     plans = []
     for place, table in enumerate(tables):
-        mine, theirs = here[place] or {}, there[place] or {}
-        same = all(
-            mine[c.name]["type"] == theirs[c.name]["type"] for c in table.copied_columns if c.name in mine
-        )
+        _require(table, target.columns[place])
+        mine, theirs = source.columns[place] or {}, target.columns[place] or {}
+        copied = [c.name for c in table.copied_columns if c.name in mine]
+        same = all(mine[name]["type"] == theirs[name]["type"] for name in copied)
         plans.append(
             TablePlan(
                 table,
-                "binary" if same and place not in bound and table.mapped is None else "text",
-                tuple(triggers.get(place, ())),
+                "binary" if same and place not in source.bound and table.mapped is None else "text",
+                tuple(target.triggers.get(place, ())),
                 frozenset(references.get(table.qualified, ())),
             )
         )
@@ -171,28 +196,19 @@ def acyclic(references: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 async def plan_conditions(
-    source: asyncpg.Connection, tables: Sequence[Table], workers: int
-) -> list[tuple[Table, list[str]]]:
-    """For each table, conditions that cut it into disjoint ranges whose union is every row, now and later.
+    source: asyncpg.Connection, table: Table, sizes: tuple[int, int], workers: int
+) -> list[str]:
+    """Conditions that cut a table into disjoint ranges whose union is every row, now and later ('': all).
 
     By ctid for a plain table; by the time column, at its chunks' borders, for one with chunks (ctids repeat
-    across chunks). '' stands for all rows.
+    across chunks). sizes: bytes of the table without and with its large values.
     """
-    by = [table.divided_by for table in tables]
-    plain = [table for table in by if table is not None and not table.hypertable]
-    rows = await source.fetch(SIZES, [_name(table) for table in plain], timeout=TIMEOUT) if plain else []
-    sizes = {plain[row["place"]].qualified: (row["heap"], row["whole"]) for row in rows}
-    return [
-        (
-            table,
-            [""]
-            if divided is None
-            else await _time_ranges(source, divided)
-            if divided.hypertable
-            else _block_ranges(*sizes.get(divided.qualified, (0, 0)), workers),
-        )
-        for table, divided in zip(tables, by, strict=True)
-    ]
+    divided = table.divided_by
+    if divided is None:
+        return [""]
+    if divided.hypertable:
+        return await _time_ranges(source, divided)
+    return _block_ranges(*sizes, workers)
 
 
 def _block_ranges(heap: int, whole: int, workers: int) -> list[str]:

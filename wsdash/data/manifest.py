@@ -97,12 +97,19 @@ async def read_book(conn: asyncpg.Connection, run: str) -> dict[str, tuple[Range
 
 async def plan_ranges(
     conn: asyncpg.Connection, run: str, conditions: Sequence[tuple[Table, Sequence[str]]]
-) -> None:
-    """Write the tables' ranges down, all or none. Conditions must cut a table's rows into disjoint parts."""
-    lines = [
-        (table.schema, table.name, number, condition)
+) -> dict[str, tuple[Range, ...]]:
+    """Write the tables' ranges down, all or none, and return them by qualified name.
+
+    Conditions must cut a table's rows into disjoint parts.
+    """
+    book = {
+        table.qualified: tuple(Range(number, condition) for number, condition in enumerate(parts))
         for table, parts in conditions
-        for number, condition in enumerate(parts)
+    }
+    lines = [
+        (table.schema, table.name, part.number, part.condition)
+        for table, _ in conditions
+        for part in book[table.qualified]
     ]
     await conn.execute(
         f"INSERT INTO {SCHEMA}.load_ranges (run, table_schema, table_name, number, condition) "
@@ -111,6 +118,7 @@ async def plan_ranges(
         *([line[place] for line in lines] for place in range(4)),
         timeout=TIMEOUT,
     )
+    return book
 
 
 async def finish_range(

@@ -17,8 +17,6 @@ from wsdash.errors import InputError
 ANSWER_SECONDS = 10.0
 PROBES = 5
 """A pooler that deals its servers out in turn may give the same one twice; hardly so often."""
-REFUSES_SETTINGS = "unsupported startup parameter"
-"""What PgBouncer says of settings in the startup message that it does not keep itself."""
 
 
 async def is_pooled(conn: asyncpg.Connection) -> bool:
@@ -68,8 +66,7 @@ async def _shared(conn: asyncpg.Connection, other: asyncpg.Connection) -> bool:
             for _ in range(PROBES):
                 mine.add(await conn.fetchval("SELECT pg_backend_pid()"))
                 await other.execute("BEGIN")
-                mine_or_theirs = await other.fetchval("SELECT pg_backend_pid()")
-                if mine_or_theirs in mine:
+                if await other.fetchval("SELECT pg_backend_pid()") in mine:
                     return True
                 mine.add(await conn.fetchval("SELECT pg_backend_pid()"))
                 await other.execute("COMMIT")

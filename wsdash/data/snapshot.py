@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,6 @@ import asyncpg
 
 from wsdash.data.connect import (
     Endpoint,
-    close_politely,
     connection,
     open_connection,
     opened_together,
@@ -60,11 +59,9 @@ class Snapshot:
         Raises UnreachableError when the server or the session that holds the snapshot is gone, BusyError when
         somebody waits to change a table's shape.
         """
-        conn = await _frozen(self.endpoint, self.id, self.tables)
-        try:
+        async with connection(self.endpoint, read_only=True) as conn:
+            await _join(conn, self.endpoint, self.id, self.tables)
             yield conn
-        finally:
-            await close_politely(conn)
 
 
 @asynccontextmanager
@@ -76,16 +73,8 @@ async def open_snapshot(endpoint: Endpoint, tables: Sequence[Table]) -> AsyncIte
     is cancelled and UnreachableError is raised. Raises WsdashError when a lock cannot be had in LOCK_SECONDS
     or a table is missing, BusyError when somebody waits to change one.
     """
-    async with connection(endpoint, read_only=True) as holder:
-        lost = asyncio.Event()
-        holder.add_termination_listener(lambda _: lost.set())
-        snapshot_id = await _freeze(holder, endpoint, tables)
-        taken_at = time.time()
-        async with task_group() as group:
-            heartbeat = group.create_task(_heartbeat(holder, endpoint, lost))
-            async with opened_together(1, lambda: _frozen(endpoint, snapshot_id, tables)) as (conn,):
-                yield Snapshot(endpoint, snapshot_id, conn, taken_at, tuple(tables))
-            heartbeat.cancel()
+    async with open_readers(endpoint, tables, 1) as (snapshot, _):
+        yield snapshot
 
 
 @asynccontextmanager
@@ -96,22 +85,28 @@ async def open_readers(
 
     When somebody waits to change a table, all is let go and taken again after them, BUSY_ATTEMPTS times.
     """
-    async with AsyncExitStack() as stack:
+    one = partial(open_connection, endpoint, read_only=True)
+    async with opened_together(count + 1, one) as (holder, *readers):
+        lost = asyncio.Event()
+        holder.add_termination_listener(lambda _: lost.set())
         for attempt in range(1, BUSY_ATTEMPTS + 1):
-            async with AsyncExitStack() as trial:
-                try:
-                    snapshot = await trial.enter_async_context(open_snapshot(endpoint, tables))
-                    one = partial(_frozen, endpoint, snapshot.id, tables)
-                    more = opened_together(count - 1, one)
-                    others = await trial.enter_async_context(more)
-                except BusyError:
-                    if attempt == BUSY_ATTEMPTS:
-                        raise
-                else:
-                    stack.push_async_exit(trial.pop_all())
-                    break
+            snapshot_id = await _freeze(holder, endpoint, tables)
+            taken_at = time.time()
+            try:
+                async with task_group() as joining:
+                    for reader in readers:
+                        joining.create_task(_join(reader, endpoint, snapshot_id, tables))
+                break
+            except BusyError:
+                if attempt == BUSY_ATTEMPTS:
+                    raise
+            for conn in (holder, *readers):
+                await conn.execute("ROLLBACK", timeout=ANSWER_SECONDS)
             await asyncio.sleep(BUSY_SECONDS)
-        yield snapshot, [snapshot.conn, *others]
+        async with task_group() as group:
+            heartbeat = group.create_task(_heartbeat(holder, endpoint, lost))
+            yield Snapshot(endpoint, snapshot_id, readers[0], taken_at, tuple(tables)), readers
+            heartbeat.cancel()
 
 
 async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> None:
@@ -154,13 +149,14 @@ async def _freeze(holder: asyncpg.Connection, endpoint: Endpoint, tables: Sequen
     return snapshot_id
 
 
-async def _frozen(endpoint: Endpoint, snapshot_id: str, tables: Sequence[Table]) -> asyncpg.Connection:
-    """A session in the snapshot that holds its tables too.
+async def _join(
+    conn: asyncpg.Connection, endpoint: Endpoint, snapshot_id: str, tables: Sequence[Table]
+) -> None:
+    """Put a session into the snapshot and let it hold the tables too.
 
     Its locks are taken now or not at all: a change that waits for the holder's lock would keep this session
     waiting behind it, the copy would wait for this session, and the change for the copy.
     """
-    conn = await open_connection(endpoint, read_only=True)
     commands = [
         f"SET row_security = off; SET lock_timeout = '{LOCK_SECONDS:.0f}s'",
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
@@ -171,18 +167,14 @@ async def _frozen(endpoint: Endpoint, snapshot_id: str, tables: Sequence[Table])
         commands.append(f"LOCK TABLE {names} IN ACCESS SHARE MODE NOWAIT")
     try:
         await conn.execute("; ".join(commands), timeout=ANSWER_SECONDS)
-    except BaseException as error:
-        conn.terminate()
-        if isinstance(error, asyncpg.LockNotAvailableError):
-            raise BusyError(
-                f"another session of {endpoint.label} waits to change a table that is being read",
-                where=endpoint.address,
-                remedy="let it finish (see pg_stat_activity and pg_locks), then retry",
-            ) from error
-        if isinstance(error, asyncpg.PostgresError):
-            raise _lost(endpoint, error) from error
-        raise
-    return conn
+    except asyncpg.LockNotAvailableError as error:
+        raise BusyError(
+            f"another session of {endpoint.label} waits to change a table that is being read",
+            where=endpoint.address,
+            remedy="let it finish (see pg_stat_activity and pg_locks), then retry",
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise _lost(endpoint, error) from error
 
 
 async def _heartbeat(holder: asyncpg.Connection, endpoint: Endpoint, lost: asyncio.Event) -> None:
