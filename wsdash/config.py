@@ -122,6 +122,15 @@ class BranchingSettings(_Section, frozen=True):
     database: str = "workspace"
 
 
+class LoadTestSettings(_Section, frozen=True):
+    """How item benchmarks loads the API. confirmed: host:port of APIs that may be loaded unasked."""
+
+    confirmed: tuple[str, ...] = ()
+    ladder: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    rung_seconds: float = 3.0
+    warm_up_seconds: float = 1.0
+
+
 class Settings(_Section, frozen=True):
     """Everything wsdash knows about where things are. directory is where the files were read from."""
 
@@ -137,6 +146,7 @@ class Settings(_Section, frozen=True):
     notify: NotifySettings = NotifySettings()
     copy: CopySettings = CopySettings()
     branching: BranchingSettings = BranchingSettings()
+    load_test: LoadTestSettings = LoadTestSettings()
     directory: str = ""
 
 
@@ -260,6 +270,11 @@ def _check_values(settings: Settings, path: Path) -> None:
     for port in settings.ports:
         if not 0 < port < 65536:
             refuse("ports", port, "use ports from 1 to 65535")
+    ladder, seconds = settings.load_test.ladder, settings.load_test.rung_seconds
+    if not ladder or not all(1 <= clients <= 256 for clients in ladder):
+        refuse("load_test.ladder", list(ladder), "use numbers of clients from 1 to 256")
+    if not 0.05 <= seconds <= 600:
+        refuse("load_test.rung_seconds", seconds, "use 0.05 to 600 seconds")
     if settings.branching.open not in ("compute", "database"):
         refuse("branching.open", settings.branching.open, "use compute or database")
     if not 1 <= settings.copy.workers <= 64:

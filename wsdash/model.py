@@ -197,6 +197,30 @@ class BackupTaken(Event, frozen=True, tag="backup-taken"):
     restore_proven: bool
 
 
+class LoadRung(msgspec.Struct, frozen=True):
+    """One rung of a load test: so many clients at once. requests: answered; times in seconds."""
+
+    clients: int
+    requests: int
+    errors: int
+    per_second: float
+    p50: float
+    p95: float
+    p99: float
+    worst: float
+    first_error: str = ""
+
+
+class LoadTested(Event, frozen=True, tag="load-tested"):
+    """A load test of one API. api: baseline (the old one, before the migration), old or new. load: read or
+    mixed (80 % reads)."""
+
+    api: str
+    url: str
+    load: str
+    rungs: tuple[LoadRung, ...]
+
+
 class CriterionMeasured(Event, frozen=True, tag="criterion-measured"):
     """A success criterion; holds is None while the data is insufficient."""
 
@@ -456,6 +480,7 @@ AnyEvent = (
     | SchemaCompared
     | TableVerified
     | BackupTaken
+    | LoadTested
     | CriterionMeasured
     | ContainerReading
     | PortReading
@@ -494,6 +519,10 @@ class LogLine(msgspec.Struct, frozen=True):
 
 
 # --- intents (screen -> engine, over the control socket) ----------------------------------------------
+
+
+LOAD = "LOAD"
+"""What must be typed to put a load on an API that the settings do not confirm."""
 
 
 class Intent(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -21,14 +22,43 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     needs: tuple[str, ...] = ()
 
 
+class Test(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the guide's testing checklist. group: functional, performance or neon. alone: it
+    interrupts the service, so it is only run when asked for by name."""
+
+    __test__ = False
+
+    id: str
+    group: str
+    kind: ItemKind
+    title: str
+    alone: bool = False
+
+    @property
+    def as_item(self) -> Item:
+        """The same line as the runner sees it: an item after the migration, without needs."""
+        return Item(self.id, Phase.POST, self.kind, self.title)
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All items, in the order in which they are run."""
+    """All items, in the order in which they are run; and the testing checklist, a list of its own."""
 
     items: tuple[Item, ...]
+    tests: tuple[Test, ...] = ()
+
+    def automatic_tests(self, group: str = "") -> tuple[str, ...]:
+        """Ids of the automatic tests that do not interrupt the service, of one group or ('') of all."""
+        chosen = (test for test in self.tests if test.kind is ItemKind.AUTO and not test.alone)
+        return tuple(test.id for test in chosen if group in ("", test.group))
+
+    @property
+    def everything(self) -> tuple[Item, ...]:
+        """The items, then the tests as items."""
+        return (*self.items, *(test.as_item for test in self.tests))
 
     def item(self, item_id: str) -> Item:
-        """The item of that id. Raises InputError that lists the ids."""
-        for item in self.items:
+        """The item or test of that id. Raises InputError that lists the items' ids."""
+        for item in self.everything:
             if item.id == item_id:
                 return item
         raise InputError(
@@ -39,21 +69,15 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def load_plan(directory: Path | None = None) -> Plan:
-    """Read DIR/plan.yaml (the shipped one when DIR is None or holds none).
+    """Read DIR/plan.yaml and DIR/testing.yaml (the shipped one of each that DIR does not hold).
 
     Raises InputError for a broken file, an id given twice, or a need that is unknown or comes later.
     """
-    path = (directory or shipped("config")) / "plan.yaml"
-    if not path.exists():
-        path = shipped("config", "plan.yaml")
-    try:
-        plan = msgspec.convert(read_yaml(path), Plan)
-    except msgspec.ValidationError as error:
-        raise InputError(str(error), where=str(path), remedy="correct plan.yaml") from error
+    path, items = _read(directory, "plan.yaml", _Items)
+    tests_path, tests = _read(directory, "testing.yaml", _Tests)
     seen: set[str] = set()
-    for item in plan.items:
-        if item.id in seen:
-            raise InputError(f"item {item.id!r} is given twice", where=str(path), remedy="remove one of them")
+    for item in items.items:
+        _only_once(item.id, seen, path)
         for need in item.needs:
             if need not in seen:
                 raise InputError(
@@ -62,4 +86,33 @@ def load_plan(directory: Path | None = None) -> Plan:
                     remedy="order the items so that each comes after what it needs",
                 )
         seen.add(item.id)
-    return plan
+    for test in tests.tests:
+        _only_once(test.id, seen, tests_path)
+        seen.add(test.id)
+    return Plan(items.items, tests.tests)
+
+
+class _Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    items: tuple[Item, ...]
+
+
+class _Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tests: tuple[Test, ...]
+
+
+Content = TypeVar("Content", _Items, _Tests)
+
+
+def _read(directory: Path | None, name: str, kind: type[Content]) -> tuple[Path, Content]:
+    path = (directory or shipped("config")) / name
+    if not path.exists():
+        path = shipped("config", name)
+    try:
+        return path, msgspec.convert(read_yaml(path), kind)
+    except msgspec.ValidationError as error:
+        raise InputError(str(error), where=str(path), remedy=f"correct {name}") from error
+
+
+def _only_once(item_id: str, seen: set[str], path: Path) -> None:
+    if item_id in seen:
+        raise InputError(f"item {item_id!r} is given twice", where=str(path), remedy="remove one of them")

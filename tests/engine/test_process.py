@@ -308,6 +308,8 @@ async def test_a_detached_engine_outlives_its_parent_and_answers(small: Small) -
         assert os.getsid(pid) == pid
         os.kill(pid, signal.SIGHUP)
         client = ControlClient(small.state)
+        while (await client.send(Intent("ping"))).text.startswith("the world"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         assert (await client.send(Intent("run-auto", options={"yes": True}))).ok
         wait_until(lambda: states(small).get("test-api") == "done")
         assert (await client.send(Intent("stop"))).ok

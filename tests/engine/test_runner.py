@@ -255,6 +255,7 @@ async def test_retry_runs_a_failed_item_again(session: Session, small: Small) ->
     async with session:
         await session.ask("run-auto", options={"yes": True})
         await session.until("backup", "failed")
+        await session.idle()
         refusal.unlink()
         await session.ask("retry", "backup")
         await session.until("backup", "done")

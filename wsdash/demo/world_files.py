@@ -156,6 +156,11 @@ def _point(settings: dict[str, Any], world: World) -> None:
         ports.safekeeper_http,
         ports.api_new,
     ]
+    settings["load_test"] |= {
+        "confirmed": [f"{HOST}:{ports.api_old}", f"{HOST}:{ports.api_new}"],
+        "rung_seconds": 0.3,
+        "warm_up_seconds": 0.1,
+    }
     settings["branching"] = {"open": "database", "database": branch_database("{timeline}")}
     settings["paths"] |= {
         "backups": str(world.directory / "backups"),

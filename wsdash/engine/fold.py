@@ -14,6 +14,7 @@ from wsdash.model import (
     ItemChanged,
     ItemIntended,
     ItemState,
+    LoadTested,
     Outcome,
     PauseChanged,
     Phase,
@@ -64,6 +65,8 @@ class RunView(msgspec.Struct, frozen=True):
     backup: BackupTaken | None = None
     schema: SchemaCompared | None = None
     criteria: dict[str, CriterionMeasured] = {}
+    loads: dict[str, LoadTested] = {}
+    """The newest load test of each API and kind of load."""
     seq: int = 0
 
     def item(self, item_id: str) -> ItemView:
@@ -102,6 +105,8 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"backup": event}
         case SchemaCompared():
             changes |= {"schema": event}
+        case LoadTested():
+            changes |= {"loads": view.loads | {f"{event.api} {event.load}": event}}
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)

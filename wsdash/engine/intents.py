@@ -13,7 +13,7 @@ ROLLBACK = "ROLLBACK"
 """What must be typed to roll back."""
 
 _NEED_ITEM = ("run-item", "retry", "confirm", "skip")
-_KNOWN = (*_NEED_ITEM, "run-auto", "pause", "resume", "rollback", "restore", "stop", "ping")
+_KNOWN = (*_NEED_ITEM, "run-auto", "run-tests", "pause", "resume", "rollback", "restore", "stop", "ping")
 
 
 def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bool) -> str:

@@ -21,7 +21,8 @@ class EngineOptions:
     config: directory of the settings (None: the shipped ones; prepare, where given, makes the world and
     returns its own). auto: run all that is automatic; yes: tick what a person confirms, saying so; until and
     from_item limit it. rollback: roll back; restore: the backup that fills what the source
-    lacks on the way back. exit_when_done: end when there is nothing more to do (headless).
+    lacks on the way back. items: run these items, and nothing else; phrase: what was
+    typed for them. exit_when_done: end when there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
     """
@@ -38,6 +39,7 @@ class EngineOptions:
     phrase: str = ""
     rollback: bool = False
     restore: str = ""
+    items: tuple[str, ...] = ()
     exit_when_done: bool = False
     take_over: bool = False
     on_event: Callable[[Recorded], None] | None = None

@@ -241,7 +241,7 @@ class Engine:
             config = await self.options.prepare(recorder.journal.emit)
             world = self._world = await asyncio.to_thread(load_world, config, self.options.steps)
             self.options.check_items(world.plan)
-        unknown = recorder.view.items.keys() - {item.id for item in world.plan.items}
+        unknown = recorder.view.items.keys() - {item.id for item in world.plan.everything}
         if unknown:
             raise InputError(
                 "this run was begun with another plan, which also had " + ", ".join(sorted(unknown)),
@@ -267,6 +267,8 @@ class Engine:
         if options.rollback:
             await journal.put(RESTORE_FIRST, options.restore)
             runner.roll_back()
+        elif options.items:
+            runner.run_items(options.items, options.phrase)
         elif options.auto:
             self._start_auto(runner, journal)
         await runner.run()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,6 +107,17 @@ class Runner:
         self._waiting_told = ()
         self._wake.set()
 
+    def run_items(self, names: Sequence[str], phrase: str = "") -> None:
+        """Run these items in turn; a failed one does not hold the others back. Raises InputError."""
+        self.succeeded = None
+        self._orders.extend(self._order(self.plan.item(name), phrase=phrase) for name in names)
+        self._wake.set()
+
+    def _order(self, item: Item, *, force: bool = False, phrase: str = "", **options: Any) -> _Order:
+        if any(test.id == item.id for test in self.plan.tests):
+            options["since"] = time.time()  # a test that was asked for again is tried again
+        return _Order(item, force, phrase, options)
+
     def roll_back(self) -> None:
         """Roll back; a running item is interrupted first."""
         self._roll_back = True
@@ -138,7 +150,11 @@ class Runner:
                 item = self.plan.item(intent.item)
                 if self._undoing():  # an explicit step forward gives up a rollback that stopped half-way
                     await self._recorder.note(ROLLING_BACK, False)
-                self._orders.append(_Order(item, intent.force, intent.phrase, intent.options))
+                self.succeeded = None
+                order = self._order(item, force=intent.force, phrase=intent.phrase, **intent.options)
+                self._orders.append(order)
+            case "run-tests":
+                self.run_items(self.plan.automatic_tests(str(intent.options.get("group") or "")))
             case "confirm" | "skip":
                 await self._tick(intent)
             case "pause" | "resume":
@@ -242,8 +258,9 @@ class Runner:
     async def _one(self, order: _Order) -> None:
         self.current = order.item.id
         options = order.options | ({"phrase": order.phrase} if order.phrase else {})
-        self.succeeded = await self._performer.perform(order.item, force=order.force, options=options)
-        if not self.succeeded:
+        done = await self._performer.perform(order.item, force=order.force, options=options)
+        self.succeeded = done and self.succeeded is not False
+        if not done:
             await self._finished(f"{order.item.id} failed")
         else:
             await self._perhaps_migrated()

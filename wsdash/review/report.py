@@ -12,6 +12,7 @@ from wsdash.engine.fold import ItemView, RunView, fold_all, outcome
 from wsdash.engine.journal import JournalReader
 from wsdash.model import BackupTaken, ItemState, TableVerified
 from wsdash.plan import Item, load_plan
+from wsdash.review.testing import LoadReport, TestReport, checklist_tests, load_reports
 from wsdash.runtime import world_config
 
 
@@ -70,11 +71,13 @@ class Report(msgspec.Struct):
     tables: list[TableReport]
     backup: BackupReport | None
     criteria: list[CriterionReport]
+    tests: list[TestReport] = []
+    load_test: list[LoadReport] = []
 
 
 def build_report(state: Path) -> Report:
     """Read the run's journal, whether or not its engine is alive. Raises InputError when there is none."""
-    view, last = _read(state)
+    view, last = read_run(state)
     plan = load_plan(world_config(state))
     items = [_item(item, view.item(item.id)) for item in plan.items]
     return Report(
@@ -88,11 +91,13 @@ def build_report(state: Path) -> Report:
         tables=[_table(view.tables[name]) for name in sorted(view.tables)],
         backup=_backup(view.backup),
         criteria=_criteria(view),
+        tests=checklist_tests(view, plan),
+        load_test=load_reports(view),
     )
 
 
-def _read(state: Path) -> tuple[RunView, float]:
-    """The folded journal, and the time of its last event."""
+def read_run(state: Path) -> tuple[RunView, float]:
+    """The folded journal, and the time of its last event. Raises InputError when there is none."""
     reader = JournalReader(state)
     view, last, after = RunView(), 0.0, 0
     try:

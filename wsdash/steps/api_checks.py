@@ -40,14 +40,17 @@ async def functional_checks(api: ApiClient, expected_items: int) -> list[Check]:
     fits = listing.get("success") is True and isinstance(rows, list) and count == expected_items
     checks.append(Check("list items", fits, f"count {count}, the source holds {expected_items}"))
     checks.append(await _categories(api))
-    item_id = await _create(api, checks)
+    item_id, differing = await create_test_item(api)
+    checks.append(Check("create item", True, f"id {item_id}"))
+    seen = f"differs in {', '.join(differing)}" if differing else "equal"
+    checks.append(Check("read it back", not differing, seen))
     await _kanban(api, item_id, checks)
     await api.call("PUT", f"/api/items/{item_id}", {"title": "wsdash test, updated"})
-    back = await _read(api, item_id)
+    back = await read_item(api, item_id)
     checks.append(
         Check("update item", back.get("title") == "wsdash test, updated", f"title {back.get('title')!r}")
     )
-    await api.call("DELETE", f"/api/items/{item_id}", expect=(200, 204))
+    await delete_test_item(api, item_id)
     await api.call("GET", f"/api/items/{item_id}", expect=(404,))
     checks.append(Check("delete item", True, "404 afterwards"))
     await api.call("POST", "/api/items", {"title": ""}, expect=(400,))
@@ -56,11 +59,16 @@ async def functional_checks(api: ApiClient, expected_items: int) -> list[Check]:
 
 
 async def _categories(api: ApiClient) -> Check:
-    answer = await api.call("GET", "/api/categories")
-    names = {str(row.get("name", row.get("id"))) for row in answer.get("data", [])}
-    missing = [name for name in CATEGORIES if name not in names]
+    names, missing = await missing_categories(api)
     seen = f"{len(names)} categories" + (f", missing {', '.join(missing)}" if missing else "")
     return Check("categories dropdown", not missing, seen)
+
+
+async def missing_categories(api: ApiClient) -> tuple[list[str], list[str]]:
+    """The names of the API's categories, and those of the guide's six that are not among them."""
+    answer = await api.call("GET", "/api/categories")
+    names = sorted({str(row.get("name", row.get("id"))) for row in answer.get("data", [])})
+    return names, [name for name in CATEGORIES if name not in names]
 
 
 def _new_item() -> dict[str, Any]:
@@ -75,30 +83,32 @@ def _new_item() -> dict[str, Any]:
     }
 
 
-async def _create(api: ApiClient, checks: list[Check]) -> str:
+async def create_test_item(api: ApiClient) -> tuple[str, list[str]]:
+    """Make an item that carries our marker; its id, and the fields that differ when it is read back."""
     sent = _new_item()
     answer = await api.call("POST", "/api/items", sent, expect=(201, 200))
     item_id = answer.get("data", {}).get("id")
-    checks.append(Check("create item", isinstance(item_id, str), f"id {item_id}"))
     if not isinstance(item_id, str):
         raise WsdashError("POST /api/items gave no string id", where=api.base, remedy="see the API's logs")
-    back = await _read(api, item_id)
-    differing = [key for key, value in sent.items() if back.get(key) != value]
-    checks.append(
-        Check("read it back", not differing, "differs in " + ", ".join(differing) if differing else "equal")
-    )
-    return item_id
+    back = await read_item(api, item_id)
+    return item_id, [key for key, value in sent.items() if back.get(key) != value]
+
+
+async def delete_test_item(api: ApiClient, item_id: str) -> None:
+    """Remove an item through the API."""
+    await api.call("DELETE", f"/api/items/{item_id}", expect=(200, 204))
 
 
 async def _kanban(api: ApiClient, item_id: str, checks: list[Check]) -> None:
     seen = []
     for status in STATUSES:
         await api.call("PUT", f"/api/items/{item_id}", {"status": status})
-        seen.append(str((await _read(api, item_id)).get("status")))
+        seen.append(str((await read_item(api, item_id)).get("status")))
     checks.append(Check("kanban status moves", seen == list(STATUSES), " → ".join(seen)))
 
 
-async def _read(api: ApiClient, item_id: str) -> dict[str, Any]:
+async def read_item(api: ApiClient, item_id: str) -> dict[str, Any]:
+    """An item as the API tells it; {} when it tells none."""
     data = (await api.call("GET", f"/api/items/{item_id}")).get("data")
     return data if isinstance(data, dict) else {}
 
@@ -110,14 +120,23 @@ def percentile(samples: list[float], share: float) -> float:
 
 async def latencies(api: ApiClient) -> tuple[list[float], list[float]]:
     """Durations in seconds of GETs of the list and of POSTs of items (removed afterwards)."""
+    return await timed_gets(api, GET_SAMPLES), await timed_posts(api, POST_SAMPLES)
+
+
+async def timed_gets(api: ApiClient, count: int) -> list[float]:
+    """Durations in seconds of `count` GETs of the list, one after the other."""
     await api.call("GET", "/api/items")  # the first request of a fresh service pays for its connections
-    gets = [(await api.timed("GET", "/api/items"))[1] for _ in range(GET_SAMPLES)]
+    return [(await api.timed("GET", "/api/items"))[1] for _ in range(count)]
+
+
+async def timed_posts(api: ApiClient, count: int) -> list[float]:
+    """Durations in seconds of `count` POSTs of items, each removed again."""
     posts = []
-    for _ in range(POST_SAMPLES):
+    for _ in range(count):
         answer, seconds = await api.timed("POST", "/api/items", _new_item(), expect=(201, 200))
         posts.append(seconds)
-        await api.call("DELETE", f"/api/items/{answer['data']['id']}", expect=(200, 204))
-    return gets, posts
+        await delete_test_item(api, answer["data"]["id"])
+    return posts
 
 
 async def remove_test_rows(target: Endpoint, schema: str) -> int:

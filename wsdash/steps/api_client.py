@@ -15,18 +15,22 @@ CALL_TIMEOUT = 10.0
 
 
 class ApiClient:
-    """Calls one generation of the API. Use as an async context manager.
+    """Calls one generation of the API, over at most `connections` at once. Use as an async context manager.
 
     Every call has a timeout and raises UnreachableError when nobody answers, WsdashError for an answer that
     the API's contract does not allow.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, connections: int = 100) -> None:
         self.base = base.rstrip("/")
+        self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> ApiClient:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3),
+        )
         return self
 
     async def __aexit__(

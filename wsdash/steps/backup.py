@@ -8,6 +8,7 @@ from wsdash.data.backup import check_backup, take_backup
 from wsdash.data.backup_proof import prove_backup
 from wsdash.model import BackupTaken
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.load_test import record_baseline
 
 MANIFEST = "backup.manifest"
 """The fact that names the manifest of this run's backup."""
@@ -48,6 +49,8 @@ class Backup:
         )
         await prove_backup(manifest.manifest_path, ctx.source, item=ctx.item, on_progress=ctx.emit)
         await ctx.facts.put(MANIFEST, str(manifest.manifest_path))
+        # how fast the old service is belongs to what the new one is measured by
+        await record_baseline(ctx)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The file stays, it may be the only copy; but a further migration takes a new one."""

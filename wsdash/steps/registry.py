@@ -13,11 +13,13 @@ from wsdash.steps.base import Step
 from wsdash.steps.branching import Branching
 from wsdash.steps.dashboards import UpdateDashboards
 from wsdash.steps.images import NeonImage
+from wsdash.steps.load_test import Benchmarks
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.notify import NotifyTeam
 from wsdash.steps.ports import PortsFree
 from wsdash.steps.schema import InitNeon
 from wsdash.steps.services import StartStack, StopOld
+from wsdash.steps.testing import testing_steps
 from wsdash.steps.verify import VerifyData
 
 
@@ -35,7 +37,9 @@ def all_steps() -> dict[str, Step]:
         VerifyData(),
         TestApi(),
         UpdateDashboards(),
+        Benchmarks(),
         Branching(),
+        *testing_steps(),
     ]
     return {step.id: step for step in steps}
 
@@ -45,8 +49,9 @@ def effective_plan(plan: Plan, settings: Settings) -> Plan:
     if not (settings.notify.webhook_env or settings.notify.command):
         return plan
     return Plan(
+        tests=plan.tests,
         items=tuple(
             msgspec.structs.replace(item, kind=ItemKind.AUTO) if item.id == NotifyTeam.id else item
             for item in plan.items
-        )
+        ),
     )

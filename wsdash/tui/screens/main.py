@@ -49,6 +49,14 @@ LOOKING: list[BindingType] = [
     Binding("s", "schema", "Schema", id="look.schema", tooltip="What the target will have, before any copy"),
     Binding("d", "differences", "Diffs", id="look.differences", tooltip="Verified tables, rows that differ"),
     Binding(
+        "c",
+        "tests",
+        "Tests",
+        show=False,
+        id="look.tests",
+        tooltip="The guide's testing checklist and its evidence",
+    ),
+    Binding(
         "b",
         "branches",
         "Branches",
@@ -196,6 +204,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.views import DifferencesPanel
 
         self.app.push_screen(DifferencesPanel(self.view, self.frame))
+
+    def action_tests(self) -> None:
+        """Open the testing checklist."""
+        from wsdash.tui.screens.tests import TestsPanel
+
+        self.app.push_screen(TestsPanel(self.view, self.frame, self.plan))
 
     def action_branches(self) -> None:
         """Open the branches."""

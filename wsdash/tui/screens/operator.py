@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 
 from wsdash.engine.intents import OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
-from wsdash.model import Intent, ItemKind, ItemState, Reply
-from wsdash.plan import Item, Plan
+from wsdash.model import LOAD, Intent, ItemKind, ItemState, Reply
+from wsdash.plan import Item, Plan, Test
 from wsdash.tui.looks import ITEM, plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import Checklist
@@ -20,6 +20,7 @@ from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import ViewState
 
+INTERRUPT = "INTERRUPT"
 BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
 
 
@@ -77,12 +78,30 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
     def action_run(self) -> None:
         """Run the selected item, or have it confirmed."""
         item = self.checklist.selected
-        if item.kind is ItemKind.AUTO:
+        if item.id == "benchmarks":
+            self._ask_load(item)
+        elif item.kind is ItemKind.AUTO:
             self._send(Intent("run-item", item=item.id))
         elif item.id in self._documents or item.id == "review-adr":
             self._open_document(item)
         else:
             self._ask_confirm(item)
+
+    def _ask_load(self, item: Item) -> None:
+        """A load is put on nobody unasked; the embedded world has no users."""
+        if self.view.run.world == "demo":
+            self._send(Intent("run-item", item=item.id))
+            return
+        lines = [
+            "The new API is loaded with up to 32 clients at once for about a minute.",
+            "Its users feel it.",
+        ]
+
+        def typed(phrase: str | None) -> None:
+            if phrase is not None:
+                self._send(Intent("run-item", item=item.id, phrase=phrase))
+
+        self.app.push_screen(TypedDialog("Load test", lines, LOAD, "Load"), typed)
 
     def action_run_auto(self) -> None:
         """Run all that is automatic."""
@@ -142,6 +161,25 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             text += "\nThis is an automatic item: skipped, nothing proves that it holds."
         dialog = SignDialog(f"Skip {item.id}", text, "Skip", reason=True)
         self.app.push_screen(dialog, lambda signed: self._signed("skip", item, signed))
+
+    def action_tests(self) -> None:
+        """Open the testing checklist, from where tests are tried and confirmed."""
+        from wsdash.tui.screens.tests import OperatorTestsPanel
+
+        panel = OperatorTestsPanel(self.view, self.frame, self.plan, self._send, self._ask_test)
+        self.app.push_screen(panel)
+
+    def _ask_test(self, test: Test) -> None:
+        if test.kind is not ItemKind.AUTO:
+            self._ask_confirm(test.as_item)
+            return
+        lines = [plain_title(test.title), "The new stack is stopped and started again: users notice."]
+
+        def typed(phrase: str | None) -> None:
+            if phrase is not None:
+                self._send(Intent("run-item", item=test.id))
+
+        self.app.push_screen(TypedDialog("Interrupt the service", lines, INTERRUPT, "Interrupt"), typed)
 
     def action_leave(self) -> None:
         """Leave: the engine goes on, or stops with the run saved."""

@@ -1,0 +1,85 @@
+"""After the switch: the testing checklist, the load test and a branch, tried on a migrated world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.program import Program
+from tests.support.world import World
+from wsdash.steps.api_checks import MARKER
+
+pytestmark = pytest.mark.xdist_group("after-migration")
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A migrated world that goes on, shared by the tests of this module."""
+    directory = tmp_path_factory.mktemp("after")
+    directory.chmod(0o755)
+    program = Program(directory / "state")
+    done = program.demo("--keep", items=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield World(program)
+    program.sweep()
+
+
+def _json(world: World, *words: str, code: int) -> Any:
+    done = world.program.run(*words, "--json")
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def _left(world: World) -> int:
+    marked = f"select count(*) from workspace.workspace_items where created_by = '{MARKER}'"
+    return int(world.target(marked))
+
+
+def test_all_tests_hold_but_the_one_that_wants_a_watched_hour(migrated: World) -> None:
+    tests = {row["id"]: row for row in _json(migrated, "test", code=1)["tests"]}
+    states = {name: row["state"] for name, row in tests.items()}
+    waiting = {"test-kanban": "pending", "test-shutdown": "pending", "test-no-errors": "failed"}
+    assert states == dict.fromkeys(states, "done") | waiting
+    assert "insufficient data" in tests["test-no-errors"]["evidence"]
+    assert _left(migrated) == 0
+    assert migrated.target("select count(*) from pg_database where datname like 'branch%'") == 0
+
+
+def test_the_shutdown_is_tried_by_name_and_the_rows_are_there_afterwards(migrated: World) -> None:
+    tests = _json(migrated, "test", "--only", "test-shutdown", code=0)["tests"]
+    shutdown = next(row for row in tests if row["id"] == "test-shutdown")
+    assert "300 items before, 300 after, 300 served" in shutdown["evidence"]
+    assert migrated.containers()["workspace-api"].health == "healthy"
+
+
+def test_the_load_test_compares_with_the_baseline_and_cleans_up(migrated: World) -> None:
+    told = _json(migrated, "load-test", code=0)
+    kinds = {(one["api"], one["load"]) for one in told["load_test"]}
+    assert kinds == {("baseline", "read"), ("new", "read"), ("new", "mixed")}
+    assert "the baseline before the migration's p95" in told["evidence"]
+    for one in told["load_test"]:
+        assert [rung["clients"] for rung in one["rungs"]] == [1, 2, 4, 8, 16, 32]
+        assert all(rung["errors"] == 0 for rung in one["rungs"])
+    assert _left(migrated) == 0
+
+
+def test_a_load_on_another_host_than_was_said_is_refused(migrated: World) -> None:
+    done = migrated.program.run("load-test", "--yes-load", "api.example:3200")
+    assert done.returncode == 2
+    assert "api.example:3200" in done.stderr
+
+
+def test_an_unknown_test_is_refused_with_the_known_ones(migrated: World) -> None:
+    done = migrated.program.run("test", "--only", "test-everything")
+    assert done.returncode == 2
+    assert "test-branching" in done.stderr
+
+
+def test_the_report_tells_tests_and_loads(migrated: World) -> None:
+    report = _json(migrated, "report", code=0)
+    assert {row["group"] for row in report["tests"]} == {"functional", "performance", "neon"}
+    assert report["load_test"]
+    assert [item["id"] for item in report["items"]][-1] == "go-no-go"

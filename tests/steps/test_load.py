@@ -1,0 +1,132 @@
+"""The load on the API: what is counted, what is cleaned up, and whom nobody loads unasked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.steps.support import context
+from wsdash.config import ApiSettings, LoadTestSettings
+from wsdash.errors import RefusedError, UnreachableError
+from wsdash.model import LoadTested
+from wsdash.steps.load import LoadPlan, run_load
+from wsdash.steps.load_test import BASELINE, Benchmarks, record_baseline
+
+QUICK = LoadPlan(ladder=(1, 4), seconds=0.1, warm_up=0.05)
+
+
+class Api:
+    """A workspace API in memory; it notes what it was asked and may fail every nth request."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {"first": {"id": "first"}}
+        self.asked: list[str] = []
+        self.fail_every = 0
+        self._numbers = itertools.count(1)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append(request.method)
+        if self.fail_every and len(self.asked) > 1 and len(self.asked) % self.fail_every == 0:
+            return web.json_response({"message": "too busy"}, status=503)
+        name = request.path.removeprefix("/api/items").strip("/")
+        if request.method == "POST":
+            name = f"item-{next(self._numbers)}"
+            self.items[name] = {"id": name, **await request.json()}
+            return web.json_response({"success": True, "data": self.items[name]}, status=201)
+        if request.method == "DELETE":
+            self.items.pop(name, None)
+            return web.json_response({"success": True})
+        rows = list(self.items.values())
+        return web.json_response({"success": True, "count": len(rows), "data": rows})
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture
+async def base(api: Api) -> AsyncIterator[str]:
+    application = web.Application()
+    application.router.add_route("*", "/{any:.*}", api.answer)
+    async with TestServer(application) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+async def test_each_rung_counts_its_answers(base: str) -> None:
+    rungs = await run_load(base, QUICK)
+    assert [rung.clients for rung in rungs] == [1, 4]
+    for rung in rungs:
+        assert rung.requests > 0
+        assert rung.errors == 0
+        assert 0 < rung.p50 <= rung.p95 <= rung.p99 <= rung.worst
+
+
+async def test_a_load_of_reads_sends_nothing_but_gets(base: str, api: Api) -> None:
+    await run_load(base, QUICK)
+    assert set(api.asked) == {"GET"}
+
+
+async def test_a_mixed_load_reads_mostly_and_leaves_no_item_behind(base: str, api: Api) -> None:
+    await run_load(base, LoadPlan(ladder=(4,), seconds=0.3, warm_up=0.05, writes=True))
+    assert {"POST", "PUT", "DELETE"} <= set(api.asked)
+    assert api.asked.count("POST") == api.asked.count("DELETE")
+    assert api.asked.count("GET") > api.asked.count("POST")
+    assert set(api.items) == {"first"}
+
+
+async def test_failed_requests_are_counted_and_the_first_is_told(base: str, api: Api) -> None:
+    api.fail_every = 3
+    (rung,) = await run_load(base, LoadPlan(ladder=(2,), seconds=0.2, warm_up=0.0))
+    assert rung.errors > 0
+    assert "503: too busy" in rung.first_error
+
+
+async def test_an_api_that_is_not_there_is_told() -> None:
+    with pytest.raises(UnreachableError, match="got no answer"):
+        await run_load("http://127.0.0.1:9", QUICK)
+
+
+def _settings(base: str, *confirmed: str) -> dict[str, Any]:
+    return {
+        "api": ApiSettings(base, base, base),
+        "load_test": LoadTestSettings(confirmed, (1, 2), 0.1, 0.05),
+    }
+
+
+async def test_an_endpoint_that_nobody_confirmed_is_never_loaded(base: str, api: Api, tmp_path: Path) -> None:
+    ctx, _ = context(tmp_path, **_settings(base))
+    with pytest.raises(RefusedError, match="was not confirmed"):
+        await Benchmarks().act(ctx)
+    assert api.asked == []
+
+
+async def test_a_baseline_of_an_unconfirmed_api_is_one_gentle_reader(
+    base: str, api: Api, tmp_path: Path
+) -> None:
+    ctx, events = context(tmp_path, **_settings(base))
+    await record_baseline(ctx)
+    assert [row["clients"] for row in ctx.facts.get(BASELINE)] == [1]
+    assert set(api.asked) == {"GET"}
+    assert [event.api for event in events if isinstance(event, LoadTested)] == ["baseline"]
+
+
+async def test_a_confirmed_apis_baseline_climbs_the_ladder_once(base: str, api: Api, tmp_path: Path) -> None:
+    ctx, _ = context(tmp_path, **_settings(base, base.removeprefix("http://")))
+    await record_baseline(ctx)
+    assert [row["clients"] for row in ctx.facts.get(BASELINE)] == [1, 2]
+    asked = len(api.asked)
+    await record_baseline(ctx)
+    assert len(api.asked) == asked
+
+
+async def test_a_silent_old_service_holds_nothing_up(tmp_path: Path) -> None:
+    ctx, _ = context(tmp_path, **_settings("http://127.0.0.1:9"))
+    await record_baseline(ctx)
+    assert ctx.facts.get(BASELINE) is None
