@@ -196,3 +196,58 @@ async def test_equal_multisets_and_only_they_hash_alike(
             await conn.executemany("INSERT INTO s.t VALUES ($1, $2)", content)
             sums.append(await checksum_table(conn, TWO))
     assert (sums[0] == sums[1]) == (sorted(map(repr, rows)) == sorted(map(repr, other)))
+
+
+SETTINGS = (
+    ("TimeZone", "'Asia/Kolkata'"),
+    ("DateStyle", "'German, DMY'"),
+    ("IntervalStyle", "'iso_8601'"),
+    ("extra_float_digits", "'-15'"),
+    ("bytea_output", "'escape'"),
+    ("xmlbinary", "'hex'"),
+    ("search_path", "'s'"),
+)
+
+
+async def test_the_settings_of_a_database_and_its_role_do_not_matter(
+    source: Endpoint, target: Endpoint
+) -> None:
+    columns = (
+        "a timestamptz, b interval, c float8, d bytea, e date, f tstzrange, g s.pair, h char(5), i numeric"
+    )
+    values = (
+        "('2025-03-01 12:00Z', '1 mon -2 days 03:04:05.6', 0.1::float8 + 0.2, '\\x00ff', '2025-12-31', "
+        "'[2025-01-01Z,2025-02-01Z)', ROW(1, 'x'), 'a', 1.500)"
+    )
+    table = Table("s", "t", tuple(Column(part[0], part[2:]) for part in columns.split(", ")))
+    sums = []
+    for endpoint, odd in ((source, False), (target, True)):
+        async with connection(endpoint, read_only=False) as conn:
+            await conn.execute(f"{ALTERED} CREATE TABLE s.t ({columns}); INSERT INTO s.t VALUES {values}")
+            for name, value in SETTINGS if odd else ():
+                await conn.execute(f'ALTER DATABASE "{endpoint.database}" SET {name} = {value}')
+                await conn.execute(
+                    f'ALTER ROLE {endpoint.user} IN DATABASE "{endpoint.database}" SET {name} = {value}'
+                )
+        async with connection(endpoint, read_only=True) as conn:
+            sums.append(await checksum_table(conn, table))
+    assert sums[0] == sums[1]
+    assert sums[0].rows == 1
+
+
+async def test_trailing_zeros_of_a_number_are_content(source: Endpoint) -> None:
+    table = Table("s", "t", (Column("v", "numeric"),))
+    async with connection(source, read_only=False) as conn:
+        await make(conn, "(1.0)", "v numeric")
+        before = await checksum_table(conn, table)
+        await make(conn, "(1.00)", "v numeric")
+        assert await checksum_table(conn, table) != before
+
+
+async def test_high_chars_in_an_array_hash_alike_though_their_text_form_changed(
+    both: tuple[asyncpg.Connection, asyncpg.Connection],
+) -> None:
+    table = Table("s", "t", (Column("v", '"char"[]'),))
+    for conn in both:
+        await make(conn, """(ARRAY[(-100)::"char", NULL, 'a'])""", 'v "char"[]')
+    assert await checksum_table(both[0], table) == await checksum_table(both[1], table)
