@@ -12,7 +12,7 @@ from tests.support.program import read_json
 pytestmark = pytest.mark.xdist_group("docker")
 
 
-def test_the_whole_plan_then_rollback_then_restore(
+def test_the_whole_plan_then_back_then_there_again(
     world: DockerWorld, wsdash: InEngine, tmp_path: Path
 ) -> None:
     config = ("--config", str(world.config))
@@ -36,3 +36,23 @@ def test_the_whole_plan_then_rollback_then_restore(
     assert {world.state(name)[0] for name in STACK} == {"exited"}
     assert world.get("http://localhost:3201/api/items")[1]["count"] == ITEMS
     assert world.source(CONTENT) == before
+
+    again = wsdash.run("migrate", "--yes", *config)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert world.source(CONTENT) == world.target(CONTENT) == before
+
+
+def test_lost_data_comes_back_from_the_backup_into_the_new_database(
+    stack: DockerWorld, wsdash: InEngine, tmp_path: Path
+) -> None:
+    config = ("--config", str(stack.config))
+    done = wsdash.run("migrate", "--yes", *config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before = stack.source(CONTENT)
+    stack.admin("delete from workspace.workspace_items where priority = 'low'", "workspace")
+    assert stack.target(CONTENT) != before
+    backup = next((tmp_path / "backups").glob("backup-workspace-*.sql"))
+    restored = wsdash.run("restore", str(backup), "--replace", "--yes", *config)
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert stack.target(CONTENT) == before
+    assert stack.get("http://localhost:3200/api/items")[1]["count"] == ITEMS

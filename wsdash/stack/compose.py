@@ -20,6 +20,8 @@ from wsdash.stack.text import LineSplitter
 _VERSION_SECONDS = 20.0
 _UP_SECONDS = 1800.0
 _PULL_SECONDS = 3600.0
+# both files are one project where they lie in one directory: each would call the other's containers orphans
+_ENVIRONMENT = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", "COMPOSE_IGNORE_ORPHANS": "1"}
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<how>:?[-?+])?(?P<word>[^{}]*)\}|(?P<plain>\w+))")
 
 
@@ -178,7 +180,7 @@ async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=os.environ | {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain"},
+            env=os.environ | _ENVIRONMENT,
         )
     except OSError as error:
         raise WsdashError(
