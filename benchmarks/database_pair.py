@@ -40,6 +40,8 @@ class Report:
 
     runs: dict[str, list[float]] = field(default_factory=dict)
     ratios: dict[str, float | None] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    """Peaks by name, in bytes."""
 
     async def time(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Measure one run of `work`."""
@@ -76,6 +78,8 @@ class Report:
             print(f"ratio  {name:<34} {'not measured' if ratio is None else f'{ratio:8.2f}'}")
         if path is not None:
             whole = {"machine": machine, "results": results, "ratios": self.ratios}
+            if self.memory:
+                whole["memory"] = self.memory
             path.write_text(json.dumps(whole, indent=2), encoding="utf-8")
 
 

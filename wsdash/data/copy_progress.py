@@ -15,10 +15,10 @@ EVENTS_PER_TICK = 4
 VIEW_SECONDS = 10.0
 
 VIEWS = """
-SELECT pid, tuples_processed AS done, 0::bigint AS total FROM pg_stat_progress_copy
+SELECT pid, '' AS phase, tuples_processed AS done, 0::bigint AS total FROM pg_stat_progress_copy
 WHERE datname = current_database()
 UNION ALL
-SELECT pid, CASE WHEN tuples_total > 0 THEN tuples_done ELSE blocks_done END,
+SELECT pid, phase, CASE WHEN tuples_total > 0 THEN tuples_done ELSE blocks_done END,
        CASE WHEN tuples_total > 0 THEN tuples_total ELSE blocks_total END
 FROM pg_stat_progress_create_index WHERE datname = current_database()
 """
@@ -30,6 +30,8 @@ class _Subject:
     total_rows: int | None
     rows: int = 0
     bytes: int = 0
+    phase: str = ""
+    """Of an index build: the server counts each phase anew."""
     flying: dict[int, int] = field(default_factory=dict)
     """Rows that a session of the target (by its pid) has taken but not committed yet."""
     changed: bool = True
@@ -83,7 +85,7 @@ class Reporter:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             for row in await conn.fetch(VIEWS, timeout=VIEW_SECONDS):
-                self._seen(row["pid"], row["done"] or 0, row["total"] or 0)
+                self._seen(row["pid"], row["phase"], row["done"] or 0, row["total"] or 0)
             self._tick()
 
     def _tick(self) -> None:
@@ -96,12 +98,16 @@ class Reporter:
             self._emit(self._event(name, found, finished=False))
             self._subjects[name] = found  # last in line for the next tick
 
-    def _seen(self, pid: int, done: int, total: int) -> None:
+    def _seen(self, pid: int, phase: str, done: int, total: int) -> None:
         found = self._subjects.get(self._working.get(pid, ""))
         if found is None:
             return
-        if total:
-            found.rows, found.total_rows, found.changed = done, total, True
+        if phase:
+            if found.phase != phase:
+                found.phase, found.rows, found.total_rows = phase, 0, None
+            # parallel builders report when they please: what was told once is not taken back
+            found.rows, found.total_rows = max(found.rows, done), total or None
+            found.changed = True
         elif found.flying.get(pid) != done:
             found.flying[pid] = done
             found.changed = True
@@ -117,10 +123,14 @@ class Reporter:
         return Progress(
             item=self._item,
             subject=subject,
-            activity=found.activity,
+            activity=found.activity if finished or not found.phase else _activity(found),
             rows=rows,
             total_rows=total,
             bytes=found.bytes,
             total_bytes=found.bytes if finished else None,
             finished=finished,
         )
+
+
+def _activity(found: _Subject) -> str:
+    return f"{found.activity}: {found.phase.removeprefix('building index: ')}"

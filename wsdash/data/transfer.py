@@ -17,6 +17,7 @@ from wsdash.tasks import task_group
 
 PIPE_BYTES = 4 << 20
 """How much one stream holds between the two servers."""
+PIECE_BYTES = 1 << 20
 STALL_SECONDS = 300.0
 """A stream in which no byte moves for so long is given up."""
 LAST_WORDS_SECONDS = 0.3
@@ -177,9 +178,11 @@ async def _write(endpoint: Endpoint, conn: asyncpg.Connection, stream: Stream, p
             async def rows() -> AsyncIterator[bytes]:
                 stall(None)
                 async for data in pipe:
-                    stall(STALL_SECONDS)
-                    yield data
-                    stall(None)
+                    # a huge row in pieces: the connection takes each only when the one before is on its way
+                    for start in range(0, len(data), PIECE_BYTES):
+                        stall(STALL_SECONDS)
+                        yield data if len(data) <= PIECE_BYTES else data[start : start + PIECE_BYTES]
+                        stall(None)
                 stall(STALL_SECONDS)
 
             status = await conn.copy_to_table(

@@ -121,6 +121,9 @@ def _moving(transfer: Transfer, room: int) -> Content:
     tail = f"{percent} {transfer.progress.activity}"
     if left is not None and room >= len(tail) + 15:
         tail += f" {clock(left)} left"
+    rate = transfer.rows_per_second
+    if rate is not None and room >= len(tail) + 20:
+        tail += f" {count(round(rate))}/s"
     width = max(3, min(20, room - len(tail) - 1))
     return Content.styled(f"{bar(transfer.fraction, width)}{tail}", BUSY)
 
