@@ -108,16 +108,16 @@ async def test_a_value_of_200_mb_passes_in_bounded_memory(source: Endpoint, targ
     await run_sql(
         source,
         "CREATE SCHEMA s; CREATE TABLE s.big (id int, a text STORAGE EXTERNAL)",
-        f"INSERT INTO s.big SELECT n, repeat(chr(119 + n), {size}) FROM generate_series(1, 3) n",
+        f"INSERT INTO s.big SELECT n, repeat(chr(119 + n), {size}) FROM generate_series(1, 2) n",
     )
     catalog = await prepare(source, target)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = await copy_tables(request_of(source, target, catalog, workers=1), lambda _: None)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    assert result.rows == 3
+    assert result.rows == 2
     assert grown < 4 * size
     async with connection(target, read_only=True) as conn:
         lengths = await conn.fetch(
             "SELECT length(a) AS n, left(a, 1) AS c FROM s.big ORDER BY id", timeout=60
         )
-    assert [tuple(row) for row in lengths] == [(size, "x"), (size, "y"), (size, "z")]
+    assert [tuple(row) for row in lengths] == [(size, "x"), (size, "y")]
