@@ -77,8 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     report = add("report", "the whole story of the run", "inspect", "report")
     report.add_argument("--json", action="store_true", help="as one JSON object")
     report.add_argument(
-        "--output", type=Path, metavar="FILE", help="write to FILE instead of standard output"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write to FILE: .html (with plots), .json, else Markdown",
     )
+    report.add_argument("--ics", type=Path, metavar="FILE", help="write the five days as a calendar")
+    _decide(add("decide", "record a go or no-go, or a person's tick of a criterion", "decide", "decide"))
+    add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
     doctor = add("doctor", "diagnostics: what is reachable, what is not, and what to do", "inspect", "doctor")
     doctor.add_argument("--json", action="store_true", help="as one JSON object")
     test = add("test", "try the guide's testing checklist", "testing", "test")
@@ -95,6 +101,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _decide(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--day", type=int, metavar="N", help="a day of the timeline: 0, 1, 3, 7 or 14")
+    sub.add_argument("--criterion", metavar="ID", help="a criterion that only a person can judge")
+    answer = sub.add_mutually_exclusive_group()
+    answer.add_argument("--go", action="store_true", help="go (for --day)")
+    answer.add_argument("--no-go", action="store_true", help="no-go (for --day)")
+    answer.add_argument("--fails", action="store_true", help="it does not hold (for --criterion)")
+    sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
+    sub.add_argument("--why", default="", metavar="TEXT", help="why; a decision wants it")
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -106,6 +123,13 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
+    return value
+
+
+def _scale(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 20_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 20000")
     return value
 
 
@@ -134,6 +158,10 @@ def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
         "--writes-per-second", type=_rate, default=0.0, metavar="W", help="traffic on the old API (0)"
     )
     sub.add_argument("--port-offset", type=int, metavar="N", help="add N to every port of the guide")
+    sub.add_argument("--fortnight", metavar="NAME", help="live fourteen days after it: good, slow-api, ...")
+    sub.add_argument(
+        "--time-scale", type=_scale, metavar="X", help="live them X times as fast (3600: an hour a second)"
+    )
     sub.add_argument("--keep", action="store_true", help="keep the world running and its files when done")
     _run_options(sub)
     if engine:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from wsdash.cli.places import make, offline_only
 
+LIVELY = "incidents"
+AN_HOUR_A_SECOND = 3600.0
 SERVERS = ("source", "target", "pageserver", "safekeeper")
 """The world's servers: their data goes with a temporary world."""
 
@@ -16,6 +18,7 @@ SERVERS = ("source", "target", "pageserver", "safekeeper")
 def demo(arguments: argparse.Namespace) -> int:
     """`wsdash demo`."""
     offline_only(arguments.mode)
+    fortnight(arguments)
     temporary = arguments.state is None
     state = make(Path(tempfile.mkdtemp(prefix="wsdash-demo-")) if temporary else arguments.state.absolute())
     if not arguments.headless:
@@ -36,3 +39,16 @@ def demo(arguments: argparse.Namespace) -> int:
     else:
         print(f"state: {state}", flush=True)
     return code
+
+
+def fortnight(arguments: argparse.Namespace) -> None:
+    """Settle which fortnight is lived, and how fast. Raises InputError for an unknown one."""
+    if arguments.time_scale and not arguments.fortnight:
+        arguments.fortnight = LIVELY
+    if not arguments.fortnight:
+        return
+    from wsdash.demo.fortnight_standin import chosen
+
+    chosen(arguments.fortnight)
+    if not arguments.headless and not arguments.time_scale:
+        arguments.time_scale = AN_HOUR_A_SECOND

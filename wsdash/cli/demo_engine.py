@@ -36,6 +36,11 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         if not arguments.keep:
             await remove_world(world)
 
+    script = None
+    if arguments.fortnight:
+        from wsdash.demo.fortnight import FortnightScript
+
+        script = FortnightScript(arguments.fortnight, arguments.time_scale or 0.0, arguments.seed)
     return EngineOptions(
         state=state,
         mode=arguments.mode,
@@ -47,4 +52,5 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         on_event=printer() if headless else None,
         prepare=prepare,
         teardown=teardown,
+        script=script,
     )

@@ -13,8 +13,11 @@ import msgspec
 from wsdash.cli.headless import GLYPHS
 from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.config import load_settings
+from wsdash.engine.fold import outcome
 from wsdash.model import ItemState, Outcome
-from wsdash.review.report import build_report, report_markdown
+from wsdash.review.calendar import calendar_of
+from wsdash.review.report import build_report, rendered, write_whole
+from wsdash.review.story import read_story
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -33,14 +36,19 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """`wsdash report`: Markdown, or the contract's JSON; exit 1 when the migration failed."""
-    built = build_report(needed_state(arguments))
-    text = json.dumps(msgspec.to_builtins(built), indent=2) if arguments.json else report_markdown(built)
-    if arguments.output is not None:
-        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
-    return 1 if built.outcome == Outcome.FAILED else 0
+    """`wsdash report`: Markdown, HTML, JSON, the calendar; exit 1 when the migration failed."""
+    state = needed_state(arguments)
+    known = read_story(state, config_of(arguments, state))
+    file: Path | None = arguments.output
+    if arguments.ics is not None:
+        write_whole(arguments.ics, calendar_of(known))
+    suffix = ".json" if arguments.json else file.suffix.lower() if file is not None else ".md"
+    text = rendered(known, suffix)
+    if file is not None:
+        write_whole(file, text)
+    elif arguments.ics is None or arguments.json:
+        print(text, end="")
+    return 1 if outcome(known.view, known.plan) is Outcome.FAILED else 0
 
 
 def doctor(arguments: argparse.Namespace) -> int:

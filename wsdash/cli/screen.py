@@ -43,6 +43,8 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     words += ["--writes-per-second", str(arguments.writes_per_second)]
     if arguments.port_offset is not None:
         words += ["--port-offset", str(arguments.port_offset)]
+    if arguments.fortnight:
+        words += ["--fortnight", arguments.fortnight, "--time-scale", str(arguments.time_scale)]
     words += [f"--{name}" for name in ("auto", "keep", "yes", "force") if getattr(arguments, name)]
     adr = Path(wsdash.demo.__file__).parent / ADR
     code = operate(state, words, None, {"review-adr": adr}, False)

@@ -18,7 +18,7 @@ from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError
 from wsdash.model import LOAD, Recorded
 from wsdash.plan import Plan, load_plan
-from wsdash.review.report import read_run
+from wsdash.review.story import read_run
 from wsdash.review.testing import checklist_tests, load_reports
 from wsdash.steps.load_test import confirmed
 
@@ -30,7 +30,7 @@ def test(arguments: argparse.Namespace) -> int:
     plan = load_plan(config)
     code = _run(state, config, _chosen(plan, arguments), arguments.json)
     if arguments.json:
-        view, _ = read_run(state)
+        view = read_run(state)
         _print_json({"tests": checklist_tests(view, plan, arguments.group or "")})
     return code
 
@@ -58,7 +58,7 @@ def load_test(arguments: argparse.Namespace) -> int:
         )
     code = _run(state, config, ("benchmarks",), arguments.json, LOAD if arguments.yes_load else "")
     if arguments.json:
-        view, _ = read_run(state)
+        view = read_run(state)
         _print_json({"load_test": load_reports(view), "evidence": view.item("benchmarks").evidence})
     return code
 

@@ -64,6 +64,10 @@ class EngineHistory:
                 emit(Notice("info", f"the history is written again{lost}"))
             told = trouble
 
+    async def settle(self) -> None:
+        """Write all samples that wait: whoever judges them next sees them."""
+        await asyncio.to_thread(self._writer.flush)
+
     async def close(self) -> None:
         """Write what waits and close the file; within about 10 s."""
         await asyncio.to_thread(self._writer.close)

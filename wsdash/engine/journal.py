@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.journal_store import (
     FILE,
@@ -59,6 +60,8 @@ class Journal:
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self.redactor = Redactor()
+        self.clock: Clock = SystemClock()
+        """Where events get their times from; the demo's fortnight lets another one pass."""
         self.listener: Callable[[Recorded], None] | None = None
         """Is handed every event once it is in the journal, by the writer's thread: it must return at once."""
         self.trouble = ""
@@ -101,7 +104,7 @@ class Journal:
         """Set a fact (JSON; secrets in it are masked), durable when this returns. Raises JournalError."""
         clean = msgspec.to_builtins(self.redactor.value(value))
         done: Future[int] = Future()
-        self._queue.put(_Job(time.time(), fact=name, raw=encode(clean), done=done))
+        self._queue.put(_Job(self.clock.time(), fact=name, raw=encode(clean), done=done))
         await asyncio.wrap_future(done)
         self._facts[name] = clean
 
@@ -109,6 +112,11 @@ class Journal:
         """Note a sign of life; only the newest is kept."""
         self._beat = heartbeat
         self._queue.put(_Job(heartbeat.at))
+
+    @property
+    def waiting(self) -> int:
+        """How many events are not yet written: who emits without end should wait for it now and then."""
+        return self._queue.qsize()
 
     async def history(self) -> list[Recorded]:
         """All history, oldest first, as it is on disk now."""
@@ -130,7 +138,7 @@ class Journal:
 
     def _put(self, event: AnyEvent, done: Future[int] | None) -> None:
         event = self.redactor.event(event)
-        self._queue.put(_Job(time.time(), event=event, raw=encode(event), done=done))
+        self._queue.put(_Job(self.clock.time(), event=event, raw=encode(event), done=done))
 
     # --- the writer's thread ---
 
@@ -227,7 +235,7 @@ class Journal:
         oldest = "select seq from readings order by seq desc limit 1 offset ?"
         row = self._db.execute(oldest, (KEEP_READINGS,)).fetchone()
         aged = self._db.execute(
-            "select max(seq) from readings where at < ?", (time.time() - KEEP_SECONDS,)
+            "select max(seq) from readings where at < ?", (self.clock.time() - KEEP_SECONDS,)
         ).fetchone()
         bound = max(row[0] if row else 0, aged[0] or 0)
         self._db.execute(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsdash.engine.script import Script
 from wsdash.model import Recorded, SetupProgress
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
@@ -25,6 +26,7 @@ class EngineOptions:
     typed for them. exit_when_done: end when there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
+    script: days lived after the migration on a clock of their own, instead of polling.
     """
 
     state: Path
@@ -48,6 +50,7 @@ class EngineOptions:
     steps: dict[str, Step] | None = None
     stack: Stack | None = None
     watch: bool = True
+    script: Script | None = None
 
     def check_items(self, plan: Plan) -> None:
         """Raises InputError when until or from_item name no item of the plan."""

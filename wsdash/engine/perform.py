@@ -116,12 +116,13 @@ class Performer:
 
     async def _downtime_begins(self) -> None:
         if self._recorder.view.downtime is None or not self._recorder.view.downtime.running:
-            await self._record(Downtime(running=True, started_at=time.time()))
+            await self._record(Downtime(running=True, started_at=self._recorder.journal.clock.time()))
 
     async def _downtime_ends(self) -> None:
         clock = self._recorder.view.downtime
         if clock is not None and clock.running:
-            await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=time.time()))
+            ended = self._recorder.journal.clock.time()
+            await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
 
     def _step(self, item: Item) -> Step:
         step = self._steps.get(item.id)

@@ -11,8 +11,10 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from wsdash.engine.afterwards import INTENTS, Afterwards
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.fold import fold_all
@@ -27,6 +29,7 @@ from wsdash.engine.outlet import Outlet
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, AutoRun, Runner
+from wsdash.engine.script import live_after_migration
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.spool import LogSpool
 from wsdash.engine.world import (
@@ -52,6 +55,7 @@ from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.base import RESTORE_FIRST, StepContext
 from wsdash.steps.carried import preflight
+from wsdash.timeline.spec import load_timeline
 
 TEARDOWN_SECONDS = 60.0
 LAST_WORD_SECONDS = 5.0
@@ -98,6 +102,8 @@ class Engine:
         self._lock = lock
         self._world = world
         self._runner: Runner | None = None
+        self._after: Afterwards | None = None
+        self._history: EngineHistory | None = None
         self._main: asyncio.Task[int] | None = None
         self._stopped = ""
         self._code_when_stopped = INTERRUPTED
@@ -108,6 +114,7 @@ class Engine:
         """Live; the exit code. Raises what serve promises."""
         journal = await asyncio.to_thread(Journal.open, self.options.state)
         history = await asyncio.to_thread(EngineHistory.open, self.options.state)
+        self._history = history
         journal.listener = self._heard_by(history)
         spool = await asyncio.to_thread(LogSpool, self.options.state)
         with contextlib.suppress(OSError):
@@ -199,7 +206,9 @@ class Engine:
             text = "a database password is also a name in wsdash.yaml: it cannot be hidden by its value"
             recorder.journal.emit(Notice("warning", text))
         emit = recorder.journal.emit
+        after = await self._afterwards(recorder, world)
         watcher: asyncio.Task[None] | None = None
+        helpers = [asyncio.create_task(after.run())]
         if options.watch:  # not in a group: pollers that do not end must not hold the engine back
             watching = watch_for_ever(
                 world.settings,
@@ -210,15 +219,65 @@ class Engine:
                 newest_log=lambda: spool.newest,
             )
             watcher = asyncio.create_task(watching)
+        script = self._script(recorder, world, spool, after, watcher)
+        if script is not None:
+            helpers.append(script)
         try:
-            return await self._work(recorder, world, stack)
+            code = await self._work(recorder, world, stack)
+            if script is not None and code == 0 and not self._stopped:
+                await script
+            return code
         finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.wait(helpers, timeout=CLEANUP_SECONDS)
+            after.close()
             if watcher is not None:
                 watcher.cancel()
                 _, running = await asyncio.wait({watcher}, timeout=CLEANUP_SECONDS)
                 self.stuck = self.stuck or bool(running)
             with contextlib.suppress(WsdashError, OSError, TimeoutError):
                 await asyncio.wait_for(stack.close(), CLEANUP_SECONDS)
+
+    async def _afterwards(self, recorder: Recorder, world: World) -> Afterwards:
+        config = Path(world.settings.directory) if world.settings.directory else None
+        spec = await asyncio.to_thread(load_timeline, config)
+        thresholds = world.settings.thresholds
+        assert self._history is not None
+        settle = self._history.settle
+        self._after = Afterwards(recorder, world.plan, spec, thresholds, self.options.state, settle)
+        return self._after
+
+    def _script(
+        self,
+        recorder: Recorder,
+        world: World,
+        spool: LogSpool,
+        after: Afterwards,
+        watcher: asyncio.Task[None] | None,
+    ) -> asyncio.Task[None] | None:
+        """Days on a clock of their own, where the demo wants them."""
+        script = self.options.script
+        if script is None:
+            return None
+        after.lively = bool(script.scale)
+
+        async def end_watch() -> None:
+            if watcher is not None:
+                watcher.cancel()
+                await asyncio.wait({watcher}, timeout=CLEANUP_SECONDS)
+
+        living = live_after_migration(
+            script,
+            world.settings,
+            recorder,
+            spool.write,
+            after.look,
+            after.handle,
+            end_watch,
+            self.options.state,
+        )
+        return asyncio.create_task(living)
 
     async def _begin(self, recorder: Recorder) -> None:
         view, options = recorder.view, self.options
@@ -350,6 +409,8 @@ class Engine:
         if self._runner is None:
             starting = intent.do == "ping"
             return Reply(starting, "the world is being made ready; wait for it")
+        if intent.do in INTENTS and self._after is not None:
+            return await self._after.handle(intent)
         return await self._runner.handle(intent)
 
     def _current(self) -> str:

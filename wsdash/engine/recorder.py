@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ class Recorder:
     async def record(self, event: AnyEvent) -> None:
         """Durable when this returns."""
         seq = await self._insist(lambda: self.journal.record(event))
-        self.view = fold(self.view, Recorded(seq, time.time(), event))
+        self.view = fold(self.view, Recorded(seq, self.journal.clock.time(), event))
 
     async def note(self, name: str, value: Any) -> None:
         """Set a fact, durable when this returns."""

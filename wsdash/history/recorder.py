@@ -17,7 +17,8 @@ Add = Callable[[str, float, float | None, str], None]
 
 CALM = 10.0
 """Seconds between samples of what rarely changes; a change is kept at once."""
-STALE = 10.0
+STALE = 90.0
+"""Seconds: a container read less often than that is not part of the stack's memory."""
 WORKSPACE = "workspace"
 
 
@@ -66,6 +67,8 @@ class HistoryRecorder:
         name = event.name
         if event.state != "missing":
             self._calm(f"restarts:{name}", at, float(event.restarts), changes=True)
+        if event.memory_bytes is None:
+            self._memory.pop(name, None)
         if event.cpu_percent is not None:
             self._add(f"cpu:{name}", at, event.cpu_percent, "")
         if event.memory_bytes is not None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.engine.fold import ItemView, RunView, fold_all, outcome
-from wsdash.engine.journal import JournalReader
-from wsdash.model import BackupTaken, ItemState, TableVerified
-from wsdash.plan import Item, load_plan
+from wsdash.engine.fold import ItemView, outcome
+from wsdash.model import BackupTaken, DayFound, DecisionRecorded, TableVerified
+from wsdash.plan import Item
+from wsdash.review.story import KnownStory, read_story
 from wsdash.review.testing import LoadReport, TestReport, checklist_tests, load_reports
-from wsdash.runtime import world_config
+from wsdash.watch.alerting.standing import AlertSpan, alert_spans
 
 
 class ItemReport(msgspec.Struct):
@@ -50,12 +50,64 @@ class BackupReport(msgspec.Struct):
 
 
 class CriterionReport(msgspec.Struct):
-    """A success criterion; holds is None while the data is insufficient."""
+    """A success criterion; holds is None while the data is insufficient. board: technical, ... or ''."""
 
     id: str
     holds: bool | None
     measured: str
     threshold: str
+    title: str = ""
+    board: str = ""
+
+
+class DayCriterionReport(msgspec.Struct):
+    """A criterion of one day. coverage: share (0..1) of the window's minutes that were watched, or None."""
+
+    id: str
+    holds: bool | None
+    measured: str
+    threshold: str
+    coverage: float | None
+    title: str = ""
+    since: str | None = None
+    until: str | None = None
+    who: str = ""
+
+
+class DecisionReport(msgspec.Struct):
+    """A recorded decision, and what the evidence recommended when it was made."""
+
+    day: int
+    decision: str
+    who: str
+    at: str
+    why: str
+    recommended: str
+
+
+class DayReport(msgspec.Struct):
+    """A day of the timeline. recommendation: go, no-go or insufficient-data."""
+
+    day: int
+    title: str
+    guide: str
+    due: str | None
+    reached: bool
+    criteria: list[DayCriterionReport]
+    recommendation: str
+    decision: DecisionReport | None = None
+
+
+class AlertReport(msgspec.Struct, rename={"since": "from", "until": "to"}):
+    """One alert. worst: in the unit of its series; None: no answer. to: None while raised."""
+
+    rule: str
+    since: str
+    until: str | None
+    worst: float | None
+    alert: str = ""
+    severity: str = ""
+    text: str = ""
 
 
 class Report(msgspec.Struct):
@@ -71,42 +123,41 @@ class Report(msgspec.Struct):
     tables: list[TableReport]
     backup: BackupReport | None
     criteria: list[CriterionReport]
+    timeline: list[DayReport]
+    alerts: list[AlertReport]
+    decisions: list[DecisionReport]
     tests: list[TestReport] = []
     load_test: list[LoadReport] = []
+    fortnight: str = ""
+    """The demo's fortnight whose readings are a stand-in's, '' for a real run."""
 
 
 def build_report(state: Path) -> Report:
     """Read the run's journal, whether or not its engine is alive. Raises InputError when there is none."""
-    view, last = read_run(state)
-    plan = load_plan(world_config(state))
-    items = [_item(item, view.item(item.id)) for item in plan.items]
+    return report_of(read_story(state))
+
+
+def report_of(known: KnownStory) -> Report:
+    """The report of a run that was read."""
+    view, plan = known.view, known.plan
     return Report(
         run=view.run,
         mode=view.mode,
         outcome=str(outcome(view, plan)),
-        started_at=_iso(view.started_at or last),
-        finished_at=_iso(view.finished_at or last),
+        started_at=iso(view.started_at or known.last),
+        finished_at=iso(view.finished_at or known.last),
         write_downtime_seconds=_rounded(view.write_downtime_seconds),
-        items=items,
+        items=[_item(item, view.item(item.id)) for item in plan.items],
         tables=[_table(view.tables[name]) for name in sorted(view.tables)],
         backup=_backup(view.backup),
-        criteria=_criteria(view),
+        criteria=_criteria(known),
+        timeline=[_day(known, day) for day in known.judged.days],
+        alerts=[_alert(span) for span in alert_spans(known.events)],
+        decisions=[_decision(at, made) for at, made in known.story.decisions],
         tests=checklist_tests(view, plan),
         load_test=load_reports(view),
+        fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
     )
-
-
-def read_run(state: Path) -> tuple[RunView, float]:
-    """The folded journal, and the time of its last event. Raises InputError when there is none."""
-    reader = JournalReader(state)
-    view, last, after = RunView(), 0.0, 0
-    try:
-        while batch := reader.events(after):
-            view = fold_all(batch, view)
-            last, after = batch[-1].at, batch[-1].seq
-    finally:
-        reader.close()
-    return view, last
 
 
 def _item(item: Item, seen: ItemView) -> ItemReport:
@@ -132,82 +183,87 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def write_report(state: Path, file: Path) -> None:
-    """Write the report as JSON; a half-written file never stands at `file`."""
-    text = msgspec.json.format(msgspec.json.encode(build_report(state)), indent=2)
+    """Write the report: .html and .md for people, else JSON. Half a file never stands at `file`."""
+    known = read_story(state)
+    write_whole(
+        file, rendered(known, file.suffix.lower() if file.suffix.lower() in (".html", ".md") else ".json")
+    )
+
+
+def rendered(known: KnownStory, suffix: str) -> str:
+    """The report as .html, .json or (any other suffix) Markdown."""
+    report = report_of(known)
+    if suffix == ".json":
+        return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    if suffix in (".html", ".htm"):
+        from wsdash.review.html import report_html
+
+        return report_html(report, known)
+    from wsdash.review.markdown import report_markdown
+
+    return report_markdown(report) + "\n"
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Replace a file at once."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(text + b"\n")
+        temporary.write_text(text, encoding="utf-8")
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def report_markdown(report: Report) -> str:
-    """The report for people."""
-    lines = [
-        f"# Workspace migration, run {report.run}",
-        "",
-        f"Outcome: **{report.outcome}** · mode {report.mode} · {report.started_at} to {report.finished_at}",
-        "",
-        "Write downtime: "
-        + (
-            f"{report.write_downtime_seconds:.1f} s"
-            if report.write_downtime_seconds is not None
-            else "not measured"
-        ),
-        "",
-        "| item | state | seconds | who | evidence |",
-        "| --- | --- | ---: | --- | --- |",
-    ]
-    for item in report.items:
-        note = "" if item.note in item.evidence else item.note
-        evidence = " ".join(part for part in (item.evidence, note) if part).replace("|", "\\|")
-        lines.append(f"| {item.id} | {item.state} | {item.seconds:.1f} | {item.who} | {evidence} |")
-    lines += [
-        "",
-        "| table | source | target | equal by content | checksum |",
-        "| --- | ---: | ---: | --- | --- |",
-    ]
-    for table in report.tables:
-        equal = "yes" if table.match else "**no**"
-        lines.append(
-            f"| {table.name} | {table.source_rows:,} | {table.target_rows:,} | {equal} "
-            f"| `{table.source_checksum}` |"
-        )
-    if report.backup is not None:
-        proven = "restored and compared" if report.backup.restore_proven else "not proven"
-        lines += [
-            "",
-            f"Backup: `{report.backup.path}`, {report.backup.bytes:,} bytes, "
-            f"sha256 `{report.backup.sha256}`, {proven}",
-        ]
-    if report.criteria:
-        lines += ["", "| criterion | holds | measured | threshold |", "| --- | --- | --- | --- |"]
-        words = {True: "yes", False: "**no**", None: "insufficient data"}
-        lines += [f"| {c.id} | {words[c.holds]} | {c.measured} | {c.threshold} |" for c in report.criteria]
-    return "\n".join(lines)
+def _criteria(known: KnownStory) -> list[CriterionReport]:
+    """What steps measured, and the board of success criteria."""
+    measured = [CriterionReport(c.id, c.holds, c.measured, c.threshold) for c in known.view.criteria.values()]
+    for name, criteria in known.judged.board.items():
+        measured += [CriterionReport(c.id, c.holds, c.measured, c.threshold, c.title, name) for c in criteria]
+    return measured
 
 
-def _criteria(view: RunView) -> list[CriterionReport]:
-    """What was measured, and the criteria that follow from the rest of the story."""
-    measured = [CriterionReport(c.id, c.holds, c.measured, c.threshold) for c in view.criteria.values()]
-    differing = sum(1 for table in view.tables.values() if not table.match)
-    count = len(view.tables)
-    loss = CriterionReport(
-        "zero-data-loss",
-        None if not count else differing == 0,
-        f"{count - differing} of {count} tables equal by content" if count else "not compared yet",
-        "every table equal by content",
+def _day(known: KnownStory, day: DayFound) -> DayReport:
+    made = known.story.decision(day.day)
+    return DayReport(
+        day=day.day,
+        title=day.title,
+        guide=day.guide,
+        due=iso(day.at) if day.at is not None else None,
+        reached=day.at is not None and known.now >= day.at,
+        criteria=[
+            DayCriterionReport(
+                c.id,
+                c.holds,
+                c.measured,
+                c.threshold,
+                c.coverage,
+                c.title,
+                _iso(c.since),
+                _iso(c.until),
+                c.who,
+            )
+            for c in day.criteria
+        ],
+        recommendation=day.recommendation,
+        decision=_decision(*made) if made is not None else None,
     )
-    stack = view.item("start-stack")
-    healthy = CriterionReport(
-        "containers-healthy",
-        True if stack.state is ItemState.DONE else None,
-        stack.evidence or "not started yet",
-        "all 4 containers running and healthy",
+
+
+def _alert(span: AlertSpan) -> AlertReport:
+    ended = iso(span.ended) if span.ended is not None else None
+    return AlertReport(span.rule, iso(span.begun), ended, span.worst, span.alert, span.severity, span.text)
+
+
+def _decision(at: float, made: DecisionRecorded) -> DecisionReport:
+    return DecisionReport(
+        made.day, "go" if made.go else "no-go", made.who, iso(at), made.why, made.recommendation
     )
-    return [*measured, loss, healthy]
 
 
-def _iso(at: float) -> str:
+def _iso(at: float | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def iso(at: float) -> str:
+    """An epoch time as ISO 8601 in UTC."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

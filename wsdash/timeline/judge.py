@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from wsdash.config import Thresholds
 from wsdash.model import CriterionFound, DayFound, TimelineJudged
-from wsdash.timeline.evidence import DAY, Evidence
+from wsdash.timeline.evidence import DAY, Evidence, Slice
 from wsdash.timeline.measures import Window, find
 from wsdash.timeline.spec import CriterionSpec, DaySpec, TimelineSpec
 from wsdash.timeline.story import Story
 
 Judge = Callable[[CriterionSpec, float | None], CriterionFound]
 
+WATCHED = "latency:api-new"
+"""Whoever watches, watches this."""
 GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
 
 
@@ -50,3 +53,20 @@ def _day(spec: TimelineSpec, day: DaySpec, begun: float | None, one: Judge) -> D
     due = None if begun is None else begun + day.day * DAY
     criteria = tuple(one(spec.criterion(name), due) for name in day.criteria)
     return DayFound(day.day, day.title, day.guide, recommend(criteria), criteria, due)
+
+
+def calm_day(spec: TimelineSpec, story: Story, evidence: Evidence, now: float) -> str:
+    """The evidence for 24 hours, ending now, that were watched and held no alert of weight; '' if not so."""
+    begin = now - DAY
+    if story.migrated_at is None or begin < story.migrated_at:
+        return ""
+    loud = [
+        span
+        for span in story.alerts
+        if span.severity != "info" and span.begun < now and (span.ended is None or span.ended > begin)
+    ]
+    covered = evidence.coverage(evidence.matching(WATCHED), Slice(begin, now))
+    if loud or covered < spec.coverage:
+        return ""
+    since = datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%d %H:%M")
+    return f"24 hours since {since} UTC without an alert, {covered:.0%} of the minutes watched"

@@ -246,12 +246,12 @@ def _alerts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Windo
     within = [
         span
         for span in story.alerts
-        if (not spec.severities or not span.severity or span.severity in spec.severities)
-        and span.since < window.until
-        and (span.until is None or span.until > window.since)
+        if (not spec.severities or span.severity in spec.severities)
+        and span.begun < window.until
+        and (span.ended is None or span.ended > window.since)
     ]
     if len(within) > most:
-        named = ", ".join(dict.fromkeys(span.rule for span in within))
+        named = ", ".join(dict.fromkeys(span.alert for span in within))
         return Found(False, f"{len(within)}: {named}", wanted, covered)
     unseen = [part for part in window.parts if evidence.coverage(names, part) < window.least]
     if unseen:

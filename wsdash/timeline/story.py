@@ -14,23 +14,14 @@ from wsdash.model import (
     ItemState,
     Phase,
     Recorded,
-    RunFinished,
     TableVerified,
     TimePassing,
 )
 from wsdash.plan import Plan
+from wsdash.watch.alerting.standing import AlertBoard, AlertSpan, fold_alert
 
+ALL = 1_000_000
 SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
-
-
-class AlertSpan(msgspec.Struct, frozen=True):
-    """One alert from its beginning to its end (None: it goes on). Times: epoch seconds."""
-
-    rule: str
-    since: float
-    until: float | None
-    worst: str
-    severity: str = ""
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -42,7 +33,7 @@ class Story(msgspec.Struct, frozen=True):
     items: dict[str, ItemChanged] = {}
     done_at: dict[str, float] = {}
     tables: dict[str, TableVerified] = {}
-    alerts: tuple[AlertSpan, ...] = ()
+    alert_board: AlertBoard = AlertBoard()
     ticks: dict[str, CriterionConfirmed] = {}
     decisions: tuple[tuple[float, DecisionRecorded], ...] = ()
     passing: TimePassing | None = None
@@ -50,6 +41,15 @@ class Story(msgspec.Struct, frozen=True):
     def state(self, item: str) -> ItemState:
         """Where an item stands."""
         return self.items[item].state if item in self.items else ItemState.PENDING
+
+    @property
+    def alerts(self) -> tuple[AlertSpan, ...]:
+        """Every alert, ended and raised."""
+        return (*self.alert_board.ended, *self.alert_board.raised.values())
+
+    def now(self, machine: float) -> float:
+        """The run's time when the machine's is `machine`: a fortnight that was lived faster ended later."""
+        return machine if self.passing is None else max(machine, self.last_at)
 
     def decision(self, day: int) -> tuple[float, DecisionRecorded] | None:
         """The newest decision of that day, with its time."""
@@ -69,16 +69,14 @@ def fold_story(events: Iterable[Recorded], plan: Plan, story: Story | None = Non
                 changes |= _item(told, event, recorded.at, counted)
             case TableVerified() as event:
                 changes["tables"] = told.tables | {event.name: event}
-            case AlertChanged() as event:
-                changes["alerts"] = _alert(told.alerts, event, recorded.at)
+            case AlertChanged():
+                changes["alert_board"] = fold_alert(told.alert_board, recorded, keep=ALL)
             case CriterionConfirmed() as event:
                 changes["ticks"] = told.ticks | {event.id: event}
             case DecisionRecorded() as event:
                 changes["decisions"] = (*told.decisions, (recorded.at, event))
             case TimePassing() as event:
                 changes["passing"] = event
-            case RunFinished() | _:
-                pass
         told = msgspec.structs.replace(told, **changes)
     return told
 
@@ -97,17 +95,3 @@ def _item(told: Story, event: ItemChanged, at: float, counted: tuple[str, ...]) 
     ):
         changes["migrated_at"] = at
     return changes
-
-
-def _alert(spans: tuple[AlertSpan, ...], event: AlertChanged, at: float) -> tuple[AlertSpan, ...]:
-    going = next((n for n, span in enumerate(spans) if span.rule == event.rule and span.until is None), None)
-    if event.raised:
-        severity = str(getattr(event, "severity", ""))
-        if going is None:
-            return (*spans, AlertSpan(event.rule, event.since, None, event.text, severity))
-        worse = msgspec.structs.replace(spans[going], worst=event.text)
-        return (*spans[:going], worse, *spans[going + 1 :])
-    if going is None:
-        return spans
-    ended = msgspec.structs.replace(spans[going], until=max(at, spans[going].since))
-    return (*spans[:going], ended, *spans[going + 1 :])

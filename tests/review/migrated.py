@@ -1,0 +1,60 @@
+"""A run in which every step is a small real effect, for what comes after a migration."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import shutil
+from pathlib import Path
+
+from tests.engine.small_world import MakeFiles, Small
+from wsdash.config import shipped
+from wsdash.engine.options import EngineOptions
+from wsdash.engine.process import serve
+from wsdash.engine.script import Script
+from wsdash.model import ItemKind, Phase, TableVerified
+from wsdash.plan import load_plan
+from wsdash.steps.base import Evidence, Step, StepContext
+
+
+class Verifies(MakeFiles):
+    """verify-data: tells one table that is equal."""
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """As MakeFiles, and the table."""
+        evidence = await super().check(ctx)
+        if evidence.holds:
+            ctx.emit(TableVerified("workspace.workspace_items", 10, 10, "aa", "aa", True))
+        return evidence
+
+
+def options(directory: Path, **changes: object) -> tuple[Small, EngineOptions]:
+    """An engine that runs the guide's plan on a small world, everything ticked."""
+    small = Small(directory)
+    for name in ("plan.yaml", "timeline.yaml"):
+        shutil.copy(shipped("config", name), small.config / name)
+    plan = load_plan(small.config)
+    steps: dict[str, Step] = {}
+    for item in plan.everything:
+        if item.kind is ItemKind.AUTO:
+            kind = Verifies if item.id == "verify-data" else MakeFiles
+            steps[item.id] = kind(item.id, small.work)
+    made = small.options(steps=steps, auto=True, yes=True)
+    return small, dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def lived(directory: Path, script: Script) -> Path:
+    """The state of a run that was migrated and lived through that script."""
+    small, made = options(directory, script=script)
+    assert asyncio.run(serve(made)) == 0
+    return small.state
+
+
+def migrated(directory: Path) -> Path:
+    """The state of a run that was migrated just now."""
+    small, made = options(directory)
+    assert asyncio.run(serve(made)) == 0
+    return small.state
+
+
+__all__ = ["Phase", "lived", "migrated", "options"]

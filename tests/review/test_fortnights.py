@@ -1,0 +1,89 @@
+"""Six fortnights, lived through the engine on a virtual clock: each ends with the right recommendation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.review.migrated import lived
+from wsdash.demo.fortnight import FortnightScript
+from wsdash.engine.journal import JournalReader
+from wsdash.model import ItemChanged, ItemState
+from wsdash.review.report import build_report
+
+GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
+
+WANTED = {
+    "good": {0: GO, 1: GO, 3: GO, 7: GO, 14: GO},
+    "slow-api": {0: GO, 1: GO, 3: NO_GO, 7: NO_GO, 14: NO_GO},
+    "error-burst": {0: GO, 1: GO, 3: GO, 7: NO_GO, 14: NO_GO},
+    "restarts": {0: GO, 1: NO_GO, 3: NO_GO, 7: NO_GO, 14: NO_GO},
+    "disk-fills": {0: GO, 1: GO, 3: GO, 7: GO, 14: NO_GO},
+    "gap": {0: GO, 1: GO, 3: GO, 7: INSUFFICIENT, 14: INSUFFICIENT},
+}
+SUSPECTS = {
+    "slow-api": {"api-latency", "team-comfortable", "go-recorded"},
+    "error-burst": {"error-rate", "go-recorded"},
+    "restarts": {"no-p1-incidents", "no-restarts", "go-recorded"},
+    "disk-fills": {"disk", "no-p1-incidents"},
+}
+ALERTS = {
+    "good": set[str](),
+    "slow-api": {"api-latency"},
+    "error-burst": {"error-rate"},
+    "restarts": {"container-restarts", "target-down", "api-latency"},
+    "disk-fills": {"disk", "disk-forecast"},
+    "gap": set[str](),
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_fortnight_is_recommended_as_it_went(tmp_path: Path, name: str) -> None:
+    state = lived(tmp_path, FortnightScript(name))
+    report: dict[str, Any] = msgspec.to_builtins(build_report(state))
+    days = {day["day"]: day for day in report["timeline"]}
+    assert {number: day["recommendation"] for number, day in days.items()} == WANTED[name]
+    assert all(day["reached"] for day in days.values())
+    broken = {c["id"] for day in days.values() for c in day["criteria"] if c["holds"] is False}
+    assert broken <= SUSPECTS.get(name, set())
+    weighty = {alert["rule"] for alert in report["alerts"] if alert["severity"] != "info"}
+    assert weighty <= ALERTS[name]
+    assert bool(weighty) == bool(ALERTS[name])
+    _decided_as_recommended(name, report)
+    if name == "gap":
+        _gap_is_told(days)
+    if name == "good":
+        _monitored(state)
+
+
+def _decided_as_recommended(name: str, report: dict[str, Any]) -> None:
+    decisions = {made["day"]: made for made in report["decisions"]}
+    wanted = WANTED[name][7]
+    if wanted == INSUFFICIENT:
+        assert decisions == {}
+    else:
+        assert decisions[7]["decision"] == decisions[7]["recommended"] == wanted
+        began, decided = (datetime.fromisoformat(at) for at in (report["started_at"], decisions[7]["at"]))
+        assert (decided - began).total_seconds() == pytest.approx(7 * 86_400, abs=600)
+
+
+def _gap_is_told(days: dict[int, dict[str, Any]]) -> None:
+    latency = next(c for c in days[14]["criteria"] if c["id"] == "api-latency")
+    assert latency["holds"] is None
+    assert latency["coverage"] == pytest.approx(12 / 14, abs=0.01)
+    assert "2 of 14 × 24 h watched too little" in latency["measured"]
+
+
+def _monitored(state: Path) -> None:
+    reader = JournalReader(state)
+    try:
+        events = [recorded.event for recorded in reader.history()]
+    finally:
+        reader.close()
+    done = [e for e in events if isinstance(e, ItemChanged) and e.item == "monitor-24h"]
+    assert [e.state for e in done] == [ItemState.DONE]
+    assert "without an alert, 100% of the minutes watched" in done[0].evidence

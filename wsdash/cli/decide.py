@@ -1,0 +1,66 @@
+"""`wsdash decide` and `wsdash finish`: the people's word on the fourteen days."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from wsdash.cli.places import config_of, needed_state
+from wsdash.engine.control import ControlClient
+from wsdash.engine.decisions import CONFIRM, DECIDE
+from wsdash.engine.launch import engine_alive
+from wsdash.engine.lock import OperatorLock
+from wsdash.errors import InputError
+from wsdash.model import Intent, Reply
+
+
+def decide(arguments: argparse.Namespace) -> int:
+    """Record a decision or a tick: through the engine when one is alive, else in the journal itself."""
+    intent = _intent(arguments)
+    state = needed_state(arguments)
+    if engine_alive(state) is not None:
+        reply = asyncio.run(ControlClient(state).send(intent))
+    else:
+        with OperatorLock.held(state):
+            reply = asyncio.run(_without_engine(state, config_of(arguments, state), intent))
+    if not reply.ok:
+        raise InputError(reply.text, where="wsdash decide", remedy="correct it; nothing was recorded")
+    print(reply.text)
+    return 0
+
+
+def _intent(arguments: argparse.Namespace) -> Intent:
+    if (arguments.day is None) == (arguments.criterion is None):
+        raise InputError(
+            "either a day or a criterion is decided",
+            where="wsdash decide",
+            remedy="give --day N with --go or --no-go, or --criterion ID",
+        )
+    if arguments.criterion is not None:
+        options = {"holds": not (arguments.fails or arguments.no_go)}
+        return Intent(CONFIRM, arguments.criterion, arguments.who, arguments.why, options=options)
+    if not (arguments.go or arguments.no_go):
+        raise InputError(
+            "it was not said which", where="wsdash decide", remedy="add --go or --no-go, and --why TEXT"
+        )
+    return Intent(
+        DECIDE, who=arguments.who, note=arguments.why, options={"day": arguments.day, "go": arguments.go}
+    )
+
+
+async def _without_engine(state: Path, config: Path | None, intent: Intent) -> Reply:
+    from wsdash.engine.decisions import decide_at_rest
+
+    return await decide_at_rest(state, config, intent)
+
+
+def finish(arguments: argparse.Namespace) -> int:
+    """List what decommissioning would remove; exit 1 while go is not recorded for Day 14."""
+    from wsdash.config import load_settings
+    from wsdash.review.finish import finishing
+
+    state = needed_state(arguments)
+    told = finishing(state, load_settings(config_of(arguments, state)))
+    print("\n".join(told.lines))
+    return 0 if told.approved else 1

@@ -1,0 +1,120 @@
+"""`wsdash demo --fortnight NAME`: fourteen days after the migration, and the demo's people who decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wsdash.demo.fortnight_standin import DAY, FORTNIGHTS, StandinStack
+from wsdash.engine.script import Life
+from wsdash.model import (
+    ContainerReading,
+    HostReading,
+    Intent,
+    LatencyReading,
+    Liveness,
+    LogLine,
+    MetricsReading,
+    Notice,
+    SourceState,
+)
+
+TICK = 30.0
+"""Seconds between two probes of the API; everything else is read every second time."""
+DAYS = 14
+DISK_BYTES = 200 * 2**30
+USUAL = 0.05
+"""Seconds the API takes at most when nothing is wrong: no more than the old one did."""
+PROBED = ("pageserver", "safekeeper", "target-db")
+COMFORT_AT, DECIDE_AT = 2.95, 7.0
+TEAM, LEAD = "Ana (the demo's team)", "Bruno (the demo's lead)"
+
+
+@dataclass(frozen=True)
+class FortnightScript:
+    """One fortnight. scale: 0 as fast as it can, else how many times as fast as the machine's clock."""
+
+    name: str
+    scale: float = 0.0
+    seed: int = 1
+
+    async def live(self, life: Life) -> None:
+        """Read, judge, confirm and decide for fourteen days."""
+        usual = USUAL if life.usual is None else min(USUAL, life.usual * 0.8)
+        stack = StandinStack(FORTNIGHTS[self.name], usual, self.seed)
+        begun = life.clock.time()
+        told = f"from here on the readings are a stand-in's: fortnight {self.name} ({stack.fortnight.what})"
+        life.read(Notice("info", told))
+        for source in ("containers", "host", *(f"latency:{name}" for name in ("api-new", *PROBED))):
+            life.read(SourceState(source, Liveness.LIVE))
+        people = _People(life, stack)
+        for number in range(int(DAYS * DAY / TICK) + 1):
+            at = number * TICK
+            await life.until(begun + at)
+            if stack.watched(at):
+                self._read(life, stack, at, whole=number % 2 == 0)
+            await people.act(at)
+        await life.look()
+
+    def _read(self, life: Life, stack: StandinStack, at: float, *, whole: bool) -> None:
+        seconds = stack.latency(at)
+        life.read(LatencyReading("api-new", seconds, "" if seconds is not None else "connection refused"))
+        if whole:
+            for _ in range(stack.errors(at)):
+                life.log(LogLine("workspace-api", life.clock.time(), "stderr", "ERROR: the query timed out"))
+            life.read(MetricsReading("errors", {"errors:workspace-api": float(life.errors)}))
+            for name in life.settings.stack.workspace.containers:
+                life.read(_container(stack, name, at))
+            percent = stack.disk(at)
+            free = int(DISK_BYTES * (1 - percent / 100))
+            life.read(HostReading(percent, free, 1.5, 60 << 20, 0.002))
+            if self.scale:  # somebody looks: the other panes want something to show too
+                for series in PROBED:
+                    life.read(LatencyReading(series, stack.base * 0.3))
+        life.judge()
+
+
+def _container(stack: StandinStack, name: str, at: float) -> ContainerReading:
+    return ContainerReading(
+        name,
+        "running",
+        "healthy",
+        "workspace",
+        memory_bytes=stack.memory(name, at),
+        restarts=stack.restarts(name, at),
+    )
+
+
+class _People:
+    """What the demo's people do: one says how the team feels, one decides by what the evidence says."""
+
+    def __init__(self, life: Life, stack: StandinStack) -> None:
+        self._life = life
+        self._stack = stack
+        self._due = [(1.0, self._look), (COMFORT_AT, self._feel), (DECIDE_AT, self._decide)]
+        self._due += [(day + 0.001, self._look) for day in (1.0, 3.0)]
+        self._due.sort(key=lambda pair: pair[0])
+
+    async def act(self, at: float) -> None:
+        """Do what is due."""
+        while self._due and at >= self._due[0][0] * DAY:
+            await self._due.pop(0)[1]()
+
+    async def _look(self) -> None:
+        await self._life.look()
+
+    async def _feel(self) -> None:
+        lived = self._stack.fortnight
+        options = {"holds": lived.comfortable}
+        intent = Intent("confirm-criterion", "team-comfortable", TEAM, lived.comfort_note, options=options)
+        await self._life.say(intent)
+
+    async def _decide(self) -> None:
+        judged = await self._life.look()
+        found = next(day for day in judged.days if day.day == int(DECIDE_AT))
+        if found.recommendation == "insufficient-data":
+            text = "Day 7 is not decided: the demo's people want to see more than was watched"
+            self._life.read(Notice("warning", text))
+            return
+        go = found.recommendation == "go"
+        why = f"the evidence says {found.recommendation}"
+        await self._life.say(Intent("decide", who=LEAD, note=why, options={"day": found.day, "go": go}))

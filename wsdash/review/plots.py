@@ -1,0 +1,214 @@
+"""Plots of the run's samples as inline SVG: no script, readable light, dark and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+
+from wsdash.config import Thresholds
+from wsdash.history.reader import HistoryReader, Point
+from wsdash.history.store import FILE
+from wsdash.review.story import KnownStory
+from wsdash.timeline.evidence import DAY
+
+WIDTH, HEIGHT = 860, 190
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 26
+BUCKETS = 280
+LEAST = 3600.0
+"""Seconds: the shortest window that is drawn."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one plot shows: middle and upper edge of each bucket, in `unit`, and the limit."""
+
+    series: str
+    title: str
+    unit: str
+    scale: float
+    limit: float
+    middle: Callable[[Point], float | None]
+    upper: Callable[[Point], float | None]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Seconds and values to places on the paper."""
+
+    since: float
+    until: float
+    top: float
+
+    def x(self, at: float) -> float:
+        """Where a time is."""
+        return LEFT + (WIDTH - LEFT - RIGHT) * (at - self.since) / (self.until - self.since)
+
+    def y(self, value: float) -> float:
+        """Where a value is."""
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value, self.top) / self.top
+
+
+def shapes(limits: Thresholds) -> tuple[Shape, ...]:
+    """The plots of a report."""
+    return (
+        Shape(
+            "latency:api-new",
+            "API response time: median, and up to the 99th percentile",
+            "ms",
+            1000.0,
+            limits.get_seconds,
+            lambda point: point.p50,
+            lambda point: point.p99,
+        ),
+        Shape(
+            "errors:workspace-api",
+            "Lines with errors in the API's log, a minute",
+            "",
+            1.0,
+            limits.alert_errors_per_minute,
+            lambda point: point.p50,
+            lambda point: point.maximum,
+        ),
+        Shape(
+            "disk:percent",
+            "Disk in use",
+            "%",
+            1.0,
+            limits.alert_disk_percent,
+            lambda point: point.p50,
+            lambda point: point.maximum,
+        ),
+        Shape(
+            "memory:stack",
+            "Memory of the stack",
+            "MiB",
+            1 / 2**20,
+            limits.stack_memory_bytes,
+            lambda point: point.p50,
+            lambda point: point.maximum,
+        ),
+    )
+
+
+def plots(known: KnownStory, limits: Thresholds) -> list[tuple[str, str]]:
+    """(title, svg) of every series that has samples, from the run's start to its end or Day 14."""
+    begun = known.story.started_at
+    if begun is None:
+        return []
+    end = known.now
+    if known.story.migrated_at is not None:
+        end = min(end, known.story.migrated_at + known.spec.days[-1].day * DAY)
+    end = max(end, begun + LEAST)
+    history = HistoryReader(known.state / FILE)
+    try:
+        drawn = []
+        for shape in shapes(limits):
+            points = history.points(shape.series, begun, end, BUCKETS)
+            if any(point is not None for point in points):
+                drawn.append((shape.title, draw(shape, points, known, begun, end)))
+        return drawn
+    finally:
+        history.close()
+
+
+def draw(shape: Shape, points: Sequence[Point | None], known: KnownStory, since: float, until: float) -> str:
+    """One plot. A gap in the samples is a gap in the line, and is said so in the picture."""
+    uppers = [shape.upper(point) or 0.0 for point in points if point is not None]
+    axes = Axes(since, until, max([*uppers, shape.limit * 1.15]) * 1.05 * shape.scale or 1.0)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(shape.title)}">',
+        *_gaps(points, axes, since, until),
+        *_alerts(known, axes),
+        *_grid(axes, shape),
+        *_days(known, axes),
+        *_series(shape, points, axes, since, until),
+        _limit(shape, axes),
+        "</svg>",
+    ]
+    return "\n".join(parts)
+
+
+def _series(
+    shape: Shape, points: Sequence[Point | None], axes: Axes, since: float, until: float
+) -> list[str]:
+    width = (until - since) / len(points)
+    lines: list[str] = []
+    run: list[tuple[float, float, float]] = []
+
+    def end() -> None:
+        if run:
+            top = " ".join(f"{x:.1f},{axes.y(high):.1f}" for x, _, high in run)
+            back = " ".join(f"{x:.1f},{axes.y(low):.1f}" for x, low, _ in reversed(run))
+            middle = " ".join(f"{x:.1f},{axes.y(low):.1f}" for x, low, _ in run)
+            lines.append(f'<polygon class="band" points="{top} {back}"/>')
+            lines.append(f'<polyline class="line" points="{middle}"/>')
+            run.clear()
+
+    for index, point in enumerate(points):
+        middle = shape.middle(point) if point is not None else None
+        upper = shape.upper(point) if point is not None else None
+        if middle is None or upper is None:
+            end()
+        else:
+            x = axes.x(since + (index + 0.5) * width)
+            run.append((x, middle * shape.scale, upper * shape.scale))
+    end()
+    return lines
+
+
+def _gaps(points: Sequence[Point | None], axes: Axes, since: float, until: float) -> list[str]:
+    width = (until - since) / len(points)
+    return [
+        _box("gap", axes, since + index * width, since + (index + 1) * width)
+        for index, point in enumerate(points)
+        if point is None
+    ]
+
+
+def _alerts(known: KnownStory, axes: Axes) -> list[str]:
+    spans = [span for span in known.story.alerts if span.severity != "info"]
+    return [
+        _box("alert", axes, max(span.begun, axes.since), min(span.ended or axes.until, axes.until))
+        for span in spans
+        if span.begun < axes.until and (span.ended or axes.until) > axes.since
+    ]
+
+
+def _box(kind: str, axes: Axes, since: float, until: float) -> str:
+    left = axes.x(since)
+    width = max(1.0, axes.x(until) - left)
+    height = HEIGHT - TOP - BOTTOM
+    return f'<rect class="{kind}" x="{left:.1f}" y="{TOP}" width="{width:.1f}" height="{height}"/>'
+
+
+def _grid(axes: Axes, shape: Shape) -> list[str]:
+    lines = []
+    for part in (0.0, 0.5, 1.0):
+        value = axes.top * part
+        y = axes.y(value)
+        lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        label = f"{value:,.0f} {shape.unit}".strip()
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
+    for at, anchor in ((axes.since, "start"), (axes.until, "end")):
+        told = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+        lines.append(f'<text x="{axes.x(at):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{told}</text>')
+    return lines
+
+
+def _days(known: KnownStory, axes: Axes) -> list[str]:
+    lines = []
+    for day in known.judged.days:
+        if day.at is not None and axes.since < day.at < axes.until and axes.until - axes.since > DAY:
+            x = axes.x(day.at)
+            lines.append(f'<line class="day" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+            if 140 < x < WIDTH - 140:
+                middle = f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">Day {day.day}</text>'
+                lines.append(middle)
+    return lines
+
+
+def _limit(shape: Shape, axes: Axes) -> str:
+    y = axes.y(shape.limit * shape.scale)
+    return f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'

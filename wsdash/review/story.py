@@ -1,0 +1,68 @@
+"""A run read for its report: journal and samples together, judged at the run's own time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsdash.config import load_settings
+from wsdash.engine.fold import RunView, fold_all
+from wsdash.engine.journal import JournalReader
+from wsdash.history.reader import HistoryReader
+from wsdash.history.store import FILE
+from wsdash.model import Recorded, TimelineJudged
+from wsdash.plan import Plan, load_plan
+from wsdash.runtime import world_config
+from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.judge import judge
+from wsdash.timeline.spec import TimelineSpec, load_timeline
+from wsdash.timeline.story import Story, fold_story
+
+
+@dataclass(frozen=True)
+class KnownStory:
+    """Everything that is known of a run. now, last: epoch seconds of the run; last: its newest event."""
+
+    state: Path
+    plan: Plan
+    spec: TimelineSpec
+    view: RunView
+    story: Story
+    judged: TimelineJudged
+    events: tuple[Recorded, ...]
+    now: float
+    last: float
+
+    @property
+    def backup(self) -> str:
+        """Where the backup is, '' when there is none."""
+        return self.view.backup.path if self.view.backup is not None else ""
+
+
+def read_run(state: Path) -> RunView:
+    """The folded journal alone. Raises InputError when there is none."""
+    reader = JournalReader(state)
+    try:
+        return fold_all(reader.history())
+    finally:
+        reader.close()
+
+
+def read_story(state: Path, config: Path | None = None) -> KnownStory:
+    """Read the run in `state`, whether or not its engine is alive. Raises InputError when there is none."""
+    config = config or world_config(state)
+    plan, spec, thresholds = load_plan(config), load_timeline(config), load_settings(config).thresholds
+    reader = JournalReader(state)
+    try:
+        events = tuple(reader.history())
+    finally:
+        reader.close()
+    story = fold_story(events, plan)
+    now = story.now(time.time())
+    history = HistoryReader(state / FILE)
+    try:
+        judged = judge(spec, story, Evidence(history, now), thresholds, now)
+    finally:
+        history.close()
+    return KnownStory(state, plan, spec, fold_all(events), story, judged, events, now, story.last_at)
