@@ -78,10 +78,23 @@ async def test_a_restart_leaves_a_marker_in_the_log_at_the_new_start(tmp_path: P
     assert line.text == "-- restarted (2 restarts, 2 in all) --"
 
 
+async def test_a_start_right_after_an_end_is_a_restart(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    for fields in ({"state": "exited", "exit_code": 137}, {"state": "running", "started_at": EPOCH + 1.0}):
+        await watched.look()
+        await watched.clock.advance(0.5)
+        watched.change(**fields)
+    await watched.look()
+    assert watched.notices() == ["workspace-api restarted (started anew, exit code 137)"]
+    assert watched.restarts == ["workspace-api"]
+
+
 async def test_another_container_of_the_name_is_a_re_creation_and_no_restart(tmp_path: Path) -> None:
     watched = Watched(tmp_path, running("workspace-api", instance="8f1b", image="api:1"))
     await watched.look()
-    watched.change(instance="77aa", image="api:2", started_at=EPOCH + 9.0)
+    watched.change(state="missing", instance="")
+    await watched.look()
+    watched.change(state="running", instance="77aa", image="api:2", started_at=EPOCH + 9.0)
     await watched.look()
     await watched.look()
     assert watched.notices() == ["workspace-api was re-created from api:2"]
@@ -93,6 +106,7 @@ async def test_a_start_after_a_stop_is_no_restart(tmp_path: Path) -> None:
     watched = Watched(tmp_path, running("apps-workspace"))
     for fields in ({"state": "exited", "exit_code": 143}, {"state": "running", "started_at": EPOCH + 60}):
         await watched.look()
+        await watched.clock.advance(60)
         watched.change(**fields)
     await watched.look()
     assert watched.notices() == []

@@ -8,7 +8,9 @@ LINE_LIMIT = 16_384
 """Longest line that is kept, in bytes; the rest of a longer one is counted and dropped."""
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROLS = {code: "\ufffd" for code in (*range(32), 127, *range(128, 160)) if code != 9} | {13: " "}
+# control characters, separators of lines, and marks that turn the direction of what follows
+_UNSAFE = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS = {code: "\ufffd" for code in _UNSAFE if code != 9} | {13: " "}
 
 
 def clean(line: bytes) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.model import ContainerReading, LogLine, Notice
@@ -12,6 +14,8 @@ from wsdash.watch.poller import Pace
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
 PACE = Pace(interval=1.0, timeout=8.0)
+RESTARTED_WITHIN = 3.0
+"""Seconds from an end to the next start that make the two a restart."""
 SAME_START = 0.5
 """Seconds by which two readings of one start may differ."""
 
@@ -39,11 +43,6 @@ def restart_between(before: ContainerReading, now: ContainerReading) -> str:
         return f"{how}, out of memory"
     code = now.exit_code or before.exit_code
     return f"{how}, exit code {code}" if code else how
-
-
-def recreated(before: ContainerReading, now: ContainerReading) -> bool:
-    """Another container has taken the name. One that was removed before is new, not re-created."""
-    return bool(before.instance and now.instance) and before.instance != now.instance
 
 
 def _started_anew(before: ContainerReading, now: ContainerReading) -> bool:
@@ -78,6 +77,8 @@ class ContainerWatch:
         self._on_restart = on_restart
         self._clock = clock or SystemClock()
         self._before: dict[str, ContainerReading] = {}
+        self._ended: dict[str, tuple[float, ContainerReading]] = {}
+        self._instances: dict[str, str] = {}
 
     async def __call__(self) -> None:
         """Read all containers once. Raises UnreachableError."""
@@ -91,12 +92,34 @@ class ContainerWatch:
             before = self._before.get(reading.name)
             if before is not None:
                 self._compare(before, reading)
+            else:
+                self._is_another(reading)
             self._before[reading.name] = reading
 
+    def _ran_before(self, before: ContainerReading, now: ContainerReading) -> ContainerReading:
+        """The reading to compare with: readings woken by events see the moment between an end and a start."""
+        if before.state == "running" and now.state == "exited":
+            self._ended[now.name] = (self._clock.monotonic(), before)
+        elif now.state in ("created", "missing"):
+            self._ended.pop(now.name, None)  # it was removed: what starts next is another one
+        elif now.state == "running" and now.name in self._ended:
+            at, ran = self._ended.pop(now.name)
+            if self._clock.monotonic() - at <= RESTARTED_WITHIN:
+                end = {"exit_code": before.exit_code, "oom_killed": before.oom_killed}
+                return msgspec.structs.replace(ran, **end)
+        return before
+
+    def _is_another(self, now: ContainerReading) -> bool:
+        """Another container has taken the name since it was last seen."""
+        known = self._instances.get(now.name, now.instance)
+        if now.instance:
+            self._instances[now.name] = now.instance
+        return bool(now.instance) and known != now.instance
+
     def _compare(self, before: ContainerReading, now: ContainerReading) -> None:
-        restart = restart_between(before, now)
-        if recreated(before, now):
-            self._emit(Notice("warning", f"{now.name} was re-created from {now.image}"))
+        restart = restart_between(self._ran_before(before, now), now)
+        if self._is_another(now):
+            self._emit(Notice("info", f"{now.name} was re-created from {now.image}"))
             at = now.started_at if now.started_at is not None else self._clock.time()
             self._on_log(LogLine(now.name, at, "wsdash", "-- re-created --"))
         elif restart:
