@@ -206,6 +206,25 @@ async def test_children_whose_rows_would_be_lost_block(source: Endpoint, sql: st
     assert said in lines[0].detail
 
 
+async def test_what_surrounds_the_schema_is_named_and_not_carried(source: Endpoint) -> None:
+    await load(source, TABLE)
+    await load(
+        source,
+        "CREATE PUBLICATION feed FOR TABLE s.t; "
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO PUBLIC; SELECT lo_create(0); "
+        "CREATE FUNCTION s.guard() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; "
+        "CREATE EVENT TRIGGER guard ON ddl_command_end EXECUTE FUNCTION s.guard();",
+    )
+    lines = {f"{line.kind} {line.name}": line.fate for line in compare(await read(source, "s"), None)}
+    for name in (
+        "publication feed",
+        "default privileges postgres in schema s",
+        "large objects 1",
+        "event trigger guard",
+    ):
+        assert lines[name] == "not-carried", name
+
+
 async def test_settings_of_the_database_are_named_without_their_values(source: Endpoint) -> None:
     await load(
         source, f"ALTER DATABASE \"{source.database}\" SET app.secret = 'hidden-value'; CREATE SCHEMA s"

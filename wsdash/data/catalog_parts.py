@@ -207,7 +207,11 @@ async def read_statistics(conn: asyncpg.Connection, tables: dict[int, Table]) ->
 async def read_left_out(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
     """Kinds of objects that are never carried, by name."""
     reason = "objects of this kind are not carried; create it by hand where it is used"
-    return [
+    own = [
         Draft(SchemaItem(row["kind"], f"{schema}.{row['name']}", stage=PRE, left_out=reason), [])
         for row in await conn.fetch(queries.NOT_CARRIED, namespace, timeout=TIMEOUT)
+    ]
+    around = await conn.fetch(queries.AROUND, namespace, timeout=TIMEOUT)
+    return own + [
+        Draft(SchemaItem(row["kind"], row["name"], stage=PRE, left_out=row["reason"]), []) for row in around
     ]

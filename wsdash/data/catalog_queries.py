@@ -239,6 +239,25 @@ SELECT o.kind, o.name FROM (
 ) o WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = o.oid AND e.deptype = 'e') ORDER BY 1, 2
 """
 
+AROUND = """
+SELECT DISTINCT 'publication' AS kind, pubname::text AS name,
+       'what it publishes is replicated to nobody in the target; make it by hand where it is used' AS reason
+FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname WHERE n.oid = $1
+UNION ALL
+SELECT DISTINCT 'default privileges', pg_get_userbyid(d.defaclrole) || ' in schema ' || n.nspname,
+       'they say what later objects are granted; set them in the target with ALTER DEFAULT PRIVILEGES'
+FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace WHERE n.oid = $1
+UNION ALL
+SELECT 'event trigger', e.evtname::text, 'it belongs to the whole database; make it by hand where it is used'
+FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM pg_depend d
+  WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
+UNION ALL
+SELECT 'large objects', count(*)::text, 'values that only name a large object (oid) would name nothing'
+FROM pg_largeobject_metadata HAVING count(*) > 0
+ORDER BY 1, 2
+"""
+"""What belongs to the database or its settings and concerns the schema; never carried."""
+
 SETTINGS = """
 SELECT coalesce(r.rolname, '') AS role, split_part(c, '=', 1) AS name,
        CASE WHEN split_part(c, '=', 1) = 'search_path' THEN c ELSE '' END AS shown
