@@ -12,7 +12,8 @@ from tests.docker.world import CONTENT, WORKSPACE, DockerWorld, InEngine
 from wsdash.engine.journal import JournalReader
 from wsdash.model import Notice
 
-pytestmark = pytest.mark.xdist_group("docker")
+# one engine, one worker; the first test waits for the engine, its image and the old world
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
 
 NOWHERE = "wsdash-nowhere:1"
 

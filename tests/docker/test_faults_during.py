@@ -12,7 +12,8 @@ from tests.docker.test_faults_before import line_of
 from tests.docker.world import CONTENT, ITEMS, STACK, WORKSPACE, DockerWorld, InEngine
 from tests.support.terminal import Terminal
 
-pytestmark = pytest.mark.xdist_group("docker")
+# one engine, one worker; the first test waits for the engine, its image and the old world
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
 
 COMPUTE = "workspace-db-compute"
 

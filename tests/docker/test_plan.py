@@ -9,7 +9,8 @@ import pytest
 from tests.docker.world import CONTENT, ITEMS, SECRETS, STACK, DockerWorld, InEngine
 from tests.support.program import read_json
 
-pytestmark = pytest.mark.xdist_group("docker")
+# one engine, one worker; the first test waits for the engine, its image and the old world
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
 
 
 def test_the_whole_plan_then_back_then_there_again(

@@ -29,7 +29,8 @@ from wsdash.watch.containers import ContainerWatch
 from wsdash.watch.logs import LogWatch
 from wsdash.watch.poller import Pace, Poller
 
-pytestmark = pytest.mark.xdist_group("docker")
+# one engine, one worker; the first test waits for the engine, its image and the old world
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]
 
 ONE, TWO = "wsdash-t-one", "wsdash-t-two"
 NEVER_BY_ITSELF = 3600.0
