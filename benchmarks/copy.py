@@ -112,9 +112,12 @@ async def pgcopydb(source: "Endpoint", target: "Endpoint", workers: int) -> None
     """pgcopydb clone, where it is installed."""
     uri = "postgres://{0.user}:bench@{0.host}:{0.port}/{0.database}"
     with TemporaryDirectory(prefix="wsdash-bench-pgcopydb-") as directory:
+        log = f"{directory}/log"
         command = (
+            f"PATH={programs(18)}:$PATH "  # its pg_dump must know both servers
             f"pgcopydb clone --dir {directory}/w --table-jobs {workers} --index-jobs {workers} "
-            f"--source '{uri.format(source)}' --target '{uri.format(target)}' >/dev/null 2>&1"
+            f"--source '{uri.format(source)}' --target '{uri.format(target)}' >{log} 2>&1 "
+            f"|| {{ tail -5 {log} >&2; false; }}"
         )
         await database_pair.shell(command, database_pair.environment(source))
 

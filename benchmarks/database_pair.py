@@ -147,8 +147,10 @@ def environment(end: Endpoint) -> dict[str, str]:
 
 
 async def shell(command: str, env: dict[str, str]) -> None:
-    """Run a shell pipeline; it must succeed."""
-    process = await asyncio.create_subprocess_exec("bash", "-o", "pipefail", "-c", command, env=env)
+    """Run a shell pipeline in a process group of its own (pgcopydb ends its group); it must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-o", "pipefail", "-c", command, env=env, start_new_session=True
+    )
     if await process.wait() != 0:
         raise SystemExit(f"failed: {command}")
 
