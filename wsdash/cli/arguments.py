@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     load = add("load-test", "load the new API and compare with the baseline", "testing", "load_test")
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
     load.add_argument("--json", action="store_true", help="as one JSON object")
+    _alerts(add("alerts", "how alerts stand; replay the history against the rules", "alerts", "listed"))
     engine = add("engine", "", "engine", "engine", hidden=True)
     engine.add_argument("--take-over", action="store_true")
     _demo(engine, engine=True)
@@ -110,6 +111,25 @@ def _decide(sub: argparse.ArgumentParser) -> None:
     answer.add_argument("--fails", action="store_true", help="it does not hold (for --criterion)")
     sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
     sub.add_argument("--why", default="", metavar="TEXT", help="why; a decision wants it")
+
+
+def _alerts(sub: argparse.ArgumentParser) -> None:
+    """`list` (also plain `wsdash alerts`) and `test`; options may stand before or after the word."""
+    sub.add_argument("--json", action="store_true", help="as one JSON object")
+    words = sub.add_subparsers(metavar="list|test")
+    for name, text, function in (
+        ("list", "what is raised, acknowledged, silenced and ended", "listed"),
+        ("test", "what the rules would have raised over the recorded history", "tested"),
+    ):
+        word = words.add_parser(name, help=text, description=text)
+        for option in ("--config", "--state"):
+            word.add_argument(option, type=Path, metavar="DIR", default=argparse.SUPPRESS)
+        word.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as one JSON object")
+        word.set_defaults(command=_lazily("alerts", function))
+    test = words.choices["test"]
+    test.add_argument("--rules", type=Path, metavar="FILE", help="rules to try (default: the run's own)")
+    test.add_argument("--from", dest="since", metavar="TIME", help="default: a day before --to")
+    test.add_argument("--to", dest="until", metavar="TIME", help="default: now")
 
 
 def _positive(text: str) -> int:

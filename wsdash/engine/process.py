@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.engine.afterwards import INTENTS, Afterwards
+from wsdash.engine.alarms import ALERT_INTENTS, Alarms
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.fold import fold_all
@@ -101,6 +102,8 @@ class Engine:
         self.stuck = False
         self._lock = lock
         self._world = world
+        self._alarms = Alarms()
+        self._recorder: Recorder | None = None
         self._runner: Runner | None = None
         self._after: Afterwards | None = None
         self._history: EngineHistory | None = None
@@ -121,10 +124,11 @@ class Engine:
             await asyncio.to_thread(remember_current, self.options.state)
         before = await journal.history()
         history.know(before)
+        self._alarms = Alarms(before)
         view = fold_all(before)
         if history.note:
             journal.emit(Notice("warning", history.note))
-        recorder = Recorder(journal, view, self._tell, self.options.state / LOG_FILE)
+        self._recorder = recorder = Recorder(journal, view, self._tell, self.options.state / LOG_FILE)
         try:
             with self._signals():
                 return await self._with_helpers(recorder, spool, history)
@@ -141,6 +145,7 @@ class Engine:
         def heard(recorded: Recorded) -> None:
             self._outlet.put(recorded)
             history.see(recorded)
+            self._alarms.see(recorded)
 
         return heard
 
@@ -217,6 +222,8 @@ class Engine:
                 spool.write,
                 state=options.state,
                 newest_log=lambda: spool.newest,
+                standing=self._alarms.standing,
+                backed_up=lambda: self._alarms.backed_up_at,
             )
             watcher = asyncio.create_task(watching)
         script = self._script(recorder, world, spool, after, watcher)
@@ -406,6 +413,8 @@ class Engine:
         if intent.do == "stop":
             self._stop("stopped by the operator", INTERRUPTED if self.options.exit_when_done else 0)
             return Reply(True, "stopping; the run is saved")
+        if intent.do in ALERT_INTENTS and self._world is not None and self._recorder is not None:
+            return await self._alarms.handle(intent, self._world.settings, self._recorder.record)
         if self._runner is None:
             starting = intent.do == "ping"
             return Reply(starting, "the world is being made ready; wait for it")

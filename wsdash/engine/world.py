@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import asyncpg
 from wsdash.config import Settings, load_settings
 from wsdash.data.connect import connection
 from wsdash.errors import InputError, UnreachableError, WsdashError
-from wsdash.model import AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
+from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Facts, Step, endpoint
@@ -97,14 +97,19 @@ async def watch_for_ever(
     *,
     state: Path | None = None,
     newest_log: Callable[[], float | None] = lambda: None,
+    standing: Callable[[], Sequence[AlertChanged]] = tuple,
+    backed_up: Callable[[], float | None] = lambda: None,
 ) -> None:
     """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
+    standing: alerts raised earlier that stand. backed_up: when the newest backup was proven, epoch seconds.
     """
     async with asyncio.TaskGroup() as group:
         group.create_task(_show_schema(settings, emit))
-        group.create_task(_poll_for_ever(settings, stack, emit, on_log, state, newest_log))
+        group.create_task(
+            _poll_for_ever(settings, stack, emit, on_log, state, newest_log, standing, backed_up)
+        )
 
 
 async def _show_schema(settings: Settings, emit: Callable[[AnyEvent], None]) -> None:
@@ -130,6 +135,8 @@ async def _poll_for_ever(
     on_log: Callable[[LogLine], None],
     state: Path | None,
     newest_log: Callable[[], float | None],
+    standing: Callable[[], Sequence[AlertChanged]],
+    backed_up: Callable[[], float | None],
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
@@ -151,6 +158,8 @@ async def _poll_for_ever(
                 branches=lambda: list_branches(settings),
                 state=state,
                 logs_since=newest_log(),
+                standing=standing(),
+                backed_up=backed_up,
             )
             detail = "the pollers ended"
         except Exception as error:

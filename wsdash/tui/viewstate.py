@@ -11,7 +11,10 @@ from wsdash.engine.fold import fold as fold_run
 from wsdash.engine.journal_store import Heartbeat
 from wsdash.model import (
     READINGS,
+    AlertAcknowledged,
     AlertChanged,
+    AlertSilenced,
+    AlertUnsilenced,
     Branch,
     BranchesReading,
     ContainerReading,
@@ -30,6 +33,7 @@ from wsdash.model import (
     SetupProgress,
     SourceState,
 )
+from wsdash.watch.alerting.standing import AlertBoard, fold_alert
 
 SAMPLES = 120
 """How many probes of a series are kept."""
@@ -144,6 +148,8 @@ class ViewState(msgspec.Struct, frozen=True):
     seen_at: dict[str, float] = {}
     """When each source of readings last gave one; latency has one entry a series."""
     alerts: dict[str, AlertChanged] = {}
+    alerting: AlertBoard = AlertBoard()
+    """How alerts stand, with who knows of them, and what is silenced."""
     notices: tuple[Recorded, ...] = ()
     stopped_at: float = 0.0
     last_at: float = 0.0
@@ -209,9 +215,14 @@ def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
         case ItemChanged(item=item, state=state) if state is not ItemState.RUNNING:
             return {"doing": {name: action for name, action in view.doing.items() if name != item}}
         case AlertChanged() as event if event.raised:
-            return {"alerts": view.alerts | {event.rule: event}}
+            name = event.alert or event.rule
+            return {"alerts": view.alerts | {name: event}, "alerting": fold_alert(view.alerting, recorded)}
         case AlertChanged() as event:
-            return {"alerts": {rule: alert for rule, alert in view.alerts.items() if rule != event.rule}}
+            ended = event.alert or event.rule
+            left = {name: alert for name, alert in view.alerts.items() if name != ended}
+            return {"alerts": left, "alerting": fold_alert(view.alerting, recorded)}
+        case AlertAcknowledged() | AlertSilenced() | AlertUnsilenced():
+            return {"alerting": fold_alert(view.alerting, recorded)}
         case Notice():
             return {"notices": (*view.notices, recorded)[-NOTICES:]}
     return {}

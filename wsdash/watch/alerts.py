@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from wsdash.clock import Clock, SystemClock
-from wsdash.model import AlertChanged, AnyEvent, ContainerReading, HostReading, LatencyReading
+from wsdash.model import (
+    AlertChanged,
+    AnyEvent,
+    ContainerReading,
+    HostReading,
+    LatencyReading,
+    MetricsReading,
+)
 from wsdash.watch.alerting.judge import Judge
 from wsdash.watch.alerting.rules import AlertRule
 from wsdash.watch.board import SERIES, Board
@@ -44,6 +51,11 @@ class Alerts:
                 self.sample(f"up:{series}", 0.0 if seconds is None else 1.0)
             case HostReading(disk_percent=percent):
                 self.sample("disk:percent", percent)
+            case MetricsReading(values=values):
+                for series, value in values.items():
+                    # these two are told more often by pool() and evaluate()
+                    if not series.startswith(("errors:", "pool:")):
+                        self.sample(series, value)
             case ContainerReading(name=name):
                 # counted by ourselves: a process started anew by hand has no restart count that grew
                 self.sample(f"restarts:{name}", float(self._restarts[name]))

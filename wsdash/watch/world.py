@@ -47,6 +47,7 @@ async def watch_world(
     state: Path | None = None,
     logs_since: float | None = None,
     standing: Sequence[AlertChanged] = (),
+    backed_up: Callable[[], float | None] = lambda: None,
 ) -> None:
     """Run all pollers until cancelled, or until `stop` is set (for ever without it).
 
@@ -55,10 +56,12 @@ async def watch_world(
     it. branches: lists the new database's timelines.
     state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
     caller has; without it logs begin now. standing: alerts that an earlier process raised and that stand.
+    backed_up: when the newest backup was proven, in epoch seconds; None: never.
     Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
     """
     rules = await asyncio.to_thread(rules_of, settings)
     world = _World(settings, stack, emit, on_log, rules, standing)
+    world.backed_up = backed_up
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
     host_watch = host.HostWatch(disks, world.emit, world.clock)
     logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
@@ -106,6 +109,7 @@ class _World:
         self._stack = stack
         self._emit = emit
         self._on_log = on_log
+        self.backed_up: Callable[[], float | None] = lambda: None
         self._board = Board(settings, self.clock)
         self._errors = ErrorCounter(self._board.container.get("api-new", ""))
         self.error_rates = errors.ErrorRates(containers.expected_containers(settings), emit, self.clock)
@@ -123,6 +127,9 @@ class _World:
     async def judge(self) -> None:
         while True:
             await self.clock.sleep(JUDGE_EVERY)
+            backed_up = self.backed_up()
+            if backed_up is not None:
+                self._alerts.sample("backup:age", self.clock.time() - backed_up)
             self._alerts.evaluate()
 
     def poller(self, source: str, probe: Callable[[], Awaitable[None]], pace: Pace) -> Poller:

@@ -62,7 +62,7 @@ def _run_line(view: ViewState, frame: Frame) -> Content:
 
 
 def _health_line(view: ViewState, frame: Frame) -> Content:
-    parts = [_engine(view, frame), _doing(view, frame), _alerts(view)]
+    parts = [_engine(view, frame), _doing(view, frame), _alerts(view, frame)]
     host = view.host
     if host is not None:
         usage = f"wsdash cpu {host.self_cpu_percent:.0f}% mem {size(host.self_memory_bytes)}"
@@ -120,11 +120,14 @@ def _waiting(view: ViewState) -> str:
     return f"… {event.text}" if isinstance(event, Notice) and newest.at >= moved else ""
 
 
-def _alerts(view: ViewState) -> Content:
+def _alerts(view: ViewState, frame: Frame) -> Content:
     if not view.alerts:
         return Content.styled("no alerts", DIM)
     newest = max(view.alerts.values(), key=lambda alert: alert.since)
     word = "alert" if len(view.alerts) == 1 else "alerts"
+    unheeded = view.alerting.unheeded(frame.now)
+    if not unheeded:
+        return Content.styled(f"▲ {len(view.alerts)} {word}, acknowledged or silenced", WARN)
     return Content.styled(f"▲ {len(view.alerts)} {word}: {newest.text}", BAD)
 
 

@@ -67,6 +67,7 @@ LOOKING: list[BindingType] = [
     Binding(
         "e", "evidence", "Evidence", id="look.evidence", tooltip="All that is known of the selected item"
     ),
+    Binding("A", "alerts", "Alerts", show=False, id="look.alerts", tooltip="Alerts, silences, what ended"),
     Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
     Binding(
         "shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Go to the pane before"
@@ -222,6 +223,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.views import EvidencePanel
 
         self.app.push_screen(EvidencePanel(self.view, self.frame, self.plan, self.checklist.selected))
+
+    def action_alerts(self) -> None:
+        """Open the alerts."""
+        from wsdash.tui.screens.alerts import AlertsPanel
+
+        self.app.push_screen(AlertsPanel(self.view, self.frame))
 
     def action_help(self) -> None:
         """Open the keys."""

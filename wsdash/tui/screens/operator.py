@@ -181,6 +181,12 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
         self.app.push_screen(TypedDialog("Interrupt the service", lines, INTERRUPT, "Interrupt"), typed)
 
+    def action_alerts(self) -> None:
+        """Open the alerts, with keys to acknowledge and silence."""
+        from wsdash.tui.screens.alerts import OperatorAlertsPanel
+
+        self.app.push_screen(OperatorAlertsPanel(self.view, self.frame, self._send))
+
     def action_leave(self) -> None:
         """Leave: the engine goes on, or stops with the run saved."""
         idle = engine_standing(self.view, self.frame.now) in (Engine.STOPPED, Engine.GONE)

@@ -1,0 +1,117 @@
+"""`wsdash alerts`: how alerts stand, and what the rules would have said of the recorded history."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from wsdash.cli.places import config_of, needed_state
+from wsdash.config import load_settings
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.errors import InputError
+from wsdash.history.reader import HistoryReader
+from wsdash.history.store import FILE
+from wsdash.watch.alerting.replay import replay
+from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
+from wsdash.watch.alerting.standing import AlertSpan, fold_alerts
+from wsdash.watch.alerting.words import amount
+from wsdash.watch.board import containers_of_series
+
+DAY = 86400.0
+
+
+def listed(arguments: argparse.Namespace) -> int:
+    """`wsdash alerts list`: exit 1 while an alert is raised that nobody acknowledged or silenced."""
+    reader = JournalReader(needed_state(arguments))
+    board = fold_alerts(reader.history())
+    reader.close()
+    now = time.time()
+    unheeded = board.unheeded(now)
+    if arguments.json:
+        silenced = {name: board.silence_of(name, now) for name in board.raised}
+        built = {
+            "raised": [
+                msgspec.to_builtins(span) | {"silenced": silenced[span.alert] is not None}
+                for span in board.raised.values()
+            ],
+            "silences": msgspec.to_builtins(board.active_silences(now)),
+            "ended": msgspec.to_builtins(board.ended),
+        }
+        _print_json(built)
+        return 1 if unheeded else 0
+    for span in board.raised.values():
+        silence = board.silence_of(span.alert, now)
+        how = f"acknowledged by {span.acknowledged_by}" if span.acknowledged_by else "nobody looks after it"
+        if silence is not None:
+            how += f"; silenced by {silence.who} until {_clock(silence.until)}"
+        print(f"▲ {span.severity:<8} {span.alert:<32} since {_clock(span.begun)}  {span.text}  ({how})")
+    for silence in board.active_silences(now):
+        print(f"– silence  {silence.match:<32} until {_clock(silence.until)}  {silence.who}: {silence.note}")
+    print(f"{len(board.raised)} raised, {len(board.ended)} ended")
+    return 1 if unheeded else 0
+
+
+def tested(arguments: argparse.Namespace) -> int:
+    """`wsdash alerts test`: exit 0; what would have been raised is the answer, not a failure."""
+    state = needed_state(arguments)
+    settings = load_settings(config_of(arguments, state))
+    path: Path = arguments.rules or rules_file(settings)
+    rules = load_rules(path, settings.thresholds, containers_of_series(settings))
+    until = _instant(arguments.until, "--to") if arguments.until else time.time()
+    since = _instant(arguments.since, "--from") if arguments.since else until - DAY
+    if not 0 < until - since <= 15 * DAY:
+        raise InputError(
+            "the time to replay is not between nothing and 15 days",
+            where=f"--from {arguments.since} --to {arguments.until}",
+            remedy="name a --from before --to, such as --from 2025-11-03T00:00 --to 2025-11-04T00:00",
+        )
+    past = HistoryReader(state / FILE)
+    spans = replay(rules, past, since, until)
+    known = past.series()
+    past.close()
+    blind = [rule.id for rule in rules if not any(rule.matches(name) for name in known)]
+    if arguments.json:
+        built = {"from": since, "to": until, "alerts": msgspec.to_builtins(spans), "without_data": blind}
+        _print_json(built)
+        return 0
+    units = {rule.id: rule for rule in rules}
+    for span in spans:
+        print(_span_line(span, units[span.rule], until))
+    print(f"{len(spans)} alerts of {len(rules)} rules between {_clock(since)} and {_clock(until)}")
+    if blind:
+        print(f"no recorded series for: {', '.join(blind)}")
+    return 0
+
+
+def _span_line(span: AlertSpan, rule: AlertRule, until: float) -> str:
+    lasted = (span.ended or until) - span.begun
+    end = "" if span.ended is not None else ", and goes on"
+    worst = "" if rule.unit == "flag" else f"  worst {amount(span.worst, rule.unit)}"
+    begun = _clock(span.begun)
+    return f"▲ {span.severity:<8} {span.alert:<32} {begun}  for {amount(lasted, 'seconds')}{end}{worst}"
+
+
+def _instant(text: str, option: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise InputError(
+            f"{text!r} is no date and time",
+            where=option,
+            remedy="write it as 2025-11-03T21:30, with +00:00 for a time zone",
+        ) from error
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2)
+    print()

@@ -1,0 +1,155 @@
+"""The alerts' panel; the operator's can acknowledge and silence, the monitor's has nothing to send."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from wsdash.model import Intent
+from wsdash.tui.looks import BAD
+from wsdash.tui.panes.alerts import draw_alerts, standing_order
+from wsdash.tui.panes.base import Frame
+from wsdash.tui.screens.dialogs import CANCEL, SignDialog, Signed, user_name
+from wsdash.tui.screens.views import ViewPanel
+from wsdash.tui.viewstate import ViewState
+
+LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*([mhd])")
+SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class AlertsPanel(ViewPanel):
+    """What stands, what is silenced, what ended."""
+
+    NAME = "Alerts"
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The alerts as they stand."""
+        return draw_alerts(view, frame)
+
+
+class OperatorAlertsPanel(AlertsPanel):
+    """As above, with a chosen alert and keys that send intents."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "choose(1)", "Next alert", id="alerts.next", tooltip="Choose the next raised alert"),
+        Binding("c", "acknowledge", "Acknowledge", id="alerts.ack", tooltip="Say who looks after it"),
+        Binding("s", "silence", "Silence", id="alerts.silence", tooltip="Not be told for a while"),
+        Binding("u", "unsilence", "Unsilence", id="alerts.unsilence", tooltip="End the first silence"),
+    ]
+
+    def __init__(self, view: ViewState, frame: Frame, send: Callable[[Intent], None]) -> None:
+        super().__init__(view, frame)
+        self._send = send
+        self._chosen = 0
+
+    def on_mount(self) -> None:
+        """Say which keys there are."""
+        super().on_mount()
+        panel = self.query_one(".panel")
+        panel.border_subtitle = "n next · c acknowledges · s silences · u ends a silence · Esc closes"
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The alerts as they stand, one of them chosen."""
+        return draw_alerts(view, frame, self._alert())
+
+    def action_choose(self, by: int) -> None:
+        """Choose another raised alert."""
+        self._chosen += by
+        self._redraw()
+
+    def action_acknowledge(self) -> None:
+        """Ask who looks after the chosen alert."""
+        alert = self._alert()
+        if not alert:
+            self.notify("No alert is raised.")
+            return
+        text = self._view.alerting.raised[alert].text
+
+        def signed(answer: Signed | None) -> None:
+            if answer is not None:
+                options = {"alert": alert}
+                self._send(Intent("ack-alert", who=answer.who, note=answer.note, options=options))
+
+        self.app.push_screen(SignDialog(f"Acknowledge {alert}", text, "Acknowledge"), signed)
+
+    def action_silence(self) -> None:
+        """Ask what to silence, for how long, and who says so."""
+
+        def answered(intent: Intent | None) -> None:
+            if intent is not None:
+                self._send(intent)
+
+        self.app.push_screen(SilenceDialog(self._alert() or "*"), answered)
+
+    def action_unsilence(self) -> None:
+        """End the silence that would end first."""
+        silences = self._view.alerting.active_silences(self._frame.now)
+        if not silences:
+            self.notify("Nothing is silenced.")
+            return
+        self._send(Intent("unsilence-alert", who=user_name(), options={"match": silences[0].match}))
+
+    def _alert(self) -> str:
+        raised = standing_order(self._view.alerting)
+        return raised[self._chosen % len(raised)].alert if raised else ""
+
+
+class SilenceDialog(ModalScreen[Intent | None]):
+    """What, for how long, by whom (typed: a silence hides things) and why."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
+
+    def __init__(self, match: str) -> None:
+        super().__init__()
+        self._match = match
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Silence alerts"
+            yield Static("A rule, an alert, or * for all", markup=False)
+            yield Input(value=self._match, id="match")
+            yield Static("For how long: 30m, 2h, 1d", markup=False)
+            yield Input(value="1h", id="length")
+            yield Static("Your name", markup=False)
+            yield Input(id="who")
+            yield Static("Why", markup=False)
+            yield Input(id="note")
+            yield Static("", markup=False, id="lacking")
+            with Horizontal(classes="buttons"):
+                yield Button("Silence", variant="warning", id="ok")
+                yield Button("Cancel (Esc)", id="cancel")
+
+    def on_mount(self) -> None:
+        """The name is what is missing."""
+        self.query_one("#who").focus()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#ok")
+    def _answered(self) -> None:
+        match, length, who, note = (
+            self.query_one(f"#{name}", Input).value.strip() for name in ("match", "length", "who", "note")
+        )
+        found = LENGTH.fullmatch(length)
+        lacking = "a name is wanted" if not who else "a time such as 30m or 2h is wanted" if not found else ""
+        lacking = lacking or ("what to silence is wanted" if not match else "")
+        if lacking or found is None:
+            self.query_one("#lacking", Static).update(Content.styled(f"✗ {lacking}", BAD))
+            return
+        seconds = float(found[1]) * SECONDS[found[2]]
+        self.dismiss(
+            Intent("silence-alert", who=who, note=note, options={"match": match, "seconds": seconds})
+        )
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)
