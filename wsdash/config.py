@@ -107,6 +107,18 @@ class NotifySettings(_Section, frozen=True):
     command: tuple[str, ...] = ()
 
 
+class AlertSettings(_Section, frozen=True):
+    """Who is told of alerts beside the screen. The webhook's URL is named, never held. bell, desktop: what
+    the operator's own terminal does.
+    """
+
+    webhook_env: str = ""
+    webhook_file: str = ""
+    command: tuple[str, ...] = ()
+    bell: bool = True
+    desktop: bool = True
+
+
 class CopySettings(_Section, frozen=True):
     """How hard the copy works."""
 
@@ -145,6 +157,7 @@ class Settings(_Section, frozen=True):
     paths: PathSettings = PathSettings()
     notify: NotifySettings = NotifySettings()
     copy: CopySettings = CopySettings()
+    alerts: AlertSettings = AlertSettings()
     branching: BranchingSettings = BranchingSettings()
     load_test: LoadTestSettings = LoadTestSettings()
     directory: str = ""

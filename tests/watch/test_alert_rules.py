@@ -44,7 +44,7 @@ def refusal(tmp_path: Path, **changes: Any) -> InputError:
     return caught.value
 
 
-def test_the_shipped_rules_are_the_guides_five_and_four_more() -> None:
+def test_the_shipped_rules_are_the_guides_five_and_five_more() -> None:
     rules = load_rules(shipped("config", "alerts.yaml"), Thresholds())
     assert {rule.guide for rule in rules} - {""} == GUIDE
     assert {rule.id for rule in rules if not rule.guide} == {
@@ -52,6 +52,7 @@ def test_the_shipped_rules_are_the_guides_five_and_four_more() -> None:
         "wal-lag",
         "backup-age",
         "disk-forecast",
+        "broken-tenants",
     }
     assert all(rule.explanation and rule.severity for rule in rules)
 

@@ -23,10 +23,10 @@ from wsdash.watch.prometheus import metric_names
 
 SHIPPED = shipped("config", "monitoring")
 GUIDES_ALERTS = {
-    "API response time",
-    "Error rate",
+    "API response time > 500ms",
+    "Error rate > 5/minute",
     "Container restarts",
-    "Disk usage",
+    "Disk usage > 80%",
     "Connection pool exhaustion",
 }
 NEON = frozenset(
@@ -57,7 +57,7 @@ WORDS = frozenset(
         r"\w+",
         """
     histogram_quantile sum by le rate absent resets or on max vector job instance route method status
-    tenant_id timeline_id smgr_query_type state fstype
+    tenant_id timeline_id smgr_query_type state fstype predict_linear
     """,
     )
 )
@@ -119,9 +119,9 @@ def test_the_guides_five_alerts_are_there_with_its_numbers(rendered: Path) -> No
     rules = yaml.safe_load((rendered / "prometheus-rules.yml").read_text())["groups"][0]["rules"]
     expr = {rule["alert"]: rule["expr"] for rule in rules}
     assert {rule["labels"].get("guide") for rule in rules} - {None} == GUIDES_ALERTS
-    assert expr["WorkspaceApiSlow"].endswith("> 0.5")
-    assert expr["WorkspaceApiErrors"].endswith("> 5")
-    assert expr["WorkspaceDiskFilling"].endswith("> 80")
+    assert expr["WorkspaceApiLatency"].endswith("> 0.5")
+    assert expr["WorkspaceErrorRate"].endswith("> 5")
+    assert expr["WorkspaceDisk"].endswith("> 80")
 
 
 async def test_every_metric_named_exists(rendered: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.config import load_settings
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
+from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerting.standing import AlertSpan, fold_alerts
@@ -86,6 +87,19 @@ def tested(arguments: argparse.Namespace) -> int:
     print(f"{len(spans)} alerts of {len(rules)} rules between {_clock(since)} and {_clock(until)}")
     if blind:
         print(f"no recorded series for: {', '.join(blind)}")
+    return 0
+
+
+def exported(arguments: argparse.Namespace) -> int:
+    """`wsdash alerts export --prometheus FILE`."""
+    state = found_state(arguments)
+    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    rules = load_rules(rules_file(settings), settings.thresholds, containers_of_series(settings))
+    file: Path = arguments.prometheus
+    file.write_text(prometheus_rules(rules), encoding="utf-8")
+    left_out = untold(rules)
+    told = f"; only wsdash itself can judge: {', '.join(left_out)}" if left_out else ""
+    print(f"{len(rules) - len(left_out)} rules in {file}{told}")
     return 0
 
 

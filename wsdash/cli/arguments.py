@@ -114,18 +114,21 @@ def _decide(sub: argparse.ArgumentParser) -> None:
 
 
 def _alerts(sub: argparse.ArgumentParser) -> None:
-    """`list` (also plain `wsdash alerts`) and `test`; options may stand before or after the word."""
+    """`list` (also plain `wsdash alerts`), `test`, `export`; options may stand before or after the word."""
     sub.add_argument("--json", action="store_true", help="as one JSON object")
-    words = sub.add_subparsers(metavar="list|test")
+    words = sub.add_subparsers(metavar="list|test|export")
     for name, text, function in (
         ("list", "what is raised, acknowledged, silenced and ended", "listed"),
         ("test", "what the rules would have raised over the recorded history", "tested"),
+        ("export", "the rules as a file for Prometheus", "exported"),
     ):
         word = words.add_parser(name, help=text, description=text)
         for option in ("--config", "--state"):
             word.add_argument(option, type=Path, metavar="DIR", default=argparse.SUPPRESS)
         word.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as one JSON object")
         word.set_defaults(command=_lazily("alerts", function))
+    export = words.choices["export"]
+    export.add_argument("--prometheus", type=Path, metavar="FILE", required=True, help="the file to write")
     test = words.choices["test"]
     test.add_argument("--rules", type=Path, metavar="FILE", help="rules to try (default: the run's own)")
     test.add_argument("--from", dest="since", metavar="TIME", help="default: a day before --to")

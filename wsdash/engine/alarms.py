@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
 from wsdash.config import Settings
 from wsdash.model import (
@@ -21,8 +22,24 @@ from wsdash.model import (
 )
 from wsdash.watch.alerting.standing import AlertBoard, fold_alert
 
+if TYPE_CHECKING:  # the notifier brings an HTTP client, which takes time to import
+    from wsdash.watch.alerting.channels import Notifier
+
 ALERT_INTENTS = ("ack-alert", "silence-alert", "unsilence-alert")
 LONGEST_SILENCE = 14 * 86400.0
+
+
+def telling(
+    emit: Callable[[AnyEvent], None], alarms: Alarms, notifier: Notifier
+) -> Callable[[AnyEvent], None]:
+    """`emit`, with the notifier hearing of alerts too."""
+
+    def emit_and_tell(event: AnyEvent) -> None:
+        emit(event)
+        if isinstance(event, AlertChanged):
+            notifier.see(event, alarms.board)
+
+    return emit_and_tell
 
 
 class Alarms:

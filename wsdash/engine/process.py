@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.engine.afterwards import INTENTS, Afterwards
-from wsdash.engine.alarms import ALERT_INTENTS, Alarms
+from wsdash.engine.alarms import ALERT_INTENTS, Alarms, telling
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.fold import fold_all
@@ -215,10 +215,14 @@ class Engine:
         watcher: asyncio.Task[None] | None = None
         helpers = [asyncio.create_task(after.run())]
         if options.watch:  # not in a group: pollers that do not end must not hold the engine back
+            from wsdash.watch.alerting.channels import Notifier, channels_of
+
+            notifier = Notifier(channels_of(world.settings.alerts), emit, world.settings.world)
+            helpers.append(asyncio.create_task(notifier.run()))
             watching = watch_for_ever(
                 world.settings,
                 stack,
-                emit,
+                telling(emit, self._alarms, notifier),
                 spool.write,
                 state=options.state,
                 newest_log=lambda: spool.newest,

@@ -25,8 +25,11 @@ def _secrets(settings: Settings) -> Iterator[str]:
     for side in (settings.source, settings.target):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             yield endpoint(side).password() or ""
-    for variable in ("PGPASSWORD", settings.notify.webhook_env):
+    for variable in ("PGPASSWORD", settings.notify.webhook_env, settings.alerts.webhook_env):
         yield os.environ.get(variable, "") if variable else ""
+    if settings.alerts.webhook_file:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield Path(settings.alerts.webhook_file).read_text(encoding="utf-8").strip()
     yield from _pgpass()
 
 

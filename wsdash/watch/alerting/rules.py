@@ -28,14 +28,16 @@ PLACE = re.compile(r"\{([a-z-]+)\}")
 
 
 class PrometheusExpr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The rule in Prometheus's words, where the stack tells more than wsdash's exporter does.
+    """The rule in Prometheus's words, over what the stack's /metrics pages and node_exporter tell.
 
-    expr holds {threshold}; for_ is a Prometheus duration, '' for the rule's own.
+    expr holds {threshold}; for_ is a Prometheus duration, '' for the rule's own. absent: a metric without
+    which the rule is blind; its absence is told as an alert of its own.
     """
 
     expr: str
     for_: str = msgspec.field(name="for", default="")
     summary: str = ""
+    absent: str = ""
 
 
 class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,8 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     fewest: int = 1
     """Samples below which nothing is said."""
     unit: str = ""
+    limit_name: str = ""
+    """The key of wsdash.yaml's thresholds that sets the threshold, '' for a number."""
     guide: str = ""
     """The guide's own words for this alert, '' when the guide does not ask for it."""
     prometheus: PrometheusExpr | None = None
@@ -226,6 +230,7 @@ def _rule(
         failures=raw.failures,
         fewest=raw.fewest,
         unit=raw.unit,
+        limit_name=raw.threshold.partition(".")[2] if isinstance(raw.threshold, str) else "",
         guide=raw.guide,
         prometheus=raw.prometheus,
     )

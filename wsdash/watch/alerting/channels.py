@@ -1,0 +1,171 @@
+"""Who is told of alerts outside the screen: a webhook and a command, each with patience and an end to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from wsdash.clock import Clock, SystemClock
+from wsdash.config import AlertSettings
+from wsdash.model import AlertChanged, Notice
+from wsdash.tasks import task_group
+from wsdash.watch.alerting.standing import AlertBoard, AlertSpan
+from wsdash.watch.sources import Emit
+
+TIMEOUT = 15.0
+ATTEMPTS = 5
+FIRST_PAUSE = 2.0
+MOST_WAITING = 200
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class ChannelError(Exception):
+    """A channel did not take a message. Its text holds no address: a webhook's URL is a secret."""
+
+
+def payload(change: AlertChanged, world: str) -> dict[str, Any]:
+    """What is sent: `text` for people (and Slack), and the same as fields."""
+    state = "raised" if change.raised else "ended"
+    lead = change.severity if change.raised else state
+    return {
+        "text": f"[{world}] {lead}: {change.text.removeprefix('ended: ')}",
+        "state": state,
+        "world": world,
+        "alert": change.alert or change.rule,
+        "rule": change.rule,
+        "severity": change.severity,
+        "since": change.since,
+        "worst": change.worst,
+    }
+
+
+def channels_of(settings: AlertSettings) -> dict[str, Send]:
+    """The channels these settings name, by the name under which trouble is told."""
+    channels: dict[str, Send] = {}
+    if settings.webhook_env or settings.webhook_file:
+        channels["webhook"] = lambda message: _post(settings, message)
+    if settings.command:
+        channels["command"] = lambda message: _run(list(settings.command), message)
+    return channels
+
+
+class Notifier:
+    """Tells each raised alert once, and its end once. `see` never blocks; trouble becomes a Notice."""
+
+    def __init__(
+        self, channels: dict[str, Send], emit: Emit, world: str, *, clock: Clock | None = None
+    ) -> None:
+        self._channels = channels
+        self._emit = emit
+        self._world = world
+        self._clock = clock or SystemClock()
+        self._waiting: dict[str, deque[dict[str, Any]]] = {
+            name: deque(maxlen=MOST_WAITING) for name in channels
+        }
+        self._arrived = {name: asyncio.Event() for name in channels}
+        self._told: dict[str, float] = {}
+
+    def see(self, change: AlertChanged, board: AlertBoard) -> None:
+        """Queue a change, unless it was told or is silenced now."""
+        name = change.alert or change.rule
+        if change.raised:
+            if self._told.get(name) == change.since or self._silenced(change, name, board):
+                return
+            self._told[name] = change.since
+        elif self._told.pop(name, None) is None:
+            return
+        for channel in self._channels:
+            self._waiting[channel].append(payload(change, self._world))
+            self._arrived[channel].set()
+
+    async def run(self) -> None:
+        """Send for ever; a slow channel does not hold up another."""
+        async with task_group() as group:
+            for name, send in self._channels.items():
+                group.create_task(self._serve(name, send))
+
+    async def _serve(self, name: str, send: Send) -> None:
+        waiting, arrived = self._waiting[name], self._arrived[name]
+        while True:
+            await arrived.wait()
+            arrived.clear()
+            while waiting:
+                await self._insist(name, send, waiting.popleft())
+
+    async def _insist(self, name: str, send: Send, message: dict[str, Any]) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await send(message)
+            except ChannelError as error:
+                if attempt == 1:
+                    self._emit(Notice("warning", f"alert {name}: {error}; trying again"))
+                if attempt == ATTEMPTS:
+                    text = f"alert {name}: {message['alert']} was not told after {ATTEMPTS} attempts: {error}"
+                    self._emit(Notice("error", text))
+                    return
+                await self._clock.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+            else:
+                if attempt > 1:
+                    self._emit(Notice("info", f"alert {name}: told at the attempt {attempt}"))
+                return
+
+    def _silenced(self, change: AlertChanged, name: str, board: AlertBoard) -> bool:
+        span = AlertSpan(change.rule, name, change.series, change.severity, change.text, change.since)
+        now = self._clock.time()
+        return any(silence.covers(span, now) for silence in board.silences.values())
+
+
+async def _post(settings: AlertSettings, message: dict[str, Any]) -> None:
+    url = os.environ.get(settings.webhook_env, "") if settings.webhook_env else ""
+    if not url and settings.webhook_file:
+        try:
+            url = (await asyncio.to_thread(Path(settings.webhook_file).read_text, encoding="utf-8")).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ChannelError(
+                f"the file of alerts.webhook_file cannot be read ({type(error).__name__})"
+            ) from None
+    if not url:
+        raise ChannelError(f"the variable {settings.webhook_env} is not set")
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session,
+            session.post(url, json=message, allow_redirects=False) as response,
+        ):
+            status = response.status
+    except (OSError, TimeoutError, ValueError, aiohttp.ClientError) as error:
+        raise ChannelError(f"it did not answer ({type(error).__name__})") from None
+    if status >= 300:
+        raise ChannelError(f"it answered {status}")
+
+
+async def _run(argv: list[str], message: dict[str, Any]) -> None:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise ChannelError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    try:
+        _, said = await asyncio.wait_for(process.communicate(msgspec.json.encode(message)), TIMEOUT)
+    except TimeoutError:
+        raise ChannelError(f"{argv[0]} took over {TIMEOUT:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode:
+        last = said.decode(errors="replace").strip()[-200:]
+        raise ChannelError(f"{argv[0]} exited {process.returncode}: {last}")
