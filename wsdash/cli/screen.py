@@ -67,8 +67,10 @@ def operate(
         held.enter_context(OperatorLock.held(state / "screen", take_over=take_over, purpose="screen"))
         remember_current(state)
         from wsdash.tui.app import WsdashApp
+        from wsdash.tui.attention import Attention
         from wsdash.tui.feed import JournalFeed
 
+        wanted = load_settings(config).alerts
         app = WsdashApp(
             state,
             "operator",
@@ -77,6 +79,7 @@ def operate(
             load_plan(config),
             documents,
             starting=_starter(state, words),
+            attention=Attention(wanted.bell, wanted.desktop),
         )
         left = app.run()
     again = "wsdash demo" if "--demo" in words else "wsdash run"

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, Recorded
 from wsdash.plan import Plan
+from wsdash.tui.attention import Attention
 from wsdash.tui.copying import to_tmux
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.panes.base import Frame
@@ -34,7 +35,8 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     state: the run's directory, for words only. control: required for the operator, must be None for the
     monitor. documents: item id -> file to show before it is confirmed. starting: awaited once the first
-    frame is painted (it starts the engine, say); its WsdashError is shown. `run()` returns 'left', 'stopped'
+    frame is painted (it starts the engine, say); its WsdashError is shown. attention: rings for new alerts.
+    `run()` returns 'left', 'stopped'
     or None. Raises ValueError when role and control do not fit.
     """
 
@@ -59,6 +61,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         documents: Mapping[str, Path] | None = None,
         *,
         starting: Callable[[], Awaitable[None]] | None = None,
+        attention: Attention | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(ansi_color=True if no_color() else None)
@@ -69,6 +72,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.feed = feed
         self.main = _main_screen(plan, control, documents or {})
         self._starting = starting
+        self._attention = attention
         self._clock = clock
         self._view = ViewState()
         self._told = 0.0
@@ -101,9 +105,16 @@ class WsdashApp(App[str], inherit_bindings=False):
         update = self.feed.take()
         self._tell(update)
         self._view = update.view
+        if self._attention is not None:
+            self._attention.look(update.view, self._clock(), self._write_raw)
         if update.lines or update.lost_lines:
             self.main.add_lines(update.lines, update.lost_lines)
         self._show()
+
+    def _write_raw(self, sequence: str) -> None:
+        """Past the screen, to the terminal itself."""
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
 
     def action_leave(self) -> None:
         """As q on the main screen."""

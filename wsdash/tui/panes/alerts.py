@@ -56,7 +56,9 @@ def _raised(board: AlertBoard, span: AlertSpan, frame: Frame, chosen: bool) -> L
     look = SEVERITY.get(span.severity, SEVERITY["warning"])
     mark = Content.styled("▸", BUSY) if chosen else Content(" ")
     since = cell(age(frame.now - span.begun), 7, right=True)
-    first = row(mark, status(look, 10), cell(span.alert, NAMES), since, Content(span.text))
+    told = Content(span.text)
+    narrow = frame.width < 2 * NAMES + 30
+    first = row(mark, status(look, 10), cell(span.alert, NAMES), since, *([] if narrow else [told]))
     silence = board.silence_of(span.alert, frame.now)
     known = f"acknowledged by {span.acknowledged_by}" if span.acknowledged_by else "nobody looks after it yet"
     if span.note:
@@ -65,6 +67,7 @@ def _raised(board: AlertBoard, span: AlertSpan, frame: Frame, chosen: bool) -> L
         known += f"; silenced by {silence.who}"
     return [
         first.truncate(frame.width, ellipsis=True),
+        *([Content(f"{'':13}{span.text}").truncate(frame.width, ellipsis=True)] if narrow else []),
         Content.styled(f"{'':13}└ {known}", DIM).truncate(frame.width, ellipsis=True),
     ]
 
