@@ -28,7 +28,7 @@ WANTED = {
 SUSPECTS = {
     "slow-api": {"api-latency", "team-comfortable", "go-recorded"},
     "error-burst": {"error-rate", "go-recorded"},
-    "restarts": {"no-p1-incidents", "no-restarts", "go-recorded"},
+    "restarts": {"no-p1-incidents", "no-restarts", "api-answers", "go-recorded"},
     "disk-fills": {"disk", "no-p1-incidents"},
 }
 ALERTS = {

@@ -23,7 +23,7 @@ from wsdash.tui.panes.base import Frame
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.terminal import guard_terminal
 from wsdash.tui.themes import OURS, first_theme, no_color
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.viewstate import ViewState, run_time
 
 TICK_SECONDS = 0.5
 
@@ -135,7 +135,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.notify(f"Copied {len(text)} characters: {ways}.", timeout=5, markup=False)
 
     def _show(self) -> None:
-        frame = Frame(self._clock(), self.size.width, self.size.height)
+        frame = Frame(run_time(self._view, self._clock()), self.size.width, self.size.height)
         if self._trouble and self._view.feed == "waiting":
             self._view = msgspec.structs.replace(self._view, trouble=self._trouble)
         if self.main.is_mounted:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wsdash.model import Liveness
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.viewstate import ViewState, machine_seconds
 
 LIVE_SECONDS = 1.5
 GONE_SECONDS = 6.0
@@ -54,7 +54,7 @@ def engine_standing(view: ViewState, now: float) -> Engine:
         return Engine.STOPPED
     if beat is None:
         return Engine.STARTING
-    age = now - beat.at
+    age = heartbeat_age(view, now) or 0.0
     if age <= LIVE_SECONDS:
         return Engine.LIVE
     return Engine.SLOW if age <= GONE_SECONDS else Engine.GONE
@@ -62,7 +62,14 @@ def engine_standing(view: ViewState, now: float) -> Engine:
 
 def heartbeat_age(view: ViewState, now: float) -> float | None:
     """Seconds since the engine's last sign of life."""
-    return None if view.heartbeat is None else max(0.0, now - view.heartbeat.at)
+    if view.heartbeat is None:
+        return None
+    passing = view.passing
+    if passing is not None:  # the engine beats in the machine's time, whatever the run's does
+        if not passing.scale:
+            return 0.0
+        now = passing.machine_at + (now - passing.at) / passing.scale
+    return max(0.0, now - view.heartbeat.at)
 
 
 def watch_trouble(view: ViewState) -> str:
@@ -90,7 +97,7 @@ def freshness(view: ViewState, source: str, now: float) -> Freshness:
     if age is None and state is None:
         return Freshness(None)
     flowing = engine_standing(view, now) in (Engine.LIVE, Engine.SLOW, Engine.OBSERVING)
-    old = age is not None and age > SLOW_SOURCES.get(source, STALE_SECONDS)
+    old = age is not None and machine_seconds(view, age) > SLOW_SOURCES.get(source, STALE_SECONDS)
     if not flowing or old or view.told_at.get(WATCH, 0.0) > (seen or 0.0):
         return Freshness(Liveness.STALE, age)
     return Freshness(Liveness.LIVE, age)

@@ -18,6 +18,7 @@ from wsdash.model import (
     Branch,
     BranchesReading,
     ContainerReading,
+    DecisionRecorded,
     EngineStopped,
     HostReading,
     ItemChanged,
@@ -32,6 +33,8 @@ from wsdash.model import (
     RunStarted,
     SetupProgress,
     SourceState,
+    TimelineJudged,
+    TimePassing,
 )
 from wsdash.watch.alerting.standing import AlertBoard, fold_alert
 
@@ -141,6 +144,11 @@ class ViewState(msgspec.Struct, frozen=True):
     latency: dict[str, tuple[Sample, ...]] = {}
     host: HostReading | None = None
     branches: tuple[Branch, ...] | None = None
+    timeline: TimelineJudged | None = None
+    """The days and the board as the engine judged them last; None: not yet."""
+    decisions: tuple[tuple[float, DecisionRecorded], ...] = ()
+    passing: TimePassing | None = None
+    """Set where the run's time is not the machine's (the demo's fortnight)."""
     """The new database's timelines; None while nobody listed them."""
     sources: dict[str, SourceState] = {}
     told_at: dict[str, float] = {}
@@ -201,8 +209,27 @@ def fold_all(events: Iterable[Recorded], view: ViewState | None = None) -> ViewS
     return state
 
 
+def run_time(view: ViewState, machine: float) -> float:
+    """The run's time (epoch seconds) when the machine's is `machine`."""
+    passing = view.passing
+    if passing is None:
+        return machine
+    if not passing.scale or view.stopped_at:
+        return view.last_at
+    return passing.at + (machine - passing.machine_at) * passing.scale
+
+
+def machine_seconds(view: ViewState, seconds: float) -> float:
+    """Seconds of the run in the machine's: how long somebody who looks has waited."""
+    return seconds / view.passing.scale if view.passing is not None and view.passing.scale else seconds
+
+
 def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
     match recorded.event:
+        case DecisionRecorded() as event:
+            return {"decisions": (*view.decisions, (recorded.at, event))}
+        case TimePassing() as event:
+            return {"passing": event}
         case RunStarted() as event:
             return {"started": event, "stopped_at": 0.0, "doing": {}, "building": False}
         case EngineStopped():
@@ -233,6 +260,8 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
     match recorded.event:
         case ContainerReading() as event:
             return {"containers": view.containers | {event.name: event}} | _seen(view, "containers", at)
+        case TimelineJudged() as event:
+            return {"timeline": event} | _seen(view, "timeline", at)
         case RowsReading() as event:
             return {"rows": view.rows | {event.table: event}} | _seen(view, "rows", at)
         case PortReading() as event:

@@ -68,6 +68,9 @@ LOOKING: list[BindingType] = [
         "e", "evidence", "Evidence", id="look.evidence", tooltip="All that is known of the selected item"
     ),
     Binding("A", "alerts", "Alerts", show=False, id="look.alerts", tooltip="Alerts, silences, what ended"),
+    Binding(
+        "y", "timeline", "Days", show=False, id="look.timeline", tooltip="The fourteen days and the criteria"
+    ),
     Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
     Binding(
         "shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Go to the pane before"
@@ -229,6 +232,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.alerts import AlertsPanel
 
         self.app.push_screen(AlertsPanel(self.view, self.frame))
+
+    def action_timeline(self) -> None:
+        """Open the timeline."""
+        from wsdash.tui.screens.timeline import TimelinePanel
+
+        self.app.push_screen(TimelinePanel(self.view, self.frame))
 
     def action_help(self) -> None:
         """Open the keys."""
