@@ -101,6 +101,8 @@ class Engine:
         if self._holder is not None:
             self._holder.communicate()
             self._holder = None
+        # dockerd mounts its data directory on itself and leaves it so when it was killed
+        subprocess.run(["umount", "-l", f"{self.directory}/data"], capture_output=True, check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def inside(self) -> list[str]:
