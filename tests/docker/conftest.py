@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from tests.support.terminal import Terminal
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[engine.Engine]:
-    """A real engine of our own with the tests' image in it."""
+def docker_engine(request: pytest.FixtureRequest) -> Iterator[engine.Engine]:
+    """A real engine of our own with the tests' image in it. One worker of a parallel run has it."""
+    grouped = any(item.nodeid.endswith("@docker") for item in request.session.items)
+    assert grouped or "PYTEST_XDIST_WORKER" not in os.environ, "this pytest ignores xdist_group"
     why_not = engine.missing() or image.python_fits()
     if why_not:
         engine.unavailable(why_not)
