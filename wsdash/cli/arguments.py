@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("monitor", "the same screen, read-only", "screen", "monitor")
     _demo(add("demo", "build the embedded world and open the operator's screen on it", "demo", "demo"))
     _migrate(add("migrate", "run the plan without a screen", "headless", "migrate"))
+    add("watch", "record without a screen, until it is stopped (SIGTERM or Ctrl-C)", "watch", "watch")
     rollback = add("rollback", "back to the old service", "headless", "rollback")
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")

@@ -1,0 +1,93 @@
+"""`wsdash watch`: it records without a screen, ends cleanly, and goes on in the same history."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.program import Program
+from tests.support.world import World
+from wsdash.config import shipped
+from wsdash.history.reader import HistoryReader, Summary
+from wsdash.history.store import FILE
+
+OLD = "latency:api-old"
+
+
+def recorded(program: Program, series: str = OLD) -> Summary:
+    now = time.time()
+    with contextlib.closing(HistoryReader(program.state / FILE)) as reader:
+        return reader.summary(series, now - 3600, now + 60)
+
+
+def wait(condition: Callable[[], bool], told: Callable[[], str]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(told())
+        time.sleep(0.1)
+
+
+def test_it_records_ends_cleanly_and_goes_on_after_a_kill(world: World) -> None:
+    program = world.program
+    first = program.start("watch")
+    wait(lambda: recorded(program).count >= 3, program.output)
+    second = program.run("watch")
+    assert second.returncode == 3
+    assert "Traceback" not in second.stderr
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(30) == 0
+    before = recorded(program)
+
+    third = program.start("watch")
+    wait(lambda: recorded(program).count > before.count, program.output)
+    os.kill(third.pid, signal.SIGKILL)
+    third.wait(10)
+    kept = recorded(program)
+    assert kept.count > before.count
+
+    fourth = program.start("watch")
+    wait(lambda: recorded(program).count > kept.count, program.output)
+    fourth.send_signal(signal.SIGTERM)
+    assert fourth.wait(30) == 0
+    assert "Traceback" not in program.output()
+    with contextlib.closing(HistoryReader(program.state / FILE)) as reader:
+        known = set(reader.series())
+    assert {"up:api-old", "memory:data-timescale", "cpu:apps-workspace", "disk:percent"} <= known
+    assert f"{OLD}:first-byte" in known
+    assert recorded(program, "up:api-old").minimum == 1
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_the_systemd_unit_is_valid_and_hardened(tmp_path: Path) -> None:
+    unit = tmp_path / "wsdash-watch.service"
+    text = shipped("config", "systemd", unit.name).read_text()
+    unit.write_text(text.replace("/opt/wsdash/bin/wsdash", "/bin/true"))
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
+    )
+    assert unit.name not in verified.stderr
+    assert verified.returncode == 0
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", unit], capture_output=True, text=True, check=True
+    )
+    exposure = re.search(r"exposure level for wsdash-watch.service: ([\d.]+)", judged.stdout)
+    assert exposure is not None
+    assert float(exposure[1]) < 3
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")
+def test_the_compose_service_is_valid(tmp_path: Path) -> None:
+    words = ["docker-compose", "-f", str(shipped("compose", "docker-compose.watch.yml")), "config", "-q"]
+    environment = os.environ | {"WSDASH_CONFIG": str(tmp_path)}
+    checked = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert checked.returncode == 0, checked.stderr

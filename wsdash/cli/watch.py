@@ -1,0 +1,20 @@
+"""`wsdash watch`: the engine in the foreground, recording; it runs no item until a screen asks for it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from wsdash.cli.headless import printer
+from wsdash.cli.places import config_of, own_state
+from wsdash.engine.process import INTERRUPTED, EngineOptions, serve
+from wsdash.history.store import FILE
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    """`wsdash watch`. 0 when it was told to stop; 3 when an engine works on this state already."""
+    state = own_state(arguments)
+    options = EngineOptions(state=state, config=config_of(arguments, state), on_event=printer())
+    print(f"recording into {state / FILE}; look with `wsdash monitor --state {state}`", flush=True)
+    code = asyncio.run(serve(options))
+    return 0 if code == INTERRUPTED else code  # to be stopped is how a recording ends
