@@ -50,6 +50,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             check_identity(db, path)
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
+        db.execute(f"pragma wal_autocheckpoint = {4 * 1024 * 1024 // PAGE}")
         db.execute(f"pragma journal_size_limit = {4 * 1024 * 1024}")
         if fresh:
             marks = f"pragma application_id = {APPLICATION_ID}; pragma user_version = {VERSION};"

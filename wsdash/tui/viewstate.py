@@ -25,6 +25,7 @@ from wsdash.model import (
     ItemIntended,
     ItemState,
     LatencyReading,
+    MetricsReading,
     Notice,
     PortReading,
     Progress,
@@ -142,6 +143,8 @@ class ViewState(msgspec.Struct, frozen=True):
     rows: dict[str, RowsReading] = {}
     ports: dict[int, PortReading] = {}
     latency: dict[str, tuple[Sample, ...]] = {}
+    metrics_missing: dict[str, str] = {}
+    """Series that a source did not tell of at its newest reading -> why."""
     host: HostReading | None = None
     branches: tuple[Branch, ...] | None = None
     timeline: TimelineJudged | None = None
@@ -275,6 +278,9 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
             return {"latency": view.latency | {event.series: samples}} | _seen(
                 view, f"latency:{event.series}", at
             )
+        case MetricsReading() as event:
+            others = {name: why for name, why in view.metrics_missing.items() if name not in event.values}
+            return {"metrics_missing": others | event.missing} | _seen(view, event.source, at)
         case SourceState() as event:
             told = view.told_at | {event.source: at}
             return {"sources": view.sources | {event.source: event}, "told_at": told}

@@ -57,6 +57,14 @@ LOOKING: list[BindingType] = [
         tooltip="The guide's testing checklist and its evidence",
     ),
     Binding(
+        "m",
+        "metrics",
+        "Metrics",
+        show=False,
+        id="look.metrics",
+        tooltip="Every number over an hour, a day or 14 days",
+    ),
+    Binding(
         "b",
         "branches",
         "Branches",
@@ -220,6 +228,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.branches import BranchesPanel
 
         self.app.push_screen(BranchesPanel(self.view, self.frame))
+
+    def action_metrics(self) -> None:
+        """Open the metrics."""
+        from wsdash.tui.screens.metrics import MetricsPanel
+
+        self.app.push_screen(MetricsPanel(self.view, self.frame, getattr(self.app, "state", None)))
 
     def action_evidence(self) -> None:
         """Open the selected item's evidence."""
