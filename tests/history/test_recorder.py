@@ -63,9 +63,9 @@ def test_the_stacks_memory_is_the_sum_of_its_fresh_containers() -> None:
         (1, container("old", memory_bytes=70, group="apps")),
         (5, container("two", memory_bytes=30)),
         (10, container("two", memory_bytes=30)),
-        (30, container("two", memory_bytes=30)),
+        (300, container("two", memory_bytes=30)),
     )
-    assert values(told, "memory:stack") == [(0, 100), (10, 130), (30, 30)]
+    assert values(told, "memory:stack") == [(0, 100), (10, 130), (300, 30)]
     assert values(told, "memory:old") == [(1, 70)]
 
 
