@@ -58,17 +58,19 @@ class Life:
         self,
         settings: Settings,
         recorder: Recorder,
-        alerts: Callable[[VirtualClock | ScaledClock, ErrorCounter, Board], Alerts],
+        alerts: Callable[[VirtualClock, ErrorCounter, Board], Alerts],
         on_log: Callable[[LogLine], None],
         look: Callable[[], Awaitable[TimelineJudged]],
         say: Callable[[Intent], Awaitable[Reply]],
-        clock: VirtualClock | ScaledClock,
+        clock: VirtualClock,
+        pace: ScaledClock | None,
         usual: float | None,
     ) -> None:
         self.usual = usual
         """Seconds in which the old API gave 19 of 20 answers; None: it was not measured."""
         self.settings = settings
         self.clock = clock
+        self._pace = pace
         self.look = look
         self.say = say
         self._journal = recorder.journal
@@ -104,10 +106,10 @@ class Life:
 
     async def until(self, at: float) -> None:
         """Let time pass until then (epoch seconds of the run)."""
-        seconds = at - self.clock.time()
-        if isinstance(self.clock, ScaledClock):
-            await self.clock.sleep(seconds)
-        elif seconds > 0:
+        if self._pace is not None:
+            await self._pace.sleep(at - self._pace.time())
+        # the run's time goes from tick to tick: a machine that is late must not make minutes that nobody saw
+        if (seconds := at - self.clock.time()) > 0:
             await self.clock.advance(seconds)
         while self._journal.waiting > MOST_WAITING:  # noqa: ASYNC110 - its thread is waited for
             await asyncio.sleep(BREATH)
@@ -130,17 +132,17 @@ async def live_after_migration(
     journal = recorder.journal
     rules = await asyncio.to_thread(rules_of, settings)
     standing = _standing([recorded.event for recorded in await journal.history()])
-    clock = ScaledClock(script.scale) if script.scale else VirtualClock(time.time())
-    journal.clock = clock
+    journal.clock = clock = VirtualClock(time.time())
+    pace = ScaledClock(script.scale, clock.time()) if script.scale else None
     await recorder.record(TimePassing(script.scale, clock.time(), time.time(), script.name))
 
-    def alerts(clock: VirtualClock | ScaledClock, errors: ErrorCounter, board: Board) -> Alerts:
+    def alerts(clock: VirtualClock, errors: ErrorCounter, board: Board) -> Alerts:
         return Alerts(rules, board, errors, journal.emit, clock, standing)
 
     usual = await asyncio.to_thread(_usual, state, time.time())
-    life = Life(settings, recorder, alerts, on_log, look, say, clock, usual)
+    life = Life(settings, recorder, alerts, on_log, look, say, clock, pace, usual)
     await script.live(life)
-    if isinstance(clock, ScaledClock):  # from here on time passes as everywhere
+    if pace is not None:  # from here on time passes as everywhere
         journal.clock = slow = ScaledClock(1.0, clock.time())
         await recorder.record(TimePassing(1.0, slow.start, slow.began, script.name))
 
