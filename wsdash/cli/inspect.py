@@ -67,6 +67,8 @@ def doctor(arguments: argparse.Namespace) -> int:
             print(f"{glyph} {finding.name:<36} {finding.seen}")
             if finding.remedy:
                 print(f"{'':<11}{'':<36} {finding.remedy}")
+            if finding.more:
+                print(f"{'':<11}{'':<36} more: {finding.more}")
     return 1 if unwell else 0
 
 

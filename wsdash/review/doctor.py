@@ -8,26 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
-import msgspec
 
 from wsdash.config import Settings
 from wsdash.data.connect import Endpoint, connection
 from wsdash.engine.launch import engine_alive
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.review.connection_test import connection_test
+from wsdash.review.finding import Finding
 from wsdash.stack.factory import open_stack
 from wsdash.steps.api_client import ApiClient
 from wsdash.steps.base import endpoint
 from wsdash.steps.rows import count_rows
 from wsdash.watch.ports import port_holders
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One diagnosis. well is None where the thing is rightly absent for now."""
-
-    name: str
-    well: bool | None
-    seen: str
-    remedy: str = ""
 
 
 class DiskUsage(NamedTuple):
@@ -39,7 +31,10 @@ class DiskUsage(NamedTuple):
 
 
 async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
-    """Read the world, all at once, changing nothing. Never raises for an unwell world."""
+    """Look at the world, all at once. Never raises for an unwell world.
+
+    Nothing is changed but what the connection test writes on the target and removes again.
+    """
     findings = await asyncio.gather(
         _containers(settings),
         _ports(settings),
@@ -60,18 +55,21 @@ async def _containers(settings: Settings) -> list[Finding]:
         stack = await asyncio.to_thread(open_stack, settings, read_only=True)
         readings = await stack.readings()
     except WsdashError as error:
-        return [Finding("containers", False, error.what, error.remedy)]
+        more = "docker version" if settings.stack.engine == "docker" else ""
+        return [Finding("containers", False, f"{error.what} ({error.where})", error.remedy, more)]
     finally:
         if stack is not None:
             await stack.close()
     found = []
+    docker = settings.stack.engine == "docker"
     for reading in readings:
         well = reading.state == "running" and reading.health in ("healthy", "none")
         absent = reading.state in ("created", "exited", "missing")
         seen = f"{reading.state}, {reading.health}, {reading.restarts} restarts"
         remedy = "" if well or absent else f"see the logs of {reading.name}: {reading.detail}"
-        found.append(Finding(f"container {reading.name}", None if absent else well, seen, remedy))
-    return found
+        more = f"docker logs --tail 50 {reading.name}" if docker and not (well or absent) else ""
+        found.append(Finding(f"container {reading.name}", None if absent else well, seen, remedy, more))
+    return found + await connection_test(settings, readings)
 
 
 async def _ports(settings: Settings) -> list[Finding]:

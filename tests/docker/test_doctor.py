@@ -1,0 +1,54 @@
+"""`wsdash doctor` on a real stack: the ten checks before it is there, when it is well, when it is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.docker.world import SECRETS, DockerWorld, InEngine
+from wsdash.review.connection_test import CHECKS
+from wsdash.steps.branching import is_ours
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+
+def ten(wsdash: InEngine, world: DockerWorld) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Exit code, and the ten findings by the name of their check."""
+    done = wsdash.run("doctor", "--json", "--config", str(world.config))
+    assert not any(secret in done.stdout + done.stderr for secret in SECRETS.values())
+    found = json.loads(done.stdout)["findings"]
+    tests = {one["name"].partition(": ")[2]: one for one in found if one["name"].startswith("test ")}
+    assert tuple(tests) == CHECKS
+    return done.returncode, tests
+
+
+def timelines(world: DockerWorld) -> list[str]:
+    """Every timeline the pageserver has."""
+    tenant = "http://localhost:9898/v1/tenant"
+    tenants = [one["id"] for one in world.get(tenant)[1]]
+    return [one["timeline_id"] for id in tenants for one in world.get(f"{tenant}/{id}/timeline")[1]]
+
+
+def test_the_ten_checks_before_with_and_without_a_compute(world: DockerWorld, wsdash: InEngine) -> None:
+    code, found = ten(wsdash, world)
+    assert code == 0
+    assert {one["well"] for one in found.values()} == {None}
+
+    done = wsdash.run("migrate", "--yes", "--until", "migrate-data", "--config", str(world.config))
+    assert done.returncode == 0, done.stdout + done.stderr
+    code, found = ten(wsdash, world)
+    assert {name: one["seen"] for name, one in found.items() if not one["well"]} == {}
+    assert code == 0
+    assert world.target("select count(*) from pg_class where relname like 'doctor_%'") == 0
+    assert not any(is_ours(one) for one in timelines(world))
+
+    world.engine.docker("kill", "workspace-db-compute")
+    code, found = ten(wsdash, world)
+    assert code == 1
+    unwell = {name for name, one in found.items() if not one["well"]}
+    assert unwell == set(CHECKS) - {"branching"}
+    assert "workspace-db-compute is exited" in found["containers"]["seen"]
+    assert found["containers"]["more"] == "docker logs --tail 50 workspace-db-compute"
+    assert all(found[name]["more"] for name in unwell)
