@@ -273,6 +273,7 @@ class RowsReading(Event, frozen=True, tag="rows"):
     """Row counts of one table on both sides; None where a side could not be read. estimated: not exact.
 
     exact_at: when both were last counted exactly, in seconds since the epoch; None: never.
+    note: why the two counts cannot be compared; '' where they can.
     """
 
     table: str
@@ -280,6 +281,7 @@ class RowsReading(Event, frozen=True, tag="rows"):
     target: int | None
     estimated: bool = False
     exact_at: float | None = None
+    note: str = ""
 
 
 class LatencyReading(Event, frozen=True, tag="latency"):

@@ -154,6 +154,20 @@ async def test_an_unknown_target_table_is_refused(source: Endpoint, target: Endp
     assert "kinds, new, note" in error.remedy
 
 
+async def test_a_source_table_whose_name_another_tables_rows_take_is_not_lost_in_silence(
+    source: Endpoint, target: Endpoint, tmp_path: Path
+) -> None:
+    entries = "  entry:\n    from: old\n    distinct: true\n    columns: {kind: kind}\n"
+    more = "CREATE TABLE s.entry (kind text)"
+    error = await refused(source, target, tmp_path, text({}, rest=entries), more)
+    assert error.where.endswith(", key tables.entry")
+    assert "the source's table entry goes nowhere" in error.what
+    assert "leave_out: {entry: reason}" in error.remedy
+    (tmp_path / "mapping.yaml").write_text(text({}, rest=entries + REST))
+    mapped = await fitted(source, target, tmp_path / "mapping.yaml", "s")
+    assert [table.name for table in mapped.tables] == ["new", "entry"]
+
+
 async def test_a_column_that_nothing_fills_is_refused(
     source: Endpoint, target: Endpoint, tmp_path: Path
 ) -> None:

@@ -91,6 +91,12 @@ def require_sources(mapping: Mapping, source: Catalog) -> dict[str, Table]:
             remedy = _one_of(here, "name a table of the source with from:")
             what = f"the source has no table {rule.source}"
             raise mapping.wrong(f"{rule.key}.from", rule.source, what, remedy)
+    used = {rule.source for rule in mapping.tables.values()} | mapping.leave_out.keys()
+    for rule in mapping.tables.values():
+        if rule.name in here.keys() - used:
+            what = f"the source's table {rule.name} goes nowhere: the target's is filled with other rows"
+            remedy = f"fill a table from it, or say why not: leave_out: {{{rule.name}: reason}}"
+            raise mapping.wrong(rule.key, rule.name, what, remedy)
     return here
 
 

@@ -15,6 +15,7 @@ from wsdash.data.sql import ident
 from wsdash.errors import UnreachableError
 from wsdash.model import RowsReading
 from wsdash.steps.base import endpoint
+from wsdash.steps.row_pairs import NOT_BY_COUNT, Pair, Pairing
 from wsdash.watch.clock import Clock, SystemClock
 
 STANDING = """
@@ -55,11 +56,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Counted:
-    """The last exact count of a table on both sides; a side is None where it was not there or took too long.
+    """The last exact count of a pair of tables; a side is None where it was not there or took too long.
 
     at: seconds since the epoch.
     """
 
+    pair: Pair
     at: float
     rows: tuple[int | None, int | None]
     standing: tuple[Standing | None, Standing | None]
@@ -68,12 +70,14 @@ class Counted:
 class RowWatch:
     """Counts again and again at little cost to the servers.
 
-    Both sides of a table are counted together. Exact counts take SHARE of the time; between them a count is
-    the last exact one and what was inserted and deleted since, by the servers' own statistics.
+    Both sides of a table are counted together, paired through the mapping where there is one. Exact counts
+    take SHARE of the time; between them a count is the last exact one and what was inserted and deleted
+    since, by the servers' own statistics.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._sides = (settings.source, settings.target)
+        self._paired = Pairing(settings)
         self._clock = clock or SystemClock()
         self._counted: dict[str, Counted] = {}
         self._credit = 0.0
@@ -82,7 +86,7 @@ class RowWatch:
     async def __call__(self) -> list[RowsReading]:
         """Every root table of both schemas now. A side that cannot be read gives None for its tables.
 
-        Raises UnreachableError when neither side can be read.
+        Raises UnreachableError when neither side can be read, InputError for a mapping that cannot be.
         """
         self._earn()
         async with AsyncExitStack() as stack:
@@ -94,10 +98,9 @@ class RowWatch:
             if isinstance(old, BaseException) and isinstance(new, BaseException):
                 raise old
             views = [None if isinstance(look, BaseException) else look for look in (old, new)]
-            names = sorted({name for view in views if view is not None for name in view.tables})
-            exact = await self._count_some(names, views)
-        schema = self._sides[0].schema
-        return [self._reading(f"{schema}.{name}", name, views, name in exact) for name in names]
+            pairs = await self._paired(_identities(views[0]), _identities(views[1]))
+            exact = await self._count_some(pairs, views)
+        return [self._reading(pair, views, pair.name in exact) for pair in pairs]
 
     def _earn(self) -> None:
         now = self._clock.monotonic()
@@ -114,54 +117,69 @@ class RowWatch:
         tables = {row["name"]: Standing(row["identity"], row["guess"], row["net"]) for row in rows}
         return _View(session, side.schema, tables)
 
-    async def _count_some(self, names: Sequence[str], views: Sequence[_View | None]) -> set[str]:
+    async def _count_some(self, pairs: Sequence[Pair], views: Sequence[_View | None]) -> set[str]:
         """Count what was never counted as it is now, then the longest uncounted while there is credit."""
-        new = [name for name in names if not self._stands(name, views)]
-        old = sorted(set(names) - set(new), key=lambda name: self._counted[name].at)
+        new = [pair for pair in pairs if not self._stands(pair, views)]
+        old = sorted(
+            (pair for pair in pairs if pair not in new), key=lambda pair: self._counted[pair.name].at
+        )
         begun, exact = self._clock.monotonic(), set()
-        for name in (*new, *old):
+        for place, pair in enumerate((*new, *old)):
             spent = self._clock.monotonic() - begun
-            if spent > ROUND_SECONDS or (name not in new and spent >= self._credit):
+            if spent > ROUND_SECONDS or (place >= len(new) and spent >= self._credit):
                 break
-            counts = [_count(view, name) for view in views]
-            rows = await asyncio.gather(*counts)
-            standing = [None if view is None else view.tables.get(name) for view in views]
-            self._counted[name] = Counted(self._clock.time(), (rows[0], rows[1]), (standing[0], standing[1]))
-            exact.add(name)
+            rows = await asyncio.gather(*(_count(view, pair, side) for side, view in enumerate(views)))
+            standing = [_standing(view, pair, side) for side, view in enumerate(views)]
+            self._counted[pair.name] = Counted(
+                pair, self._clock.time(), (rows[0], rows[1]), (standing[0], standing[1])
+            )
+            exact.add(pair.name)
         self._credit -= self._clock.monotonic() - begun
         return exact
 
-    def _stands(self, name: str, views: Sequence[_View | None]) -> bool:
+    def _stands(self, pair: Pair, views: Sequence[_View | None]) -> bool:
         """Whether the last exact count is of the tables that are there now."""
-        counted = self._counted.get(name)
-        if counted is None:
+        counted = self._counted.get(pair.name)
+        if counted is None or counted.pair != pair:
             return False
-        for was, view in zip(counted.standing, views, strict=True):
-            now = None if view is None else view.tables.get(name)
+        for side, was in enumerate(counted.standing):
+            now = _standing(views[side], pair, side)
             if now is not None and (was is None or was.identity != now.identity):
                 return False
         return True
 
-    def _reading(self, table: str, name: str, views: Sequence[_View | None], exact: bool) -> RowsReading:
-        counted = self._counted.get(name)
+    def _reading(self, pair: Pair, views: Sequence[_View | None], exact: bool) -> RowsReading:
+        counted = self._counted.get(pair.name)
+        if counted is not None and counted.pair != pair:
+            counted = None
         rows: list[int | None] = []
         estimated = False
-        for place, view in enumerate(views):
-            now = None if view is None else view.tables.get(name)
-            was = counted.standing[place] if counted is not None else None
-            base = counted.rows[place] if counted is not None else None
-            if now is None:
+        for side, view in enumerate(views):
+            now = _standing(view, pair, side)
+            base = counted.rows[side] if counted is not None else None
+            if side == 0 and pair.fixed is not None:
+                rows.append(pair.fixed)
+            elif now is None:
                 rows.append(None)
             elif exact and base is not None:
                 rows.append(base)
             else:
                 estimated = True
-                same = was is not None and base is not None and was.identity == now.identity
-                rows.append(
-                    max(0, base + now.net - was.net) if same and was and base is not None else now.guess
-                )
-        at = counted.at if counted is not None and None not in _seen(counted, views, name) else None
-        return RowsReading(table=table, source=rows[0], target=rows[1], estimated=estimated, exact_at=at)
+                was = counted.standing[side] if counted is not None else None
+                rows.append(_carried_on(pair.query if side == 0 else "", base, was, now))
+        at = counted.at if counted is not None and None not in _seen(counted, views) else None
+        unknown = pair.query and views[0] is not None and rows[0] is None
+        note = pair.note or (NOT_BY_COUNT if unknown else "")
+        return RowsReading(pair.name, rows[0], rows[1], estimated, at, note)
+
+
+def _carried_on(query: str, base: int | None, was: Standing | None, now: Standing) -> int | None:
+    """An estimate: the last exact count and what the statistics say since then, else their guess. Of a part
+    of a table they say nothing: its count is known only while the table has not changed in number."""
+    same = was is not None and base is not None and was.identity == now.identity
+    if query:
+        return base if same and was is not None and was.net == now.net else None
+    return max(0, base + now.net - was.net) if same and was and base is not None else now.guess
 
 
 @dataclass(frozen=True)
@@ -176,7 +194,7 @@ class _View:
 async def count_table(side: Endpoint, schema: str, table: str) -> int:
     """Exact row count of one table, read through its root. Raises UnreachableError."""
     async with connection(side, read_only=True) as session:
-        return await _exact(session, schema, table)
+        return await _exact(session, ident(schema, table))
 
 
 async def count_rows(settings: Settings) -> list[RowsReading]:
@@ -187,24 +205,33 @@ async def count_rows(settings: Settings) -> list[RowsReading]:
     return await RowWatch(settings)()
 
 
-def _seen(counted: Counted, views: Sequence[_View | None], name: str) -> list[int | None]:
+def _identities(view: _View | None) -> dict[str, str] | None:
+    return None if view is None else {name: table.identity for name, table in view.tables.items()}
+
+
+def _standing(view: _View | None, pair: Pair, side: int) -> Standing | None:
+    return None if view is None else view.tables.get(pair.side(side))
+
+
+def _seen(counted: Counted, views: Sequence[_View | None]) -> list[int | None]:
     """The exact counts of the sides that have the table now."""
-    return [
-        counted.rows[place] for place, view in enumerate(views) if view is not None and name in view.tables
-    ]
+    sides = range(len(views))
+    return [counted.rows[side] for side in sides if _standing(views[side], counted.pair, side) is not None]
 
 
-async def _count(view: _View | None, name: str) -> int | None:
+async def _count(view: _View | None, pair: Pair, side: int) -> int | None:
     """None where it is not there or cannot be counted in time."""
+    name = pair.side(side)
     if view is None or name not in view.tables:
         return None
     try:
-        return await _exact(view.session, view.schema, name)
+        rows = pair.query if side == 0 and pair.query else ident(view.schema, name)
+        return await _exact(view.session, rows)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return None
 
 
-async def _exact(session: asyncpg.Connection, schema: str, table: str) -> int:
-    query = f"SELECT count(*) FROM {ident(schema, table)}"
-    count: int = await session.fetchval(query, timeout=COUNT_SECONDS)
+async def _exact(session: asyncpg.Connection, rows: str) -> int:
+    """rows: what stands after FROM."""
+    count: int = await session.fetchval(f"SELECT count(*) FROM {rows}", timeout=COUNT_SECONDS)
     return count

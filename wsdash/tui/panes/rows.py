@@ -70,7 +70,7 @@ def _line(
     if _room(name, frame):
         cells.append(_counted(reading, frame.now, live))
         room -= COUNTED + 1
-    cells.append(_moving(moving, room) if moving is not None else _proof(verified, source, target, room))
+    cells.append(_moving(moving, room) if moving is not None else _proof(verified, reading, target, room))
     return row(*cells).truncate(frame.width, ellipsis=True)
 
 
@@ -95,6 +95,8 @@ def _number(mark: str, number: int | None) -> str:
 
 
 def _difference(reading: RowsReading | None, source: int | None, target: int | None, live: bool) -> Content:
+    if reading is not None and reading.note:
+        return cell("–", NUMBER, DIM, right=True)
     if reading is None or source is None or target is None:
         return cell("?", NUMBER, DIM, right=True)
     gap = target - source
@@ -103,13 +105,17 @@ def _difference(reading: RowsReading | None, source: int | None, target: int | N
     return cell(("~" if reading.estimated else "") + text, NUMBER, style if live else DIM, right=True)
 
 
-def _proof(verified: TableVerified | None, source: int | None, target: int | None, room: int) -> Content:
+def _proof(
+    verified: TableVerified | None, reading: RowsReading | None, target: int | None, room: int
+) -> Content:
+    note = reading.note if reading is not None else ""
     if verified is None:
-        text = "not verified" if target else "–"
+        text = note or ("not verified" if target else "–")
         return Content.styled(text, DIM)
     if not verified.match:
         return Content.styled("✗ differs (d)", BAD)
     text = f"✓ checksum {verified.target_checksum[:8]}" if room >= 19 else "✓ checksum"
+    source = verified.source_rows if reading is None or note else reading.source
     if target is not None and (source, target) != (verified.source_rows, verified.target_rows):
         return Content.styled("✓ then; since changed", WARN)
     return Content.styled(text, GOOD)
