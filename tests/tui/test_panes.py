@@ -121,7 +121,7 @@ def test_an_estimate_is_marked_and_an_unreadable_side_is_not_zero() -> None:
 def test_rows_whose_counts_say_nothing_of_each_other_show_no_difference() -> None:
     left_out = RowsReading("workspace.schema_version", 4, 1, note="left out")
     _, line = draw_rows(seen(left_out), FRAME)
-    assert line.plain.split() == ["schema_version", "4", "1", "–", "left", "out"]
+    assert line.plain.split() == ["schema_version", "4", "1", "–", "exact", "left", "out"]
     uncounted = RowsReading(ITEMS, None, 5, note="mapped: not comparable by count")
     assert "✓ checksum" in plain(
         draw_rows(seen(TableVerified(ITEMS, 5, 5, "c0", "c0", True), uncounted), FRAME)
