@@ -12,6 +12,7 @@ from tests.support.servers import PASSWORD, PASSWORD_ENV, Server, running_server
 from wsdash.data.connect import Endpoint
 
 os.environ[PASSWORD_ENV] = PASSWORD
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 
 @pytest.fixture(scope="session")
@@ -28,12 +29,30 @@ def pg18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def pg15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real PostgreSQL 15, Debian's own: a third version, whose text forms are older than the others'."""
+    if not (DEBIAN_15 / "postgres").exists():
+        assert not os.environ.get("WSDASH_REQUIRE_POSTGRES15"), f"{DEBIAN_15} is required here and missing"
+        pytest.skip(f"PostgreSQL 15 is not installed ({DEBIAN_15}): apt-get install postgresql-15")
+    with running_server(15, _open(tmp_path_factory.mktemp("pg15")), DEBIAN_15) as server:
+        yield server
+
+
 @pytest.fixture
 async def source(pg16: Server) -> AsyncIterator[Endpoint]:
     """An empty database on PostgreSQL 16."""
     endpoint = await pg16.fresh_database()
     yield endpoint
     await pg16.drop_database(endpoint.database)
+
+
+@pytest.fixture
+async def older(pg15: Server) -> AsyncIterator[Endpoint]:
+    """An empty database on PostgreSQL 15."""
+    endpoint = await pg15.fresh_database()
+    yield endpoint
+    await pg15.drop_database(endpoint.database)
 
 
 @pytest.fixture

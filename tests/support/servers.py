@@ -38,16 +38,18 @@ class Server:
     data: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    binaries: Path | None = None
+    """Where its programs are; None: in the wheel."""
 
     def start(self) -> None:
         """Start and wait until it accepts connections (at most 30 s)."""
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
         self.process = subprocess.Popen(
-            postgres.server_argv(self.version, self.data), stdout=log, stderr=log, cwd="/"
+            postgres.server_argv(self.version, self.data, self.binaries), stdout=log, stderr=log, cwd="/"
         )
         deadline = time.monotonic() + 30
         ready = [
-            str(postgres.programs(self.version) / "pg_isready"),
+            str((self.binaries or postgres.programs(self.version)) / "pg_isready"),
             "-q",
             "-h",
             "127.0.0.1",
@@ -95,14 +97,14 @@ class Server:
 
 
 @contextmanager
-def running_server(version: int, directory: Path) -> Iterator[Server]:
+def running_server(version: int, directory: Path, binaries: Path | None = None) -> Iterator[Server]:
     """A server for the length of a block, in `directory`."""
     port = free_port()
     data = directory / f"pg{version}"
-    postgres.make_cluster(version, data, superuser=SUPERUSER, password=PASSWORD, port=port)
+    postgres.make_cluster(version, data, superuser=SUPERUSER, password=PASSWORD, port=port, binaries=binaries)
     with (data / "postgresql.auto.conf").open("a") as conf:
         conf.write("fsync = off\nsynchronous_commit = off\n")
-    server = Server(version, data, port)
+    server = Server(version, data, port, binaries=binaries)
     server.start()
     try:
         yield server

@@ -22,7 +22,7 @@ FENCE = "OFFSET '0'::bigint"
 later in planning, so that it counts as a limit and keeps the parallel workers out of the hashing."""
 _HALF = 1 << 64
 _CHARS = {'"char"': "integer", '"char"[]': "integer[]"}
-"""Types whose text form changed in PostgreSQL 16, and what they are compared as."""
+"""Types whose text form beyond ASCII changed in PostgreSQL 15, and what they are compared as."""
 _SINGLE_BYTE = ("LATIN", "ISO_8859", "WIN", "KOI8")
 
 

@@ -65,11 +65,14 @@ def give(path: Path) -> None:
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
-def make_cluster(version: int, data: Path, *, superuser: str, password: str, port: int) -> None:
+def make_cluster(
+    version: int, data: Path, *, superuser: str, password: str, port: int, binaries: Path | None = None
+) -> None:
     """initdb plus the settings every embedded server has. Blocking: call it in a thread.
 
     The cluster listens on 127.0.0.1 only, at `port`, with SCRAM passwords and no unix socket (their paths
-    have a length limit that a deep directory breaks). Raises RuntimeError with initdb's own words.
+    have a length limit that a deep directory breaks). binaries: where the programs are, when they are not the
+    wheel's. Raises RuntimeError with initdb's own words.
     """
     data.mkdir(parents=True, exist_ok=True)
     give(data)
@@ -77,7 +80,14 @@ def make_cluster(version: int, data: Path, *, superuser: str, password: str, por
     secret.touch(mode=0o600)
     secret.write_text(password + "\n", encoding="utf-8")
     give(secret)
-    argv = [*unprivileged(), str(programs(version) / "initdb"), "-D", str(data), "-U", superuser]
+    argv = [
+        *unprivileged(),
+        str((binaries or programs(version)) / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        superuser,
+    ]
     argv += ["--pwfile", str(secret), "--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd="/", check=False)
@@ -93,6 +103,6 @@ def make_cluster(version: int, data: Path, *, superuser: str, password: str, por
         )
 
 
-def server_argv(version: int, data: Path) -> list[str]:
+def server_argv(version: int, data: Path, binaries: Path | None = None) -> list[str]:
     """argv that runs the cluster in the foreground (SIGINT: fast shutdown; SIGTERM: smart)."""
-    return [*unprivileged(), str(programs(version) / "postgres"), "-D", str(data)]
+    return [*unprivileged(), str((binaries or programs(version)) / "postgres"), "-D", str(data)]
