@@ -23,6 +23,7 @@ from wsdash.model import (
     PauseChanged,
     RowsReading,
     RunFinished,
+    SchemaObject,
     SetupProgress,
     SourceState,
     TableVerified,
@@ -36,6 +37,7 @@ from wsdash.tui.panes.header import draw_header
 from wsdash.tui.panes.latency import draw_latency
 from wsdash.tui.panes.rows import draw_rows
 from wsdash.tui.panes.setup import draw_setup
+from wsdash.tui.screens.views import draw_schema
 from wsdash.tui.viewstate import ViewState, fold_all
 
 NOW = 10_000.0
@@ -126,6 +128,17 @@ def test_rows_whose_counts_say_nothing_of_each_other_show_no_difference() -> Non
     assert "✓ checksum" in plain(
         draw_rows(seen(TableVerified(ITEMS, 5, 5, "c0", "c0", True), uncounted), FRAME)
     )
+
+
+def test_in_the_schema_panel_a_long_reason_stands_whole_below_its_object() -> None:
+    reason = "with mapping.yaml, this comes from the target's own schema file, which has one of its own"
+    objects = (SchemaObject("function", "workspace.touch()", "not-carried", reason),)
+    lines = [line.plain for line in draw_schema(objects, 66)]
+    assert all(len(line) <= 66 for line in lines)
+    below = lines[lines.index(next(line for line in lines if "└" in line)) :]
+    assert {line[:14] for line in below} == {" " * 14}
+    assert " ".join(line.replace("└", "").strip() for line in below) == reason
+    assert "with mapping" not in "".join(lines[: -len(below)])
 
 
 def test_rows_say_when_they_were_counted_exactly_where_there_is_room() -> None:

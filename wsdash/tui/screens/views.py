@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -44,6 +45,8 @@ FRAME = 5
 """Border, padding and scrollbar."""
 FIRST = ("blocks", "not-carried", "adapted")
 """What must be seen before anything is copied."""
+BELOW = 16
+"""Where an object's detail stands when it is told below it."""
 
 
 class ViewPanel(ModalScreen[None]):
@@ -129,10 +132,12 @@ def draw_schema(objects: Sequence[SchemaObject], width: int) -> Lines:
     for thing in sorted(objects, key=lambda t: FIRST.index(t.fate) if t.fate in FIRST else len(FIRST)):
         cells = (status(_fate(thing.fate), 13), cell(thing.kind, kind))
         line = row(*cells, cell(thing.name.removeprefix(prefix), name), Content.styled(thing.detail, DIM))
-        told = line.cell_length <= width or thing.fate not in FIRST
-        lines.append(line.truncate(width, ellipsis=True))
-        if not told:
-            lines.append(Content.styled(f"{'':13} └ {thing.detail}", DIM))
+        if line.cell_length <= width or thing.fate not in FIRST:
+            lines.append(line.truncate(width, ellipsis=True))
+            continue
+        lines.append(row(*cells, cell(thing.name.removeprefix(prefix), name)))
+        for place, part in enumerate(textwrap.wrap(thing.detail, max(20, width - BELOW))):
+            lines.append(Content.styled(f"{'' if place else '└ ':>{BELOW}}{part}", DIM))
     return lines
 
 
