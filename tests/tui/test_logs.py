@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.tui.support import Stage, stage, started
 from wsdash.model import LogLine, Notice
-from wsdash.tui.loglines import MOST_LINES, LogLines, as_text, clean, pattern, severity
+from wsdash.tui.loglines import MOST_LINES, LogLines, as_text, clean, pattern, readable, severity
 
 
 def line(text: str, container: str = "workspace-api", stream: str = "stdout", at: float = 1.0) -> LogLine:
@@ -49,6 +49,8 @@ def test_severity_by_words() -> None:
 
 def test_control_codes_reach_no_terminal() -> None:
     assert clean("\x1b[31mred\x1b[0m\x07 a\tb") == "red a   b"
+    record = r'{"level": "error", "message": "no column\nHINT:\u2028 none\u202e\u009b2J", "at": "\r\n1"}'
+    assert readable(record) == "ERROR no column HINT: none2J at= 1"
 
 
 def test_a_broken_regular_expression_is_searched_literally() -> None:

@@ -17,7 +17,11 @@ _ERROR = re.compile(
     r"\b(?:ERROR|FATAL|PANIC|CRITICAL|Traceback|Exception)\b|\berror:|\blevel=(?:error|fatal)\b"
 )
 _WARNING = re.compile(r"\bWARN(?:ING)?\b|\bwarning:|\blevel=warn")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]"
+)
+_BREAK = re.compile(r"\s*[\n\x0b\x0c\r\x85\u2028\u2029]\s*")
+"""What a JSON record may hold within a line, and what would break the screen's lines."""
 LEVELS = ("all", "warnings", "errors")
 
 
@@ -48,8 +52,8 @@ def readable(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without control codes, tabs expanded."""
-    return text if text.isprintable() else _CONTROL.sub("", text).expandtabs(4)
+    """Text as one line, without control codes, tabs expanded."""
+    return text if text.isprintable() else _BREAK.sub(" ", _CONTROL.sub("", text)).expandtabs(4)
 
 
 def pattern(text: str) -> re.Pattern[str]:
