@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
+import pytest
 from textual.content import Content
 
 from tests.tui.support import ITEMS, differing, done, halfway, readings, recorded, started
@@ -124,7 +125,7 @@ def test_rows_whose_counts_say_nothing_of_each_other_show_no_difference() -> Non
     left_out = RowsReading("workspace.schema_version", 4, 1, note="left out")
     _, line = draw_rows(seen(left_out), FRAME)
     assert line.plain.split() == ["schema_version", "4", "1", "–", "exact", "left", "out"]
-    uncounted = RowsReading(ITEMS, None, 5, note="mapped: not comparable by count")
+    uncounted = RowsReading(ITEMS, None, 5, note="mapped: no count")
     assert "✓ checksum" in plain(
         draw_rows(seen(TableVerified(ITEMS, 5, 5, "c0", "c0", True), uncounted), FRAME)
     )
@@ -139,6 +140,14 @@ def test_in_the_schema_panel_a_long_reason_stands_whole_below_its_object() -> No
     assert {line[:14] for line in below} == {" " * 14}
     assert " ".join(line.replace("└", "").strip() for line in below) == reason
     assert "with mapping" not in "".join(lines[: -len(below)])
+
+
+@pytest.mark.parametrize("width", [62, 76, 120])
+def test_millions_of_rows_are_not_cut_even_where_there_is_little_room(width: int) -> None:
+    view = seen(RowsReading("workspace." + "long" * 10, 12_345_678, 12_345_670, estimated=True))
+    _, line = draw_rows(view, replace(FRAME, width=width))
+    for number in ("~12 345 678", "~12 345 670", "~-8", "not verif"):
+        assert number in line.plain
 
 
 def test_rows_say_when_they_were_counted_exactly_where_there_is_room() -> None:

@@ -12,7 +12,7 @@ from wsdash.errors import WsdashError
 from wsdash.steps.carried import read_carried, read_mapping
 
 LEFT_OUT = "left out"
-NOT_BY_COUNT = "mapped: not comparable by count"
+NOT_BY_COUNT = "mapped: no count"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from textual.content import Content
 
@@ -13,7 +14,21 @@ from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import Transfer, ViewState
 
 NUMBER = 9
+"""The least room for a number; long ones take more, at the cost of the names."""
 COUNTED = 12
+PROOF = 16
+"""Room for what proves a table, or says why it has no count; names are cut for it."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How wide the columns are."""
+
+    name: int
+    number: int
+    counted: bool
+    """Whether there is room to say when a table was counted."""
+    rest: int
 
 
 def transfers_now(view: ViewState) -> dict[str, Transfer]:
@@ -28,20 +43,32 @@ def draw_rows(view: ViewState, frame: Frame) -> Lines:
     if not names and not moving:
         return nothing_yet(view, frame.now, "row counts")
     shown = [*names, *(subject for subject in moving if subject not in names and "." in subject)]
-    name = min(30, max(12, *(len(_short(n)) for n in shown))) if shown else 12
+    wide = _columns(view, shown, frame)
     heading = row(
-        cell("table", name),
-        cell("source", NUMBER, right=True),
-        cell("target", NUMBER, right=True),
-        cell("diff", NUMBER, right=True),
-        *([cell("counted", COUNTED)] if _room(name, frame) else []),
+        cell("table", wide.name),
+        *(cell(word, wide.number, right=True) for word in ("source", "target", "diff")),
+        *([cell("counted", COUNTED)] if wide.counted else []),
         "compared",
     )
     live = freshness(view, "rows", frame.now).live
     lines = [heading.stylize(TITLE).truncate(frame.width)]
     for table in shown:
-        lines.append(_line(view, table, moving.get(table), name, frame, live))
+        lines.append(_line(view, table, moving.get(table), wide, frame, live))
     return lines
+
+
+def _columns(view: ViewState, tables: Sequence[str], frame: Frame) -> Columns:
+    numbers = [
+        len(_number("~" if reading.estimated else "", rows))
+        for reading in (view.rows[table] for table in tables if table in view.rows)
+        for rows in (reading.source, reading.target)
+    ]
+    number = max(NUMBER, *numbers) if numbers else NUMBER
+    room = frame.width - 3 * number - 4
+    name = max(12, *(len(_short(table)) for table in tables)) if tables else 12
+    name = max(12, min(name, 30, room - PROOF))
+    counted = room - name >= COUNTED + 20
+    return Columns(name, number, counted, room - name - (COUNTED + 1 if counted else 0))
 
 
 def _short(table: str) -> str:
@@ -49,7 +76,7 @@ def _short(table: str) -> str:
 
 
 def _line(
-    view: ViewState, table: str, moving: Transfer | None, name: int, frame: Frame, live: bool
+    view: ViewState, table: str, moving: Transfer | None, wide: Columns, frame: Frame, live: bool
 ) -> Content:
     reading = view.rows.get(table)
     # after a rollback the comparison no longer stands
@@ -60,23 +87,20 @@ def _line(
     if moving is not None and moving.progress.rows and moving.progress.activity.startswith("copy"):
         target = max(target or 0, moving.progress.rows)
     style = "" if live or moving else DIM
+    gap, gap_style = _difference(reading, source, target, live)
     cells = [
-        cell(_short(table), name, style),
-        cell(_number(mark, source), NUMBER, style, right=True),
-        cell(_number(mark, target), NUMBER, style, right=True),
-        _difference(reading, source, target, live),
+        cell(_short(table), wide.name, style),
+        cell(_number(mark, source), wide.number, style, right=True),
+        cell(_number(mark, target), wide.number, style, right=True),
+        cell(gap, wide.number, gap_style, right=True),
     ]
-    room = frame.width - name - 3 * NUMBER - 4
-    if _room(name, frame):
+    if wide.counted:
         cells.append(_counted(reading, frame.now, live))
-        room -= COUNTED + 1
-    cells.append(_moving(moving, room) if moving is not None else _proof(verified, reading, target, room))
+    if moving is not None:
+        cells.append(_moving(moving, wide.rest))
+    else:
+        cells.append(_proof(verified, reading, target, wide.rest))
     return row(*cells).truncate(frame.width, ellipsis=True)
-
-
-def _room(name: int, frame: Frame) -> bool:
-    """Whether there is room to say when a table was counted."""
-    return frame.width - name - 3 * NUMBER - 4 >= COUNTED + 20
 
 
 def _counted(reading: RowsReading | None, now: float, live: bool) -> Content:
@@ -94,15 +118,17 @@ def _number(mark: str, number: int | None) -> str:
     return count(number) if number is None else mark + count(number)
 
 
-def _difference(reading: RowsReading | None, source: int | None, target: int | None, live: bool) -> Content:
+def _difference(
+    reading: RowsReading | None, source: int | None, target: int | None, live: bool
+) -> tuple[str, str]:
+    """Text and style."""
     if reading is not None and reading.note:
-        return cell("–", NUMBER, DIM, right=True)
+        return "–", DIM
     if reading is None or source is None or target is None:
-        return cell("?", NUMBER, DIM, right=True)
+        return "?", DIM
     gap = target - source
     text = "0" if gap == 0 else f"{gap:+,}".replace(",", " ")
-    style = "" if gap == 0 else WARN
-    return cell(("~" if reading.estimated else "") + text, NUMBER, style if live else DIM, right=True)
+    return ("~" if reading.estimated else "") + text, ("" if gap == 0 else WARN) if live else DIM
 
 
 def _proof(
