@@ -31,6 +31,11 @@ def test_the_whole_plan_then_back_then_there_again(
     for text in (done.stdout, done.stderr, report_file.read_text()):
         assert not any(secret in text for secret in SECRETS.values())
 
+    branch = wsdash.run("test", "--only", "test-branching", "--only", "test-health", *config)
+    assert branch.returncode == 0, branch.stdout + branch.stderr
+    assert f"do not show on the other, {ITEMS:,} items on it" in branch.stdout
+    assert world.source(CONTENT) == world.target(CONTENT) == before
+
     back = wsdash.run("rollback", "--yes", *config)
     assert back.returncode == 0, back.stdout + back.stderr
     assert world.state("apps-workspace") == ("running", "healthy")

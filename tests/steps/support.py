@@ -45,6 +45,9 @@ class NoContainers:
     async def images(self) -> dict[str, bool]:
         return {}
 
+    async def execute(self, name: str, argv: list[str], timeout: float) -> str:
+        raise AssertionError(f"nothing may be run inside {name}: {argv}")
+
     async def fetch_images(self, output: OutputSink) -> None:
         raise AssertionError("no image is missing here")
 

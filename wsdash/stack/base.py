@@ -50,6 +50,13 @@ class Stack(Protocol):
         """
         ...
 
+    async def execute(self, name: str, argv: list[str], timeout: float) -> str:
+        """Run a command inside a container: only for what no network connection reaches. What it printed.
+
+        Raises WsdashError with its last words when it fails or takes longer than `timeout` seconds.
+        """
+        ...
+
     async def watch(self, changed: Callable[[], object]) -> None:
         """Until cancelled: keep what readings tell fresh, and call changed when they are out of date.
 

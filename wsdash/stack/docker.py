@@ -157,6 +157,20 @@ class DockerStack:
         found = await together(self._client.get(f"images/{image}/json") for image in wanted)
         return {image: answer is not None for image, answer in zip(wanted, found, strict=True)}
 
+    async def execute(self, name: str, argv: list[str], timeout: float) -> str:
+        """As Stack promises; RefusedError when read-only."""
+        if self._read_only:
+            raise refusal()
+        code, said = await self._client.execute(name, argv, timeout)
+        if code != 0:
+            last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
+            raise WsdashError(
+                f"{argv[0]} failed in {name} (exit code {code}): {last}",
+                where=name,
+                remedy=f"read docker logs --tail 50 {name}, then retry",
+            )
+        return said
+
     async def fetch_images(self, output: OutputSink) -> None:
         """Run the configured build command, or pull what is missing.
 

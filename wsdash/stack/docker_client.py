@@ -94,6 +94,26 @@ class DockerClient:
             raise refusal()
         await self._query(path, "POST", timeout)
 
+    async def execute(self, name: str, argv: list[str], timeout: float) -> tuple[int, str]:
+        """Run a command inside a container; its exit code, and what it printed on both streams.
+
+        Raises RefusedError when read-only, UnreachableError, WsdashError also after `timeout` seconds.
+        """
+        if self._read_only:
+            raise refusal()
+        engine = await self._engine()
+        said = []
+        try:
+            async with asyncio.timeout(timeout):
+                made = await engine.containers.container(name).exec(argv, stdin=False)
+                async with made.start(detach=False) as stream:
+                    while (message := await stream.read_out()) is not None:
+                        said.append(message.data)
+                told = await made.inspect()
+        except (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._explain(error) from error
+        return int(told["ExitCode"] or 0), b"".join(said).decode(errors="replace")
+
     async def log(self, name: str, since: str, terminal: bool) -> AsyncGenerator[Stamped, None]:
         """Lines of a container from `since` on, until it stops or the connection ends.
 

@@ -101,6 +101,14 @@ class LocalStack:
         """Program of each service of the workspace group -> whether it exists and answers."""
         return await self._client.get("/images", dict[str, bool])
 
+    async def execute(self, name: str, argv: list[str], timeout: float) -> str:
+        """A local process has no inside. Raises WsdashError."""
+        raise WsdashError(
+            f"{name} is a local process: nothing can be run inside it",
+            where="stack.engine: local",
+            remedy="set branching.open to database in wsdash.yaml",
+        )
+
     async def fetch_images(self, output: OutputSink) -> None:
         """Programs cannot be fetched. Raises WsdashError naming those that are missing."""
         missing = sorted(name for name, present in (await self.images()).items() if not present)

@@ -13,11 +13,15 @@ from wsdash.data.connect import Endpoint, connection
 from wsdash.data.manifest import SCHEMA
 from wsdash.data.sql import ident, literal
 from wsdash.errors import WsdashError
+from wsdash.stack.base import Stack
 from wsdash.steps.base import StepContext
 
 TABLE = f"{SCHEMA}.branch_probe"
 """A table of wsdash's own in the target: users' tables are only read."""
 CALL_SECONDS = 30.0
+OPEN_SECONDS = 90.0
+SCRIPT, BRANCH_PORT = "/neon/branch.sh", "55433"
+"""compose/neon/branch.sh as the compute's container sees it, and where it opens the branch."""
 
 
 class Side(Protocol):
@@ -46,6 +50,31 @@ class Session:
             ) from error
 
 
+class Inside:
+    """A side that is reached inside the compute's container: a second compute publishes no port."""
+
+    def __init__(self, stack: Stack, container: str, database: str) -> None:
+        self._stack, self._container = stack, container
+        self._psql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "localhost", "-p", BRANCH_PORT]
+        self._psql += ["-U", "cloud_admin", "-d", database, "-c"]
+
+    async def value(self, sql: str) -> str:
+        """As Side promises."""
+        said = await self._stack.execute(self._container, [*self._psql, sql], CALL_SECONDS)
+        return said.strip()
+
+
+@asynccontextmanager
+async def _second_compute(ctx: StepContext, timeline: str) -> AsyncIterator[str]:
+    """A compute on the branch, beside the container's own one; gone at the end. Yields the container."""
+    container = ctx.target.label
+    try:
+        await ctx.stack.execute(container, ["bash", SCRIPT, "start", timeline], OPEN_SECONDS)
+        yield container
+    finally:
+        await ctx.stack.execute(container, ["bash", SCRIPT, "stop"], CALL_SECONDS)
+
+
 @asynccontextmanager
 async def session_on(endpoint: Endpoint) -> AsyncIterator[Session]:
     """A session that may write."""
@@ -56,7 +85,12 @@ async def session_on(endpoint: Endpoint) -> AsyncIterator[Session]:
 @asynccontextmanager
 async def open_branch(ctx: StepContext, timeline: str) -> AsyncIterator[Side]:
     """The branch's own side, opened as the settings say, closed at the end. Raises WsdashError."""
-    name = ctx.settings.branching.database.replace("{timeline}", timeline)
+    settings = ctx.settings.branching
+    name = settings.database.replace("{timeline}", timeline)
+    if settings.open == "compute":
+        async with _second_compute(ctx, timeline) as container:
+            yield Inside(ctx.stack, container, name)
+        return
     async with session_on(replace(ctx.target, label=f"branch {timeline[:8]}", database=name)) as side:
         yield side
 
@@ -89,6 +123,7 @@ async def prove_isolation(parent: Side, branch: Side, timeline: str, schema: str
             remedy="do not rely on branching; read the pageserver's and the compute's logs",
         )
     items = f"SELECT count(*) FROM {ident(schema, 'workspace_items')}"
-    there = await branch.value(f"SELECT to_regclass({literal(f'{schema}.workspace_items')}) IS NOT NULL")
-    served = f", {int(await branch.value(items)):,} items on it" if there == "True" else ""
+    table = f"(schemaname, tablename) = ({literal(schema)}, 'workspace_items')"
+    there = await branch.value(f"SELECT count(*) FROM pg_tables WHERE {table}")
+    served = f", {int(await branch.value(items)):,} items on it" if there == "1" else ""
     return f"rows written on either side do not show on the other{served}"
