@@ -276,7 +276,7 @@ async def _create_timeline(request: web.Request) -> web.Response:
 async def _wanted_timeline(server: Pageserver, tenant: Tenant, new_id: str, body: dict[str, Any]) -> Timeline:
     ancestor_id = body.get("ancestor_timeline_id")
     if ancestor_id is None:
-        return Timeline(new_id, int(body.get("pg_version", PG_VERSION)), lsn=INITDB_LSN)
+        return Timeline(new_id, int(body.get("pg_version", PG_VERSION)))
     ancestor = tenant.timelines.get(hex_id(ancestor_id, "ancestor_timeline_id"))
     if ancestor is None or ancestor.deleted_at is not None:
         raise web.HTTPInternalServerError(reason="Cannot branch off timeline: not found in pageserver")
