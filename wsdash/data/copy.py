@@ -49,8 +49,9 @@ from wsdash.model import Progress
 from wsdash.tasks import task_group
 
 SESSION_BYTES = 4 << 20
-UNHURRIED = {"synchronous_commit": "off"}
-"""A range and its line are lost or kept together, so a crash may take the last few; the end is waited for."""
+WRITING = {"synchronous_commit": "off", "client_connection_check_interval": "1s"}
+"""A range and its line are lost or kept together, so a crash may take the last few; the end is waited for.
+A session whose client was killed ends soon, though it builds an index: it would be in the way of the next."""
 
 Sequences = Callable[[asyncpg.Connection], Awaitable[list[Statement]]] | Sequence[Statement]
 
@@ -197,7 +198,7 @@ async def _copy(
     """stack: closes what is opened here. group: owns what is done at the same time."""
     started = time.monotonic()
     count = _sessions(request)
-    settings = UNHURRIED | build_settings(request.maintenance_work_mem)
+    settings = WRITING | build_settings(request.maintenance_work_mem)
     one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
     opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
     looking = group.create_task(_look(request, stack))
@@ -235,7 +236,7 @@ def _sessions(request: CopyRequest) -> int:
 async def _look(request: CopyRequest, stack: AsyncExitStack) -> _Standing:
     """Open a session of the target and see what is there. Raises RefusedError."""
     target, tables = request.target, request.tables
-    conn = await stack.enter_async_context(connection(target, read_only=False, settings=UNHURRIED))
+    conn = await stack.enter_async_context(connection(target, read_only=False, settings=WRITING))
     with server_words(target, "reading what the target holds"):
         await ensure_manifest(conn)
         foreign = await inspect_target(conn, tables, request.run)

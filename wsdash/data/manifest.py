@@ -14,6 +14,7 @@ import asyncpg
 
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident, literal
+from wsdash.errors import WsdashError
 
 SCHEMA = "wsdash"
 TIMEOUT = 60.0
@@ -130,15 +131,27 @@ async def finish_range(
     done: tuple[int, int, float],
 ) -> None:
     """Write down (rows, bytes, seconds) that a range is here, and commit, with the rows, the transaction that
-    wrote them: one message to the server, which does both or neither."""
+    wrote them: one message to the server, which does both or neither.
+
+    A session of a copy that was killed may still have its commit under way: whoever is second fails here, and
+    its rows go with it. Raises WsdashError then.
+    """
     rows, size, seconds = done
-    await conn.execute(
-        f"UPDATE {SCHEMA}.load_ranges SET snapshot = {literal(snapshot)}, rows = {rows:d}, bytes = {size:d}, "
-        f"seconds = {seconds:f}, xid = pg_current_xact_id()::xid::text, finished_at = now() "
-        f"WHERE (run, table_schema, table_name, number) = "
-        f"({literal(run)}, {literal(table.schema)}, {literal(table.name)}, {number:d}); COMMIT",
-        timeout=COMMIT_SECONDS,
-    )
+    try:
+        await conn.execute(
+            f"WITH line AS (UPDATE {SCHEMA}.load_ranges SET snapshot = {literal(snapshot)}, rows = {rows:d}, "
+            f"bytes = {size:d}, seconds = {seconds:f}, xid = pg_current_xact_id()::xid::text, "
+            f"finished_at = now() WHERE (run, table_schema, table_name, number) = "
+            f"({literal(run)}, {literal(table.schema)}, {literal(table.name)}, {number:d}) "
+            "AND finished_at IS NULL RETURNING 1) SELECT 1 / count(*) FROM line; COMMIT",
+            timeout=COMMIT_SECONDS,
+        )
+    except asyncpg.DivisionByZeroError as error:
+        raise WsdashError(
+            f"{table.qualified}: another session has finished or removed range {number} meanwhile",
+            where=f"schema {SCHEMA} of the target",
+            remedy="see that no other wsdash copies into this target, then retry: what was copied is kept",
+        ) from error
 
 
 async def flush(conn: asyncpg.Connection, run: str) -> None:
