@@ -141,7 +141,8 @@ class Builder:
         await self._run(conn, statement)
 
     async def _build_key(self, statement: Statement, key: Key, conn: asyncpg.Connection) -> None:
-        there = await conn.fetchval("SELECT to_regclass($1) IS NOT NULL", key.index, timeout=TIMEOUT)
+        with server_words(self.target, f"looking for {key.index}"):
+            there = await conn.fetchval("SELECT to_regclass($1) IS NOT NULL", key.index, timeout=TIMEOUT)
         if not there:
             await self._run(conn, replace(statement, sql=key.build))
 
