@@ -6,6 +6,7 @@ import contextlib
 import math
 import sqlite3
 import threading
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ class HistoryWriter:
     twice. A machine that loses power may lose the newest commits as well, never the file.
     """
 
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection, *, by_itself: bool = True) -> None:
         self.path = path
         self.trouble = ""
         """Why samples cannot be written right now, or ''."""
@@ -48,7 +49,8 @@ class HistoryWriter:
         self._wake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._write_for_ever, name="history", daemon=True)
-        self._thread.start()
+        if by_itself:  # else only `flush` writes
+            self._thread.start()
 
     @classmethod
     def open(cls, path: Path) -> HistoryWriter:
@@ -73,7 +75,7 @@ class HistoryWriter:
                 self._write_waiting()
                 self._roll_up()
                 self.trouble = ""
-            except sqlite3.Error as error:
+            except (sqlite3.Error, zlib.error) as error:
                 self.trouble = str(error)
                 beyond = max(0, len(self._batch) - MOST_WAITING)
                 del self._batch[:beyond]
