@@ -10,11 +10,12 @@ from wsdash.tui.panes.base import Frame, Lines, cell, row
 from wsdash.tui.trends import WINDOWS, Metric, Trend, Trends
 from wsdash.tui.viewstate import ViewState
 
-NAME = 26
+NAME, NARROW_NAME = 26, 20
 NUMBER = 9
 STALE = 45.0
 """Seconds after which the newest sample says nothing about now."""
 ROOM_FOR_MEANING = 150
+ROOM_FOR_NAMES = 90
 NUMBERS = ("now", "p50", "p99", "max")
 
 
@@ -37,10 +38,15 @@ def draw_metrics(trends: Trends | None, view: ViewState, frame: Frame) -> Lines:
     return lines
 
 
+def name_width(width: int) -> int:
+    """Cells for a title in a view of that width."""
+    return NAME if width >= ROOM_FOR_NAMES else NARROW_NAME
+
+
 def curve_width(width: int) -> int:
     """Cells for a curve in a view of that width."""
     meaning = 46 if width >= ROOM_FOR_MEANING else 0
-    return max(8, width - NAME - len(NUMBERS) * (NUMBER + 1) - 2 - meaning)
+    return max(8, width - name_width(width) - len(NUMBERS) * (NUMBER + 1) - 2 - meaning)
 
 
 def curve(points: tuple[Point | None, ...], width: int) -> str:
@@ -79,7 +85,9 @@ def _head(trends: Trends, frame: Frame) -> Lines:
         for index, (key, (name, _)) in enumerate(zip("123", WINDOWS, strict=True))
     )
     held = trends.size
-    kept = f"history {size(held.bytes)}, grows {size(held.bytes_per_day)} a day"
+    kept = f"history {size(held.bytes)}"
+    if held.bytes_per_day:  # not known before the first hour is over
+        kept += f", grows {size(held.bytes_per_day)} a day"
     kept += f", {held.samples_per_minute:.0f} samples a minute"
     lines = [Content.assemble(chosen, ("   " + kept, DIM)).truncate(frame.width, ellipsis=True)]
     watched = f"watched for {trends.coverage:.0%} of the last {WINDOWS[trends.window][0]}"
@@ -100,7 +108,10 @@ def _gaps(number: int) -> str:
 def _heading(group: str, frame: Frame) -> Content:
     width = curve_width(frame.width)
     return (
-        row(cell(group, NAME + 1 + width), *(cell(word, NUMBER, right=True) for word in NUMBERS))
+        row(
+            cell(group, name_width(frame.width) + 1 + width),
+            *(cell(word, NUMBER, right=True) for word in NUMBERS),
+        )
         .stylize(TITLE)
         .truncate(frame.width)
     )
@@ -113,7 +124,7 @@ def _line(metric: Metric, trends: Trends, view: ViewState, frame: Frame) -> Line
     if trend is None or not (trend.summary.count or trend.summary.failures):
         why = f"not there: {missing}" if missing else "no samples in this window"
         return [
-            row(cell(metric.title, NAME), Content.styled(f"– {why}", DIM)).truncate(
+            row(cell(metric.title, name_width(frame.width)), Content.styled(f"– {why}", DIM)).truncate(
                 frame.width, ellipsis=True
             )
         ]
@@ -121,7 +132,10 @@ def _line(metric: Metric, trends: Trends, view: ViewState, frame: Frame) -> Line
     newest = _newest(trend)
     fresh = newest is not None and trends.until - newest <= STALE
     now = amount(found.last, metric.unit) if fresh else "–"
-    cells = [cell(metric.title, NAME), Content.styled(curve(trend.points, width), "" if fresh else DIM)]
+    cells = [
+        cell(metric.title, name_width(frame.width)),
+        Content.styled(curve(trend.points, width), "" if fresh else DIM),
+    ]
     cells.append(cell(now, NUMBER, "" if fresh else DIM, right=True))
     for value in (found.p50, found.p99, found.maximum):
         cells.append(cell(amount(value, metric.unit), NUMBER, "" if fresh else DIM, right=True))
