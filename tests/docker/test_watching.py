@@ -264,12 +264,12 @@ async def test_the_monitor_sends_nothing_but_get(engine: Engine, tmp_path: Path)
             argv = [sys.executable, "-m", "wsdash", "monitor", "--config", str(config)]
             monitor = Terminal(argv, os.environ | home)
             try:
-                await asyncio.to_thread(monitor.wait_for, ONE)
+                await asyncio.to_thread(monitor.wait_for, ONE, 20)
                 for kind in ("/events", "/stats", "/logs"):
                     while not seen.asked(kind):  # noqa: ASYNC110
                         await asyncio.sleep(0.05)
                 await act(engine, "kill", TWO)
-                await asyncio.to_thread(monitor.wait_for, "exited")
+                await asyncio.to_thread(monitor.wait_for, "exited", 20)
                 for key in "raRc123sdzq?":  # the operator's keys, and the monitor's own
                     monitor.press(key)
                     await asyncio.sleep(0.1)

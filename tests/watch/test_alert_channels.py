@@ -16,8 +16,8 @@ from aiohttp import web
 from tests.watch.support import EPOCH, FakeClock
 from wsdash.config import AlertSettings
 from wsdash.model import AlertChanged, AnyEvent, Notice
+from wsdash.model.standing import AlertBoard, Silence
 from wsdash.watch.alerting.channels import ATTEMPTS, Notifier, channels_of
-from wsdash.watch.alerting.standing import AlertBoard, Silence
 
 RAISED = AlertChanged("disk", True, "Disk filling: 81 %", EPOCH, "disk", "disk:percent", "warning", 81.0)
 ENDED = AlertChanged("disk", False, "ended: Disk filling: 70 %", EPOCH + 60, "disk", "disk:percent")

@@ -72,6 +72,17 @@ def test_a_containers_place_is_filled_in() -> None:
     assert named["error-rate"] == "errors:my-api"
 
 
+def test_a_place_whose_container_the_settings_do_not_have_leaves_the_rule_with_nothing_to_judge() -> None:
+    path = shipped("config", "alerts.yaml")
+    named = {rule.id: rule.series for rule in load_rules(path, Thresholds(), {"api-old": "my-old-api"})}
+    assert named["error-rate"] == "errors:-"
+
+
+def test_a_place_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    error = refusal(tmp_path, series="errors:{api-newer}")
+    assert "{api-new}" in error.remedy
+
+
 @pytest.mark.parametrize(
     ("key", "value", "remedy"),
     [

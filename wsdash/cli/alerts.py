@@ -17,10 +17,10 @@ from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
+from wsdash.model.standing import AlertSpan, fold_alerts
 from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
-from wsdash.watch.alerting.standing import AlertSpan, fold_alerts
 from wsdash.watch.alerting.words import amount
 from wsdash.watch.board import containers_of_series
 

@@ -10,10 +10,10 @@ import msgspec
 
 from wsdash.engine.fold import ItemView, outcome
 from wsdash.model import BackupTaken, DayFound, DecisionRecorded, TableVerified
+from wsdash.model.standing import AlertSpan, alert_spans
 from wsdash.plan import Item
 from wsdash.review.story import KnownStory, read_story
 from wsdash.review.testing import LoadReport, TestReport, checklist_tests, load_reports
-from wsdash.watch.alerting.standing import AlertSpan, alert_spans
 
 
 class ItemReport(msgspec.Struct):

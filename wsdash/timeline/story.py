@@ -17,8 +17,8 @@ from wsdash.model import (
     TableVerified,
     TimePassing,
 )
+from wsdash.model.standing import AlertBoard, AlertSpan, fold_alert
 from wsdash.plan import Plan
-from wsdash.watch.alerting.standing import AlertBoard, AlertSpan, fold_alert
 
 ALL = 1_000_000
 SATISFIED = (ItemState.DONE, ItemState.SKIPPED)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from wsdash.model.standing import AlertSpan
 from wsdash.tui.viewstate import ViewState
-from wsdash.watch.alerting.standing import AlertSpan
 
 LONGEST = 200
 RXVT = ("rxvt", "foot")

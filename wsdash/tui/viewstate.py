@@ -37,7 +37,7 @@ from wsdash.model import (
     TimelineJudged,
     TimePassing,
 )
-from wsdash.watch.alerting.standing import AlertBoard, fold_alert
+from wsdash.model.standing import AlertBoard, fold_alert
 
 SAMPLES = 120
 """How many probes of a series are kept."""

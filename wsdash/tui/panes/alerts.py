@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from wsdash.model.standing import AlertBoard, AlertSpan
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, Look, age
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
 from wsdash.tui.viewstate import ViewState
-from wsdash.watch.alerting.standing import AlertBoard, AlertSpan
 
 SEVERITY = {
     "critical": Look("✗", "critical", BAD),

@@ -16,8 +16,8 @@ import msgspec
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import AlertSettings
 from wsdash.model import AlertChanged, Notice
+from wsdash.model.standing import AlertBoard, AlertSpan
 from wsdash.tasks import task_group
-from wsdash.watch.alerting.standing import AlertBoard, AlertSpan
 from wsdash.watch.sources import Emit
 
 TIMEOUT = 15.0

@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Protocol
 
 from wsdash.model import Recorded
+from wsdash.model.standing import AlertSpan, alert_spans
 from wsdash.watch.alerting.judge import Judge
 from wsdash.watch.alerting.rules import AlertRule
-from wsdash.watch.alerting.standing import AlertSpan, alert_spans
 
 FINE, COARSE = 15.0, 60.0
 LONG = 6 * 3600.0

@@ -25,6 +25,8 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 PLACE = re.compile(r"\{([a-z-]+)\}")
+PLACES = ("api-old", "api-new", "pageserver", "safekeeper", "source-db", "target-db")
+"""What may stand in braces: the series that a container serves (watch/board.py)."""
 
 
 class PrometheusExpr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -282,9 +284,10 @@ class _Check:
 
     def places(self, key: str, value: str, containers: Mapping[str, str]) -> str:
         for place in PLACE.findall(value):
-            if containers and place not in containers:
-                raise self.refusal(key, value, "use one of " + ", ".join(f"{{{n}}}" for n in containers))
-        return PLACE.sub(lambda found: containers.get(found[1], "*"), value)
+            if place not in PLACES:
+                raise self.refusal(key, value, "use one of " + ", ".join(f"{{{n}}}" for n in PLACES))
+        # settings without such a container: the rule stands and has nothing to judge
+        return PLACE.sub(lambda found: containers.get(found[1], "-" if containers else "*"), value)
 
 
 def _refusal(path: Path, rule: str, key: str, value: object, remedy: str) -> InputError:

@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from wsdash.model import AlertAcknowledged, AlertChanged, AlertSilenced, AlertUnsilenced, Recorded
+from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSilenced, AlertUnsilenced
+from wsdash.model.journal import Recorded
 
 MOST_SPANS = 200
 """Ended alerts that a screen keeps; reports use alert_spans, which keeps all."""

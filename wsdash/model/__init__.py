@@ -1,0 +1,105 @@
+"""The vocabulary every room shares: items and their states, readings, and the events of the journal.
+
+All types are immutable. Times are seconds since the epoch (float), durations are seconds, sizes are bytes.
+Events are what flows from the engine to every screen: each is one tagged JSON object in the journal.
+"""
+
+from __future__ import annotations
+
+from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSilenced, AlertUnsilenced
+from wsdash.model.base import Event
+from wsdash.model.checklist import ItemKind, ItemState, Liveness, Outcome, Phase
+from wsdash.model.control import LOAD, Intent, Reply
+from wsdash.model.days import (
+    CriterionConfirmed,
+    CriterionFound,
+    DayFound,
+    DecisionRecorded,
+    TimelineJudged,
+    TimePassing,
+)
+from wsdash.model.items import (
+    BackupTaken,
+    CriterionMeasured,
+    ItemChanged,
+    ItemIntended,
+    LoadRung,
+    LoadTested,
+    Progress,
+    SchemaCompared,
+    SchemaObject,
+    TableVerified,
+)
+from wsdash.model.journal import READINGS, AnyEvent, LogLine, Recorded
+from wsdash.model.readings import (
+    Branch,
+    BranchesReading,
+    ContainerReading,
+    HostReading,
+    LatencyReading,
+    MetricsReading,
+    PortReading,
+    RowsReading,
+    SourceState,
+)
+from wsdash.model.run import (
+    Downtime,
+    EngineStopped,
+    Notice,
+    PauseChanged,
+    RunFinished,
+    RunStarted,
+    SetupProgress,
+)
+
+__all__ = [
+    "LOAD",
+    "READINGS",
+    "AlertAcknowledged",
+    "AlertChanged",
+    "AlertSilenced",
+    "AlertUnsilenced",
+    "AnyEvent",
+    "BackupTaken",
+    "Branch",
+    "BranchesReading",
+    "ContainerReading",
+    "CriterionConfirmed",
+    "CriterionFound",
+    "CriterionMeasured",
+    "DayFound",
+    "DecisionRecorded",
+    "Downtime",
+    "EngineStopped",
+    "Event",
+    "HostReading",
+    "Intent",
+    "ItemChanged",
+    "ItemIntended",
+    "ItemKind",
+    "ItemState",
+    "LatencyReading",
+    "Liveness",
+    "LoadRung",
+    "LoadTested",
+    "LogLine",
+    "MetricsReading",
+    "Notice",
+    "Outcome",
+    "PauseChanged",
+    "Phase",
+    "PortReading",
+    "Progress",
+    "Recorded",
+    "Reply",
+    "RowsReading",
+    "RunFinished",
+    "RunStarted",
+    "SchemaCompared",
+    "SchemaObject",
+    "SetupProgress",
+    "SourceState",
+    "TableVerified",
+    "TimePassing",
+    "TimelineJudged",
+]

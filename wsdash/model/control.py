@@ -1,0 +1,36 @@
+"""What a screen asks of the engine over the control socket, and the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+LOAD = "LOAD"
+"""What must be typed to put a load on an API that the settings do not confirm."""
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What an operator asks of the engine.
+
+    do: run-item, run-auto, pause, resume, retry, confirm, skip, rollback, restore, stop, ping, ack-alert,
+    silence-alert, unsilence-alert.
+    item: for run-item, retry, confirm, skip. who/note: for confirm and skip.
+    options: match (what a silence covers) and seconds (how long); alert for ack-alert.
+    force: migrate over a target with foreign rows; phrase holds the typed confirmation.
+    """
+
+    do: str
+    item: str = ""
+    who: str = ""
+    note: str = ""
+    phrase: str = ""
+    force: bool = False
+    options: dict[str, Any] = {}
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The engine's answer: accepted or not, and why."""
+
+    ok: bool
+    text: str = ""

@@ -1,0 +1,72 @@
+"""Events of the fourteen days after the migration."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wsdash.model.base import Event
+
+
+class CriterionConfirmed(Event, frozen=True, tag="criterion-confirmed"):
+    """A person says that a criterion holds which nothing but a person can judge (or that it does not)."""
+
+    id: str
+    holds: bool
+    who: str
+    note: str = ""
+
+
+class DecisionRecorded(Event, frozen=True, tag="decision"):
+    """The go or no-go of one day (0, 1, 3, 7, 14): who, why, and what the evidence recommended then."""
+
+    day: int
+    go: bool
+    who: str
+    why: str
+    recommendation: str = ""
+
+
+class CriterionFound(msgspec.Struct, frozen=True):
+    """One criterion as the stored evidence has it. holds None: not enough was seen. Times: epoch seconds.
+
+    coverage: the share (0..1) of the window's minutes that were watched; None where that means nothing.
+    """
+
+    id: str
+    holds: bool | None
+    measured: str
+    threshold: str
+    title: str = ""
+    coverage: float | None = None
+    since: float | None = None
+    until: float | None = None
+    who: str = ""
+
+
+class DayFound(msgspec.Struct, frozen=True):
+    """One day of the timeline. recommendation: go, no-go or insufficient-data. at: when the day is due."""
+
+    day: int
+    title: str
+    guide: str
+    recommendation: str
+    criteria: tuple[CriterionFound, ...]
+    at: float | None = None
+
+
+class TimelineJudged(Event, frozen=True, tag="timeline"):
+    """The days and the board of success criteria as they stand; board: list (technical, ...) -> criteria."""
+
+    migrated_at: float | None
+    days: tuple[DayFound, ...]
+    board: dict[str, tuple[CriterionFound, ...]]
+
+
+class TimePassing(Event, frozen=True, tag="time-passing"):
+    """From here on the run's time is not the machine's: `at` began at the machine's `machine_at` and passes
+    `scale` times as fast (0: as fast as it can). Only the demo's fortnight does this."""
+
+    scale: float
+    at: float
+    machine_at: float
+    fortnight: str

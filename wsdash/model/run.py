@@ -1,0 +1,64 @@
+"""Events of the run as a whole."""
+
+from __future__ import annotations
+
+from wsdash.model.base import Event
+from wsdash.model.checklist import Outcome
+
+
+class RunStarted(Event, frozen=True, tag="run-started"):
+    """An engine took up the run: at its first start and again at every resume."""
+
+    run: str
+    mode: str
+    host: str
+    pid: int
+    resumed: bool
+    world: str = ""
+    """Where the run works, for the header: 'demo' or the stack's name."""
+
+
+class RunFinished(Event, frozen=True, tag="run-finished"):
+    """The engine has nothing more to do for now, or leaves."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+class EngineStopped(Event, frozen=True, tag="engine-stopped"):
+    """The engine's process is about to end, with the state saved."""
+
+    reason: str
+
+
+class SetupProgress(Event, frozen=True, tag="setup-progress"):
+    """The (demo) world's own start-up, before the first item: stage k of n."""
+
+    stage: str
+    done: int
+    total: int
+    detail: str = ""
+    failed: bool = False
+
+
+class PauseChanged(Event, frozen=True, tag="pause-changed"):
+    """paused: the runner stops after the current item."""
+
+    paused: bool
+    by: str = ""
+
+
+class Downtime(Event, frozen=True, tag="downtime"):
+    """The write downtime clock: from the old service's stop to the first write the new one accepted."""
+
+    running: bool
+    started_at: float
+    ended_at: float | None = None
+
+
+class Notice(Event, frozen=True, tag="notice"):
+    """One line for the people: level is info, warning or error."""
+
+    level: str
+    text: str
+    item: str = ""
