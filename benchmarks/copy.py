@@ -27,7 +27,7 @@ else:
     import psutil
 
     from wsdash.data.connect import Endpoint, connection
-    from wsdash.data.copy import CopyRequest, copy_tables
+    from wsdash.data.copy import CopyRequest, CopyResult, copy_tables
     from wsdash.data.ddl import post_data, sequence_values
     from wsdash.data.shape import Table
     from wsdash.demo.postgres import programs
@@ -35,8 +35,19 @@ else:
 BLOCK = 8192
 
 
-async def wsdash_copy(source: "Endpoint", target: "Endpoint", workers: int, *, everything: bool) -> None:
-    """wsdash: schema, rows and, with `everything`, all that follows them."""
+async def wsdash_copy(source: "Endpoint", target: "Endpoint", workers: int) -> None:
+    """wsdash: schema, rows, and all that follows them."""
+    await _wsdash_copy(source, target, workers, everything=True)
+
+
+async def wsdash_rows(source: "Endpoint", target: "Endpoint", workers: int) -> float:
+    """wsdash: until the rows are on the target's disk. Returns the seconds after that (ANALYZE)."""
+    return (await _wsdash_copy(source, target, workers, everything=False)).build_seconds
+
+
+async def _wsdash_copy(
+    source: "Endpoint", target: "Endpoint", workers: int, *, everything: bool
+) -> "CopyResult":
     catalog = await database_pair.prepared(source, target)
     request = CopyRequest(
         source=source,
@@ -48,7 +59,7 @@ async def wsdash_copy(source: "Endpoint", target: "Endpoint", workers: int, *, e
         item="migrate-data",
         workers=workers,
     )
-    await copy_tables(request, lambda _: None)
+    return await copy_tables(request, lambda _: None)
 
 
 async def hand_made_pipe(source: "Endpoint", target: "Endpoint", workers: int) -> None:
@@ -137,7 +148,7 @@ async def alone(source: "Endpoint", target: "Endpoint", workers: int) -> dict[st
 def be_alone(ends: str) -> None:
     """What the process that alone() starts does."""
     source, target, workers = json.loads(ends)
-    asyncio.run(wsdash_copy(Endpoint(**source), Endpoint(**target), workers, everything=True))
+    asyncio.run(wsdash_copy(Endpoint(**source), Endpoint(**target), workers))
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
     spent = psutil.Process().cpu_times()
@@ -150,8 +161,8 @@ async def main() -> None:
     report = database_pair.Report()
     async with database_pair.servers(options.rows) as (source, target):
         methods = {
-            "wsdash copy": partial(wsdash_copy, workers=options.workers, everything=True),
-            "wsdash rows only": partial(wsdash_copy, workers=options.workers, everything=False),
+            "wsdash copy": partial(wsdash_copy, workers=options.workers),
+            "wsdash rows only": partial(wsdash_rows, workers=options.workers),
             "hand-made binary pipe, rows only": partial(hand_made_pipe, workers=options.workers),
             "pg_dump -Fc | pg_restore": dump_custom,
             f"pg_dump -Fd -Z0, pg_restore, -j{options.workers}": partial(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.servers import Server
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.copy import copied_state, copy_tables
 from wsdash.data.ddl import post_data
-from wsdash.data.indexes import split_key
+from wsdash.data.indexes import build_cost, builders_on, split_key
 from wsdash.errors import WsdashError
 
 KEYS = """
@@ -38,7 +39,7 @@ def test_a_key_is_split_into_its_build_and_its_attachment() -> None:
     key = split_key('ALTER TABLE "s"."t" ADD CONSTRAINT "k" PRIMARY KEY (a, "B b") INCLUDE (c)', "s")
     assert key is not None
     assert key.index == '"s"."k"'
-    assert key.build == 'CREATE UNIQUE INDEX "k" ON "s"."t" (a, "B b") INCLUDE (c)'
+    assert key.build == 'CREATE UNIQUE INDEX "k" ON "s"."t" USING btree (a, "B b") INCLUDE (c)'
     assert key.attach == 'ALTER TABLE "s"."t" ADD CONSTRAINT "k" PRIMARY KEY USING INDEX "k"'
 
 
@@ -54,6 +55,28 @@ def test_a_key_is_split_into_its_build_and_its_attachment() -> None:
 )
 def test_what_cannot_be_split_is_left_whole(definition: str) -> None:
     assert split_key(f'ALTER TABLE "s"."t" ADD CONSTRAINT "k" {definition}', "s") is None
+
+
+def test_the_costliest_build_is_begun_first() -> None:
+    def index(rest: str) -> str:
+        return f"CREATE INDEX i ON s.t USING {rest}"
+
+    ordered = [
+        index("gin (metadata jsonb_path_ops)"),
+        index("btree (category, status, created_at DESC)"),
+        index("btree (lower((title)::text))"),
+        index("btree (status)"),
+        index("btree (created_at DESC) WHERE ((priority)::text = 'critical'::text)"),
+        index("brin (created_at)"),
+    ]
+    assert sorted(ordered, key=build_cost, reverse=True) == ordered
+
+
+def test_on_this_machine_no_more_is_built_at_once_than_it_has_processors() -> None:
+    here = Endpoint("target", "127.0.0.1", 5433, "workspace", "app")
+    assert builders_on(here, 64) == max(2, len(os.sched_getaffinity(0)))
+    assert builders_on(here, 1) == 1
+    assert builders_on(replace(here, host="db.example.org"), 64) == 64
 
 
 async def test_every_kind_of_constraint_is_as_in_the_source(source: Endpoint, target: Endpoint) -> None:

@@ -217,6 +217,8 @@ async def _copy(
         if callable(sequences):
             with server_words(request.source, "reading sequences"):
                 sequences = await sequences(snapshot.conn)
+        with server_words(request.target, "ending the rows' half"):
+            await flush(standing.conn, request.run)
     loaded = time.monotonic()
     builder = Builder(request.target, request.tables, writers, reporter)
     made = await builder.build([*standing.missing, *sequences])

@@ -41,6 +41,11 @@ class Schedule(Generic[W]):
     def __len__(self) -> int:
         return self._added
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs could begin now and have no worker."""
+        return sum(1 for job in self._jobs.values() if job.needs <= self._done)
+
     async def work(self, worker: W) -> None:
         """Do jobs until all are done, here or by others. Raises what a job raises."""
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,8 @@ from wsdash.tasks import task_group
 
 TIMEOUT = 60.0
 PARALLEL_BUILDERS = 2
-"""Processes that one index build may use beside its own."""
+"""Processes that one index build may use beside its own, once no other build waits for a session: before that
+they only take the processors from the others, and cost a fifth more of them."""
 
 _KEY = re.compile(
     r"ALTER TABLE (?P<table>.+?) ADD CONSTRAINT (?P<name>\"(?:[^\"]|\"\")+\") (?P<kind>PRIMARY KEY|UNIQUE)"
@@ -33,8 +35,9 @@ _KEY = re.compile(
     re.DOTALL,
 )
 _LONG = ("index", "constraint", "materialized view")
-_METHOD = re.compile(r" USING (gin|gist|spgist|brin|hash|btree) ")
-_COST = {"gin": 8.0, "gist": 6.0, "spgist": 5.0, "btree": 1.0, "hash": 2.0, "brin": 0.2}
+_METHOD = re.compile(r" USING (gin|gist|spgist|brin|hash|btree) \((?P<keys>.*)", re.DOTALL)
+_COST = {"gin": 4.0, "gist": 6.0, "spgist": 5.0, "btree": 1.0, "hash": 2.0, "brin": 0.2}
+"""Of a key's build, in builds of a b-tree on one column; measured on 500 000 items (benchmarks/README.md)."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,15 @@ def build_settings(maintenance_work_mem: str) -> dict[str, str]:
     """The settings of a session that builds indexes."""
     return {
         "maintenance_work_mem": maintenance_work_mem,
-        "max_parallel_maintenance_workers": str(PARALLEL_BUILDERS),
+        "max_parallel_maintenance_workers": "0",
     }
+
+
+def builders_on(target: Endpoint, sessions: int) -> int:
+    """How many builds at once: each keeps a processor busy, and of this machine we know how many it has."""
+    if target.host not in ("localhost", "127.0.0.1", "::1") and not target.host.startswith("/"):
+        return sessions
+    return min(sessions, max(2, len(os.sched_getaffinity(0))))
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Builder:
         for table in self.tables:
             self._add(schedule, table, own[table.qualified])
         async with task_group() as group:
-            for session in self.sessions[: len(schedule)]:
+            for session in self.sessions[: min(len(schedule), builders_on(self.target, len(self.sessions)))]:
                 group.create_task(schedule.work(session))
         await self._run_late(self.sessions[0], late)
         return [one.name for one in missing]
@@ -103,11 +113,11 @@ class Builder:
         builds: list[int] = []
         for one in own:
             if one in keys:
-                run = partial(self._build_key, one, keys[one])
-                builds.append(schedule.add(run, _rank(table, 1.0)))
+                run = partial(self._build_key, schedule, one, keys[one])
+                builds.append(schedule.add(run, _rank(table, build_cost(keys[one].build))))
             elif one.kind == "index":
-                cost = _COST.get(found[1], 1.0) if (found := _METHOD.search(one.sql)) else 1.0
-                builds.append(schedule.add(partial(self._build_index, one), _rank(table, cost)))
+                run = partial(self._build_index, schedule, one)
+                builds.append(schedule.add(run, _rank(table, build_cost(one.sql))))
 
         async def finish(conn: asyncpg.Connection) -> None:
             attach = [replace(one, sql=key.attach) for one, key in keys.items()]
@@ -137,14 +147,24 @@ class Builder:
         except WsdashError as error:
             raise type(error)(error.what, where=self.target.address, remedy=error.remedy) from error
 
-    async def _build_index(self, statement: Statement, conn: asyncpg.Connection) -> None:
-        await self._run(conn, statement)
+    async def _build_index(
+        self, schedule: Schedule[asyncpg.Connection], statement: Statement, conn: asyncpg.Connection
+    ) -> None:
+        helpers = 0 if schedule.waiting else PARALLEL_BUILDERS
+        sql = f"SET LOCAL max_parallel_maintenance_workers = {helpers};\n{statement.sql}"
+        await self._run(conn, replace(statement, sql=sql))
 
-    async def _build_key(self, statement: Statement, key: Key, conn: asyncpg.Connection) -> None:
+    async def _build_key(
+        self,
+        schedule: Schedule[asyncpg.Connection],
+        statement: Statement,
+        key: Key,
+        conn: asyncpg.Connection,
+    ) -> None:
         with server_words(self.target, f"looking for {key.index}"):
             there = await conn.fetchval("SELECT to_regclass($1) IS NOT NULL", key.index, timeout=TIMEOUT)
         if not there:
-            await self._run(conn, replace(statement, sql=key.build))
+            await self._build_index(schedule, replace(statement, sql=key.build), conn)
 
     async def _run(self, conn: asyncpg.Connection, statement: Statement, *, quiet: bool = False) -> None:
         pid = conn.get_server_pid()
@@ -166,11 +186,22 @@ def split_key(sql: str, schema: str) -> Key | None:
         return None
     table, name = found["table"], found["name"]
     build = (
-        f"CREATE UNIQUE INDEX {name} ON {table} {found['columns']}"
+        f"CREATE UNIQUE INDEX {name} ON {table} USING btree {found['columns']}"
         f"{found['nulls'] or ''}{found['options'] or ''}"
     )
     attach = f"ALTER TABLE {table} ADD CONSTRAINT {name} {found['kind']} USING INDEX {name}{found['when']}"
     return Key(f"{ident(schema)}.{name}", build, attach)
+
+
+def build_cost(sql: str) -> float:
+    """What a CREATE INDEX costs beside others on the same table: more with each key, less with a WHERE."""
+    found = _METHOD.search(sql)
+    if found is None:
+        return 1.0
+    keys, _, condition = found["keys"].partition(" WHERE ")
+    expression = "(" in keys
+    count = 1 if expression else keys.count(",") + 1
+    return _COST[found[1]] * (count + (0.5 if expression else 0.0)) * (0.5 if condition else 1.0)
 
 
 def _rank(table: Table, cost: float) -> tuple[float, ...]:
