@@ -11,7 +11,7 @@ from wsdash.engine.recorder import Recorder
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState
 from wsdash.plan import Item
-from wsdash.steps.base import Evidence, Step, StepContext
+from wsdash.steps.base import Evidence, Standing, Step, StepContext
 
 DOWNTIME_BEGINS = "stop-old"
 DOWNTIME_ENDS = "test-api"
@@ -29,6 +29,11 @@ class Performer:
         self._record = recorder.record
         self._steps = steps
         self._make_context = make_context
+
+    @property
+    def opened(self) -> bool:
+        """The new service was opened for writes in this run, and that was not taken back."""
+        return self._recorder.view.item(DOWNTIME_ENDS).touched
 
     async def perform(
         self, item: Item, *, force: bool = False, options: dict[str, Any] | None = None
@@ -63,6 +68,21 @@ class Performer:
         if evidence.holds and item == DOWNTIME_ENDS:
             await self._downtime_ends()
         return evidence
+
+    def standing(self, item: Item) -> Standing | None:
+        """The item's step, when later items stand on it."""
+        step = self._steps.get(item.id)
+        return step if isinstance(step, Standing) else None
+
+    async def look(self, item: Item) -> Evidence:
+        """Only check, and record nothing. What cannot be read does not hold."""
+        try:
+            return await self._step(item).check(self._make_context(item.id, False, {}))
+        except Exception as error:
+            cause = told_cause(error)
+            if cause is None:
+                await self._recorder.trace(error)
+            return Evidence(False, f"it cannot be read: {cause.what if cause is not None else error}")
 
     async def undo(self, item: Item) -> bool:
         """Take an item back. True when it is undone (or there was nothing to take back)."""
@@ -115,6 +135,8 @@ class Performer:
         return ItemChanged(item, ItemState.FAILED, text, remedy="retry; engine.log holds the details")
 
     async def _downtime_begins(self) -> None:
+        if self.opened:
+            return  # the new service takes writes already; stopping the old one again takes nothing away
         if self._recorder.view.downtime is None or not self._recorder.view.downtime.running:
             await self._record(Downtime(running=True, started_at=self._recorder.journal.clock.time()))
 

@@ -14,6 +14,7 @@ from wsdash.engine.fold import SATISFIED, RunView, outcome
 from wsdash.engine.intents import refusal
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
+from wsdash.engine.reprove import Reprover
 from wsdash.model import (
     Intent,
     ItemChanged,
@@ -73,6 +74,7 @@ class Runner:
         self._performer = performer
         self._recorder = recorder
         self._record = recorder.record
+        self._reprover = Reprover(plan, performer, recorder)
         self.succeeded: bool | None = None
         self.stuck = False
         self.current = ""
@@ -104,6 +106,7 @@ class Runner:
         if auto.from_item:
             auto.again = set(names[names.index(auto.from_item) :])
         self._auto = auto
+        self._reprover.rested()
         self._waiting_told = ()
         self._wake.set()
 
@@ -179,6 +182,7 @@ class Runner:
 
     async def _pause(self, paused: bool, by: str) -> None:
         self._paused = paused
+        self._reprover.rested()
         await self._record(PauseChanged(paused, by))
 
     async def _tick(self, intent: Intent) -> None:
@@ -212,6 +216,7 @@ class Runner:
                 self._resting = True
                 await self._wake.wait()
                 self._resting = False
+                self._reprover.rested()
 
     async def _next(self) -> Callable[[], Awaitable[None]] | None:
         if self._roll_back:
@@ -256,9 +261,11 @@ class Runner:
             self.current = ""
 
     async def _one(self, order: _Order) -> None:
-        self.current = order.item.id
         options = order.options | ({"phrase": order.phrase} if order.phrase else {})
-        done = await self._performer.perform(order.item, force=order.force, options=options)
+        self._reprover.rested()
+        if not await self._stands(order.item):
+            return
+        done = await self._done(order.item, order.force, options)
         self.succeeded = done and self.succeeded is not False
         if not done:
             await self._finished(f"{order.item.id} failed")
@@ -266,14 +273,33 @@ class Runner:
             await self._perhaps_migrated()
 
     async def _one_of_all(self, item: Item, auto: AutoRun) -> None:
-        self.current = item.id
         options = {"phrase": auto.phrase} if auto.phrase else {}
-        done = await self._performer.perform(item, force=auto.force, options=options)
+        if not await self._stands(item):
+            self._auto = None
+            return
+        done = await self._done(item, auto.force, options)
         auto.again.discard(item.id)
         if not done:
             self._auto = None
             self.succeeded = False
             await self._finished(f"{item.id} failed")
+
+    async def _stands(self, item: Item) -> bool:
+        """Whether what the item stands on holds; what no longer does is done again first."""
+        self.current = item.id
+        for one in await self._reprover.set_back(item):
+            if not await self._done(one):
+                self.succeeded = False
+                await self._finished(f"{one.id} failed")
+                return False
+        return True
+
+    async def _done(self, item: Item, force: bool = False, options: dict[str, Any] | None = None) -> bool:
+        self.current = item.id
+        done = await self._performer.perform(item, force=force, options=options)
+        if done:
+            self._reprover.proved(item)
+        return done
 
     async def _tick_by_yes(self, item: Item) -> None:
         text = "confirmed by --yes, no person looked at it"

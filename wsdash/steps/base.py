@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.connect import Endpoint
@@ -82,6 +82,19 @@ class Step(Protocol):
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Take it back (rollback), or None where there is nothing to take back."""
         ...
+
+
+@runtime_checkable
+class Standing(Protocol):
+    """A step that later items stand on, and whose item may stop holding while nobody looks: a machine was
+    rebooted, somebody started the old service again. Its check is cheap and is read again before they act.
+
+    fence: before each of them, not only before the first one after a rest. until_open: only until the new
+    service is open for writes; what the step made has been handed over then, and is its users'.
+    """
+
+    fence: bool
+    until_open: bool
 
 
 def endpoint(side: DatabaseSettings) -> Endpoint:

@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from wsdash.data.backup import keep_copy
 from wsdash.data.connect import connection
 from wsdash.data.copy import CopyRequest, copied_state, copy_tables
 from wsdash.data.manifest import inspect_target
 from wsdash.model import Notice
+from wsdash.steps.api_tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried, written_tables
+from wsdash.steps.services import STOPPED_AT
+
+FENCE = "migrate-data.fence"
+"""The fact that says behind which stop of the old service the rows were copied: {"stopped_at"}."""
 
 
 class MigrateData:
     """Migrate data from TimescaleDB."""
 
     id = "migrate-data"
+    fence = False
+    until_open = True
 
     async def check(self, ctx: StepContext) -> Evidence:
-        """Holds when this run's manifest in the target says that every table is complete, and they are."""
+        """Holds when this run's manifest in the target says that every table is complete, and they are; and,
+        until the new service is open, when the old one has not run since.
+        """
         carried = await read_carried(ctx.settings)
         async with connection(ctx.target, read_only=True) as session:
             state = await copied_state(session, carried.tables, ctx.run, carried.post)
+        fence: dict[str, Any] | None = ctx.facts.get(FENCE)
+        broken = fence is not None and fence["stopped_at"] != ctx.facts.get(STOPPED_AT)
+        if state.complete and broken and ctx.facts.get(API_TESTED) is None:
+            return Evidence(False, "the old service ran again after its rows were copied: they are compared")
         return Evidence(state.complete, state.text)
 
     async def act(self, ctx: StepContext) -> None:
-        """Copy; with force, keep a copy of what the target holds and write over it."""
+        """Copy; with force, keep a copy of what the target holds and write over it. What is copied already
+        and still equals the source is kept.
+        """
+        await ctx.facts.put(FENCE, {"stopped_at": ctx.facts.get(STOPPED_AT)})
         carried = await read_carried(ctx.settings, probe=True)
         if ctx.force:
             await self._keep_foreign(ctx)

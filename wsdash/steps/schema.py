@@ -19,6 +19,8 @@ class InitNeon:
     """Initialize Neon database."""
 
     id = "init-neon"
+    fence = False
+    until_open = True
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when every table, column, type, function and sequence that the rows need is in the target."""

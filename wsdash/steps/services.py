@@ -13,12 +13,15 @@ from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_outp
 from wsdash.steps.rows import count_table
 
 STOPPED_AT = "stop-old.at"
+"""The fact that says when the old service was last told to stop: another one means that it ran in between."""
 
 
 class StopOld:
     """Stop old workspace service."""
 
     id = "stop-old"
+    fence = True  # no writer on the source while its rows are carried
+    until_open = False
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when the old container does not run and its API does not answer."""
@@ -72,6 +75,8 @@ class StartStack:
     """Start Workspace Stack."""
 
     id = "start-stack"
+    fence = False
+    until_open = False
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when every container of the new stack runs and is healthy."""

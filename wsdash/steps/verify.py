@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from wsdash.data.checksum import checksum_table
+from wsdash.data.connect import connection
+from wsdash.data.transfer import server_words
 from wsdash.data.verify import verify_tables
 from wsdash.errors import WsdashError
 from wsdash.steps.api_tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried
+from wsdash.steps.services import STOPPED_AT
 
+BEFORE = " (compared before the new service was opened)"
 RESULT = "verify.result"
-"""The fact that holds the last comparison: {"holds", "text"}."""
+"""The fact that holds the last comparison: {"holds", "text", "source", "stopped_at", "diverged"}.
+
+source: each table's checksum there; stopped_at: behind which stop of the old service it was made; diverged:
+what was found in the source after the new service was opened."""
 
 
 class VerifyData:
@@ -21,11 +29,14 @@ class VerifyData:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Compare both sides now. Once the new service is open for writes, the comparison made before that
-        stands: the target is then meant to differ.
+        stands: the target is then meant to differ. The source is not: when the old service ran again since,
+        it is held against what it was.
         """
         stored: dict[str, Any] | None = ctx.facts.get(RESULT)
         if stored is not None and stored["holds"] and ctx.facts.get(API_TESTED) is not None:
-            return Evidence(True, stored["text"] + " (compared before the new service was opened)")
+            if "stopped_at" in stored and stored["stopped_at"] != ctx.facts.get(STOPPED_AT):
+                return await self._since_opened(ctx, stored)
+            return Evidence(True, stored["text"] + BEFORE)
         carried = await read_carried(ctx.settings)
         results = await verify_tables(
             ctx.source,
@@ -47,12 +58,42 @@ class VerifyData:
             rows = sum(result.source_rows for result in results)
             each = ", ".join(f"{r.name} {r.source_rows:,} ({r.source_checksum[:12]}…)" for r in results)
             evidence = Evidence(True, f"{rows:,} rows in {len(results)} tables are equal by content: {each}")
-        await ctx.facts.put(RESULT, {"holds": evidence.holds, "text": evidence.text})
+        checksums = {result.name: result.source_checksum for result in results}
+        behind = {"source": checksums, "stopped_at": ctx.facts.get(STOPPED_AT)}
+        await ctx.facts.put(RESULT, {"holds": evidence.holds, "text": evidence.text} | behind)
         return evidence
+
+    async def _since_opened(self, ctx: StepContext, stored: dict[str, Any]) -> Evidence:
+        """Whether the source is what it was when the sides were compared: nobody wrote to the old service."""
+        carried = await read_carried(ctx.settings)
+        changed = []
+        async with connection(ctx.source, read_only=True) as session:
+            for table in carried.tables:
+                with server_words(ctx.source, f"reading {table.qualified} again", "then retry"):
+                    now = await checksum_table(session, table)
+                if now.checksum != stored["source"].get(table.qualified):
+                    changed.append(f"{table.qualified} ({now.rows:,} rows now)")
+        if not changed:
+            await ctx.facts.put(RESULT, stored | {"stopped_at": ctx.facts.get(STOPPED_AT), "diverged": ""})
+            return Evidence(
+                True, stored["text"] + BEFORE + "; the old service ran since, and changed nothing"
+            )
+        text = (
+            "the old service ran again after the new one was opened, and was written to: "
+            f"{', '.join(changed)}; the target does not have these changes"
+        )
+        await ctx.facts.put(RESULT, stored | {"diverged": text})
+        return Evidence(False, text)
 
     async def act(self, ctx: StepContext) -> None:
         """A difference is never talked away: raises WsdashError that names the way out."""
         stored: dict[str, Any] = ctx.facts.get(RESULT) or {"text": "the sides were not compared"}
+        if stored.get("diverged"):
+            raise WsdashError(
+                stored["diverged"],
+                where=ctx.source.address,
+                remedy="bring these changes over by hand and skip this item with that reason, or roll back",
+            )
         raise WsdashError(
             stored["text"],
             where=f"{ctx.source.address} and {ctx.target.address}",
