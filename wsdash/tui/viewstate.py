@@ -38,11 +38,11 @@ from wsdash.model import (
     TimePassing,
 )
 from wsdash.model.standing import AlertBoard, fold_alert
+from wsdash.tui.transfers import Transfer, advance, over_all
 
 SAMPLES = 120
 """How many probes of a series are kept."""
 NOTICES = 100
-MARKS = 10
 HOLE_FACTOR = 4.0
 HOLE_SECONDS = 5.0
 HOLE = "no readings"
@@ -54,63 +54,6 @@ class Sample(msgspec.Struct, frozen=True):
     at: float
     seconds: float | None
     error: str = ""
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """How far a transfer was at one time; the rate is measured between marks."""
-
-    at: float
-    rows: int
-    bytes: int
-
-
-class Transfer(msgspec.Struct, frozen=True):
-    """An item's progress with one subject, and its newest marks."""
-
-    progress: Progress
-    marks: tuple[Mark, ...]
-
-    @property
-    def rows_per_second(self) -> float | None:
-        """Over the newest marks; None while it cannot be told."""
-        first, last = self.marks[0], self.marks[-1]
-        if last.at <= first.at or last.rows <= first.rows:
-            return None
-        return (last.rows - first.rows) / (last.at - first.at)
-
-    @property
-    def bytes_per_second(self) -> float | None:
-        """Over the newest marks; None while it cannot be told."""
-        first, last = self.marks[0], self.marks[-1]
-        if last.at <= first.at or last.bytes <= first.bytes:
-            return None
-        return (last.bytes - first.bytes) / (last.at - first.at)
-
-    @property
-    def fraction(self) -> float | None:
-        """Done part, 0..1; None while the total is unknown."""
-        p = self.progress
-        if p.finished:
-            return 1.0
-        for done, total in ((p.rows, p.total_rows), (p.bytes, p.total_bytes)):
-            if total:
-                return min(1.0, done / total)
-        return None
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time left at the present rate; None while it cannot be told."""
-        p = self.progress
-        if p.finished:
-            return 0.0
-        pairs = (
-            (p.rows, p.total_rows, self.rows_per_second),
-            (p.bytes, p.total_bytes, self.bytes_per_second),
-        )
-        for done, total, rate in pairs:
-            if total and rate:
-                return max(0.0, (total - done) / rate)
-        return None
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -134,6 +77,8 @@ class ViewState(msgspec.Struct, frozen=True):
     """Running item -> check, act, undo or confirm."""
     transfers: dict[str, dict[str, Transfer]] = {}
     """Item -> subject -> how far."""
+    overall: dict[str, Transfer] = {}
+    """Item -> how far with all subjects together that it works on in one manner."""
     setup: dict[str, Stage] = {}
     """Stages of the world's start-up, in the order in which they were first heard of."""
     setup_now: str = ""
@@ -241,7 +186,8 @@ def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
             return _stage(view, event)
         case ItemIntended(item=item, action=action):
             begun = {name: all_of for name, all_of in view.transfers.items() if name != item}
-            return {"doing": view.doing | {item: action}, "transfers": begun}
+            overall = {name: one for name, one in view.overall.items() if name != item}
+            return {"doing": view.doing | {item: action}, "transfers": begun, "overall": overall}
         case ItemChanged(item=item, state=state) if state is not ItemState.RUNNING:
             return {"doing": {name: action for name, action in view.doing.items() if name != item}}
         case AlertChanged() as event if event.raised:
@@ -286,8 +232,12 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
             return {"sources": view.sources | {event.source: event}, "told_at": told}
         case Progress() as event:
             subjects = view.transfers.get(event.item, {})
-            transfer = _advance(subjects.get(event.subject), event, at)
-            return {"transfers": view.transfers | {event.item: subjects | {event.subject: transfer}}}
+            subjects = subjects | {event.subject: advance(subjects.get(event.subject), event, at)}
+            together = over_all(event, subjects.values())
+            overall = view.overall
+            if together is not None:
+                overall = overall | {event.item: advance(overall.get(event.item), together, at)}
+            return {"transfers": view.transfers | {event.item: subjects}, "overall": overall}
     return {}
 
 
@@ -309,11 +259,3 @@ def _append(samples: tuple[Sample, ...], new: Sample) -> tuple[Sample, ...]:
         if new.at - samples[-1].at > max(HOLE_SECONDS, HOLE_FACTOR * usual):
             samples = (*samples, Sample(new.at, None, HOLE))
     return (*samples, new)[-SAMPLES:]
-
-
-def _advance(before: Transfer | None, progress: Progress, at: float) -> Transfer:
-    mark = Mark(at, progress.rows, progress.bytes)
-    restarted = before is None or before.progress.activity != progress.activity
-    if before is None or restarted or progress.rows < before.progress.rows:
-        return Transfer(progress, (mark,))
-    return Transfer(progress, (*before.marks, mark)[-MARKS:])

@@ -34,7 +34,8 @@ from wsdash.tui.looks import (
 )
 from wsdash.tui.panes.base import Frame, Lines, cell, row
 from wsdash.tui.standing import Engine, engine_standing
-from wsdash.tui.viewstate import Transfer, ViewState
+from wsdash.tui.transfers import Transfer
+from wsdash.tui.viewstate import ViewState
 
 TIME = 6
 
@@ -86,6 +87,8 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
         now = DOING.get(view.doing.get(item.id, ""), "running")
         if now != mark.word:
             lines[0] = lines[0] + Content.styled(f" · {now}", BUSY)
+        if (overall := view.overall.get(item.id)) is not None:
+            lines.append(progress_line(overall, frame.width))
         newest = sorted(moving.values(), key=lambda t: (t.progress.finished, -t.marks[-1].at))
         lines += [progress_line(transfer, frame.width) for transfer in newest]
     elif look.evidence:
@@ -117,6 +120,8 @@ def progress_line(transfer: Transfer, width: int) -> Content:
         numbers.append(size(p.bytes))
     if not p.finished and transfer.rows_per_second:
         numbers.append(f"{count(round(transfer.rows_per_second))}/s")
+    if not p.finished and transfer.bytes_per_second:
+        numbers.append(f"{size(round(transfer.bytes_per_second))}/s")
     if not p.finished and transfer.seconds_left is not None:
         numbers.append(f"{clock(transfer.seconds_left)} left")
     glyph = "✓" if p.finished else "▶"

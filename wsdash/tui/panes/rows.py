@@ -11,7 +11,8 @@ from wsdash.model import ItemState, RowsReading, TableVerified
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, bar, clock, count
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, nothing_yet, row
 from wsdash.tui.standing import freshness
-from wsdash.tui.viewstate import Transfer, ViewState
+from wsdash.tui.transfers import Transfer
+from wsdash.tui.viewstate import ViewState
 
 NUMBER = 9
 """The least room for a number; long ones take more, at the cost of the names."""
@@ -52,9 +53,21 @@ def draw_rows(view: ViewState, frame: Frame) -> Lines:
     )
     live = freshness(view, "rows", frame.now).live
     lines = [heading.stylize(TITLE).truncate(frame.width)]
+    overall = view.overall.get(view.running)
+    if overall is not None and moving and not overall.progress.finished:
+        lines.append(_together(overall, wide, frame))
     for table in shown:
         lines.append(_line(view, table, moving.get(table), wide, frame, live))
     return lines
+
+
+def _together(overall: Transfer, wide: Columns, frame: Frame) -> Content:
+    p = overall.progress
+    numbers = (count(p.total_rows), count(p.rows), "")
+    cells = [cell(p.subject, wide.name), *(cell(number, wide.number, right=True) for number in numbers)]
+    if wide.counted:
+        cells.append(cell("", COUNTED))
+    return row(*cells, _moving(overall, wide.rest)).truncate(frame.width, ellipsis=True)
 
 
 def _columns(view: ViewState, tables: Sequence[str], frame: Frame) -> Columns:
