@@ -7,7 +7,8 @@ import asyncio
 
 from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, own_state
-from wsdash.engine.process import INTERRUPTED, EngineOptions, serve
+from wsdash.engine.ending import INTERRUPTED
+from wsdash.engine.process import EngineOptions, serve
 from wsdash.history.store import FILE
 
 

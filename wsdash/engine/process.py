@@ -1,4 +1,4 @@
-"""The engine's process: the lock, the journal, the control socket, the world, the pollers, the runner."""
+"""The engine's process: the lock, the journal, the control socket, the world, the runner; in their order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from wsdash.engine.afterwards import INTENTS, Afterwards
-from wsdash.engine.alarms import ALERT_INTENTS, Alarms, telling
+from wsdash.engine.afterwards import INTENTS
+from wsdash.engine.alarms import ALERT_INTENTS, Alarms
+from wsdash.engine.companions import Companions
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
+from wsdash.engine.ending import INTERRUPTED, Ending
 from wsdash.engine.fold import fold_all
 from wsdash.engine.heartbeat import beat, keep_lock_fresh
 from wsdash.engine.history import EngineHistory
@@ -30,7 +30,6 @@ from wsdash.engine.outlet import Outlet
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, AutoRun, Runner
-from wsdash.engine.script import live_after_migration
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.spool import LogSpool
 from wsdash.engine.world import (
@@ -39,11 +38,9 @@ from wsdash.engine.world import (
     hold_to_fingerprint,
     load_world,
     open_world_stack,
-    watch_for_ever,
 )
 from wsdash.errors import InputError, RefusedError, WsdashError
 from wsdash.model import (
-    EngineStopped,
     Intent,
     ItemChanged,
     ItemState,
@@ -56,11 +53,6 @@ from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.base import RESTORE_FIRST, StepContext
 from wsdash.steps.carried import preflight
-from wsdash.timeline.spec import load_timeline
-
-TEARDOWN_SECONDS = 60.0
-LAST_WORD_SECONDS = 5.0
-INTERRUPTED = 130
 
 __all__ = ["EngineOptions", "serve"]
 
@@ -105,11 +97,8 @@ class Engine:
         self._alarms = Alarms()
         self._recorder: Recorder | None = None
         self._runner: Runner | None = None
-        self._after: Afterwards | None = None
-        self._history: EngineHistory | None = None
-        self._main: asyncio.Task[int] | None = None
-        self._stopped = ""
-        self._code_when_stopped = INTERRUPTED
+        self._beside: Companions | None = None
+        self._ending = Ending(options, self._tell)
         self._failure: Exception | None = None
         self._outlet = Outlet(options.on_event or _errors_to_stderr)
 
@@ -117,7 +106,6 @@ class Engine:
         """Live; the exit code. Raises what serve promises."""
         journal = await asyncio.to_thread(Journal.open, self.options.state)
         history = await asyncio.to_thread(EngineHistory.open, self.options.state)
-        self._history = history
         journal.listener = self._heard_by(history)
         spool = await asyncio.to_thread(LogSpool, self.options.state)
         with contextlib.suppress(OSError):
@@ -130,7 +118,7 @@ class Engine:
             journal.emit(Notice("warning", history.note))
         self._recorder = recorder = Recorder(journal, view, self._tell, self.options.state / LOG_FILE)
         try:
-            with self._signals():
+            with self._ending.signals():
                 return await self._with_helpers(recorder, spool, history)
         finally:
             await spool.close()
@@ -160,11 +148,12 @@ class Engine:
                 group.create_task(history.tell_trouble(recorder.journal.emit)),
             ]
             async with ControlServer(self.options.state, self._handle):
-                self._main = group.create_task(self._captured(self._live(recorder, spool)))
-                await asyncio.wait({self._main})
-                failure, code = self._concluded()
-                await self._tear_down(recorder)
-                await self._last_word(recorder, failure)
+                main = group.create_task(self._captured(self._live(recorder, spool, history)))
+                self._ending.main = main
+                await asyncio.wait({main})
+                failure, code = self._concluded(main)
+                await self._ending.tear_down(recorder)
+                await self._ending.last_word(recorder, failure)
             for helper in helpers:
                 helper.cancel()
         if failure is not None:
@@ -179,8 +168,7 @@ class Engine:
             self._failure = error
             return 1
 
-    def _concluded(self) -> tuple[WsdashError | None, int]:
-        assert self._main is not None
+    def _concluded(self, main: asyncio.Task[int]) -> tuple[WsdashError | None, int]:
         error = self._failure
         if isinstance(error, WsdashError):
             return error, error.exit_code
@@ -190,11 +178,11 @@ class Engine:
                 where=str(self.options.state / LOG_FILE),
                 remedy="start it again with the same --state; the run goes on from where it was",
             ), 1
-        if self._main.cancelled() or self._stopped:
-            return None, self._code_when_stopped
-        return None, self._main.result()
+        if main.cancelled() or self._ending.reason:
+            return None, self._ending.code
+        return None, main.result()
 
-    async def _live(self, recorder: Recorder, spool: LogSpool) -> int:
+    async def _live(self, recorder: Recorder, spool: LogSpool, history: EngineHistory) -> int:
         options = self.options
         try:
             await self._begin(recorder)
@@ -210,85 +198,19 @@ class Engine:
         if redactor.indistinct:
             text = "a database password is also a name in wsdash.yaml: it cannot be hidden by its value"
             recorder.journal.emit(Notice("warning", text))
-        emit = recorder.journal.emit
-        after = await self._afterwards(recorder, world)
-        watcher: asyncio.Task[None] | None = None
-        helpers = [asyncio.create_task(after.run())]
-        if options.watch:  # not in a group: pollers that do not end must not hold the engine back
-            from wsdash.watch.alerting.channels import Notifier, channels_of
-
-            notifier = Notifier(channels_of(world.settings.alerts), emit, world.settings.world)
-            helpers.append(asyncio.create_task(notifier.run()))
-            watching = watch_for_ever(
-                world.settings,
-                stack,
-                telling(emit, self._alarms, notifier),
-                spool.write,
-                state=options.state,
-                newest_log=lambda: spool.newest,
-                standing=self._alarms.standing,
-                backed_up=lambda: self._alarms.backed_up_at,
-            )
-            watcher = asyncio.create_task(watching)
-        script = self._script(recorder, world, spool, after, watcher)
-        if script is not None:
-            helpers.append(script)
+        beside = Companions(options, recorder, spool, self._alarms, history)
+        self._beside = beside
         try:
+            await beside.begin(world, stack)
             code = await self._work(recorder, world, stack)
-            if script is not None and code == 0 and not self._stopped:
-                await script
+            if code == 0 and not self._ending.reason:
+                await beside.days_lived()
             return code
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.wait(helpers, timeout=CLEANUP_SECONDS)
-            after.close()
-            if watcher is not None:
-                watcher.cancel()
-                _, running = await asyncio.wait({watcher}, timeout=CLEANUP_SECONDS)
-                self.stuck = self.stuck or bool(running)
+            await beside.close()
+            self.stuck = self.stuck or beside.stuck
             with contextlib.suppress(WsdashError, OSError, TimeoutError):
                 await asyncio.wait_for(stack.close(), CLEANUP_SECONDS)
-
-    async def _afterwards(self, recorder: Recorder, world: World) -> Afterwards:
-        config = Path(world.settings.directory) if world.settings.directory else None
-        spec = await asyncio.to_thread(load_timeline, config)
-        thresholds = world.settings.thresholds
-        assert self._history is not None
-        settle = self._history.settle
-        self._after = Afterwards(recorder, world.plan, spec, thresholds, self.options.state, settle)
-        return self._after
-
-    def _script(
-        self,
-        recorder: Recorder,
-        world: World,
-        spool: LogSpool,
-        after: Afterwards,
-        watcher: asyncio.Task[None] | None,
-    ) -> asyncio.Task[None] | None:
-        """Days on a clock of their own, where the demo wants them."""
-        script = self.options.script
-        if script is None:
-            return None
-        after.lively = bool(script.scale)
-
-        async def end_watch() -> None:
-            if watcher is not None:
-                watcher.cancel()
-                await asyncio.wait({watcher}, timeout=CLEANUP_SECONDS)
-
-        living = live_after_migration(
-            script,
-            world.settings,
-            recorder,
-            spool.write,
-            after.look,
-            after.handle,
-            end_watch,
-            self.options.state,
-        )
-        return asyncio.create_task(living)
 
     async def _begin(self, recorder: Recorder) -> None:
         view, options = recorder.view, self.options
@@ -333,7 +255,8 @@ class Engine:
             )
 
         performer = Performer(recorder, world.steps, context)
-        self._runner = runner = Runner(world.plan, performer, recorder, exit_when_done=options.exit_when_done)
+        runner = Runner(world.plan, performer, recorder, exit_when_done=options.exit_when_done)
+        self._runner = self._ending.runner = runner
         if options.rollback:
             await journal.put(RESTORE_FIRST, options.restore)
             runner.roll_back()
@@ -361,69 +284,20 @@ class Engine:
             AutoRun(options.yes, options.until or "", options.from_item or "", options.force, options.phrase)
         )
 
-    # --- the end ---
-
-    async def _tear_down(self, recorder: Recorder) -> None:
-        if self.options.prepare is None or self.options.teardown is None:
-            return
-        try:
-            await asyncio.wait_for(self.options.teardown(), TEARDOWN_SECONDS)
-        except Exception as error:
-            self._tell(f"the world was not taken down cleanly: {describe(error)}")
-            await recorder.trace(error)
-
-    async def _last_word(self, recorder: Recorder, failure: WsdashError | None) -> None:
-        reason = self._stopped or (failure.what if failure is not None else "nothing more to do")
-        try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
-                await recorder.record(EngineStopped(reason))
-        except TimeoutError:
-            self._tell(f"stopped: {reason}; the journal could not be told")
-
-    def _stop(self, reason: str, code: int) -> None:
-        if self._stopped or self._main is None:
-            return
-        self._stopped, self._code_when_stopped = reason, code
-        if self._runner is None:
-            self._main.cancel()
-            return
-        self._runner.stop()
-        # the runner ends by itself, unless it waits for a full disk
-        asyncio.get_running_loop().call_later(CLEANUP_SECONDS + LAST_WORD_SECONDS, self._main.cancel)
-
-    def _signalled(self, number: signal.Signals, stops: bool) -> None:
-        if stops:
-            self._stop(f"interrupted by {number.name}", INTERRUPTED)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and Ctrl-C stop the run; a closed terminal (SIGHUP) only stops a foreground engine."""
-        loop = asyncio.get_running_loop()
-        installed = []
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            stops = number is not signal.SIGHUP or self.options.exit_when_done
-            with contextlib.suppress(RuntimeError, ValueError):  # not in the main thread: the caller stops us
-                loop.add_signal_handler(number, self._signalled, number, stops)
-                installed.append(number)
-        try:
-            yield
-        finally:
-            for number in installed:
-                loop.remove_signal_handler(number)
-
     # --- the control socket ---
 
     async def _handle(self, intent: Intent) -> Reply:
         if intent.do == "stop":
-            self._stop("stopped by the operator", INTERRUPTED if self.options.exit_when_done else 0)
+            self._ending.stop("stopped by the operator", INTERRUPTED if self.options.exit_when_done else 0)
             return Reply(True, "stopping; the run is saved")
         if intent.do in ALERT_INTENTS and self._world is not None and self._recorder is not None:
             return await self._alarms.handle(intent, self._world.settings, self._recorder.record)
         if self._runner is None:
             starting = intent.do == "ping"
             return Reply(starting, "the world is being made ready; wait for it")
-        if intent.do in INTENTS and self._after is not None:
-            return await self._after.handle(intent)
+        after = self._beside.after if self._beside is not None else None
+        if intent.do in INTENTS and after is not None:
+            return await after.handle(intent)
         return await self._runner.handle(intent)
 
     def _current(self) -> str:

@@ -1,0 +1,114 @@
+"""What lives beside a run: the pollers, who is told of alerts, the days after, and the demo's days."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from wsdash.engine.afterwards import Afterwards
+from wsdash.engine.alarms import Alarms, telling
+from wsdash.engine.history import EngineHistory
+from wsdash.engine.options import EngineOptions
+from wsdash.engine.recorder import Recorder
+from wsdash.engine.runner import CLEANUP_SECONDS
+from wsdash.engine.script import live_after_migration
+from wsdash.engine.spool import LogSpool
+from wsdash.engine.world import World, watch_for_ever
+from wsdash.stack.base import Stack
+from wsdash.timeline.spec import load_timeline
+
+
+class Companions:
+    """Owns their tasks from `begin` to `close`. None of them holds up the run.
+
+    after: the days after, once begun. stuck: the pollers did not end after their cancellation.
+    """
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        recorder: Recorder,
+        spool: LogSpool,
+        alarms: Alarms,
+        history: EngineHistory,
+    ) -> None:
+        self.after: Afterwards | None = None
+        self.stuck = False
+        self._options = options
+        self._recorder = recorder
+        self._spool = spool
+        self._alarms = alarms
+        self._history = history
+        self._helpers: list[asyncio.Task[None]] = []
+        self._watcher: asyncio.Task[None] | None = None
+        self._script: asyncio.Task[None] | None = None
+
+    async def begin(self, world: World, stack: Stack) -> None:
+        """Begin what the options ask for. Raises InputError for a timeline that cannot be read."""
+        config = Path(world.settings.directory) if world.settings.directory else None
+        spec = await asyncio.to_thread(load_timeline, config)
+        thresholds, settle = world.settings.thresholds, self._history.settle
+        self.after = Afterwards(self._recorder, world.plan, spec, thresholds, self._options.state, settle)
+        self._helpers.append(asyncio.create_task(self.after.run()))
+        if self._options.watch:
+            self._watch(world, stack)
+        if self._options.script is not None:
+            self._live_days(world, self.after)
+
+    async def days_lived(self) -> None:
+        """Return when the days on a clock of their own are over; at once where there are none."""
+        if self._script is not None:
+            await self._script
+
+    async def close(self) -> None:
+        """End them all; returns after twice CLEANUP_SECONDS at the latest."""
+        for helper in self._helpers:
+            helper.cancel()
+        if self._helpers:
+            await asyncio.wait(self._helpers, timeout=CLEANUP_SECONDS)
+        if self.after is not None:
+            self.after.close()
+        await self._end_watch()
+
+    def _watch(self, world: World, stack: Stack) -> None:
+        from wsdash.watch.alerting.channels import Notifier, channels_of
+
+        emit = self._recorder.journal.emit
+        notifier = Notifier(channels_of(world.settings.alerts), emit, world.settings.world)
+        self._helpers.append(asyncio.create_task(notifier.run()))
+        watching = watch_for_ever(
+            world.settings,
+            stack,
+            telling(emit, self._alarms, notifier),
+            self._spool.write,
+            state=self._options.state,
+            newest_log=lambda: self._spool.newest,
+            standing=self._alarms.standing,
+            backed_up=lambda: self._alarms.backed_up_at,
+        )
+        # not in a group: pollers that do not end must not hold the engine back
+        self._watcher = asyncio.create_task(watching)
+
+    def _live_days(self, world: World, after: Afterwards) -> None:
+        script = self._options.script
+        assert script is not None
+        after.lively = bool(script.scale)
+        living = live_after_migration(
+            script,
+            world.settings,
+            self._recorder,
+            self._spool.write,
+            after.look,
+            after.handle,
+            self._end_watch,
+            self._options.state,
+        )
+        self._script = asyncio.create_task(living)
+        self._helpers.append(self._script)
+
+    async def _end_watch(self) -> None:
+        if self._watcher is None:
+            return
+        self._watcher.cancel()
+        _, running = await asyncio.wait({self._watcher}, timeout=CLEANUP_SECONDS)
+        self.stuck = self.stuck or bool(running)
