@@ -56,6 +56,11 @@ def current_state() -> Path | None:
     return state if state.exists() else None
 
 
+def report_directory(state: Path) -> Path:
+    """Where item update-docs writes the report of the run in `state`, and screens read it."""
+    return state / "report"
+
+
 def world_config(state: Path) -> Path | None:
     """The configuration of the embedded world that lives in this state directory, or None."""
     directory = state / "world" / "config"

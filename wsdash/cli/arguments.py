@@ -75,15 +75,22 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument("--json", action="store_true", help="as one JSON object")
     status = add("status", "how the run stands now", "inspect", "status")
     status.add_argument("--json", action="store_true", help="as one JSON object")
-    report = add("report", "the whole story of the run", "inspect", "report")
+    report = add("report", "the whole story of the run", "report", "report")
     report.add_argument("--json", action="store_true", help="as one JSON object")
     report.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help="write to FILE: .html (with plots), .json, else Markdown",
+        help="write to FILE: .html (with plots), .json, else Markdown; the calendar of the days beside it",
     )
     report.add_argument("--ics", type=Path, metavar="FILE", help="write the five days as a calendar")
+    folder = report.add_mutually_exclusive_group()
+    folder.add_argument(
+        "--directory", type=Path, metavar="DIR", help="write all of it: Markdown, HTML, JSON, calendar"
+    )
+    folder.add_argument(
+        "--check", type=Path, metavar="DIR", help="whether DIR holds the report of the run as it stands"
+    )
     _decide(add("decide", "record a go or no-go, or a person's tick of a criterion", "decide", "decide"))
     add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
     doctor = add("doctor", "diagnostics: what is reachable, what is not, and what to do", "inspect", "doctor")

@@ -76,7 +76,7 @@ def run_engine(options: EngineOptions, report: Path | None) -> int:
         )
     code = asyncio.run(serve(options))
     if report is not None:
-        write_report(options.state, report)
+        write_report(options.state, report, options.config)
         print(f"report: {report}", flush=True)
     return code
 

@@ -1,4 +1,4 @@
-"""status, report and doctor: they look and print, and change nothing."""
+"""status and doctor: they look and print, and change nothing."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import argparse
 import asyncio
 import json
 import sys
-from pathlib import Path
 
 import msgspec
 
 from wsdash.cli.headless import GLYPHS
 from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.config import load_settings
-from wsdash.engine.fold import outcome
-from wsdash.model import ItemState, Outcome
-from wsdash.review.calendar import calendar_of
-from wsdash.review.report import build_report, rendered, write_whole
-from wsdash.review.story import read_story
+from wsdash.model import ItemState
+from wsdash.review.report import build_report
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -33,22 +29,6 @@ def status(arguments: argparse.Namespace) -> int:
         glyph = GLYPHS[ItemState(item.state)]
         print(f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<8} {item.seconds:7.1f} s  {item.evidence}")
     return 1 if failed else 0
-
-
-def report(arguments: argparse.Namespace) -> int:
-    """`wsdash report`: Markdown, HTML, JSON, the calendar; exit 1 when the migration failed."""
-    state = needed_state(arguments)
-    known = read_story(state, config_of(arguments, state))
-    file: Path | None = arguments.output
-    if arguments.ics is not None:
-        write_whole(arguments.ics, calendar_of(known))
-    suffix = ".json" if arguments.json else file.suffix.lower() if file is not None else ".md"
-    text = rendered(known, suffix)
-    if file is not None:
-        write_whole(file, text)
-    elif arguments.ics is None or arguments.json:
-        print(text, end="")
-    return 1 if outcome(known.view, known.plan) is Outcome.FAILED else 0
 
 
 def doctor(arguments: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def calendar_of(known: KnownStory) -> str:
         assert day.at is not None
         begin = datetime.fromtimestamp(int(day.at), UTC)
         event = Event()
-        event.add("uid", f"{known.view.run}-day-{day.day}@wsdash")
+        event.add("uid", day_uid(known.view.run, day.day))
         event.add("dtstamp", datetime.fromtimestamp(int(known.judged.migrated_at), UTC))
         event.add("dtstart", begin)
         event.add("dtend", begin + LENGTH)
@@ -42,3 +42,8 @@ def calendar_of(known: KnownStory) -> str:
         calendar.add_component(event)
     text: bytes = calendar.to_ical()
     return text.decode("utf-8")
+
+
+def day_uid(run: str, day: int) -> str:
+    """The identifier of a day's event, the same whenever it is written."""
+    return f"{run}-day-{day}@wsdash"

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from wsdash.config import load_settings
 from wsdash.review.plots import plots
 from wsdash.review.report import CriterionReport, DayCriterionReport, DayReport, Report
 from wsdash.review.story import KnownStory
-from wsdash.runtime import world_config
 
 STYLE = Path(__file__).with_name("report.css")
 HOLDS = {True: ("good", "✓ yes"), False: ("bad", "✗ no"), None: ("wait", "? insufficient")}
@@ -54,7 +52,8 @@ def _head(report: Report) -> list[str]:
     downtime = f"{down:.1f} s" if down is not None else "not measured"
     lines = [
         f"<p>Outcome <strong>{escape(report.outcome)}</strong>, mode {escape(report.mode)}, "
-        f"{_time(report.started_at)} to {_time(report.finished_at)} UTC, write downtime {downtime}.</p>"
+        f"{_time(report.started_at)} to {_time(report.finished_at)} UTC, write downtime {downtime}. "
+        f'Written <time datetime="{escape(report.written_at)}">{_time(report.written_at)}</time> UTC.</p>'
     ]
     if report.fortnight:
         told = f"The days after the migration are a stand-in's, not measured: fortnight {report.fortnight}."
@@ -88,8 +87,7 @@ def _criteria(criteria: Sequence[CriterionReport]) -> str:
 
 
 def _plots(known: KnownStory) -> list[str]:
-    limits = load_settings(world_config(known.state)).thresholds
-    drawn = plots(known, limits)
+    drawn = plots(known, known.settings.thresholds)
     if not drawn:
         return ['<p class="dim">No samples were recorded.</p>']
     legend = "Line: median; band: the upper edge; dashed: the limit; red: an alert; grey: nobody watched."

@@ -15,6 +15,8 @@ def report_markdown(report: Report) -> str:
         *_standin(report),
         f"Outcome: **{report.outcome}** · mode {report.mode} · {report.started_at} to {report.finished_at}",
         "",
+        f"Written: {report.written_at}",
+        "",
         "Write downtime: "
         + (
             f"{report.write_downtime_seconds:.1f} s"

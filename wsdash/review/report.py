@@ -128,6 +128,8 @@ class Report(msgspec.Struct):
     decisions: list[DecisionReport]
     tests: list[TestReport] = []
     load_test: list[LoadReport] = []
+    written_at: str = ""
+    """When this was written, in the run's own time."""
     fortnight: str = ""
     """The demo's fortnight whose readings are a stand-in's, '' for a real run."""
 
@@ -138,9 +140,9 @@ def build_report(state: Path) -> Report:
 
 
 def report_of(known: KnownStory) -> Report:
-    """The report of a run that was read."""
+    """The report of a run that was read; no secret that the settings lead to stands in it."""
     view, plan = known.view, known.plan
-    return Report(
+    report = Report(
         run=view.run,
         mode=view.mode,
         outcome=str(outcome(view, plan)),
@@ -156,8 +158,10 @@ def report_of(known: KnownStory) -> Report:
         decisions=[_decision(at, made) for at, made in known.story.decisions],
         tests=checklist_tests(view, plan),
         load_test=load_reports(view),
+        written_at=iso(known.now),
         fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
     )
+    return known.redactor.value(report)
 
 
 def _item(item: Item, seen: ItemView) -> ItemReport:
@@ -182,9 +186,9 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def write_report(state: Path, file: Path) -> None:
+def write_report(state: Path, file: Path, config: Path | None = None) -> None:
     """Write the report: .html and .md for people, else JSON. Half a file never stands at `file`."""
-    known = read_story(state)
+    known = read_story(state, config)
     write_whole(
         file, rendered(known, file.suffix.lower() if file.suffix.lower() in (".html", ".md") else ".json")
     )
@@ -194,7 +198,7 @@ def rendered(known: KnownStory, suffix: str) -> str:
     """The report as .html, .json or (any other suffix) Markdown."""
     report = report_of(known)
     if suffix == ".json":
-        return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+        return as_json(report)
     if suffix in (".html", ".htm"):
         from wsdash.review.html import report_html
 
@@ -202,6 +206,11 @@ def rendered(known: KnownStory, suffix: str) -> str:
     from wsdash.review.markdown import report_markdown
 
     return report_markdown(report) + "\n"
+
+
+def as_json(report: Report) -> str:
+    """The contract's JSON object."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.config import load_settings
+from wsdash.config import Settings, load_settings
 from wsdash.engine.fold import RunView, fold_all
 from wsdash.engine.journal import JournalReader
+from wsdash.engine.redact import Redactor
+from wsdash.engine.secrets import redactor_for
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimelineJudged
@@ -22,11 +24,16 @@ from wsdash.timeline.story import Story, fold_story
 
 @dataclass(frozen=True)
 class KnownStory:
-    """Everything that is known of a run. now, last: epoch seconds of the run; last: its newest event."""
+    """Everything that is known of a run. now, last: epoch seconds of the run; last: its newest event.
+
+    redactor: knows every password that the settings lead to; no report leaves without it.
+    """
 
     state: Path
     plan: Plan
     spec: TimelineSpec
+    settings: Settings
+    redactor: Redactor
     view: RunView
     story: Story
     judged: TimelineJudged
@@ -52,7 +59,7 @@ def read_run(state: Path) -> RunView:
 def read_story(state: Path, config: Path | None = None) -> KnownStory:
     """Read the run in `state`, whether or not its engine is alive. Raises InputError when there is none."""
     config = config or world_config(state)
-    plan, spec, thresholds = load_plan(config), load_timeline(config), load_settings(config).thresholds
+    plan, spec, settings = load_plan(config), load_timeline(config), load_settings(config)
     reader = JournalReader(state)
     try:
         events = tuple(reader.history())
@@ -62,7 +69,19 @@ def read_story(state: Path, config: Path | None = None) -> KnownStory:
     now = story.now(time.time())
     history = HistoryReader(state / FILE)
     try:
-        judged = judge(spec, story, Evidence(history, now), thresholds, now)
+        judged = judge(spec, story, Evidence(history, now), settings.thresholds, now)
     finally:
         history.close()
-    return KnownStory(state, plan, spec, fold_all(events), story, judged, events, now, story.last_at)
+    return KnownStory(
+        state,
+        plan,
+        spec,
+        settings,
+        redactor_for(settings, state),
+        fold_all(events),
+        story,
+        judged,
+        events,
+        now,
+        story.last_at,
+    )

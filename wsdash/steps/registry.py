@@ -12,6 +12,7 @@ from wsdash.steps.backup import Backup
 from wsdash.steps.base import Step
 from wsdash.steps.branching import Branching
 from wsdash.steps.dashboards import UpdateDashboards
+from wsdash.steps.documentation import UpdateDocs
 from wsdash.steps.images import NeonImage
 from wsdash.steps.load_test import Benchmarks
 from wsdash.steps.migrate import MigrateData
@@ -39,6 +40,7 @@ def all_steps() -> dict[str, Step]:
         UpdateDashboards(),
         Benchmarks(),
         Branching(),
+        UpdateDocs(),
         *testing_steps(),
     ]
     return {step.id: step for step in steps}

@@ -17,6 +17,7 @@ from textual.widgets import Footer, Static
 
 from wsdash.model import LogLine
 from wsdash.plan import Plan
+from wsdash.runtime import report_directory
 from wsdash.tui.panes.base import Frame, Pane
 from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.panes.containers import ContainersPane
@@ -79,6 +80,7 @@ LOOKING: list[BindingType] = [
     Binding(
         "y", "timeline", "Days", show=False, id="look.timeline", tooltip="The fourteen days and the criteria"
     ),
+    Binding("w", "report", "Report", show=False, id="look.report", tooltip="The report as it was written"),
     Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
     Binding(
         "shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Go to the pane before"
@@ -252,6 +254,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.timeline import TimelinePanel
 
         self.app.push_screen(TimelinePanel(self.view, self.frame))
+
+    def action_report(self) -> None:
+        """Open the report."""
+        from wsdash.tui.screens.report import ReportPanel
+
+        state = getattr(self.app, "state", None)
+        directory = report_directory(state) if state is not None else None
+        self.app.push_screen(ReportPanel(self.view, self.frame, directory))
 
     def action_help(self) -> None:
         """Open the keys."""

@@ -1,0 +1,49 @@
+"""report: the whole story of a run, printed, as one file, or as a directory that proves itself."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from wsdash.cli.places import config_of, needed_state
+from wsdash.engine.fold import outcome
+from wsdash.model import Outcome
+from wsdash.review.calendar import calendar_of
+from wsdash.review.folder import prove, write_folder
+from wsdash.review.report import rendered, write_whole
+from wsdash.review.story import KnownStory, read_story
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """`wsdash report`: Markdown, HTML, JSON, the calendar; exit 1 when the migration failed.
+
+    With --check: exit 1 when the directory does not hold the report of the run as it stands.
+    """
+    state = needed_state(arguments)
+    known = read_story(state, config_of(arguments, state))
+    if arguments.check is not None:
+        holds, text = prove(known, arguments.check.absolute())
+        print(text)
+        return 0 if holds else 1
+    if arguments.directory is not None:
+        for file in write_folder(known, arguments.directory.absolute()):
+            print(file)
+    if arguments.ics is not None:
+        write_whole(arguments.ics, calendar_of(known))
+    _tell(known, arguments)
+    return 1 if outcome(known.view, known.plan) is Outcome.FAILED else 0
+
+
+def _tell(known: KnownStory, arguments: argparse.Namespace) -> None:
+    """To the named file, with its calendar beside it; else, when no file was asked for, to the terminal."""
+    file: Path | None = arguments.output
+    suffix = ".json" if arguments.json else file.suffix.lower() if file is not None else ".md"
+    if file is not None:
+        write_whole(file, rendered(known, suffix))
+        if arguments.ics is None and known.judged.migrated_at is not None:
+            days = file.with_suffix(".ics")
+            write_whole(days, calendar_of(known))
+            print(f"calendar of the days: {days}", file=sys.stderr)
+    elif arguments.json or (arguments.ics is None and arguments.directory is None):
+        print(rendered(known, suffix), end="")

@@ -1,0 +1,86 @@
+"""The report of the run inside the app: the file that was written, and whether it is still true."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Markdown, Static
+
+from wsdash.tui.panes.base import Frame
+from wsdash.tui.panes.report import ReportFile, draw_standing, read_report
+from wsdash.tui.viewstate import ViewState
+
+LOOK_SECONDS = 2.0
+"""Between two looks at whether the file was written anew."""
+
+
+class ReportPanel(ModalScreen[None]):
+    """Renders DIRECTORY/report.md. It only reads, in a thread; a monitor opens it too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="panel.close", tooltip="Back to the panes"),
+        Binding("down,j", "scroll(1)", "Down", show=False, id="panel.down", tooltip="Scroll down"),
+        Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
+        Binding("pagedown,space", "scroll(15)", "Page", show=False, id="panel.pagedown", tooltip="A page on"),
+        Binding("pageup", "scroll(-15)", "Back", show=False, id="panel.pageup", tooltip="A page up"),
+        Binding("home,g", "edge(False)", "Top", show=False, id="report.top", tooltip="To the beginning"),
+        Binding("end,G", "edge(True)", "End", show=False, id="report.end", tooltip="To the end"),
+    ]
+
+    def __init__(self, view: ViewState, frame: Frame, directory: Path | None) -> None:
+        super().__init__()
+        self._view, self._frame, self._directory = view, frame, directory
+        self._file = ReportFile(reading=True)
+        self._standing = Static(markup=False)
+        self._text = Markdown("")
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="panel") as panel:
+            panel.border_title = "Report"
+            panel.border_subtitle = "Esc closes"
+            yield self._standing
+            with VerticalScroll():
+                yield self._text
+
+    def on_mount(self) -> None:
+        """Read now, and whenever it was written anew."""
+        self.query_one(VerticalScroll).focus()
+        self._redraw()
+        self._read()
+        self.set_interval(LOOK_SECONDS, self._read)
+
+    def show(self, view: ViewState, frame: Frame) -> None:
+        """A newer state: the file may have become older than what is known."""
+        self._view, self._frame = view, frame
+        self._redraw()
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by so many lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_edge(self, end: bool) -> None:
+        """To the beginning or the end."""
+        scroll = self.query_one(VerticalScroll)
+        scroll.scroll_to(y=scroll.max_scroll_y if end else 0, animate=False)
+
+    def _read(self) -> None:
+        self.run_worker(self._look(), group="report", exclusive=True, exit_on_error=False)
+
+    async def _look(self) -> None:
+        found = await asyncio.to_thread(read_report, self._directory, self._file)
+        if not self.is_attached:
+            return
+        if found != self._file:
+            text, self._file = self._file.text, found
+            if found.text != text:
+                await self._text.update(found.text)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._standing.update(draw_standing(self._file, self._view, self._frame))
