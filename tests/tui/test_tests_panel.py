@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
+from textual.widgets import Button, Input
 
 from tests.tui.support import done, halfway, recorded, stage, started
 from wsdash.model import AnyEvent, Intent, ItemChanged, ItemState
@@ -60,11 +62,30 @@ async def test_the_operator_tries_one_or_all(tmp_path: Path) -> None:
         assert on.intents == [Intent("run-item", item="test-create"), Intent("run-tests")]
 
 
+async def test_the_cursor_moves_on_a_small_screen_too_and_stays_in_sight(tmp_path: Path) -> None:
+    async with stage(tmp_path, *halfway(), size=(80, 24)) as on:
+        await on.press("c", *["down"] * 13)
+        assert any("❯" in line and "Health checks pass" in line for line in on.text().splitlines())
+
+
 async def test_what_interrupts_the_service_wants_a_word_typed(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway()) as on:
         await on.press("c", *["down"] * 14, "enter")
         await on.press(*"INTERRUPT", "enter")
         assert on.intents == [Intent("run-item", item="test-shutdown")]
+
+
+@pytest.mark.parametrize(("button", "holds"), [("holds", True), ("fails", False)])
+async def test_what_a_person_judges_holds_or_does_not(tmp_path: Path, button: str, holds: bool) -> None:
+    async with stage(tmp_path, *halfway()) as on:
+        await on.press("c", *["down"] * 5, "enter")
+        assert "Kanban drag & drop works" in on.text()
+        on.app.screen.query_one("#who", Input).value = "Ana"
+        await on.press(*"tried")
+        on.app.screen.query_one(f"#{button}", Button).focus()
+        await on.press("enter")
+        wanted = Intent("confirm", "test-kanban", "Ana", "tried", options={"holds": holds})
+        await on.until(lambda: on.intents == [wanted])
 
 
 async def test_the_monitors_panel_tries_nothing(tmp_path: Path) -> None:

@@ -6,24 +6,30 @@ import time
 from pathlib import Path
 
 import pytest
+from textual.widgets import Button, Input
 
-from tests.tui.support import SIZES, halfway, recorded, stage, started
+from tests.tui.support import SIZES, Stage, halfway, recorded, stage, started
 from wsdash.engine.journal import Heartbeat
 from wsdash.model import (
     AnyEvent,
     CriterionFound,
     DayFound,
     DecisionRecorded,
+    Intent,
     LatencyReading,
     Liveness,
     SourceState,
     TimelineJudged,
     TimePassing,
 )
+from wsdash.tui.panes.timeline import Ask, asks
+from wsdash.tui.screens.operator import OperatorScreen
+from wsdash.tui.screens.timeline import TimelinePanel
 from wsdash.tui.standing import Engine, engine_standing, freshness
 from wsdash.tui.viewstate import fold_all, run_time
 
 DAY = 86_400.0
+AGAINST_IT = [("go", "no-go"), ("no-go", "go"), ("insufficient-data", "go")]
 
 
 def judged() -> TimelineJudged:
@@ -83,3 +89,161 @@ def test_ages_are_told_in_the_machines_seconds_when_time_runs_faster() -> None:
     later = run_time(view, machine + 60.0)
     assert engine_standing(view, later) is Engine.GONE
     assert not freshness(view, "latency:api-new", later).live
+
+
+# --- what the operator says from it ---
+
+
+def person() -> CriterionFound:
+    wanted = "a person says so"
+    return CriterionFound("team-comfortable", True, "yes, says Ana", wanted, "Team comfortable", person=True)
+
+
+def waiting(recommendation: str = "go") -> list[AnyEvent]:
+    """Day 7 has come; Day 14 has not."""
+    begun = time.time() - 7.1 * DAY
+    fine = CriterionFound("zero-data-loss", True, "4 of 4 tables equal", "equal", "Zero data loss")
+    slow = CriterionFound("api-latency", False, "878 ms in 24 h no. 2", "≤ 200 ms", "API response time", 1.0)
+    of_seven = (fine if recommendation == "go" else slow, person())
+    days = (
+        DayFound(3, "Review", "team comfortable", "insufficient-data", (person(),), begun + 3 * DAY),
+        DayFound(7, "Decision Point", "Go/no-go decision", recommendation, of_seven, begun + 7 * DAY),
+        DayFound(14, "Final Review", "Approve", "insufficient-data", (fine,), begun + 14 * DAY),
+    )
+    tested = CriterionFound(
+        "rollback-tested", None, "nobody said so yet", "a person says so", "Rollback tested", person=True
+    )
+    return [*halfway(), TimelineJudged(begun, days, {"operational": (tested,)})]
+
+
+async def answer(on: Stage, who: str, note: str, button: str) -> None:
+    """Fill in the dialog and press one of its buttons."""
+    for selector, text in (("#who", who), ("#note", note)):
+        on.app.screen.query_one(selector, Input).value = text
+    pressed = on.app.screen.query_one(f"#{button}", Button)
+    await on.until(lambda: not pressed.has_class("-active"))
+    pressed.focus()
+    await on.press("enter")
+
+
+def decided(go: bool, recommendation: str) -> Intent:
+    options = {"day": 7, "go": go, "recommendation": recommendation}
+    return Intent("decide", who="Ana", note="two calm weeks", options=options)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_day_that_is_due_is_decided_by_name_and_reason(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with stage(tmp_path, *waiting(), size=size) as on:
+        await on.press("y")
+        assert "Day 7 waits" in on.text()
+        await on.press("d")
+        for word in ("Day 7: Decision Point", "✓ go", "Go", "No-go", "Why"):
+            assert word in on.text(), word
+        await answer(on, "Ana", "", "go")
+        assert "it wants a reason" in on.text()
+        assert on.intents == []
+        await answer(on, "Ana", "two calm weeks", "go")
+        await on.until(lambda: on.intents == [decided(True, "go")])
+
+
+@pytest.mark.parametrize(
+    ("evidence", "button"), [("go", "no-go"), ("no-go", "go"), ("insufficient-data", "go")]
+)
+async def test_a_decision_against_the_evidence_wants_a_word_typed(
+    tmp_path: Path, evidence: str, button: str
+) -> None:
+    async with stage(tmp_path, *waiting(evidence)) as on:
+        await on.press("y", "d")
+        if evidence != "go":
+            assert "✗ API response time: 878 ms" in on.text()
+        await answer(on, "Ana", "two calm weeks", button)
+        assert f"You say {button}, the evidence says {evidence}" in on.text()
+        await on.press(*"against", "enter")
+        assert on.intents == []
+        await on.press(*["backspace"] * 7, *"AGAINST", "enter")
+        await on.until(lambda: on.intents == [decided(button == "go", evidence)])
+
+
+async def test_much_evidence_does_not_push_the_answers_off_a_small_screen(tmp_path: Path) -> None:
+    begun = time.time() - 7.1 * DAY
+    why = "at most 57 ms; 2 of 7 × 24 h watched too little (first: 24 h no. 5; wanted 90%)"
+    unseen = tuple(CriterionFound(f"c{n}", None, why, "≤ 200 ms", f"Criterion {n}") for n in range(9))
+    day = DayFound(7, "Decision Point", "Go/no-go", "insufficient-data", unseen, begun + 7 * DAY)
+    async with stage(tmp_path, *halfway(), TimelineJudged(begun, (day,), {}), size=(80, 24)) as on:
+        await on.press("y", "d")
+        for word in ("? insufficient data", "Criterion 0", "Name", "Why", "Go", "No-go", "Cancel"):
+            assert word in on.text(), word
+
+
+async def test_enter_alone_decides_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path, *waiting()) as on:
+        await on.press("y", "d", *"calm", "escape")
+        assert on.intents == []
+
+
+async def test_a_decided_day_waits_no_more_and_can_be_decided_anew(tmp_path: Path) -> None:
+    made = DecisionRecorded(7, False, "Bruno", "not yet", "go")
+    async with stage(tmp_path, *waiting(), made) as on:
+        await on.press("y")
+        assert "waits for a decision" not in on.text()
+        await on.press("d")
+        assert "No day waits for a decision" in on.text()
+        await on.press("down", "down", "down", "enter")
+        await answer(on, "Ana", "two calm weeks", "go")
+        await on.until(lambda: on.intents == [decided(True, "go")])
+
+
+async def test_a_day_that_has_not_come_is_not_decided(tmp_path: Path) -> None:
+    async with stage(tmp_path, *waiting()) as on:
+        await on.press("y", *["down"] * 5, "enter")
+        assert "Day 14 has not come yet" in on.text()
+        assert type(on.app.screen).__name__ == "OperatorTimelinePanel"
+
+
+@pytest.mark.parametrize(("button", "holds"), [("holds", True), ("fails", False)])
+async def test_what_only_a_person_can_judge_is_ticked_by_name_and_note(
+    tmp_path: Path, button: str, holds: bool
+) -> None:
+    async with stage(tmp_path, *waiting()) as on:
+        await on.press("y", *["down"] * 9, "enter")
+        assert "Rollback tested" in on.text()
+        await answer(on, "Ana", "twice", button)
+        wanted = Intent("confirm-criterion", "rollback-tested", "Ana", "twice", options={"holds": holds})
+        await on.until(lambda: on.intents == [wanted])
+
+
+def test_only_days_and_what_a_person_judges_can_be_chosen() -> None:
+    view = fold_all(recorded(*waiting()))
+    assert asks(view) == [
+        Ask("3"),
+        Ask("3", "team-comfortable"),
+        Ask("7"),
+        Ask("7", "team-comfortable"),
+        Ask("14"),
+        Ask("operational", "rollback-tested"),
+    ]
+
+
+async def test_the_chosen_line_stays_in_sight_on_a_small_screen(tmp_path: Path) -> None:
+    async with stage(tmp_path, *waiting(), size=(80, 24)) as on:
+        await on.press("y", *["down"] * 9)
+        assert any("❯" in line and "Rollback tested" in line for line in on.text().splitlines())
+
+
+async def test_finish_lists_what_would_go_and_sends_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path, *waiting()) as on:
+        assert isinstance(on.app.main, OperatorScreen)
+        on.app.main._finishing = lambda: ["Not approved.", "  container apps-workspace"]
+        await on.press("y", "f")
+        await on.until(lambda: "container apps-workspace" in on.text())
+        assert on.intents == []
+
+
+async def test_the_monitor_has_none_of_these_keys(tmp_path: Path) -> None:
+    async with stage(tmp_path, *waiting(), role="monitor") as on:
+        await on.press("y", "down", "d", "f")
+        assert type(on.app.screen) is TimelinePanel
+        assert "d decides" not in on.text()
+        assert on.intents == []

@@ -61,6 +61,7 @@ def finish(arguments: argparse.Namespace) -> int:
     from wsdash.review.finish import finishing
 
     state = needed_state(arguments)
-    told = finishing(state, load_settings(config_of(arguments, state)))
+    config = config_of(arguments, state)
+    told = finishing(state, load_settings(config), config)
     print("\n".join(told.lines))
     return 0 if told.approved else 1

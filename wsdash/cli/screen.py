@@ -16,7 +16,7 @@ from wsdash.engine.launch import engine_alive, spawn_engine
 from wsdash.engine.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
-from wsdash.runtime import remember_current
+from wsdash.runtime import remember_current, world_config
 
 ADR = "adr-007-workspace-neon-migration.md"
 
@@ -80,6 +80,7 @@ def operate(
             documents,
             starting=_starter(state, words),
             attention=Attention(wanted.bell, wanted.desktop),
+            finishing=_finishing(state, config),
         )
         left = app.run()
     again = "wsdash demo" if "--demo" in words else "wsdash run"
@@ -88,6 +89,16 @@ def operate(
     else:
         print(f"The run is saved. Go on with `{again} --state {state}`.")
     return 0
+
+
+def _finishing(state: Path, config: Path | None) -> Callable[[], list[str]]:
+    def told() -> list[str]:
+        from wsdash.review.finish import finishing
+
+        known = config or world_config(state)  # a demo's world is made after its screen
+        return finishing(state, load_settings(known), known).lines
+
+    return told
 
 
 def _starter(state: Path, words: list[str]) -> Callable[[], Awaitable[None]]:

@@ -26,7 +26,7 @@ from wsdash.model import (
 from wsdash.plan import Plan, load_plan
 from wsdash.timeline.evidence import Evidence
 from wsdash.timeline.judge import judge
-from wsdash.timeline.spec import TimelineSpec, load_timeline
+from wsdash.timeline.spec import PERSON, TimelineSpec, load_timeline
 from wsdash.timeline.story import fold_story
 
 DECIDE, CONFIRM = "decide", "confirm-criterion"
@@ -39,7 +39,10 @@ Record = Callable[[AnyEvent], Awaitable[None]]
 async def decide(
     intent: Intent, plan: Plan, spec: TimelineSpec, judged: TimelineJudged, record: Record
 ) -> Reply:
-    """Record a decision (options day, go; who; note is the why) or a person's tick (item, options holds)."""
+    """Record a decision (options day, go; who; note is the why) or a person's tick (item, options holds).
+
+    options recommendation: what the person was shown; a decision is refused when the evidence changed since.
+    """
     who, why = intent.who.strip(), intent.note.strip()
     if not who:
         return Reply(False, "it wants the name of the person who says so")
@@ -64,6 +67,11 @@ async def _decide(
     day = spec.day(int(intent.options.get("day", -1)))
     go = bool(intent.options.get("go"))
     found = next(found for found in judged.days if found.day == day.day)
+    shown = intent.options.get("recommendation", found.recommendation)
+    if shown != found.recommendation:
+        return Reply(
+            False, f"the evidence says {found.recommendation} now, not {shown}: look again, then decide"
+        )
     await record(DecisionRecorded(day.day, go, who, why, found.recommendation))
     word = "go" if go else "no-go"
     text = f"Day {day.day}: {word} by {who}: {why} (the evidence says {found.recommendation})"
@@ -72,7 +80,7 @@ async def _decide(
 
 async def _confirm(intent: Intent, spec: TimelineSpec, who: str, note: str, record: Record) -> Reply:
     criterion = spec.criterion(intent.item)
-    if criterion.measure != "person":
+    if criterion.measure != PERSON:
         return Reply(False, f"{criterion.id} is measured, nobody needs to say so")
     holds = bool(intent.options.get("holds", True))
     await record(CriterionConfirmed(criterion.id, holds, who, note))

@@ -188,11 +188,14 @@ class Runner:
     async def _tick(self, intent: Intent) -> None:
         attempt = self.view.item(intent.item).attempts + 1
         await self._record(ItemIntended(intent.item, "confirm", attempt))
-        skipped = intent.do == "skip"
-        evidence = f"skipped by {intent.who}: {intent.note}" if skipped else f"confirmed by {intent.who}"
-        if intent.note and not skipped:
+        if intent.do == "skip":
+            state, evidence = ItemState.SKIPPED, f"skipped by {intent.who}"
+        elif intent.options.get("holds", True):
+            state, evidence = ItemState.DONE, f"confirmed by {intent.who}"
+        else:
+            state, evidence = ItemState.FAILED, f"does not hold, says {intent.who}"
+        if intent.note:
             evidence += f": {intent.note}"
-        state = ItemState.SKIPPED if skipped else ItemState.DONE
         await self._record(ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note))
         await self._perhaps_migrated()
 

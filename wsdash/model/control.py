@@ -14,9 +14,10 @@ class Intent(msgspec.Struct, frozen=True):
     """What an operator asks of the engine.
 
     do: run-item, run-auto, pause, resume, retry, confirm, skip, rollback, restore, stop, ping, ack-alert,
-    silence-alert, unsilence-alert.
-    item: for run-item, retry, confirm, skip. who/note: for confirm and skip.
-    options: match (what a silence covers) and seconds (how long); alert for ack-alert.
+    silence-alert, unsilence-alert, decide, confirm-criterion.
+    item: for run-item, retry, confirm, skip, confirm-criterion. who/note: for whatever a person says.
+    options: match (what a silence covers) and seconds (how long); alert for ack-alert; day and go for decide,
+    with the recommendation that was shown; holds for confirm and confirm-criterion (False: it does not).
     force: migrate over a target with foreign rows; phrase holds the typed confirmation.
     """
 

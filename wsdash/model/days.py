@@ -41,6 +41,8 @@ class CriterionFound(msgspec.Struct, frozen=True):
     since: float | None = None
     until: float | None = None
     who: str = ""
+    person: bool = False
+    """Only a person can say whether it holds."""
 
 
 class DayFound(msgspec.Struct, frozen=True):

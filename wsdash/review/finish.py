@@ -20,9 +20,9 @@ class Finishing:
     lines: list[str]
 
 
-def finishing(state: Path, settings: Settings) -> Finishing:
+def finishing(state: Path, settings: Settings, config: Path | None = None) -> Finishing:
     """Read the run and list what would go. Raises InputError when there is no run."""
-    known = read_story(state)
+    known = read_story(state, config)
     made = known.story.decision(FINAL_DAY)
     found = next(day for day in known.judged.days if day.day == FINAL_DAY)
     lines = [f"Day {FINAL_DAY}: the evidence says {found.recommendation}."]

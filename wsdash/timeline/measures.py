@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wsdash.config import Thresholds
 from wsdash.model import CriterionFound, ItemState
 from wsdash.timeline.evidence import DAY, Evidence, Slice, slices
-from wsdash.timeline.spec import CriterionSpec, limit
+from wsdash.timeline.spec import PERSON, CriterionSpec, limit
 from wsdash.timeline.story import Story
 
 
@@ -66,6 +66,7 @@ def find(
         since=since,
         until=until,
         who=found.who,
+        person=spec.measure == PERSON,
     )
 
 
@@ -134,7 +135,7 @@ def _decision(spec: CriterionSpec, story: Story) -> Found:
 _OF_STORY: dict[str, Callable[[CriterionSpec, Story], Found]] = {
     "items": _items,
     "tables": _tables,
-    "person": _person,
+    PERSON: _person,
     "decision": _decision,
 }
 

@@ -11,7 +11,8 @@ from wsdash.errors import InputError
 
 FILE = "timeline.yaml"
 MEASURES = ("items", "tables", "alerts", "percentile", "failures", "maximum", "increase", "improved")
-BY_PEOPLE = ("person", "decision")
+PERSON = "person"
+BY_PEOPLE = (PERSON, "decision")
 OF_SERIES = ("percentile", "failures", "maximum", "increase", "improved", "alerts")
 
 

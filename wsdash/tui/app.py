@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -36,6 +36,7 @@ class WsdashApp(App[str], inherit_bindings=False):
     state: the run's directory, for words only. control: required for the operator, must be None for the
     monitor. documents: item id -> file to show before it is confirmed. starting: awaited once the first
     frame is painted (it starts the engine, say); its WsdashError is shown. attention: rings for new alerts.
+    finishing: lists, for the operator, what decommissioning would remove; it may block.
     `run()` returns 'left', 'stopped'
     or None. Raises ValueError when role and control do not fit.
     """
@@ -62,6 +63,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         *,
         starting: Callable[[], Awaitable[None]] | None = None,
         attention: Attention | None = None,
+        finishing: Callable[[], Sequence[str]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(ansi_color=True if no_color() else None)
@@ -70,7 +72,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.state = state
         self.role = role
         self.feed = feed
-        self.main = _main_screen(plan, control, documents or {})
+        self.main = _main_screen(plan, control, documents or {}, finishing)
         self._starting = starting
         self._attention = attention
         self._clock = clock
@@ -171,9 +173,14 @@ class WsdashApp(App[str], inherit_bindings=False):
             )
 
 
-def _main_screen(plan: Plan, control: Any, documents: Mapping[str, Path]) -> MainScreen:
+def _main_screen(
+    plan: Plan,
+    control: Any,
+    documents: Mapping[str, Path],
+    finishing: Callable[[], Sequence[str]] | None,
+) -> MainScreen:
     if control is None:
         return MainScreen(plan)
     from wsdash.tui.screens.operator import OperatorScreen
 
-    return OperatorScreen(plan, control, documents)
+    return OperatorScreen(plan, control, documents, finishing)

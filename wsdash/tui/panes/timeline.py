@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from textual.content import Content
 
@@ -24,24 +25,80 @@ ADVICE = {
 }
 SOON = Look("·", "to come", DIM)
 NAME = 30
+CHOSEN = "on $primary-muted 60%"
+
+
+class Ask(NamedTuple):
+    """What a person can be asked: to decide a day (criterion ''), or to judge a criterion that only a person
+    can. place: the heading under which it stands, a day or a list of the board."""
+
+    place: str
+    criterion: str = ""
+
+
+Told = list[tuple[Ask | None, Content]]
+"""Lines, each with what choosing it asks."""
+
+
+def asks(view: ViewState) -> list[Ask]:
+    """All that can be asked, in the order in which it is shown; nothing before the migration ended."""
+    judged = view.timeline
+    if judged is None or judged.migrated_at is None:
+        return []
+    found = []
+    for day in judged.days:
+        found += [Ask(str(day.day)), *(Ask(str(day.day), c.id) for c in day.criteria if c.person)]
+    for name, criteria in judged.board.items():
+        found += [Ask(name, c.id) for c in criteria if c.person]
+    return found
+
+
+def day_due(view: ViewState, now: float) -> DayFound | None:
+    """The newest day that has come and that nobody decided; None when there is none."""
+    days = view.timeline.days if view.timeline is not None else ()
+    reached = [day for day in days if day.at is not None and day.at <= now]
+    decided = {made.day for _, made in view.decisions}
+    return reached[-1] if reached and reached[-1].day not in decided else None
 
 
 def draw_timeline(view: ViewState, frame: Frame) -> Lines:
     """Where the run stands, each day with its criteria, decisions, and the board."""
+    return [line for _, line in told_timeline(view, frame)]
+
+
+def told_timeline(view: ViewState, frame: Frame, chosen: Ask | None = None) -> Told:
+    """The same, each line with what it asks; the chosen one is marked."""
     judged = view.timeline
     if judged is None:
-        return [Content.styled("timeline: waiting for the engine to judge it", DIM)]
+        return [(None, Content.styled("timeline: waiting for the engine to judge it", DIM))]
     if judged.migrated_at is None:
-        lines = [Content.styled("The days begin when the migration has ended.", DIM), Content("")]
+        told: Told = [(None, Content.styled("The days begin when the migration has ended.", DIM))]
     else:
-        lines = [_standing(judged, view, frame), Content("")]
+        told = [(None, _standing(judged, view, frame))]
     for day in judged.days:
-        lines += [*_day(day, view, frame), Content("")]
-    lines.append(Content.styled("Success criteria", TITLE))
+        told += [(None, Content("")), *_day(day, view, frame)]
+    told += [(None, Content("")), (None, Content.styled("Success criteria", TITLE))]
     for name, criteria in judged.board.items():
-        lines.append(Content.styled(name, DIM))
-        lines += _criteria(criteria, frame.width)
-    return lines
+        told.append((None, Content.styled(name, DIM)))
+        told += _criteria(name, criteria, frame.width)
+    if chosen is None:
+        return told
+    return [
+        (ask, Content.assemble(("❯", TITLE), line[1:]).stylize(CHOSEN) if ask == chosen else line)
+        for ask, line in told
+    ]
+
+
+def day_words(day: DayFound) -> Content:
+    """What the evidence says of a day, and each criterion that does not hold or cannot be told."""
+    advice = ADVICE.get(day.recommendation, SOON)
+    lines = [Content.assemble("The evidence says ", (f"{advice.glyph} {advice.word}", advice.style), ".")]
+    for found in day.criteria:
+        if not found.holds:
+            look = HOLDS[found.holds]
+            name = found.title or found.id
+            lines.append(Content.assemble((f"{look.glyph} {name}", look.style), f": {found.measured}"))
+    return Content("\n").join(lines)
 
 
 def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
@@ -51,38 +108,44 @@ def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     old = f", judged {age(frame.now - told)} ago" if told is not None else ""
     passing = view.passing
     standin = f" · fortnight {passing.fortnight}, readings of a stand-in" if passing is not None else ""
-    return Content.assemble((f"Day {gone:.1f}", TITLE), f" since {_when(judged.migrated_at)}{old}{standin}")
+    due = day_due(view, frame.now)
+    wanted = f"  ▲ Day {due.day} waits for a decision" if due is not None else ""
+    return Content.assemble(
+        (f"Day {gone:.1f}", TITLE), f" since {_when(judged.migrated_at)}{old}{standin}", (wanted, WARN)
+    ).truncate(frame.width, ellipsis=True)
 
 
-def _day(day: DayFound, view: ViewState, frame: Frame) -> Lines:
+def _day(day: DayFound, view: ViewState, frame: Frame) -> Told:
     reached = day.at is not None and frame.now >= day.at
     failing = any(criterion.holds is False for criterion in day.criteria)
     advice = ADVICE.get(day.recommendation, SOON) if reached or failing else SOON
     due = f"  {_when(day.at)}" if day.at is not None else ""
-    lines = [
-        Content.assemble(
-            (f"Day {day.day:<3}{day.title:<16}", TITLE), (f"{advice.glyph} {advice.word}", advice.style), due
-        ).truncate(frame.width, ellipsis=True),
-        Content.styled(f"  {day.guide}", DIM).truncate(frame.width, ellipsis=True),
+    head = Content.assemble(
+        (f" Day {day.day:<3}{day.title:<16}", TITLE), (f"{advice.glyph} {advice.word}", advice.style), due
+    )
+    told: Told = [
+        (Ask(str(day.day)), head.truncate(frame.width, ellipsis=True)),
+        (None, Content.styled(f"  {day.guide}", DIM).truncate(frame.width, ellipsis=True)),
     ]
     for at, made in view.decisions:
         if made.day == day.day:
             look = ADVICE["go" if made.go else "no-go"]
             said = f" by {made.who}, {_when(at)}: {made.why}"
             line = Content.assemble("  decided ", (look.word, look.style), said)
-            lines.append(line.truncate(frame.width, ellipsis=True))
-    return lines + _criteria(day.criteria, frame.width)
+            told.append((None, line.truncate(frame.width, ellipsis=True)))
+    return told + _criteria(str(day.day), day.criteria, frame.width)
 
 
-def _criteria(criteria: Sequence[CriterionFound], width: int) -> Lines:
-    lines = []
+def _criteria(place: str, criteria: Sequence[CriterionFound], width: int) -> Told:
+    told: Told = []
     for found in criteria:
         name = found.title or found.id
         watched = f"{found.coverage:.0%} watched" if found.coverage is not None else ""
         detail = " · ".join(part for part in (found.measured, watched) if part)
         line = row(Content(" "), status(HOLDS[found.holds], 9), cell(name, NAME), Content.styled(detail, DIM))
-        lines.append(line.truncate(width, ellipsis=True))
-    return lines
+        asked = Ask(place, found.id) if found.person else None
+        told.append((asked, line.truncate(width, ellipsis=True)))
+    return told
 
 
 def _when(at: float) -> str:

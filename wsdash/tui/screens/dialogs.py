@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +18,8 @@ from textual.widgets import Button, Input, Static
 from wsdash.tui.looks import BAD, DIM, TITLE
 
 CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Close without doing anything")
+HOLDS_OR_NOT = {"holds": "It holds", "fails": "It does not hold"}
+"""The answers where only a person can say."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,79 @@ class SignDialog(ModalScreen[Signed | None]):
             self.dismiss(Signed(who, note))
 
     @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)
+
+
+@dataclass(frozen=True)
+class Answered(Signed):
+    """As Signed, with the answer that was chosen."""
+
+    answer: str
+
+
+class AnswerDialog(ModalScreen[Answered | None]):
+    """Asks for a name, a note, and one of several answers, none of which Enter alone gives.
+
+    answers: name -> label. With `reason` the note must not be empty.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        CANCEL,
+        Binding("right", "app.focus_next", "Next", show=False, id="answer.next", tooltip="Next answer"),
+        Binding(
+            "left", "app.focus_previous", "Before", show=False, id="answer.before", tooltip="Answer before"
+        ),
+    ]
+
+    def __init__(
+        self, heading: str, text: Content, answers: Mapping[str, str], *, reason: bool = False
+    ) -> None:
+        super().__init__()
+        self._heading, self._text, self._answers, self._reason = heading, text, answers, reason
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = self._heading
+            with VerticalScroll(classes="evidence"):
+                yield Static(self._text, markup=False, classes="text")
+            yield Static("Name", markup=False)
+            yield Input(value=user_name(), id="who")
+            yield Static("Why" if self._reason else "Note (optional)", markup=False)
+            yield Input(id="note")
+            yield Static("", markup=False, id="lacking")
+            with Horizontal(classes="buttons"):
+                for name, label in self._answers.items():
+                    yield Button(label, id=name)
+                yield Button("Cancel (Esc)", id="cancel")
+
+    def on_mount(self) -> None:
+        """The name is mostly known: begin with the note."""
+        self.query_one("#note" if self.query_one("#who", Input).value else "#who").focus()
+
+    @on(Input.Submitted, "#who")
+    def _to_note(self) -> None:
+        self.query_one("#note").focus()
+
+    @on(Input.Submitted, "#note")
+    def _to_answers(self) -> None:
+        self.query_one(f"#{next(iter(self._answers))}").focus()
+
+    @on(Button.Pressed)
+    def _answered(self, event: Button.Pressed) -> None:
+        answer = event.button.id or ""
+        if answer not in self._answers:
+            self.dismiss(None)
+            return
+        who = self.query_one("#who", Input).value.strip()
+        note = self.query_one("#note", Input).value.strip()
+        lacking = "a name is wanted" if not who else "it wants a reason" if self._reason and not note else ""
+        if lacking:
+            self.query_one("#lacking", Static).update(Content.styled(f"✗ {lacking}", BAD))
+        else:
+            self.dismiss(Answered(who, note, answer))
+
     def action_cancel(self) -> None:
         """Close without an answer."""
         self.dismiss(None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
+from textual.content import Content
 
 from wsdash.engine.intents import OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
@@ -15,7 +16,15 @@ from wsdash.plan import Item, Plan, Test
 from wsdash.tui.looks import ITEM, plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import Checklist
-from wsdash.tui.screens.dialogs import LeaveDialog, SignDialog, Signed, TypedDialog
+from wsdash.tui.screens.dialogs import (
+    HOLDS_OR_NOT,
+    AnswerDialog,
+    Answered,
+    LeaveDialog,
+    SignDialog,
+    Signed,
+    TypedDialog,
+)
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import ViewState
@@ -58,10 +67,17 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
     OPERATOR = True
     BINDINGS: ClassVar[list[BindingType]] = [*DOING, *MainScreen.BINDINGS]
 
-    def __init__(self, plan: Plan, control: Control, documents: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        control: Control,
+        documents: Mapping[str, Path],
+        finishing: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         super().__init__(plan)
         self._control = control
         self._documents = documents
+        self._finishing = finishing
         self._stopping = False
 
     def show(self, view: ViewState, frame: Frame) -> None:
@@ -171,7 +187,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def _ask_test(self, test: Test) -> None:
         if test.kind is not ItemKind.AUTO:
-            self._ask_confirm(test.as_item)
+            self._judge_test(test)
             return
         lines = [plain_title(test.title), "The new stack is stopped and started again: users notice."]
 
@@ -180,6 +196,21 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
                 self._send(Intent("run-item", item=test.id))
 
         self.app.push_screen(TypedDialog("Interrupt the service", lines, INTERRUPT, "Interrupt"), typed)
+
+    def _judge_test(self, test: Test) -> None:
+        def answered(said: Answered | None) -> None:
+            if said is not None:
+                options = {"holds": said.answer == "holds"}
+                self._send(Intent("confirm", test.id, said.who, said.note, options=options))
+
+        text = Content(plain_title(test.title))
+        self.app.push_screen(AnswerDialog(f"Judge {test.id}", text, HOLDS_OR_NOT), answered)
+
+    def action_timeline(self) -> None:
+        """Open the timeline, with keys to decide."""
+        from wsdash.tui.screens.timeline import OperatorTimelinePanel
+
+        self.app.push_screen(OperatorTimelinePanel(self.view, self.frame, self._send, self._finishing))
 
     def action_alerts(self) -> None:
         """Open the alerts, with keys to acknowledge and silence."""

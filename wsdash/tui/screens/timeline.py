@@ -1,22 +1,192 @@
-"""The panel of the fourteen days, judged by the engine from journal and samples, whoever opens it when."""
+"""The panel of the fourteen days, judged by the engine from journal and samples, whoever opens it when.
+
+The operator's also decides a day, judges what only a person can, and lists what decommissioning would remove.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 
+from wsdash.engine.decisions import CONFIRM, DECIDE
+from wsdash.errors import WsdashError
+from wsdash.model import CriterionFound, DayFound, Intent
+from wsdash.tui.looks import BAD, DIM
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.panes.timeline import draw_timeline
+from wsdash.tui.panes.timeline import HOLDS, Ask, asks, day_due, day_words, draw_timeline, told_timeline
+from wsdash.tui.screens.dialogs import HOLDS_OR_NOT, AnswerDialog, Answered, TypedDialog
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
 
+AGAINST = "AGAINST"
+"""What must be typed to decide against the evidence."""
+FINAL_DAY = 14
+
+Finishing = Callable[[], Sequence[str]]
+"""What decommissioning would remove, for people. Raises WsdashError. Blocks for I/O."""
+
 
 class TimelinePanel(ViewPanel):
-    """Days, criteria, decisions and the board; decided with `wsdash decide`."""
+    """Days, criteria, decisions and the board."""
 
     NAME = "Timeline and success criteria"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The panel's lines."""
         return draw_timeline(view, frame)
+
+
+class OperatorTimelinePanel(TimelinePanel):
+    """The same with a cursor and keys that send intents. finishing: None where nothing can be listed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Close", id="panel.close", tooltip="Back to the panes"),
+        Binding(
+            "down,j", "choose(1)", "Down", show=False, id="days.down", tooltip="Choose the next question"
+        ),
+        Binding("up,k", "choose(-1)", "Up", show=False, id="days.up", tooltip="Choose the question before"),
+        Binding(
+            "enter", "answer", "Answer", id="days.answer", tooltip="Decide the chosen day, or judge the line"
+        ),
+        Binding("d", "decide", "Decide", id="days.decide", tooltip="Go or no-go for the day that is due"),
+        Binding("f", "finish", "Finish", id="days.finish", tooltip="What decommissioning would remove"),
+    ]
+
+    def __init__(
+        self,
+        view: ViewState,
+        frame: Frame,
+        send: Callable[[Intent], None],
+        finishing: Finishing | None = None,
+    ) -> None:
+        super().__init__(view, frame)
+        self._send, self._finishing = send, finishing
+        self._chosen: Ask | None = None
+        self._line = 0
+
+    def on_mount(self) -> None:
+        """Say which keys there are."""
+        super().on_mount()
+        panel = self.query_one(".panel")
+        panel.border_subtitle = "↑↓ choose · Enter answers · d decides · f finish · Esc closes"
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The panel's lines, one of them chosen."""
+        told = told_timeline(view, frame, self._chosen)
+        self._line = next((number for number, (ask, _) in enumerate(told) if ask and ask == self._chosen), 0)
+        return [line for _, line in told]
+
+    def action_choose(self, by: int) -> None:
+        """Choose another question, and keep it in sight."""
+        questions = asks(self._view)
+        if not questions:
+            self.notify("There is nothing to decide before the migration has ended.")
+            return
+        here = questions.index(self._chosen) if self._chosen in questions else -1 if by > 0 else 0
+        self._chosen = questions[max(0, min(len(questions) - 1, here + by))]
+        self._redraw()
+        self.query_one(VerticalScroll).scroll_to(y=max(0, self._line - self.size.height // 3), animate=False)
+
+    def action_answer(self) -> None:
+        """Ask what the chosen line asks."""
+        chosen, judged = self._chosen, self._view.timeline
+        if chosen is None or judged is None or chosen not in asks(self._view):
+            self.action_decide()
+            return
+        lists = {str(day.day): day.criteria for day in judged.days} | judged.board
+        if chosen.criterion:
+            self._judge(next(found for found in lists[chosen.place] if found.id == chosen.criterion))
+        else:
+            self._decide(next(day for day in judged.days if str(day.day) == chosen.place))
+
+    def action_decide(self) -> None:
+        """Go or no-go for the day that is due."""
+        day = day_due(self._view, self._frame.now)
+        if day is None:
+            self.notify("No day waits for a decision; choose a day to decide it anew.")
+        else:
+            self._decide(day)
+
+    def action_finish(self) -> None:
+        """List what decommissioning would remove."""
+        if self._finishing is None:
+            self.notify("Not here: `wsdash finish` lists what decommissioning would remove.", markup=False)
+        else:
+            self.app.push_screen(FinishPanel(self._view, self._frame, self._finishing))
+
+    def _decide(self, day: DayFound) -> None:
+        if day.at is None or day.at > self._frame.now:
+            self.notify(f"Day {day.day} has not come yet: its window is still open.")
+            return
+
+        def answered(said: Answered | None) -> None:
+            if said is None:
+                return
+            options = {"day": day.day, "go": said.answer == "go", "recommendation": day.recommendation}
+            intent = Intent(DECIDE, who=said.who, note=said.note, options=options)
+            if said.answer == day.recommendation:
+                self._send(intent)
+            else:
+                self._confirm_against(day, said, intent)
+
+        heading = f"Day {day.day}: {day.title}"
+        answers = {"go": "Go", "no-go": "No-go"}
+        self.app.push_screen(AnswerDialog(heading, day_words(day), answers, reason=True), answered)
+
+    def _confirm_against(self, day: DayFound, said: Answered, intent: Intent) -> None:
+        lines = [
+            f"You say {said.answer}, the evidence says {day.recommendation}.",
+            "Both are recorded, with your name and your reason.",
+        ]
+
+        def typed(phrase: str | None) -> None:
+            if phrase is not None:
+                self._send(intent)
+
+        heading = f"Day {day.day}: {said.answer} against the evidence"
+        self.app.push_screen(TypedDialog(heading, lines, AGAINST, f"Decide {said.answer}"), typed)
+
+    def _judge(self, found: CriterionFound) -> None:
+        look = HOLDS[found.holds]
+        text = Content.assemble(
+            f"{found.title or found.id}\n", (f"{look.glyph} {look.word}", look.style), f": {found.measured}"
+        )
+
+        def answered(said: Answered | None) -> None:
+            if said is not None:
+                options = {"holds": said.answer == "holds"}
+                self._send(Intent(CONFIRM, found.id, said.who, said.note, options=options))
+
+        self.app.push_screen(AnswerDialog("Only a person can say", text, HOLDS_OR_NOT), answered)
+
+
+class FinishPanel(ViewPanel):
+    """What decommissioning would remove; read only, and read anew when it is opened."""
+
+    NAME = f"Day {FINAL_DAY}: what decommissioning would remove"
+
+    def __init__(self, view: ViewState, frame: Frame, finishing: Finishing) -> None:
+        super().__init__(view, frame)
+        self._finishing = finishing
+        self._told: list[Content] = [Content.styled("reading the run …", DIM)]
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        super().on_mount()
+        self.run_worker(self._read(), group="finish", exit_on_error=False)
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The list."""
+        return self._told
+
+    async def _read(self) -> None:
+        try:
+            self._told = [Content(line) for line in await asyncio.to_thread(self._finishing)]
+        except WsdashError as error:
+            self._told = [Content.styled(f"✗ {error}", BAD)]
+        self._redraw()

@@ -65,6 +65,8 @@ class ViewPanel(ModalScreen[None]):
             tooltip="A page down",
         ),
         Binding("pageup", "scroll(-15)", "Page up", show=False, id="panel.pageup", tooltip="A page up"),
+        Binding("home", "scroll(-100000)", "Top", show=False, id="panel.home", tooltip="To the first line"),
+        Binding("end", "scroll(100000)", "Bottom", show=False, id="panel.end", tooltip="To the last line"),
     ]
     NAME: ClassVar[str] = ""
 
@@ -78,7 +80,7 @@ class ViewPanel(ModalScreen[None]):
         with Vertical(classes="panel") as panel:
             panel.border_title = self.NAME
             panel.border_subtitle = "Esc closes"
-            with VerticalScroll():
+            with VerticalScroll(can_focus=False):  # the panel's own keys move it, or a cursor in it
                 yield self._body
 
     def on_mount(self) -> None:
