@@ -55,6 +55,23 @@ def test_the_shutdown_is_tried_by_name_and_the_rows_are_there_afterwards(migrate
     assert migrated.containers()["workspace-api"].health == "healthy"
 
 
+def test_a_container_is_restarted_by_name_and_the_journal_says_for_whom(migrated: World) -> None:
+    def words(action: str, name: str) -> tuple[int, str]:
+        done = migrated.program.run("container", action, name, "--who", "Ana")
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout + done.stderr
+
+    began = migrated.containers()["workspace-api"].started_at
+    code, told = words("restart", "workspace-api")
+    assert (code, "restart asked for by Ana" in told, "running, healthy (for Ana)" in told) == (0, True, True)
+    assert (migrated.containers()["workspace-api"].started_at or 0) > (began or 0)
+    code, told = words("restart", "postgres")
+    assert (code, "use one of data-timescale" in told) == (1, True)
+    code, told = words("start", "apps-workspace")
+    assert (code, "wsdash rollback" in told) == (1, True)
+    assert migrated.containers()["apps-workspace"].state == "exited"
+
+
 def test_the_load_test_compares_with_the_baseline_and_cleans_up(migrated: World) -> None:
     told = _json(migrated, "load-test", code=0)
     kinds = {(one["api"], one["load"]) for one in told["load_test"]}

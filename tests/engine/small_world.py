@@ -47,6 +47,9 @@ class NoContainers:
     async def stop(self, names: list[str], output: OutputSink) -> None:
         raise WsdashError("there are no containers here")
 
+    async def restart(self, name: str, output: OutputSink) -> None:
+        raise WsdashError("there are no containers here")
+
     async def publishers(self) -> dict[int, str]:
         return {}
 

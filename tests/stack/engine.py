@@ -127,7 +127,7 @@ class Engine:
         app.router.add_get(base + "/json", self._inspect)
         app.router.add_get(base + "/stats", self._stats)
         app.router.add_get(base + "/logs", self._logs)
-        app.router.add_post(base + "/{action:start|stop|unpause}", self._act)
+        app.router.add_post(base + "/{action:start|stop|restart|unpause}", self._act)
         app.router.add_get("/v1.50/images/{name:.+}/json", self._image)
         return app
 

@@ -151,6 +151,43 @@ async def test_a_paused_container_goes_on(engine: Engine, stack: DockerStack) ->
     assert ("POST", "/v1.50/containers/data-timescale/unpause") in engine.asked
 
 
+async def test_a_restart_is_of_one_container_alone(engine: Engine, stack: DockerStack) -> None:
+    await stack.restart("data-timescale", quiet)
+    sent = [path for method, path in engine.asked if method == "POST"]
+    assert sent == ["/v1.50/containers/data-timescale/restart"]
+
+
+async def test_a_paused_container_is_let_go_before_it_is_restarted(
+    engine: Engine, stack: DockerStack
+) -> None:
+    engine.containers["data-timescale"] = inspected("paused")
+    await stack.restart("data-timescale", quiet)
+    sent = [path.rpartition("/")[2] for method, path in engine.asked if method == "POST"]
+    assert sent == ["unpause", "restart"]
+
+
+async def test_a_container_that_is_not_there_is_not_made_by_a_restart(
+    engine: Engine, stack: DockerStack
+) -> None:
+    del engine.containers["workspace-db-compute"]
+    with pytest.raises(WsdashError, match="no container workspace-db-compute"):
+        await stack.restart("workspace-db-compute", quiet)
+    assert {method for method, _ in engine.asked} == {"GET"}
+
+
+async def test_a_foreign_container_of_our_name_is_not_restarted(engine: Engine, stack: DockerStack) -> None:
+    engine.containers["workspace-db-compute"]["Config"]["Labels"] = {}
+    with pytest.raises(RefusedError, match="not made from the compose file"):
+        await stack.restart("workspace-db-compute", quiet)
+    assert {method for method, _ in engine.asked} == {"GET"}
+
+
+async def test_one_that_is_not_healthy_after_its_restart_is_told(engine: Engine, stack: DockerStack) -> None:
+    engine.containers["data-timescale"] = inspected("running", "starting")
+    with pytest.raises(WsdashError, match="data-timescale is not healthy"):
+        await asyncio.wait_for(stack.restart("data-timescale", quiet), 5)
+
+
 async def test_an_unhealthy_container_is_told_with_its_check(engine: Engine, stack: DockerStack) -> None:
     engine.containers["data-timescale"] = inspected("running", "unhealthy")
     with pytest.raises(WsdashError) as caught:
@@ -229,6 +266,8 @@ async def test_a_read_only_stack_sends_get_only(engine: Engine, settings: StackS
     for change in (stack.start, stack.stop):
         with pytest.raises(RefusedError):
             await change(["data-timescale"], quiet)
+    with pytest.raises(RefusedError):
+        await stack.restart("data-timescale", quiet)
     assert len(engine.asked) == before
     assert {method for method, _ in engine.asked} == {"GET"}
     await stack.close()

@@ -81,6 +81,25 @@ async def test_starting_what_runs_and_stopping_what_is_stopped_is_no_error(tmp_p
         await world.stack.stop(["a"], quiet)
 
 
+async def test_a_restart_is_another_process_and_leaves_its_dependents_alone(tmp_path: Path) -> None:
+    port = free_port()
+    async with world_of(tmp_path, listener("base", port), service("top", depends_on=["base"])) as world:
+        await world.stack.start(["top"], quiet)
+        before = {name: await world.pid(name) for name in ("base", "top")}
+        await world.stack.restart("base", quiet)
+        assert (await world.reading("base")).health == "healthy"
+        assert await world.pid("base") != before["base"]
+        assert await world.pid("top") == before["top"]
+
+
+async def test_a_restart_of_what_is_stopped_starts_it(tmp_path: Path) -> None:
+    async with world_of(tmp_path, service("a")) as world:
+        await world.stack.restart("a", quiet)
+        assert (await world.reading("a")).state == "running"
+        with pytest.raises(WsdashError, match="there is no service ghost"):
+            await world.stack.restart("ghost", quiet)
+
+
 async def test_a_service_that_ends_while_starting_is_told_with_its_last_words(tmp_path: Path) -> None:
     fails = "import sys\nprint('cannot open /etc/nothing', file=sys.stderr)\nsys.exit(3)"
     broken = service("a", fails, health={"kind": "tcp", "port": free_port()})
@@ -229,6 +248,8 @@ async def test_a_read_only_stack_sends_get_only(tmp_path: Path) -> None:
             for change in (stack.start, stack.stop):
                 with pytest.raises(RefusedError):
                     await change(["a"], quiet)
+            with pytest.raises(RefusedError):
+                await stack.restart("a", quiet)
             assert len(sent) == seen
             assert {line.split()[0] for line in sent} == {"GET"}
             await stack.close()

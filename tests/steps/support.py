@@ -39,6 +39,9 @@ class NoContainers:
     async def stop(self, names: list[str], output: OutputSink) -> None:
         raise AssertionError(f"nothing may be stopped here: {names}")
 
+    async def restart(self, name: str, output: OutputSink) -> None:
+        raise AssertionError(f"{name} may not be restarted here")
+
     async def publishers(self) -> dict[int, str]:
         return {}
 

@@ -103,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
     load.add_argument("--json", action="store_true", help="as one JSON object")
     _alerts(add("alerts", "how alerts stand; replay the history against the rules", "alerts", "listed"))
+    _container(add("container", "start, stop or restart one container", "container", "container"))
     engine = add("engine", "", "engine", "engine", hidden=True)
     engine.add_argument("--take-over", action="store_true")
     _demo(engine, engine=True)
@@ -119,6 +120,13 @@ def _decide(sub: argparse.ArgumentParser) -> None:
     answer.add_argument("--fails", action="store_true", help="it does not hold (for --criterion)")
     sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
     sub.add_argument("--why", default="", metavar="TEXT", help="why; a decision wants it")
+
+
+def _container(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("action", choices=("start", "stop", "restart"))
+    sub.add_argument("name", metavar="NAME", help="a container of the old world or of the new stack")
+    sub.add_argument("--who", metavar="WHO", help="who says so (default: the login name)")
+    sub.add_argument("--force", action="store_true", help="though an item that runs stands on it")
 
 
 def _alerts(sub: argparse.ArgumentParser) -> None:

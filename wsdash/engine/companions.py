@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wsdash.engine.afterwards import Afterwards
 from wsdash.engine.alarms import Alarms, telling
+from wsdash.engine.containers import ContainerHands
 from wsdash.engine.history import EngineHistory
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.recorder import Recorder
@@ -21,7 +22,8 @@ from wsdash.timeline.spec import load_timeline
 class Companions:
     """Owns their tasks from `begin` to `close`. None of them holds up the run.
 
-    after: the days after, once begun. stuck: the pollers did not end after their cancellation.
+    after: the days after, and hands: what a single container is restarted by; both once begun. stuck: the
+    pollers did not end after their cancellation.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Companions:
         history: EngineHistory,
     ) -> None:
         self.after: Afterwards | None = None
+        self.hands: ContainerHands | None = None
         self.stuck = False
         self._options = options
         self._recorder = recorder
@@ -50,6 +53,7 @@ class Companions:
         thresholds, settle = world.settings.thresholds, self._history.settle
         self.after = Afterwards(self._recorder, world.plan, spec, thresholds, self._options.state, settle)
         self._helpers.append(asyncio.create_task(self.after.run()))
+        self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack)
         if self._options.watch:
             self._watch(world, stack)
         if self._options.script is not None:
@@ -68,6 +72,8 @@ class Companions:
             await asyncio.wait(self._helpers, timeout=CLEANUP_SECONDS)
         if self.after is not None:
             self.after.close()
+        if self.hands is not None:
+            await self.hands.close()
         await self._end_watch()
 
     def _watch(self, world: World, stack: Stack) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from wsdash.engine.afterwards import INTENTS
 from wsdash.engine.alarms import ALERT_INTENTS, Alarms
 from wsdash.engine.companions import Companions
+from wsdash.engine.containers import CONTAINER
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.ending import INTERRUPTED, Ending
@@ -295,6 +296,9 @@ class Engine:
         if self._runner is None:
             starting = intent.do == "ping"
             return Reply(starting, "the world is being made ready; wait for it")
+        hands = self._beside.hands if self._beside is not None else None
+        if intent.do == CONTAINER and hands is not None:
+            return await hands.handle(intent, self._runner.current)
         after = self._beside.after if self._beside is not None else None
         if intent.do in INTENTS and after is not None:
             return await after.handle(intent)

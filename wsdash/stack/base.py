@@ -36,6 +36,14 @@ class Stack(Protocol):
         """
         ...
 
+    async def restart(self, name: str, output: OutputSink) -> None:
+        """Stop one container gracefully and start it again, its dependents left alone; returns when it is
+        healthy. One that is stopped or paused runs afterwards.
+
+        Raises WsdashError as start does, and when there is no such container.
+        """
+        ...
+
     async def publishers(self) -> dict[int, str]:
         """Port of this machine -> name of the running container that publishes it, ours or anybody's."""
         ...

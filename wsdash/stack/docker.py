@@ -112,8 +112,7 @@ class DockerStack:
             inspected = await self._client.get(f"containers/{name}/json")
             if not ((inspected or {}).get("State") or {}).get("Running"):
                 return
-            grace = float((inspected.get("Config") or {}).get("StopTimeout") or 10)
-            await self._client.post(f"containers/{name}/stop", grace + _STOP_MARGIN_SECONDS)
+            await self._client.post(f"containers/{name}/stop", _grace(inspected) + _STOP_MARGIN_SECONDS)
             taken = await self._ports_still_taken(inspected)
             if taken:
                 raise WsdashError(
@@ -124,6 +123,28 @@ class DockerStack:
             output(f"stopped {name}")
 
         await in_order(names, dependents, stop_one)
+
+    async def restart(self, name: str, output: OutputSink) -> None:
+        """As Stack promises; never creates one. Raises RefusedError when read-only, and for a container of
+        the new stack's names that compose did not make.
+        """
+        if self._read_only:
+            raise refusal()
+        inspected = await self._client.get(f"containers/{name}/json")
+        if inspected is None:
+            raise WsdashError(
+                f"there is no container {name}",
+                where="Docker",
+                remedy="item start-stack creates what is missing",
+            )
+        described = (await self._described()).get(name)
+        if described is not None and self._groups.get(name) == "workspace":
+            refuse_foreign(inspected, described)
+        if (inspected.get("State") or {}).get("Paused"):
+            await self._client.post(f"containers/{name}/unpause")
+        output(f"restarting {name}")
+        await self._client.post(f"containers/{name}/restart", _grace(inspected) + _STOP_MARGIN_SECONDS)
+        await self._until_healthy(name)
 
     async def publishers(self) -> dict[int, str]:
         """Port of the engine's machine -> running container that publishes it, also those of others.
@@ -268,3 +289,8 @@ class DockerStack:
         if not self._client.here:
             return []  # its ports are another machine's
         return await ports_still_taken(host_ports(inspected), _PORTS_SECONDS)
+
+
+def _grace(inspected: dict[str, Any]) -> float:
+    """How long the container has to end before it is killed, in seconds."""
+    return float((inspected.get("Config") or {}).get("StopTimeout") or 10)

@@ -93,6 +93,16 @@ class LocalStack:
 
         await in_order(names, dependents, stop_one)
 
+    async def restart(self, name: str, output: OutputSink) -> None:
+        """As Stack promises. Raises RefusedError when read-only."""
+        self._client.refuse_if_read_only()
+        views = await self._views()
+        self._known([name], views)
+        output(f"restarting {name}")
+        timeout = views[name].grace_seconds + _STOP_MARGIN_SECONDS + _START_SECONDS
+        after = await self._client.post(f"/containers/{name}/restart", ContainerView, timeout)
+        await self._until_healthy(after, output)
+
     async def publishers(self) -> dict[int, str]:
         """Port -> running service."""
         return {port: r.name for r in await self.readings() if r.state == "running" for port in r.ports}

@@ -1,0 +1,80 @@
+"""`wsdash container start|stop|restart NAME`: one container, by the engine where one is alive."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import time
+from pathlib import Path
+
+from wsdash.cli.places import config_of, needed_state
+from wsdash.engine.containers import CONTAINER, act_at_rest, done, failed
+from wsdash.engine.control import ControlClient
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.launch import engine_alive
+from wsdash.engine.lock import OperatorLock
+from wsdash.errors import RefusedError, WsdashError
+from wsdash.model import Intent, Notice, Reply
+
+WAIT_SECONDS = 300.0
+POLL_SECONDS = 0.1
+
+
+def container(arguments: argparse.Namespace) -> int:
+    """Do it, and tell how it ended: exit 1 when it was refused or failed."""
+    state = needed_state(arguments)
+    name, action = str(arguments.name), str(arguments.action)
+    options = {"name": name, "action": action}
+    who = arguments.who or _login()
+    intent = Intent(CONTAINER, who=who, force=arguments.force, options=options)
+    before = _newest(state)
+    if engine_alive(state) is not None:
+        reply = asyncio.run(ControlClient(state).send(intent))
+    else:
+        with OperatorLock.held(state):
+            reply = asyncio.run(act_at_rest(state, config_of(arguments, state), intent))
+    return _told(state, before, reply, name, action)
+
+
+def _told(state: Path, after: int, reply: Reply, name: str, action: str) -> int:
+    if not reply.ok:
+        raise RefusedError(reply.text, where=f"wsdash container {action} {name}", remedy="nothing was done")
+    reader = JournalReader(state)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            for recorded in reader.events(after):
+                after = recorded.seq
+                event = recorded.event
+                if not isinstance(event, Notice) or not event.text.startswith(f"container {name}: "):
+                    continue
+                if event.text.startswith(failed(name, action)):
+                    raise WsdashError(event.text)
+                print(event.text, flush=True)
+                if event.text.startswith(done(name, action)):
+                    return 0
+            time.sleep(POLL_SECONDS)
+    finally:
+        reader.close()
+    raise WsdashError(
+        f"{action} {name} has not ended within {WAIT_SECONDS:.0f} s",
+        where=str(state),
+        remedy="wsdash monitor shows how it goes on",
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return ""
+
+
+def _newest(state: Path) -> int:
+    reader = JournalReader(state)
+    try:
+        history = reader.history()
+    finally:
+        reader.close()
+    return history[-1].seq if history else 0
