@@ -10,7 +10,7 @@ from tests.tui.support import SIZES, halfway, stage
 from wsdash.model import LogLine
 
 WORDS = {
-    "1": ("Migrate data from TimescaleDB", "workspace_items 5 000/10 000"),
+    "1": ("Migrate data from TimescaleDB", "─ workspace_items 5"),
     "2": ("workspace-api", "healthy"),
     "3": ("workspace_items", "10 000"),
     "4": ("api-new", "over 200"),

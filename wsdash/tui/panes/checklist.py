@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual import events
@@ -110,28 +111,40 @@ def _who(look: ItemView) -> str:
 
 
 def progress_line(transfer: Transfer, width: int) -> Content:
-    """Subject, bar, rows, bytes, rate and time left of one transfer."""
+    """Subject, bar, rows, bytes, rates and time left of one transfer: what fits, the most telling first."""
     p = transfer.progress
-    numbers = []
-    if p.rows or p.total_rows is not None:
-        of = "" if p.total_rows is None else f"/{count(p.total_rows)}"
-        numbers.append(f"{count(p.rows)}{of} rows")
-    if p.bytes:
-        numbers.append(size(p.bytes))
-    if not p.finished and transfer.rows_per_second:
-        numbers.append(f"{count(round(transfer.rows_per_second))}/s")
-    if not p.finished and transfer.bytes_per_second:
-        numbers.append(f"{size(round(transfer.bytes_per_second))}/s")
-    if not p.finished and transfer.seconds_left is not None:
-        numbers.append(f"{clock(transfer.seconds_left)} left")
-    glyph = "✓" if p.finished else "▶"
-    subject = p.subject.rpartition(".")[2]
-    text = row(
-        Content.styled(glyph, ITEM[ItemState.DONE].style if p.finished else BUSY),
+    head = row(
+        Content.styled("✓" if p.finished else "▶", ITEM[ItemState.DONE].style if p.finished else BUSY),
         Content.styled(bar(transfer.fraction, max(6, min(16, width // 6))), BUSY),
-        f"{subject} " + " · ".join([*numbers, p.activity]),
+        p.subject.rpartition(".")[2],
     )
-    return text.truncate(width, ellipsis=True)
+    room = width - head.cell_length - 1
+    told = next((text for text in _numbers(transfer) if len(text) <= room), "")
+    return row(head, told).truncate(width, ellipsis=True)
+
+
+def _numbers(transfer: Transfer) -> Iterator[str]:
+    """What is to be told of a transfer, from all to the least."""
+    p = transfer.progress
+    of = "" if p.total_rows is None else f"/{count(p.total_rows)}"
+    rows = f"{count(p.rows)}{of} rows" if p.rows or p.total_rows is not None else ""
+    left = "" if p.finished or transfer.seconds_left is None else f"{clock(transfer.seconds_left)} left"
+    rate, flow = transfer.rows_per_second, transfer.bytes_per_second
+    rates = (
+        [] if p.finished else [f"{count(round(rate))}/s" if rate else "", f"{size(flow)}/s" if flow else ""]
+    )
+    moved = size(p.bytes) if p.bytes else ""
+    part = "" if transfer.fraction is None else f"{transfer.fraction:.0%}"
+    for parts in (
+        (rows, moved, *rates, left, p.activity),
+        (rows, moved, *rates, left),
+        (rows, *rates, left),
+        (rows, left),
+        (part, *rates[:1], left),
+        (part, left),
+        (part,),
+    ):
+        yield " · ".join(text for text in parts if text)
 
 
 def attention(plan: Plan, view: ViewState) -> Item:

@@ -21,6 +21,9 @@ PROOF = 16
 """Room for what proves a table, or says why it has no count; names are cut for it."""
 
 
+DONE_WORD = {"copying": "copied", "checking": "checked", "restoring": "restored", "dumping": "saved"}
+
+
 @dataclass(frozen=True)
 class Columns:
     """How wide the columns are."""
@@ -40,7 +43,8 @@ def transfers_now(view: ViewState) -> dict[str, Transfer]:
 def draw_rows(view: ViewState, frame: Frame) -> Lines:
     """A header and one line a table: counts, difference, and what proves or moves it."""
     names = sorted(set(view.rows) | set(view.run.tables))
-    moving = {subject: t for subject, t in transfers_now(view).items() if not t.progress.finished}
+    transfers = transfers_now(view)
+    moving = [subject for subject, t in transfers.items() if not t.progress.finished]
     if not names and not moving:
         return nothing_yet(view, frame.now, "row counts")
     shown = [*names, *(subject for subject in moving if subject not in names and "." in subject)]
@@ -57,13 +61,13 @@ def draw_rows(view: ViewState, frame: Frame) -> Lines:
     if overall is not None and moving and not overall.progress.finished:
         lines.append(_together(overall, wide, frame))
     for table in shown:
-        lines.append(_line(view, table, moving.get(table), wide, frame, live))
+        lines.append(_line(view, table, transfers.get(table), wide, frame, live))
     return lines
 
 
 def _together(overall: Transfer, wide: Columns, frame: Frame) -> Content:
     p = overall.progress
-    numbers = (count(p.total_rows), count(p.rows), "")
+    numbers = (count(p.total_rows), count(p.rows), "") if p.activity.startswith("copy") else ("", "", "")
     cells = [cell(p.subject, wide.name), *(cell(number, wide.number, right=True) for number in numbers)]
     if wide.counted:
         cells.append(cell("", COUNTED))
@@ -109,7 +113,11 @@ def _line(
     ]
     if wide.counted:
         cells.append(_counted(reading, frame.now, live))
-    if moving is not None:
+    if moving is not None and moving.progress.finished:
+        cells.append(
+            Content.styled(f"✓ {DONE_WORD.get(moving.progress.activity, moving.progress.activity)}", BUSY)
+        )
+    elif moving is not None:
         cells.append(_moving(moving, wide.rest))
     else:
         cells.append(_proof(verified, reading, target, wide.rest))
