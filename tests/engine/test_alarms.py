@@ -96,3 +96,9 @@ async def test_all_of_it_survives_the_engine(tmp_path: Path) -> None:
     assert alarms.board.raised["disk"].acknowledged_by == "ana"
     assert alarms.board.silences["*"].who == "ben"
     assert alarms.standing() == [DISK]
+
+
+async def test_a_silence_ends_by_the_runs_clock_and_not_the_machines(tmp_path: Path) -> None:
+    lived_fast = 4_000_000_000.0
+    _, _, events = await asked(Alarms(now=lambda: lived_fast), tmp_path, silence(seconds=60))
+    assert events == [AlertSilenced("disk", lived_fast + 60, "ana", "night")]

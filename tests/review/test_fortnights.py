@@ -14,6 +14,8 @@ from wsdash.demo.fortnight import FortnightScript
 from wsdash.engine.journal import JournalReader
 from wsdash.model import ItemChanged, ItemState
 from wsdash.review.report import build_report
+from wsdash.tui.standing import watch_trouble
+from wsdash.tui.viewstate import fold_all as fold_view
 
 GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
 
@@ -58,6 +60,7 @@ def test_a_fortnight_is_recommended_as_it_went(tmp_path: Path, name: str) -> Non
         _gap_is_told(days)
     if name == "good":
         _monitored(state)
+        _over_is_told(state)
 
 
 def _decided_as_recommended(name: str, report: dict[str, Any]) -> None:
@@ -87,3 +90,11 @@ def _monitored(state: Path) -> None:
     done = [e for e in events if isinstance(e, ItemChanged) and e.item == "monitor-24h"]
     assert [e.state for e in done] == [ItemState.DONE]
     assert "without an alert, 100% of the minutes watched" in done[0].evidence
+
+
+def _over_is_told(state: Path) -> None:
+    """What is read when the days are over is a state on every screen, not a silence."""
+    reader = JournalReader(state)
+    view = fold_view(reader.events(0, 1_000_000))
+    reader.close()
+    assert watch_trouble(view).startswith("the fortnight good is over")

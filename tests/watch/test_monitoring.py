@@ -20,6 +20,7 @@ from wsdash.demo.api import Database, create_app
 from wsdash.errors import InputError
 from wsdash.watch.monitoring import Endpoint, placeholders, render_monitoring
 from wsdash.watch.prometheus import metric_names
+from wsdash.watch.world import rules_of
 
 SHIPPED = shipped("config", "monitoring")
 GUIDES_ALERTS = {
@@ -87,6 +88,19 @@ def write(directory: Path, name: str, text: str) -> Path:
     directory.mkdir(exist_ok=True)
     (directory / name).write_text(text, encoding="utf-8")
     return directory
+
+
+def test_the_rules_are_the_operators_own(tmp_path: Path) -> None:
+    mine = tmp_path / "config"
+    mine.mkdir()
+    shipped_rules = shipped("config", "alerts.yaml").read_text()
+    (mine / "alerts.yaml").write_text(shipped_rules.replace("id: api-latency", "id: our-own-latency"))
+    settings = msgspec.structs.replace(settings_of(tmp_path), directory=str(mine))
+    render_monitoring(settings, SHIPPED, tmp_path / "out", rules_of(settings))
+    told = (tmp_path / "out" / "prometheus-rules.yml").read_text()
+    assert "WorkspaceOurOwnLatency" in told
+    assert "WorkspaceApiLatency" not in told
+    assert (tmp_path / "out" / "prometheus-scrape.yml").exists()
 
 
 def test_every_url_that_the_files_name_is_listed_once(tmp_path: Path) -> None:

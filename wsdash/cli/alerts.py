@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
+from wsdash.model import Recorded, TimePassing
 from wsdash.model.standing import AlertSpan, fold_alerts
 from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.replay import replay
@@ -30,9 +32,9 @@ DAY = 86400.0
 def listed(arguments: argparse.Namespace) -> int:
     """`wsdash alerts list`: exit 1 while an alert is raised that nobody acknowledged or silenced."""
     reader = JournalReader(needed_state(arguments))
-    board = fold_alerts(reader.history())
+    events = reader.history()
     reader.close()
-    now = time.time()
+    board, now = fold_alerts(events), _run_time(events)
     unheeded = board.unheeded(now)
     if arguments.json:
         silenced = {name: board.silence_of(name, now) for name in board.raised}
@@ -101,6 +103,16 @@ def exported(arguments: argparse.Namespace) -> int:
     told = f"; only wsdash itself can judge: {', '.join(left_out)}" if left_out else ""
     print(f"{len(rules) - len(left_out)} rules in {file}{told}")
     return 0
+
+
+def _run_time(events: Sequence[Recorded]) -> float:
+    """Now, as the run's clock has it: days that were lived faster end later than the machine's."""
+    passing = next((r.event for r in reversed(events) if isinstance(r.event, TimePassing)), None)
+    if passing is None:
+        return time.time()
+    if not passing.scale:
+        return events[-1].at
+    return passing.at + (time.time() - passing.machine_at) * passing.scale
 
 
 def _span_line(span: AlertSpan, rule: AlertRule, until: float) -> str:

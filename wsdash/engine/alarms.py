@@ -43,9 +43,13 @@ def telling(
 
 
 class Alarms:
-    """A fold of the journal's alert events, and the intents about them. `see` is called in journal order."""
+    """A fold of the journal's alert events, and the intents about them. `see` is called in journal order.
 
-    def __init__(self, before: Iterable[Recorded] = ()) -> None:
+    now: the run's time (epoch seconds), which is not the machine's while the demo lives its days.
+    """
+
+    def __init__(self, before: Iterable[Recorded] = (), now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self.board = AlertBoard()
         self.backed_up_at: float | None = None
         for recorded in before:
@@ -86,7 +90,7 @@ class Alarms:
         refusal = await _refuse_silence(match, intent.options.get("seconds"), settings)
         if refusal:
             return Reply(False, refusal)
-        until = time.time() + float(intent.options["seconds"])
+        until = self._now() + float(intent.options["seconds"])
         await record(AlertSilenced(match, until, who, intent.note))
         return Reply(True)
 

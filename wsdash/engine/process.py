@@ -113,7 +113,7 @@ class Engine:
             await asyncio.to_thread(remember_current, self.options.state)
         before = await journal.history()
         history.know(before)
-        self._alarms = Alarms(before)
+        self._alarms = Alarms(before, lambda: journal.clock.time())
         view = fold_all(before)
         if history.note:
             journal.emit(Notice("warning", history.note))

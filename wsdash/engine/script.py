@@ -21,9 +21,11 @@ from wsdash.model import (
     AnyEvent,
     ContainerReading,
     Intent,
+    Liveness,
     LogLine,
     Outcome,
     Reply,
+    SourceState,
     TimelineJudged,
     TimePassing,
 )
@@ -34,6 +36,8 @@ from wsdash.watch.world import rules_of
 
 LOOK_SECONDS = 0.3
 MOST_WAITING = 2000
+WATCH = "watch"
+OVER = "the fortnight {name} is over: it was a stand-in's, and nothing is read any more"
 BREATH = 0.002
 
 
@@ -145,6 +149,8 @@ async def live_after_migration(
     if pace is not None:  # from here on time passes as everywhere
         journal.clock = slow = ScaledClock(1.0, clock.time())
         await recorder.record(TimePassing(1.0, slow.start, slow.began, script.name))
+    # the world's own readings would stand fourteen days before the stand-in's: they do not come back
+    await recorder.record(SourceState(WATCH, Liveness.DOWN, OVER.format(name=script.name)))
 
 
 def _usual(state: Path, now: float) -> float | None:

@@ -12,6 +12,7 @@ from wsdash.errors import WsdashError
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.http import timed_get
 from wsdash.watch.monitoring import Endpoint, render_monitoring
+from wsdash.watch.world import rules_of
 
 
 class UpdateDashboards:
@@ -23,7 +24,7 @@ class UpdateDashboards:
         """Holds when the rendered files are what this world needs and every endpoint they name answers."""
         out = _directory(ctx)
         fresh = ctx.state / "monitoring.check"
-        endpoints = await asyncio.to_thread(render_monitoring, ctx.settings, _templates(ctx), fresh)
+        endpoints = await asyncio.to_thread(_render, ctx, fresh)
         files, stale = await asyncio.to_thread(_compare, fresh, out)
         if stale:
             return Evidence(False, "not rendered for this world: " + ", ".join(stale))
@@ -35,7 +36,7 @@ class UpdateDashboards:
 
     async def act(self, ctx: StepContext) -> None:
         """Render the files; raise WsdashError for an endpoint that does not answer."""
-        endpoints = await asyncio.to_thread(render_monitoring, ctx.settings, _templates(ctx), _directory(ctx))
+        endpoints = await asyncio.to_thread(_render, ctx, _directory(ctx))
         silent = await _silent(endpoints)
         if silent:
             raise WsdashError(
@@ -49,9 +50,12 @@ class UpdateDashboards:
         return None
 
 
-def _templates(ctx: StepContext) -> Path:
+def _render(ctx: StepContext, out: Path) -> list[Endpoint]:
+    """The shipped templates with the run's own alert rules, or the operator's templates as they are."""
     configured = ctx.settings.paths.monitoring
-    return Path(configured) if configured else shipped("config", "monitoring")
+    if configured:
+        return render_monitoring(ctx.settings, Path(configured), out)
+    return render_monitoring(ctx.settings, shipped("config", "monitoring"), out, rules_of(ctx.settings))
 
 
 def _directory(ctx: StepContext) -> Path:

@@ -20,6 +20,7 @@ from wsdash.tui.attention import Attention
 from wsdash.tui.copying import to_tmux
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.panes.base import Frame
+from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.terminal import guard_terminal
 from wsdash.tui.themes import OURS, first_theme, no_color
@@ -112,6 +113,10 @@ class WsdashApp(App[str], inherit_bindings=False):
         if update.lines or update.lost_lines:
             self.main.add_lines(update.lines, update.lost_lines)
         self._show()
+
+    def on_latency_pane_look_back(self, message: LatencyPane.LookBack) -> None:
+        """The latency pane wants another window."""
+        self.feed.look_back(message.window)
 
     def _write_raw(self, sequence: str) -> None:
         """Past the screen, to the terminal itself."""

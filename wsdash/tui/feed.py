@@ -23,7 +23,8 @@ from wsdash.engine.spool import SpoolCursor, SpoolReader
 from wsdash.errors import InputError
 from wsdash.model import ItemChanged, ItemState, LogLine, Notice, Recorded
 from wsdash.tui.looks import ITEM, NOTICE, took
-from wsdash.tui.viewstate import ViewState, fold, fold_all
+from wsdash.tui.past import Past
+from wsdash.tui.viewstate import ViewState, fold, fold_all, run_time
 
 POLL_SECONDS = 0.06
 DELIVER_SECONDS = 0.1
@@ -33,6 +34,10 @@ BATCH = 2000
 IMPATIENT_SECONDS = 5.0
 QUIET_SECONDS = 0.5
 DEAD_SECONDS = 3.0
+LOOK_EVERY = (10.0, 60.0, 120.0)
+"""Seconds between two looks at each window of the history."""
+FIRST_LOOKS, YOUNG_SECONDS = 2.0, 600.0
+"""A history younger than that, or one whose time runs fast, is looked at so often."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,11 @@ class Update:
 class Feed:
     """The mailbox between a feed's thread and the screen. Subclasses say where events come from."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Path | None = None) -> None:
+        self.state = state
+        self._past: Past | None = None
+        self._window = 0
+        self._look_now = threading.Event()
         self._lock = threading.Lock()
         self._view = ViewState()
         self._lines: deque[LogLine] = deque()
@@ -63,17 +72,26 @@ class Feed:
         self._notify = notify
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self._thread.start()
+        if self.state is not None:
+            threading.Thread(target=self._look_back, args=(self.state,), name="past", daemon=True).start()
+
+    def look_back(self, window: int) -> None:
+        """Read another window of the history (an index of trends.WINDOWS) from now on."""
+        self._window = window
+        self._look_now.set()
 
     def stop(self) -> None:
         """End, without waiting for longer than half a second."""
         self._stop.set()
+        self._look_now.set()
         if self._thread is not None:
             self._thread.join(0.5)
 
     def take(self) -> Update:
         """The newest view and the lines that came since the last take. Never blocks."""
         with self._lock:
-            update = Update(self._view, tuple(self._lines), self._lost)
+            view = msgspec.structs.replace(self._view, past=self._past)
+            update = Update(view, tuple(self._lines), self._lost)
             self._lines.clear()
             self._lost = 0
             self._posted = False
@@ -90,6 +108,36 @@ class Feed:
             while len(self._lines) > MOST_WAITING_LINES:
                 self._lines.popleft()
                 self._lost += 1
+        self._announce()
+
+    def _look_back(self, state: Path) -> None:
+        """Read the latencies' history again and again; in a thread of its own, the journal does not wait."""
+        from wsdash.history.reader import HistoryReader
+        from wsdash.history.store import FILE as HISTORY
+        from wsdash.tui.past import read_past
+
+        reader = HistoryReader(state / HISTORY)
+        while not self._stop.is_set():
+            self._look_now.clear()
+            window = self._window
+            with self._lock:
+                view = self._view
+            until = run_time(view, time.time())
+            if view.feed != "waiting":
+                try:
+                    past = read_past(reader, window, until)
+                except InputError as error:
+                    past = Past(window, until, until, trouble=error.what)
+                with self._lock:
+                    self._past = past
+                self._announce()
+            young = self._past is None or self._past.until - self._past.since < YOUNG_SECONDS
+            fast = view.passing is not None and view.passing.scale > 1
+            self._look_now.wait(FIRST_LOOKS if young or fast else LOOK_EVERY[window])
+        reader.close()
+
+    def _announce(self) -> None:
+        with self._lock:
             tell, self._posted = not self._posted, True
         if tell and self._notify is not None:
             with contextlib.suppress(RuntimeError):  # the screen is just ending
@@ -186,11 +234,11 @@ class JournalFeed(Feed):
     """Follows the run in `state`, waiting for its journal to appear. The journal is only read."""
 
     def __init__(self, state: Path) -> None:
-        super().__init__()
-        self.state = state
+        super().__init__(state)
+        self._followed = state
 
     def _run(self) -> None:
-        follower = Follower(self.state)
+        follower = Follower(self._followed)
         view = ViewState()
         waiting: list[LogLine] = []
         lost, told_at, shown, quiet = 0, 0.0, ViewState(), True

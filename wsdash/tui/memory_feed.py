@@ -31,8 +31,7 @@ class MemoryFeed(Feed):
     """
 
     def __init__(self, observe: Observe, state: Path | None = None) -> None:
-        super().__init__()
-        self.state = state
+        super().__init__(state)
         self._observe = observe
         self._folded = ViewState()
         self._waiting: list[LogLine] = []

@@ -78,6 +78,8 @@ def watch_trouble(view: ViewState) -> str:
     if not told or told < max(view.seen_at.values(), default=0.0):
         return ""
     state = view.sources[WATCH]
+    if state.liveness is Liveness.DOWN:
+        return state.detail
     return f"the pollers are restarted (attempt {state.attempt}): {state.detail}"
 
 

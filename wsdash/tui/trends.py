@@ -127,8 +127,16 @@ def read_trends(reader: HistoryReader, window: int, until: float, buckets: int) 
         for metric in metrics
         if metric.series in names
     }
-    gaps, begins = reader.gaps(PRESENCE, since, until), None
-    if gaps and gaps[0][0] == since and not reader.summary(PRESENCE, 0.0, since).count:
-        begins, gaps = gaps[0][1], gaps[1:]
+    gaps, begins = reader.gaps(PRESENCE, since, until), begins_within(reader, since, until)
+    if begins is not None:
+        gaps = gaps[1:]
     watched = reader.summary(PRESENCE, since if begins is None else begins, until)
     return Trends(window, until, trends, metrics, gaps, watched.coverage, reader.size(), begins=begins)
+
+
+def begins_within(reader: HistoryReader, since: float, until: float) -> float | None:
+    """When the history begins, right to a minute, if that is within the window; else None. May block."""
+    gaps = reader.gaps(PRESENCE, since, until)
+    if gaps and gaps[0][0] == since and not reader.summary(PRESENCE, 0.0, since).count:
+        return gaps[0][1]
+    return None

@@ -38,6 +38,7 @@ from wsdash.model import (
     TimePassing,
 )
 from wsdash.model.standing import AlertBoard, fold_alert
+from wsdash.tui.past import Past
 from wsdash.tui.transfers import Transfer, advance, over_all
 
 SAMPLES = 120
@@ -112,6 +113,8 @@ class ViewState(msgspec.Struct, frozen=True):
     """The time of the newest event."""
     heartbeat: Heartbeat | None = None
     """The engine's sign of life; set by the feed, not by events."""
+    past: Past | None = None
+    """The latencies' history; set by the feed, not by events. None: not read yet."""
     feed: str = "waiting"
     """Where it comes from: waiting (no journal yet), journal, or observing (this process polls by itself)."""
     trouble: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ import yaml
 
 from wsdash.config import Settings
 from wsdash.errors import InputError
+from wsdash.watch.alerting.export import prometheus_rules
+from wsdash.watch.alerting.rules import AlertRule
 
 PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+RULES = "prometheus-rules.yml"
 SUFFIXES = (".yml", ".yaml", ".json")
 
 
@@ -52,9 +55,12 @@ def placeholders(settings: Settings) -> dict[str, str]:
     return values
 
 
-def render_monitoring(settings: Settings, templates: Path, out: Path) -> list[Endpoint]:
+def render_monitoring(
+    settings: Settings, templates: Path, out: Path, rules: Iterable[AlertRule] | None = None
+) -> list[Endpoint]:
     """Fill every template under `templates` into `out` and list each URL that the results name.
 
+    rules: the alert rules of this run, from which RULES is made; None: from its template, like the rest.
     Named are the /metrics page of every scrape target and every link of rules and dashboards, each once.
     Raises InputError for a missing directory, an unknown placeholder, or a result that is no valid YAML or
     JSON, naming the file; then nothing was written.
@@ -64,7 +70,8 @@ def render_monitoring(settings: Settings, templates: Path, out: Path) -> list[En
     endpoints: dict[str, Endpoint] = {}
     for path in _templates(templates):
         name = path.relative_to(templates)
-        text = _fill(path, values)
+        own = rules if name == Path(RULES) else None
+        text = _fill(path, values) if own is None else prometheus_rules(own)
         for url in _urls(_parse(path, text)):
             endpoints.setdefault(url, Endpoint(url, str(name)))
         rendered[name] = text

@@ -1,21 +1,31 @@
-"""The latency pane: one sparkline a series on a common scale, gaps visible, and the numbers in text."""
+"""The latency pane: one sparkline a series on a common scale, gaps visible, and the numbers in text.
+
+Shown is a window of the history, whoever attaches when; its newest cell takes in the probes that came since
+it was read. Without a history (nothing was recorded yet) it is the newest probes, one cell each.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 
 from wsdash.model import Liveness
-from wsdash.tui.latency import common_top, ordered, summarize, verdict
+from wsdash.tui.latency import Summary, common_top, ordered, summarize, verdict
 from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds, sparkline
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
+from wsdash.tui.past import Past, spread
 from wsdash.tui.standing import freshness
-from wsdash.tui.viewstate import HOLE, SAMPLES, ViewState
+from wsdash.tui.viewstate import HOLE, SAMPLES, Sample, ViewState
 
 NUMBER = 5
 VERDICT = 11
 NUMBERS = 5 * NUMBER + 4
+WINDOW_NAMES = ("1 h", "24 h", "14 d")
+"""As trends.WINDOWS, which brings the history's reader and is not loaded for a first frame."""
 
 
 def draw_latency(view: ViewState, frame: Frame) -> Lines:
@@ -25,7 +35,8 @@ def draw_latency(view: ViewState, frame: Frame) -> Lines:
         return nothing_yet(view, frame.now, "latencies")
     name = max(9, *(len(series) for series in names))
     width = min(SAMPLES, max(8, frame.width - name - NUMBERS - VERDICT - 4))
-    top = common_top([view.latency.get(series, ()) for series in names])
+    curves = {series: curve_of(view, series, width) for series in names}
+    top = common_top([samples for samples, _ in curves.values()])
     scale = f"log 1–{milliseconds(top)} ms"
     heading = row(
         cell("series", name),
@@ -35,18 +46,66 @@ def draw_latency(view: ViewState, frame: Frame) -> Lines:
         "ms",
     )
     lines = [heading.stylize(TITLE).truncate(frame.width)]
-    return lines + [_line(view, series, name, width, top, frame) for series in names]
+    return lines + [_line(view, series, name, width, top, frame, *curves[series]) for series in names]
+
+
+def curve_of(view: ViewState, series: str, width: int) -> tuple[list[Sample], Summary]:
+    """What is drawn, one sample a cell, and the numbers: of the history, else of the newest probes."""
+    newest = view.latency.get(series, ())
+    live = summarize(newest)
+    past = view.past
+    if past is None or not past.series:
+        return list(newest), live
+    known = past.series.get(series)
+    since_read = [sample for sample in newest if sample.at >= past.until and sample.error != HOLE]
+    if known is None:
+        return since_read, summarize(newest)
+    cells: list[Sample] = []
+    for part in spread(known.parts, width):
+        hole = part is None
+        value = None if part is None or part.failing else part.slowest
+        cells.append(Sample(past.until, value, HOLE if hole else ""))
+    if since_read:
+        cells[-1] = _with_newest(cells[-1], since_read)
+    came = summarize(since_read)
+    longest = max((v for v in (known.longest, came.longest) if v is not None), default=None)
+    failed = known.failed + came.failed
+    return cells, Summary(live.last, known.p50, known.p99, longest, failed, live.probes)
+
+
+def _with_newest(newest: Sample, came: Sequence[Sample]) -> Sample:
+    if came[-1].seconds is None:
+        return came[-1]  # it does not answer now: that must be seen at once
+    values = [sample.seconds for sample in (newest, *came) if sample.seconds is not None]
+    return Sample(came[-1].at, max(values))
+
+
+def window_words(past: Past | None) -> str:
+    """Which time is shown."""
+    if past is None or not past.series:
+        return "newest probes" if past is None or not past.trouble else f"newest probes, {past.trouble}"
+    if past.whole:
+        return f"last {age(past.until - past.since)}, all there is"
+    return f"last {WINDOW_NAMES[past.window]}"
 
 
 def series_names(view: ViewState) -> list[str]:
     """Every series that was probed or whose probing is told of."""
     told = [source.partition(":")[2] for source in view.sources if source.startswith("latency:")]
-    return ordered(sorted({*view.latency, *told}))
+    past = view.past.series if view.past is not None else {}
+    return ordered(sorted({*view.latency, *told, *past}))
 
 
-def _line(view: ViewState, series: str, name: int, width: int, top: float, frame: Frame) -> Content:
-    samples = view.latency.get(series, ())
-    summary = summarize(samples)
+def _line(
+    view: ViewState,
+    series: str,
+    name: int,
+    width: int,
+    top: float,
+    frame: Frame,
+    samples: Sequence[Sample],
+    summary: Summary,
+) -> Content:
     fresh = freshness(view, f"latency:{series}", frame.now)
     graph = sparkline([s.seconds for s in samples], width, top, [s.error == HOLE for s in samples])
     look = verdict(series, summary.last)
@@ -62,10 +121,14 @@ def _line(view: ViewState, series: str, name: int, width: int, top: float, frame
     ]
     bad = BAD if summary.failed and fresh.live else DIM
     cells += [
-        cell(str(summary.failed), NUMBER, bad, right=True),
+        cell(_short(summary.failed), NUMBER, bad, right=True),
         Content.styled(f"{look.glyph} {look.word}", look.style),
     ]
     return row(*cells).truncate(frame.width, ellipsis=True)
+
+
+def _short(number: int) -> str:
+    return str(number) if number < 10_000 else f"{number // 1000}k"
 
 
 def _graph(graph: str, style: str) -> Content:
@@ -76,6 +139,17 @@ class LatencyPane(Pane):
     """API, database and storage latencies."""
 
     NAME = "4 Latency"
+    HELP_TITLE = "In the latency pane"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("h", "window", "History", id="latency.window", tooltip="The last hour, day or 14 days"),
+    ]
+
+    class LookBack(Message):
+        """Another window of the history is wanted."""
+
+        def __init__(self, window: int) -> None:
+            super().__init__()
+            self.window = window
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         return draw_latency(view, frame)
@@ -84,4 +158,12 @@ class LatencyPane(Pane):
         all_fresh = [freshness(view, f"latency:{series}", frame.now) for series in series_names(view)]
         there = [fresh for fresh in all_fresh if not fresh.absent]
         live = sum(fresh.live for fresh in there)
-        return self.NAME if live == len(there) else f"{self.NAME} · {live} of {len(there)} live"
+        parts = [self.NAME, window_words(view.past)]
+        if live != len(there):
+            parts.append(f"{live} of {len(there)} live")
+        return " · ".join(parts)
+
+    def action_window(self) -> None:
+        """Ask for the next window."""
+        past = self._view.past
+        self.post_message(self.LookBack((past.window + 1) % len(WINDOW_NAMES) if past is not None else 0))

@@ -275,7 +275,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def help_nodes(self) -> list[DOMNode]:
         """Whose bindings the help lists."""
-        return [self, self.checklist, self.logs.log_view]
+        return [self, self.checklist, self.panes["latency"], self.logs.log_view]
 
     def _focusable(self) -> Widget:
         if self.current == "logs":
