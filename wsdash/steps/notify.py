@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
-from contextlib import suppress
-
-import aiohttp
 
 from wsdash.errors import InputError, WsdashError
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.watch.outlets import OutletError, post_message, run_with
 
 SENT = "notify-team.sent"
+POST_TIMEOUT = 15.0
 COMMAND_TIMEOUT = 30.0
 
 
@@ -57,56 +55,23 @@ async def _post(variable: str, text: str) -> str:
             remedy=f"export {variable} with the webhook's URL, or tick the item by hand",
         )
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
-            session.post(url, json={"text": text}) as response,
-        ):
-            status = response.status
-    except (OSError, TimeoutError, aiohttp.ClientError) as error:
-        # The URL of a webhook is a secret, and aiohttp's messages repeat it.
+        status = await post_message(url, {"text": text}, POST_TIMEOUT)
+    except OutletError as error:
         raise WsdashError(
-            f"the webhook did not answer ({type(error).__name__})",
+            f"the webhook was not told: {error}",
             where=f"variable {variable}",
             remedy="check its URL, then retry",
         ) from None
-    if status >= 300:
-        raise WsdashError(
-            f"the webhook answered {status}", where=f"variable {variable}", remedy="check its URL, then retry"
-        )
     return f"the webhook of {variable} answered {status}"
 
 
 async def _run(argv: list[str], text: str) -> str:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
+        await run_with(argv, text.encode(), COMMAND_TIMEOUT)
+    except OutletError as error:
         raise WsdashError(
-            f"the notify command cannot be started: {error.strerror}",
+            f"the notify command failed: {error}",
             where="wsdash.yaml, key notify.command",
             remedy="correct the command, or tick the item by hand",
         ) from error
-    try:
-        _, said = await asyncio.wait_for(process.communicate(text.encode()), COMMAND_TIMEOUT)
-    except TimeoutError as error:
-        raise WsdashError(
-            f"the notify command took over {COMMAND_TIMEOUT:.0f} s",
-            where="wsdash.yaml, key notify.command",
-            remedy="correct the command, or tick the item by hand",
-        ) from error
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise WsdashError(
-            f"the notify command exited {process.returncode}: {said.decode(errors='replace').strip()[-300:]}",
-            where="wsdash.yaml, key notify.command",
-            remedy="correct the command, or tick the item by hand",
-        )
     return f"{argv[0]} exited 0"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from wsdash.clock import Clock, SystemClock
@@ -18,6 +16,7 @@ from wsdash.config import AlertSettings
 from wsdash.model import AlertChanged, Notice
 from wsdash.model.standing import AlertBoard, AlertSpan
 from wsdash.tasks import task_group
+from wsdash.watch.outlets import OutletError, post_message, run_with
 from wsdash.watch.sources import Emit
 
 TIMEOUT = 15.0
@@ -26,10 +25,6 @@ FIRST_PAUSE = 2.0
 MOST_WAITING = 200
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class ChannelError(Exception):
-    """A channel did not take a message. Its text holds no address: a webhook's URL is a secret."""
 
 
 def payload(change: AlertChanged, world: str) -> dict[str, Any]:
@@ -54,7 +49,9 @@ def channels_of(settings: AlertSettings) -> dict[str, Send]:
     if settings.webhook_env or settings.webhook_file:
         channels["webhook"] = lambda message: _post(settings, message)
     if settings.command:
-        channels["command"] = lambda message: _run(list(settings.command), message)
+        channels["command"] = lambda message: run_with(
+            settings.command, msgspec.json.encode(message), TIMEOUT
+        )
     return channels
 
 
@@ -105,7 +102,7 @@ class Notifier:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await send(message)
-            except ChannelError as error:
+            except OutletError as error:
                 if attempt == 1:
                     self._emit(Notice("warning", f"alert {name}: {error}; trying again"))
                 if attempt == ATTEMPTS:
@@ -130,42 +127,9 @@ async def _post(settings: AlertSettings, message: dict[str, Any]) -> None:
         try:
             url = (await asyncio.to_thread(Path(settings.webhook_file).read_text, encoding="utf-8")).strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ChannelError(
+            raise OutletError(
                 f"the file of alerts.webhook_file cannot be read ({type(error).__name__})"
             ) from None
     if not url:
-        raise ChannelError(f"the variable {settings.webhook_env} is not set")
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session,
-            session.post(url, json=message, allow_redirects=False) as response,
-        ):
-            status = response.status
-    except (OSError, TimeoutError, ValueError, aiohttp.ClientError) as error:
-        raise ChannelError(f"it did not answer ({type(error).__name__})") from None
-    if status >= 300:
-        raise ChannelError(f"it answered {status}")
-
-
-async def _run(argv: list[str], message: dict[str, Any]) -> None:
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        raise ChannelError(f"{argv[0]} cannot be started: {error.strerror}") from error
-    try:
-        _, said = await asyncio.wait_for(process.communicate(msgspec.json.encode(message)), TIMEOUT)
-    except TimeoutError:
-        raise ChannelError(f"{argv[0]} took over {TIMEOUT:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode:
-        last = said.decode(errors="replace").strip()[-200:]
-        raise ChannelError(f"{argv[0]} exited {process.returncode}: {last}")
+        raise OutletError(f"the variable {settings.webhook_env} is not set")
+    await post_message(url, message, TIMEOUT)

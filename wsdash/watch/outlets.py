@@ -1,0 +1,55 @@
+"""One message to the world outside: posted to a webhook, or given to a command on its standard input."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+
+
+class OutletError(Exception):
+    """A message was not taken. Its text holds no address: a webhook's URL is a secret."""
+
+
+async def post_message(url: str, message: Mapping[str, Any], timeout: float) -> int:
+    """Post JSON; the status (under 300). timeout in seconds. Follows no redirection. Raises OutletError."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
+            session.post(url, json=message, allow_redirects=False) as response,
+        ):
+            status = response.status
+    except (OSError, TimeoutError, ValueError, aiohttp.ClientError) as error:
+        # aiohttp's messages repeat the URL
+        raise OutletError(f"it did not answer ({type(error).__name__})") from None
+    if status >= 300:
+        raise OutletError(f"it answered {status}")
+    return status
+
+
+async def run_with(argv: Sequence[str], data: bytes, timeout: float) -> None:
+    """Run a command that reads data; it must exit 0 within timeout seconds. Raises OutletError."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise OutletError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    try:
+        _, said = await asyncio.wait_for(process.communicate(data), timeout)
+    except TimeoutError:
+        raise OutletError(f"{argv[0]} took over {timeout:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode:
+        last = said.decode(errors="replace").strip()[-200:]
+        raise OutletError(f"{argv[0]} exited {process.returncode}: {last}")
