@@ -51,6 +51,11 @@ def test_an_exited_container() -> None:
     assert found.detail == "localhost:5432 - accepting connections"
 
 
+def test_a_container_that_waits_for_its_restart_tells_how_it_ended() -> None:
+    found = parse_container("db", "apps", inspected("restarting", None, ExitCode=3), {})
+    assert (found.state, found.exit_code) == ("restarting", 3)
+
+
 def test_a_container_without_a_health_check() -> None:
     found = parse_container("db", "apps", inspected(health=None), stats())
     assert (found.health, found.exit_code, found.memory_limit_bytes) == ("none", None, None)

@@ -101,6 +101,74 @@ def test_an_unhealthy_container_shows_its_last_check() -> None:
     assert "503 from /health" in text
 
 
+def many(*others: ContainerReading, number: int = 50) -> ViewState:
+    """That many containers, of which these are given and the rest run, and the source live."""
+    well = (ContainerReading(f"c-{n:02}", "running", "none") for n in range(number))
+    rest = [reading for reading in well if reading.name not in {other.name for other in others}]
+    return seen(*rest, *others, SourceState("containers", Liveness.LIVE))
+
+
+def names_in(lines: Sequence[Content]) -> list[str]:
+    return [word for line in lines if (word := line.plain.split()[0]).startswith("c-")]
+
+
+def test_where_containers_do_not_fit_those_that_are_not_well_come_first() -> None:
+    killed = ContainerReading("c-41", "exited", "none", exit_code=137)
+    paused = ContainerReading("c-07", "paused", "none")
+    view = many(killed, paused)
+    assert names_in(draw_containers(view, FRAME))[:3] == ["c-41", "c-07", "c-00"]
+    tall = replace(FRAME, height=60)
+    assert names_in(draw_containers(view, tall)) == [f"c-{n:02}" for n in range(50)]
+
+
+def test_where_containers_do_not_fit_the_title_counts_their_states() -> None:
+    sick = ContainerReading("c-41", "running", "unhealthy")
+    gone = ContainerReading("c-07", "missing", "unknown")
+    pane, view = ContainersPane("containers"), many(sick, gone)
+    assert pane.title(view, FRAME) == "2 Containers · 48 running, 1 unhealthy, 1 missing"
+    assert pane.title(view, replace(FRAME, height=60)) == "2 Containers"
+    assert "48 running" not in pane.title(view, replace(FRAME, now=NOW + 120))
+
+
+@pytest.mark.parametrize(
+    ("reading", "remark"),
+    [
+        (ContainerReading("c", "restarting", "none", exit_code=3), "exit code 3"),
+        (ContainerReading("c", "restarting", "none", exit_code=137, oom_killed=True), "out of memory"),
+        (ContainerReading("c", "exited", "none", exit_code=128, detail="no such file"), "no such file"),
+        (ContainerReading("c", "exited", "unknown", exit_code=1, detail="pong"), "last: pong"),
+        (ContainerReading("c", "running", "unknown", detail="not answered for 3 s"), "not answered for 3 s"),
+    ],
+)
+def test_a_container_that_is_not_well_says_why_below_its_line(reading: ContainerReading, remark: str) -> None:
+    lines = draw_containers(seen(reading, SourceState("containers", Liveness.LIVE)), FRAME)
+    assert lines[-1].plain.strip() == f"└ {remark}"
+
+
+def test_a_container_that_runs_again_after_its_memory_ran_out_is_shown_as_running() -> None:
+    again = ContainerReading("c", "running", "healthy", restarts=1, oom_killed=True)
+    text = plain(draw_containers(seen(again, SourceState("containers", Liveness.LIVE)), FRAME))
+    assert "● running" in text
+    assert "└ out of memory before it was started again" in text
+    assert "OOM killed" not in text
+
+
+def test_a_container_that_is_well_or_was_stopped_has_no_remark() -> None:
+    well = ContainerReading("c", "running", "healthy", detail="pong")
+    stopped = ContainerReading("d", "exited", "none", exit_code=0, detail="pong")
+    lines = draw_containers(seen(well, stopped, SourceState("containers", Liveness.LIVE)), FRAME)
+    assert "pong" not in plain(lines)
+
+
+def test_the_containers_are_drawn_anew_for_new_readings_and_a_new_second_only() -> None:
+    pane, view = ContainersPane("containers"), many()
+    first = pane.draw(view, FRAME)
+    logged = msgspec.structs.replace(view, trouble="")
+    assert pane.draw(logged, replace(FRAME, now=NOW + 0.4)) is first
+    assert pane.draw(view, replace(FRAME, now=NOW + 1)) is not first
+    assert pane.draw(many(ContainerReading("c-41", "paused", "none")), FRAME) is not first
+
+
 def test_empty_panes_say_why() -> None:
     assert "waiting for the engine to start" in plain(draw_containers(seen(beat=None), FRAME))
     assert "being built" in plain(draw_rows(seen(SetupProgress("ports", 0, 3)), FRAME))

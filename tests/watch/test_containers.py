@@ -68,6 +68,24 @@ async def test_a_restart_is_noticed_by_the_restart_count_and_says_why(tmp_path: 
     assert watched.notices() == ["workspace-api restarted (restart 1, out of memory)"]
 
 
+@pytest.mark.parametrize("seen_to_end", [False, True])
+async def test_a_restart_that_is_waited_for_is_one_restart(tmp_path: Path, seen_to_end: bool) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    ends: list[dict[str, object]] = [{"state": "exited", "exit_code": 3}] if seen_to_end else []
+    waits: dict[str, object] = {"state": "restarting", "restarts": 1, "exit_code": 3}
+    starts: dict[str, object] = {"state": "running", "exit_code": None, "started_at": EPOCH + 1.0}
+    for fields in (*ends, waits, starts):
+        await watched.look()
+        await watched.clock.advance(0.5)
+        watched.change(**fields)
+    await watched.look()
+    told = [text for text in watched.notices() if "restarted" in text]
+    assert told == ["workspace-api restarted (restart 1, exit code 3)"]
+    assert watched.restarts == ["workspace-api"]
+    (marker,) = watched.seen.lines
+    assert EPOCH < marker.at < EPOCH + 2.0
+
+
 async def test_a_restart_leaves_a_marker_in_the_log_at_the_new_start(tmp_path: Path) -> None:
     watched = Watched(tmp_path, running("workspace-api"))
     await watched.look()

@@ -112,7 +112,7 @@ def parse_container(
     running = bool(state.get("Running")) and status == "running"
     health = str((state.get("Health") or {}).get("Status") or "none")
     limit = (inspected.get("HostConfig") or {}).get("Memory") or None
-    ended = status in ("exited", "dead")
+    ended = status in ("exited", "dead", "restarting")
     problem = clean(str(state.get("Error") or "").encode())
     received, sent = network_bytes(stats) if running else (None, None)
     return ContainerReading(

@@ -97,8 +97,9 @@ _HEALTH = {
 
 
 def container_state(reading: ContainerReading) -> Look:
-    """The look of a container's state; an unclean end is bad."""
-    if reading.oom_killed:
+    """The look of a container's state; an unclean end is bad. Of one that runs the engine still says how the
+    run before ended."""
+    if reading.oom_killed and reading.state not in ("running", "paused"):
         return Look("✗", "OOM killed", BAD)
     if reading.state == "exited" and reading.exit_code:
         return Look("✗", f"exited {reading.exit_code}", BAD)

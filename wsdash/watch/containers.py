@@ -30,12 +30,12 @@ def expected_containers(settings: Settings) -> dict[str, str]:
 def restart_between(before: ContainerReading, now: ContainerReading) -> str:
     """How a container that ran was restarted between two readings: '' when it was not.
 
-    A start after a stop is no restart.
+    A start after a stop is no restart. One that waited for its restart was counted when its run ended.
     """
     if now.restarts > before.restarts:
         times = now.restarts - before.restarts
         how = f"restart {now.restarts}" if times == 1 else f"{times} restarts, {now.restarts} in all"
-    elif before.state not in ("running", "restarting", "paused") or not _started_anew(before, now):
+    elif before.state not in ("running", "paused") or not _started_anew(before, now):
         return ""
     else:
         how = "started anew"
@@ -100,8 +100,9 @@ class ContainerWatch:
         """The reading to compare with: readings woken by events see the moment between an end and a start."""
         if before.state == "running" and now.state == "exited":
             self._ended[now.name] = (self._clock.monotonic(), before)
-        elif now.state in ("created", "missing"):
-            self._ended.pop(now.name, None)  # it was removed: what starts next is another one
+        elif now.state in ("created", "missing", "restarting"):
+            # it was removed: what starts next is another one; or its restart is counted already
+            self._ended.pop(now.name, None)
         elif now.state == "running" and now.name in self._ended:
             at, ran = self._ended.pop(now.name)
             if self._clock.monotonic() - at <= RESTARTED_WITHIN:
@@ -125,7 +126,9 @@ class ContainerWatch:
         elif restart:
             self._on_restart(now.name)
             self._emit(Notice("warning", f"{now.name} restarted ({restart})"))
-            at = now.started_at if now.started_at is not None else self._clock.time()
+            # of one that waits for its restart the engine still tells the earlier start
+            started = now.started_at if now.state != "restarting" else None
+            at = started if started is not None else self._clock.time()
             self._on_log(LogLine(now.name, at, "wsdash", f"-- restarted ({restart}) --"))
         elif before.state == "running" and now.state == "exited" and not stopped_on_purpose(now):
             why = "out of memory" if now.oom_killed else f"exit code {now.exit_code}"

@@ -1,7 +1,11 @@
-"""The containers pane: state, health, CPU, memory, restarts, age and ports, one line each."""
+"""The containers pane: state, health, CPU, memory, restarts, age and ports, one line each.
+
+Where there is no room for all of them, those that are not well come first, and the title counts the states.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from textual.content import Content
@@ -30,21 +34,63 @@ AGE = 6
 
 
 def draw_containers(view: ViewState, frame: Frame) -> Lines:
-    """A header and one line a container, old world first."""
+    """A header and one line a container, old world first; with a remark under those that need one."""
     if not view.containers:
         return nothing_yet(view, frame.now, "containers")
     live = freshness(view, "containers", frame.now).live
-    readings = sorted(
-        view.containers.values(),
-        key=lambda r: (GROUPS.index(r.group) if r.group in GROUPS else len(GROUPS), r.name),
-    )
+    readings = sorted(view.containers.values(), key=_place)
+    if not _fit(view, frame):
+        readings.sort(key=_urgency)
     name = min(24, max(9, *(len(reading.name) for reading in readings)))
     lines = [_heading(name, frame.width)]
     for reading in readings:
         lines.append(_line(reading, name, frame, live))
-        if reading.detail and reading.health == "unhealthy":
-            lines.append(cell(f"  └ {reading.detail}", frame.width, BAD if live else DIM))
+        if remark := _remark(reading):
+            bad = live and _urgency(reading) == 0
+            lines.append(cell(f"  └ {remark}", frame.width, BAD if bad else WARN if live else DIM))
     return lines
+
+
+def counted(view: ViewState, frame: Frame) -> str:
+    """How many containers are in which state, where not all of them can be seen; else ''."""
+    if _fit(view, frame) or not freshness(view, "containers", frame.now).live:
+        return ""
+    words = Counter(
+        r.health if r.state == "running" and r.health in ("unhealthy", "starting") else r.state or "unknown"
+        for r in view.containers.values()
+    )
+    return ", ".join(f"{number} {word}" for word, number in words.most_common())
+
+
+def _fit(view: ViewState, frame: Frame) -> bool:
+    remarks = sum(1 for reading in view.containers.values() if _remark(reading))
+    return 1 + len(view.containers) + remarks <= frame.height
+
+
+def _place(reading: ContainerReading) -> tuple[int, str]:
+    return GROUPS.index(reading.group) if reading.group in GROUPS else len(GROUPS), reading.name
+
+
+def _urgency(reading: ContainerReading) -> int:
+    """0: somebody must look; 1: it does not serve; 2: it is well."""
+    state, health = container_state(reading), container_health(reading)
+    if BAD in (state.style, health.style):
+        return 0
+    return 2 if reading.state == "running" and reading.health in ("healthy", "none") else 1
+
+
+def _remark(reading: ContainerReading) -> str:
+    """What its line has no room for: its health check's or the engine's last words, how a run ended."""
+    if reading.state == "restarting":
+        why = "out of memory" if reading.oom_killed else f"exit code {reading.exit_code}"
+        return why if reading.oom_killed or reading.exit_code is not None else ""
+    if reading.state == "running":
+        before = "out of memory before it was started again" if reading.oom_killed else ""
+        return reading.detail if reading.health in ("unhealthy", "unknown") else before
+    if container_state(reading).style != BAD or not reading.detail:
+        return ""
+    # of one with a health check these may be the words of a check before its end
+    return reading.detail if reading.health == "none" else f"last: {reading.detail}"
 
 
 def _wide(width: int, name: int) -> bool:
@@ -109,12 +155,23 @@ def _line(reading: ContainerReading, name: int, frame: Frame, live: bool) -> Con
 
 
 class ContainersPane(Pane):
-    """Container health."""
+    """Container health. Drawn anew for new readings and once a second: log lines come more often."""
 
     NAME = "2 Containers"
 
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self._drawn_for: object = None
+        self._lines: Lines = []
+
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        return draw_containers(view, frame)
+        live = freshness(view, "containers", frame.now).live
+        what = (view.containers, live, int(frame.now), frame.width, frame.height)
+        if not view.containers or what != self._drawn_for:
+            self._drawn_for, self._lines = what, draw_containers(view, frame)
+        return self._lines
 
     def title(self, view: ViewState, frame: Frame) -> str:
-        return fresh_title(self.NAME, freshness(view, "containers", frame.now))
+        counts = counted(view, frame)
+        name = f"{self.NAME} · {counts}" if counts else self.NAME
+        return fresh_title(name, freshness(view, "containers", frame.now))
