@@ -67,15 +67,15 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(state: Path) -> None:
     assert drawings
     for drawing in drawings:
         ElementTree.fromstring(drawing)  # noqa: S314 - our own drawing
-    assert 'class="gap"' in drawings[0]
+    assert any('class="gap"' in drawing for drawing in drawings)
     assert "Success criteria" in page
     assert "prefers-color-scheme: dark" in page
 
 
 def test_markdown_has_every_day_and_its_recommendation(state: Path) -> None:
     text = rendered(read_story(state), ".md")
-    assert "### Day 0: Migration: **go**" in text
-    assert "### Day 14: Final Review: **insufficient-data**" in text
+    assert "### Day 0: Migration: go" in text
+    assert "### Day 14: Final Review: insufficient-data" in text
 
 
 def test_json_has_the_contracts_timeline(state: Path) -> None:

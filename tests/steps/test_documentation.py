@@ -46,7 +46,7 @@ async def test_it_is_written_read_back_and_written_again_after_a_decision(state:
     assert not stale.holds
     assert "older than the newest decision" in stale.text
     await STEP.act(ctx)
-    assert "1 decisions" in (await STEP.check(ctx)).text
+    assert "decisions: 1" in (await STEP.check(ctx)).text
     kept = await STEP.undo(ctx)
     assert kept is not None
     assert (report_directory(state) / "report.md").exists()

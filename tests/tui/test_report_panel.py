@@ -19,7 +19,7 @@ def _write(state: Path, at: float, more: str = "") -> None:
     told = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     directory = report_directory(state)
     directory.mkdir(parents=True, exist_ok=True)
-    text = f"# Workspace migration, run run-7\n\nWritten: {told}\n\n| table | rows |\n| --- | ---: |\n"
+    text = f"# Workspace migration, run run-7\n\n- Written: {told}\n\n| table | rows |\n| --- | ---: |\n"
     (directory / "report.md").write_text(f"{text}| workspace_items | 10,000 |\n\n{more}\n", encoding="utf-8")
 
 

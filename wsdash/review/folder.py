@@ -12,7 +12,8 @@ from icalendar import Calendar
 from wsdash.errors import InputError
 from wsdash.model import ItemState
 from wsdash.review.calendar import calendar_of, day_uid
-from wsdash.review.report import Report, as_json, report_of, write_whole
+from wsdash.review.form import Report
+from wsdash.review.report import as_json, report_of, write_whole
 from wsdash.review.story import KnownStory
 
 MARKDOWN, PAGE, DATA, DAYS = "report.md", "report.html", "report.json", "days.ics"
@@ -75,7 +76,7 @@ def prove(known: KnownStory, directory: Path) -> Proof:
         return Proof(False, f"{trouble}, in {directory}")
     sizes = ", ".join(f"{name} {(directory / name).stat().st_size:,} bytes" for name in NAMES)
     tables = f"{sum(table.match for table in told.tables)} of {len(told.tables)} tables equal"
-    what = f"{tables}, {len(told.decisions)} decisions, {len(told.alerts)} alerts"
+    what = f"{tables}, decisions: {len(told.decisions)}, alerts: {len(told.alerts)}"
     at = told.written_at[:19].replace("T", " ")
     return Proof(True, f"report of run {told.run}, written {at} UTC in {directory}: {sizes}; it tells {what}")
 

@@ -3,135 +3,36 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from wsdash.engine.fold import ItemView, outcome
-from wsdash.model import BackupTaken, DayFound, DecisionRecorded, TableVerified
+from wsdash.errors import InputError
+from wsdash.model import BackupTaken, DayFound, DecisionRecorded, ItemState, RunStarted, TableVerified
 from wsdash.model.standing import AlertSpan, alert_spans
 from wsdash.plan import Item
+from wsdash.review.form import (
+    AlertReport,
+    BackupReport,
+    BranchingReport,
+    CriterionReport,
+    DayCriterionReport,
+    DayReport,
+    DecisionReport,
+    ItemReport,
+    Report,
+    TableReport,
+)
+from wsdash.review.latencies import latencies
 from wsdash.review.story import KnownStory, read_story
-from wsdash.review.testing import LoadReport, TestReport, checklist_tests, load_reports
+from wsdash.review.testing import checklist_tests, load_reports
+from wsdash.review.times import iso
+from wsdash.watch.world import rules_of
 
-
-class ItemReport(msgspec.Struct):
-    """One item: seconds it took in all, and its evidence (or its error)."""
-
-    id: str
-    phase: str
-    state: str
-    seconds: float = 0.0
-    evidence: str = ""
-    who: str = ""
-    note: str = ""
-
-
-class TableReport(msgspec.Struct):
-    """One table, compared by content."""
-
-    name: str
-    source_rows: int
-    target_rows: int
-    source_checksum: str
-    target_checksum: str
-    match: bool
-
-
-class BackupReport(msgspec.Struct):
-    """The backup that was read back."""
-
-    path: str
-    bytes: int
-    sha256: str
-    rows: dict[str, int]
-    restore_proven: bool
-
-
-class CriterionReport(msgspec.Struct):
-    """A success criterion; holds is None while the data is insufficient. board: technical, ... or ''."""
-
-    id: str
-    holds: bool | None
-    measured: str
-    threshold: str
-    title: str = ""
-    board: str = ""
-
-
-class DayCriterionReport(msgspec.Struct):
-    """A criterion of one day. coverage: share (0..1) of the window's minutes that were watched, or None."""
-
-    id: str
-    holds: bool | None
-    measured: str
-    threshold: str
-    coverage: float | None
-    title: str = ""
-    since: str | None = None
-    until: str | None = None
-    who: str = ""
-
-
-class DecisionReport(msgspec.Struct):
-    """A recorded decision, and what the evidence recommended when it was made."""
-
-    day: int
-    decision: str
-    who: str
-    at: str
-    why: str
-    recommended: str
-
-
-class DayReport(msgspec.Struct):
-    """A day of the timeline. recommendation: go, no-go or insufficient-data."""
-
-    day: int
-    title: str
-    guide: str
-    due: str | None
-    reached: bool
-    criteria: list[DayCriterionReport]
-    recommendation: str
-    decision: DecisionReport | None = None
-
-
-class AlertReport(msgspec.Struct, rename={"since": "from", "until": "to"}):
-    """One alert. worst: in the unit of its series; None: no answer. to: None while raised."""
-
-    rule: str
-    since: str
-    until: str | None
-    worst: float | None
-    alert: str = ""
-    severity: str = ""
-    text: str = ""
-
-
-class Report(msgspec.Struct):
-    """The contract's JSON object; times are ISO 8601 in UTC."""
-
-    run: str
-    mode: str
-    outcome: str
-    started_at: str
-    finished_at: str
-    write_downtime_seconds: float | None
-    items: list[ItemReport]
-    tables: list[TableReport]
-    backup: BackupReport | None
-    criteria: list[CriterionReport]
-    timeline: list[DayReport]
-    alerts: list[AlertReport]
-    decisions: list[DecisionReport]
-    tests: list[TestReport] = []
-    load_test: list[LoadReport] = []
-    written_at: str = ""
-    """When this was written, in the run's own time."""
-    fortnight: str = ""
-    """The demo's fortnight whose readings are a stand-in's, '' for a real run."""
+ITSELF = "update-docs"
+"""The item that writes the report."""
+THIS = "this report; `wsdash report --check DIR` says whether it is still true"
 
 
 def build_report(state: Path) -> Report:
@@ -142,6 +43,7 @@ def build_report(state: Path) -> Report:
 def report_of(known: KnownStory) -> Report:
     """The report of a run that was read; no secret that the settings lead to stands in it."""
     view, plan = known.view, known.plan
+    units = _units(known)
     report = Report(
         run=view.run,
         mode=view.mode,
@@ -149,25 +51,53 @@ def report_of(known: KnownStory) -> Report:
         started_at=iso(view.started_at or known.last),
         finished_at=iso(view.finished_at or known.last),
         write_downtime_seconds=_rounded(view.write_downtime_seconds),
-        items=[_item(item, view.item(item.id)) for item in plan.items],
+        items=[_item(item, _itself(item.id, view.item(item.id))) for item in plan.items],
         tables=[_table(view.tables[name]) for name in sorted(view.tables)],
         backup=_backup(view.backup),
         criteria=_criteria(known),
         timeline=[_day(known, day) for day in known.judged.days],
-        alerts=[_alert(span) for span in alert_spans(known.events)],
+        alerts=[_alert(span, units) for span in alert_spans(known.events)],
         decisions=[_decision(at, made) for at, made in known.story.decisions],
         tests=checklist_tests(view, plan),
         load_test=load_reports(view),
+        latencies=latencies(known),
+        branching=_branching(view.item("branching")),
+        hosts=_hosts(known),
         written_at=iso(known.now),
         fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
     )
     return known.redactor.value(report)
 
 
+def _itself(item: str, seen: ItemView) -> ItemView:
+    """A report that an item writes can only say of that item that it is this report."""
+    if item != ITSELF or seen.state is not ItemState.RUNNING:
+        return seen
+    return msgspec.structs.replace(seen, evidence=THIS)
+
+
 def _item(item: Item, seen: ItemView) -> ItemReport:
     return ItemReport(
-        item.id, str(item.phase), str(seen.state), round(seen.seconds, 3), seen.evidence, seen.who, seen.note
+        item.id,
+        str(item.phase),
+        str(seen.state),
+        round(seen.seconds, 3),
+        seen.evidence,
+        seen.who,
+        seen.note,
+        item.title,
+        _iso(seen.changed_at or None),
     )
+
+
+def _hosts(known: KnownStory) -> list[str]:
+    begun = [recorded.event for recorded in known.events]
+    return list(dict.fromkeys(event.host for event in begun if isinstance(event, RunStarted)))
+
+
+def _branching(seen: ItemView) -> BranchingReport:
+    proven = {ItemState.DONE: True, ItemState.FAILED: False}.get(seen.state)
+    return BranchingReport(proven, seen.evidence, _iso(seen.changed_at or None))
 
 
 def _table(seen: TableVerified) -> TableReport:
@@ -258,9 +188,28 @@ def _day(known: KnownStory, day: DayFound) -> DayReport:
     )
 
 
-def _alert(span: AlertSpan) -> AlertReport:
-    ended = iso(span.ended) if span.ended is not None else None
-    return AlertReport(span.rule, iso(span.begun), ended, span.worst, span.alert, span.severity, span.text)
+def _alert(span: AlertSpan, units: dict[str, str]) -> AlertReport:
+    return AlertReport(
+        span.rule,
+        iso(span.begun),
+        _iso(span.ended),
+        span.worst,
+        span.alert,
+        span.severity,
+        span.text,
+        units.get(span.rule, ""),
+        span.acknowledged_by,
+        _iso(span.acknowledged_at),
+        span.note,
+    )
+
+
+def _units(known: KnownStory) -> dict[str, str]:
+    """The unit of each rule's values; without readable rules the values are told bare."""
+    try:
+        return {rule.id: rule.unit for rule in rules_of(known.settings)}
+    except InputError:
+        return {}
 
 
 def _decision(at: float, made: DecisionRecorded) -> DecisionReport:
@@ -271,8 +220,3 @@ def _decision(at: float, made: DecisionRecorded) -> DecisionReport:
 
 def _iso(at: float | None) -> str | None:
     return None if at is None else iso(at)
-
-
-def iso(at: float) -> str:
-    """An epoch time as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

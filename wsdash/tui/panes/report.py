@@ -16,7 +16,7 @@ from wsdash.tui.viewstate import ViewState
 NAME = "report.md"
 ITEM = "update-docs"
 LONGEST = 1024 * 1024
-WRITTEN = "Written: "
+WRITTEN = "- Written: "
 SETTLED = (ItemState.DONE, ItemState.FAILED, ItemState.SKIPPED, ItemState.UNDONE)
 
 

@@ -1,0 +1,197 @@
+"""The report's form: the contract's JSON object, and what stands in it beside. Times are ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wsdash.model import LoadRung
+
+
+class ItemReport(msgspec.Struct):
+    """One item: seconds it took in all, its evidence (or its error), and when it came to stand so."""
+
+    id: str
+    phase: str
+    state: str
+    seconds: float = 0.0
+    evidence: str = ""
+    who: str = ""
+    note: str = ""
+    title: str = ""
+    at: str | None = None
+
+
+class TableReport(msgspec.Struct):
+    """One table, compared by content."""
+
+    name: str
+    source_rows: int
+    target_rows: int
+    source_checksum: str
+    target_checksum: str
+    match: bool
+
+
+class BackupReport(msgspec.Struct):
+    """The backup that was read back."""
+
+    path: str
+    bytes: int
+    sha256: str
+    rows: dict[str, int]
+    restore_proven: bool
+
+
+class CriterionReport(msgspec.Struct):
+    """A success criterion; holds is None while the data is insufficient. board: technical, ... or ''."""
+
+    id: str
+    holds: bool | None
+    measured: str
+    threshold: str
+    title: str = ""
+    board: str = ""
+
+
+class DayCriterionReport(msgspec.Struct):
+    """A criterion of one day. coverage: share (0..1) of the window's minutes that were watched, or None."""
+
+    id: str
+    holds: bool | None
+    measured: str
+    threshold: str
+    coverage: float | None
+    title: str = ""
+    since: str | None = None
+    until: str | None = None
+    who: str = ""
+
+
+class DecisionReport(msgspec.Struct):
+    """A recorded decision, and what the evidence recommended when it was made."""
+
+    day: int
+    decision: str
+    who: str
+    at: str
+    why: str
+    recommended: str
+
+
+class DayReport(msgspec.Struct):
+    """A day of the timeline. recommendation: go, no-go or insufficient-data."""
+
+    day: int
+    title: str
+    guide: str
+    due: str | None
+    reached: bool
+    criteria: list[DayCriterionReport]
+    recommendation: str
+    decision: DecisionReport | None = None
+
+
+class AlertReport(msgspec.Struct, rename={"since": "from", "until": "to"}):
+    """One alert. worst: in the unit of its series; None: no answer. to: None while raised.
+
+    unit: seconds, percent, share, bytes, per-minute or ''. acknowledged_by: '' when nobody did.
+    """
+
+    rule: str
+    since: str
+    until: str | None
+    worst: float | None
+    alert: str = ""
+    severity: str = ""
+    text: str = ""
+    unit: str = ""
+    acknowledged_by: str = ""
+    acknowledged_at: str | None = None
+    note: str = ""
+
+
+class LatencyReport(msgspec.Struct, rename={"since": "from", "until": "to"}):
+    """How fast one API answered GET /api/items in one window; seconds, percentiles right to 1 %.
+
+    coverage: share (0..1) of the window's minutes with a sample. lacking: why this is not enough to be
+    compared, '' when it is.
+    """
+
+    api: str
+    window: str
+    since: str
+    until: str
+    samples: int
+    failures: int
+    coverage: float
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    lacking: str = ""
+
+
+class LatenciesReport(msgspec.Struct):
+    """Latencies before and after. ratios: new over old of p50, p90 and p99, None where data is lacking."""
+
+    windows: list[LatencyReport]
+    ratios: dict[str, float] | None
+    verdict: str
+
+
+class BranchingReport(msgspec.Struct):
+    """What item branching proved; proven None: it was not tried, or has not ended."""
+
+    proven: bool | None
+    evidence: str
+    at: str | None = None
+
+
+class TestReport(msgspec.Struct):
+    """One line of the testing checklist, and what its newest trial saw."""
+
+    __test__ = False
+
+    id: str
+    group: str
+    title: str
+    state: str
+    evidence: str = ""
+    who: str = ""
+    at: str | None = None
+
+
+class LoadReport(msgspec.Struct):
+    """One load test: api is baseline, old or new; load is read or mixed; times in seconds."""
+
+    api: str
+    url: str
+    load: str
+    rungs: tuple[LoadRung, ...]
+
+
+class Report(msgspec.Struct):
+    """The contract's JSON object; times are ISO 8601 in UTC."""
+
+    run: str
+    mode: str
+    outcome: str
+    started_at: str
+    finished_at: str
+    write_downtime_seconds: float | None
+    items: list[ItemReport]
+    tables: list[TableReport]
+    backup: BackupReport | None
+    criteria: list[CriterionReport]
+    timeline: list[DayReport]
+    alerts: list[AlertReport]
+    decisions: list[DecisionReport]
+    tests: list[TestReport] = []
+    load_test: list[LoadReport] = []
+    latencies: LatenciesReport | None = None
+    branching: BranchingReport | None = None
+    hosts: list[str] = []
+    """Where engines of this run worked."""
+    written_at: str = ""
+    """When this was written, in the run's own time."""
+    fortnight: str = ""
+    """The demo's fortnight whose readings are a stand-in's, '' for a real run."""
