@@ -128,10 +128,14 @@ class CopySettings(_Section, frozen=True):
 
 class BranchingSettings(_Section, frozen=True):
     """How a branch is opened. open: compute (a second compute in the compute's container) or database (the
-    stand-in's: a database of the same server). database: its name; {timeline} stands for the branch's id."""
+    stand-in's: a database of the same server). database: its name; {timeline} stands for the branch's id.
+    tenant, timeline: which of the pageserver's are the workspace's; empty: what the compute says.
+    """
 
     open: str = "compute"
     database: str = "workspace"
+    tenant: str = ""
+    timeline: str = ""
 
 
 class LoadTestSettings(_Section, frozen=True):

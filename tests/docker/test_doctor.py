@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,13 @@ def ten(wsdash: InEngine, world: DockerWorld) -> tuple[int, dict[str, dict[str, 
     tests = {one["name"].partition(": ")[2]: one for one in found if one["name"].startswith("test ")}
     assert tuple(tests) == CHECKS
     return done.returncode, tests
+
+
+def guide(wsdash: InEngine, world: DockerWorld) -> dict[str, dict[str, Any]]:
+    """The findings of the guide's troubleshooting list, in its order."""
+    done = wsdash.run("doctor", "--json", "--config", str(world.config), "--state", str(wsdash.state))
+    found = json.loads(done.stdout)["findings"]
+    return {one["name"].partition(": ")[2]: one for one in found if one["name"].startswith("guide ")}
 
 
 def timelines(world: DockerWorld) -> list[str]:
@@ -52,3 +60,23 @@ def test_the_ten_checks_before_with_and_without_a_compute(world: DockerWorld, ws
     assert "workspace-db-compute is exited" in found["containers"]["seen"]
     assert found["containers"]["more"] == "docker logs --tail 50 workspace-db-compute"
     assert all(found[name]["more"] for name in unwell)
+
+
+def test_the_guides_troubleshooting_is_explained_with_commands_that_show_more(
+    stack: DockerWorld, wsdash: InEngine
+) -> None:
+    done = wsdash.run("migrate", "--yes", "--until", "migrate-data", "--config", str(stack.config))
+    assert done.returncode == 0, done.stdout + done.stderr
+    well = guide(wsdash, stack)
+    assert [one["well"] for one in well.values()] == [True, True, True, None]
+    assert "wsdash rollback takes back stop-old" in well["way back"]["seen"]
+
+    stack.engine.docker("stop", "-t", "1", "workspace-api")
+    backup = next(Path(wsdash.environment["WSDASH__PATHS__BACKUPS"]).glob("*.json"))
+    backup.unlink()
+    ill = guide(wsdash, stack)
+    assert ill["diagnostics"]["well"] is False
+    assert ill["diagnostics"]["more"] == "docker logs --tail 50 workspace-api"
+    assert ill["way back"]["well"] is False
+    assert str(backup) in ill["way back"]["seen"]
+    assert ill["way back"]["more"] == f"ls -l {backup}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from msgspec import structs
 
 from tests.steps.support import context
 from tests.support.servers import PASSWORD, Server, free_port
@@ -16,12 +20,16 @@ from wsdash.demo.clusters import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
 from wsdash.demo.standin_branches import BranchDatabases, branch_database
 from wsdash.demo.standin_shared import TENANT_ID, TIMELINE_ID
 from wsdash.demo.storage_standin import create_app
-from wsdash.errors import WsdashError
-from wsdash.model import BranchesReading
+from wsdash.errors import UnreachableError, WsdashError
+from wsdash.model import BranchesReading, ContainerReading
+from wsdash.review.connection_test import connection_test
+from wsdash.review.finding import Finding
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps import branch_probe
 from wsdash.steps.base import StepContext
-from wsdash.steps.branching import Branching, branch_id, is_ours, made_at
+from wsdash.steps.branching import Branching, branch_id, is_ours, made_at, workspace_timeline
+
+STRANGER = "00" * 16
 
 
 @pytest.fixture
@@ -105,6 +113,61 @@ async def test_a_branch_is_made_proven_and_removed(ctx: StepContext) -> None:
     async with connection(_target(ctx), read_only=True) as conn:
         assert await conn.fetchval(f"select to_regclass('{branch_probe.TABLE}')") is None
         assert await conn.fetchval("select count(*) from workspace.workspace_items") == 7
+
+
+async def _another_tenant_comes_first(ctx: StepContext) -> None:
+    """The pageserver lists a stranger's tenant, with a timeline of its own, before the workspace's."""
+    base = ctx.settings.endpoints.pageserver_http.rstrip("/")
+    async with aiohttp.ClientSession() as session:
+        for tenant, mode, timeline in (
+            (TENANT_ID, "Detached", ""),
+            (STRANGER, "AttachedSingle", "12" * 16),
+            (TENANT_ID, "AttachedSingle", TIMELINE_ID),
+        ):
+            body = {"mode": mode, "generation": 1, "tenant_conf": {}}
+            async with session.put(f"{base}/v1/tenant/{tenant}/location_config", json=body) as answer:
+                assert answer.status == 200, await answer.text()
+            made = {"new_timeline_id": timeline}
+            while timeline:
+                async with session.post(f"{base}/v1/tenant/{tenant}/timeline", json=made) as answer:
+                    if answer.status == 201:
+                        break
+                    assert answer.status == 503, await answer.text()  # not active yet
+                    await asyncio.sleep(0.02)
+
+
+async def _tenth(ctx: StepContext) -> Finding:
+    """What the connection test says of branching."""
+    one = ctx.settings.stack.workspace.containers[0]
+    return (await connection_test(ctx.settings, [ContainerReading(one, "running", "healthy")]))[-1]
+
+
+async def test_the_connection_test_branches_the_workspaces_own_timeline(ctx: StepContext) -> None:
+    await _another_tenant_comes_first(ctx)
+    async with _api(ctx) as api:
+        assert next(iter(await api.tenants())) == STRANGER
+    found = await _tenth(ctx)
+    assert (found.well, f"a branch of {TIMELINE_ID[:8]}" in found.seen) == (True, True), found
+    assert await _timelines(ctx) == [TIMELINE_ID]
+
+
+async def test_a_timeline_that_the_settings_name_and_the_compute_does_not_is_told(ctx: StepContext) -> None:
+    other = structs.replace(ctx.settings.branching, tenant=STRANGER, timeline="12" * 16)
+    changed = dataclasses.replace(ctx, settings=structs.replace(ctx.settings, branching=other))
+    found = await _tenth(changed)
+    assert found.well is False
+    assert TIMELINE_ID in found.seen
+    assert "branching.tenant" in found.remedy or "NEON_TENANT_ID" in found.remedy
+
+
+async def test_without_a_compute_the_settings_say_which_timeline_it_is(ctx: StepContext) -> None:
+    gone = structs.replace(ctx.settings.target, port=free_port())
+    silent = structs.replace(ctx.settings, target=gone)
+    with pytest.raises(UnreachableError, match=r"does not say which timeline") as caught:
+        await workspace_timeline(silent)
+    assert "branching.tenant" in caught.value.remedy
+    named = structs.replace(ctx.settings.branching, tenant=TENANT_ID, timeline=TIMELINE_ID)
+    assert await workspace_timeline(structs.replace(silent, branching=named)) == (TENANT_ID, TIMELINE_ID)
 
 
 async def test_the_screens_see_the_branch_come_and_go(ctx: StepContext) -> None:

@@ -17,6 +17,7 @@ import yaml
 from wsdash.config import read_yaml, shipped
 from wsdash.demo.services import HOST, World, services_file
 from wsdash.demo.standin_branches import branch_database
+from wsdash.demo.standin_shared import TENANT_ID, TIMELINE_ID
 from wsdash.errors import InputError
 
 RECORD, SERVICES, CONFIG, LOCK = "world.json", "services.json", "config", "world.lock"
@@ -161,7 +162,12 @@ def _point(settings: dict[str, Any], world: World) -> None:
         "rung_seconds": 0.3,
         "warm_up_seconds": 0.1,
     }
-    settings["branching"] = {"open": "database", "database": branch_database("{timeline}")}
+    settings["branching"] = {
+        "open": "database",
+        "database": branch_database("{timeline}"),
+        "tenant": TENANT_ID,
+        "timeline": TIMELINE_ID,
+    }
     settings["paths"] |= {
         "backups": str(world.directory / "backups"),
         "adr": str(Path(__file__).with_name("adr-007-workspace-neon-migration.md")),

@@ -11,14 +11,14 @@ from typing import Any
 import asyncpg
 
 from wsdash.config import Settings
-from wsdash.data.connect import connection
+from wsdash.data.connect import Endpoint, connection
 from wsdash.data.manifest import SCHEMA
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.review.finding import Finding
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps.base import endpoint
-from wsdash.steps.branching import branch_id
+from wsdash.steps.branching import branch_id, workspace_timeline
 from wsdash.steps.rows import count_rows
 
 CHECK_SECONDS = 30.0
@@ -69,6 +69,11 @@ async def _judged(name: str, check: Callable[[], Awaitable[tuple[bool, str]]], m
     return _finding(name, well, seen, more="" if well else more)
 
 
+def psql_words(side: Endpoint) -> str:
+    """The psql command that opens a session there; it asks for the password."""
+    return f'psql "host={side.host} port={side.port} user={side.user} dbname={side.database}"'
+
+
 def _finding(name: str, well: bool | None, seen: str, remedy: str = "", more: str = "") -> Finding:
     return Finding(f"test {CHECKS.index(name) + 1}: {name}", well, seen, remedy, more)
 
@@ -84,7 +89,7 @@ class _Test:
     def more(self, name: str) -> str:
         """The command that shows more of what a check looked at."""
         side, docker = self._side, self._settings.stack.engine == "docker"
-        psql = f'psql "host={side.host} port={side.port} user={side.user} dbname={side.database}"'
+        psql = psql_words(side)
         pageserver = f"curl -s {self._settings.endpoints.pageserver_http}"
         unwell = next((one.name for one in self._readings if not _well(one)), side.label)
         return {
@@ -165,18 +170,17 @@ class _Test:
 
     async def branching(self) -> tuple[bool, str]:
         nodes = self._settings.endpoints
+        tenant, timeline = await workspace_timeline(self._settings)
         async with NeonApi(nodes.pageserver_http, nodes.safekeeper_http) as api:
-            for tenant in await api.tenants():
-                mains = [one for one in await api.timelines(tenant) if not one.ancestor]
-                if not mains:
-                    continue
-                branch = branch_id(time.time())
-                try:
-                    made = await api.create_branch(tenant, branch, mains[0].id, mains[0].lsn)
-                finally:
-                    await api.delete_timeline(tenant, branch)
-                return True, f"a branch of {mains[0].id[:8]}… at {made.ancestor_lsn} was made and removed"
-        return False, "the pageserver has no timeline to branch from"
+            found = {one.id: one for one in await api.timelines(tenant)}
+            if timeline not in found:
+                return False, f"the pageserver has no timeline {timeline} of tenant {tenant}"
+            branch = branch_id(time.time())
+            try:
+                made = await api.create_branch(tenant, branch, timeline, found[timeline].lsn)
+            finally:
+                await api.delete_timeline(tenant, branch)
+        return True, f"a branch of {timeline[:8]}… at {made.ancestor_lsn} was made and removed"
 
     async def _value(self, sql: str, *parameters: Any) -> Any:
         async with connection(self._side, read_only=True) as session:

@@ -11,9 +11,11 @@ import asyncpg
 
 from wsdash.config import Settings
 from wsdash.data.connect import Endpoint, connection
-from wsdash.engine.launch import engine_alive
+from wsdash.engine.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.review.connection_test import connection_test
+from wsdash.model import ContainerReading
+from wsdash.review import troubleshooting
+from wsdash.review.connection_test import connection_test, psql_words
 from wsdash.review.finding import Finding
 from wsdash.stack.factory import open_stack
 from wsdash.steps.api_client import ApiClient
@@ -36,7 +38,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
     Nothing is changed but what the connection test writes on the target and removes again.
     """
     findings = await asyncio.gather(
-        _containers(settings),
+        _stack(settings),
         _ports(settings),
         _database("source", endpoint(settings.source), settings.source.schema),
         _database("target", endpoint(settings.target), settings.target.schema),
@@ -45,21 +47,33 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
         _api("new API", settings.api.new),
         _disk(settings),
         _engine(state),
+        _way_out(settings, state),
     )
     return [finding for group in findings for finding in group]
 
 
-async def _containers(settings: Settings) -> list[Finding]:
+async def _stack(settings: Settings) -> list[Finding]:
+    """The containers, the ten checks of the new stack, and what the guide's troubleshooting asks of it."""
     stack = None
     try:
         stack = await asyncio.to_thread(open_stack, settings, read_only=True)
         readings = await stack.readings()
+        tests = await connection_test(settings, readings)
+        logs = await troubleshooting.logs(settings, stack, readings)
+        return [*_containers(settings, readings), *tests, logs, troubleshooting.diagnostics(tests)]
     except WsdashError as error:
-        more = "docker version" if settings.stack.engine == "docker" else ""
+        more = "docker version" if settings.stack.engine == "docker" else "wsdash demo"
         return [Finding("containers", False, f"{error.what} ({error.where})", error.remedy, more)]
     finally:
         if stack is not None:
             await stack.close()
+
+
+async def _way_out(settings: Settings, state: Path | None) -> list[Finding]:
+    return [await troubleshooting.way_back(settings, state), troubleshooting.team(settings)]
+
+
+def _containers(settings: Settings, readings: list[ContainerReading]) -> list[Finding]:
     found = []
     docker = settings.stack.engine == "docker"
     for reading in readings:
@@ -69,13 +83,14 @@ async def _containers(settings: Settings) -> list[Finding]:
         remedy = "" if well or absent else f"see the logs of {reading.name}: {reading.detail}"
         more = f"docker logs --tail 50 {reading.name}" if docker and not (well or absent) else ""
         found.append(Finding(f"container {reading.name}", None if absent else well, seen, remedy, more))
-    return found + await connection_test(settings, readings)
+    return found
 
 
 async def _ports(settings: Settings) -> list[Finding]:
     readings = await port_holders(settings.ports)
     held = [f"{reading.port} by {reading.holder}" for reading in readings if reading.holder]
-    return [Finding("ports of the new stack", None if held else True, "; ".join(held) or "all free")]
+    seen, more = "; ".join(held) or "all free", "ss -ltnp" if held else ""
+    return [Finding("ports of the new stack", None if held else True, seen, more=more)]
 
 
 async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
@@ -88,9 +103,11 @@ async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
             used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
             limit = await session.fetchval("show max_connections", timeout=5)
     except UnreachableError as error:
-        return [Finding(name, None if name == "target" else False, error.what, error.remedy)]
+        more = f"pg_isready -h {side.host} -p {side.port}"
+        return [Finding(name, None if name == "target" else False, error.what, error.remedy, more)]
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        return [Finding(name, False, f"{side.address}: {error}", "see the server's log")]
+        more = f"{psql_words(side)} -c 'select version()'"
+        return [Finding(name, False, f"{side.address}: {error}", "see the server's log", more)]
     seen = f"{side.address}: PostgreSQL {version}, {tables} tables in {schema}, {used} of {limit} connections"
     return [Finding(name, True, seen)]
 
@@ -99,23 +116,25 @@ async def _counts(settings: Settings) -> list[Finding]:
     try:
         readings = await count_rows(settings)
     except WsdashError as error:
-        return [Finding("row counts", False, error.what, error.remedy)]
+        return [Finding("row counts", False, error.what, error.remedy, "wsdash schema")]
     both = [r for r in readings if r.source is not None and r.target is not None and not r.note]
     if not both:
         return [Finding("row counts", None, "only one side can be counted yet")]
     differing = [f"{r.table} {r.source:,} / {r.target:,}" for r in both if r.source != r.target]
     seen = "differ: " + ", ".join(differing) if differing else f"{len(both)} tables equal in number"
-    return [Finding("row counts", None if differing else True, seen)]
+    more = "wsdash run, key d: the differing rows" if differing else ""
+    return [Finding("row counts", None if differing else True, seen, more=more)]
 
 
 async def _api(name: str, base: str) -> list[Finding]:
+    more = f"curl -si {base}/health"
     async with ApiClient(base) as api:
         try:
             _, seconds = await api.timed("GET", "/health", expect=(200,))
         except UnreachableError as error:
-            return [Finding(name, None, error.what)]
+            return [Finding(name, None, error.what, more=more)]
         except WsdashError as error:
-            return [Finding(name, False, error.what, error.remedy)]
+            return [Finding(name, False, error.what, error.remedy, more)]
     return [Finding(name, True, f"{base}/health answered 200 in {seconds * 1000:.0f} ms")]
 
 
@@ -124,7 +143,9 @@ async def _disk(settings: Settings) -> list[Finding]:
     percent = 100 * usage.used / usage.total
     limit = settings.thresholds.alert_disk_percent
     seen = f"{directory}: {percent:.0f} % used, {usage.free / 2**30:.1f} GiB free (limit {limit:.0f} %)"
-    return [Finding("disk for backups", percent <= limit, seen, "" if percent <= limit else "make room")]
+    if percent <= limit:
+        return [Finding("disk for backups", True, seen)]
+    return [Finding("disk for backups", False, seen, "make room", f"df -h {directory}; du -xh {directory}")]
 
 
 def _disk_usage(path: Path) -> tuple[Path, DiskUsage]:
@@ -140,5 +161,8 @@ async def _engine(state: Path | None) -> list[Finding]:
         return [Finding("engine", None, "no run")]
     alive = await asyncio.to_thread(engine_alive, state)
     if alive is None:
-        return [Finding("engine", None, f"none alive for {state}", "`wsdash run` takes the run up again")]
+        more = f"tail {state / LOG_FILE}"
+        return [
+            Finding("engine", None, f"none alive for {state}", "`wsdash run` takes the run up again", more)
+        ]
     return [Finding("engine", True, f"pid {alive.pid} on {alive.host}")]

@@ -8,11 +8,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import asyncpg
+
 from wsdash.config import Settings
-from wsdash.errors import WsdashError
+from wsdash.data.connect import connection
+from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Branch, BranchesReading
 from wsdash.stack.neon_api import NeonApi, Timeline
-from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.base import Evidence, StepContext, endpoint
 from wsdash.steps.branch_probe import Side, open_branch, prepare, prove_isolation, remove, session_on
 
 RESULT = "branching.result"
@@ -20,6 +23,9 @@ RESULT = "branching.result"
 OURS = "77736462"
 """How a branch of wsdash's own begins ('wsdb' in hexadecimal); the eight digits after it are the time it was
 made at. Timelines have no names: this is how one that a crash left behind is known."""
+
+
+NEON_IDS = "SELECT name, current_setting(name, true) AS setting FROM unnest($1::text[]) AS name"
 
 
 def branch_id(at: float) -> str:
@@ -58,6 +64,41 @@ async def list_branches(settings: Settings) -> BranchesReading:
     """The timelines of every tenant, now. Only reads. Raises UnreachableError and WsdashError."""
     async with _api(settings) as api:
         return branches_of([one for tenant in await api.tenants() for one in await api.timelines(tenant)])
+
+
+async def workspace_timeline(settings: Settings) -> tuple[str, str]:
+    """Tenant and timeline that the compute works on; those of the settings where it does not answer.
+
+    A pageserver may have other tenants: theirs are nobody's to branch. Raises WsdashError when compute and
+    settings name different ones, UnreachableError when neither names any.
+    """
+    named = settings.branching.tenant, settings.branching.timeline
+    try:
+        async with connection(endpoint(settings.target), read_only=True) as conn:
+            rows = await conn.fetch(NEON_IDS, ["neon.tenant_id", "neon.timeline_id"], timeout=10)
+    except (WsdashError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if all(named):
+            return named
+        raise UnreachableError(
+            f"the compute does not say which timeline is the workspace's: {error}",
+            where=endpoint(settings.target).address,
+            remedy="start it, or name branching.tenant and branching.timeline in wsdash.yaml",
+        ) from error
+    found = {row["name"]: str(row["setting"] or "") for row in rows}
+    told = found.get("neon.tenant_id", ""), found.get("neon.timeline_id", "")
+    if all(told) and all(named) and told != named:
+        raise WsdashError(
+            f"the compute works on timeline {told[1]} of tenant {told[0]}, the settings name others",
+            where="branching.tenant and branching.timeline in wsdash.yaml",
+            remedy="correct them (the compose file has them as NEON_TENANT_ID and NEON_TIMELINE_ID)",
+        )
+    if all(told) or all(named):
+        return told if all(told) else named
+    raise WsdashError(
+        "the target's server names no tenant and no timeline: it is no compute of Neon's",
+        where=endpoint(settings.target).address,
+        remedy="check target in wsdash.yaml, or name branching.tenant and branching.timeline",
+    )
 
 
 class Branching:

@@ -29,9 +29,13 @@ class ErrorCounter:
         self._container = container
         self._at: deque[float] = deque(maxlen=MOST_COUNTED)
 
+    def counts(self, line: LogLine) -> bool:
+        """Whether it is such a line; markers of ours are none."""
+        return line.container == self._container and line.stream != "wsdash" and "error" in line.text.lower()
+
     def see(self, line: LogLine) -> None:
-        """Note a line of any container; markers of ours do not count."""
-        if line.container == self._container and line.stream != "wsdash" and "error" in line.text.lower():
+        """Note a line of any container."""
+        if self.counts(line):
             self._at.append(line.at)
 
     def count(self, now: float) -> int:
