@@ -9,12 +9,15 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.program import Program
+from tests.support.servers import free_port
+from tests.support.terminal import Terminal
 from tests.support.world import World
 from wsdash.config import shipped
 from wsdash.history.reader import HistoryReader, Summary
@@ -65,6 +68,54 @@ def test_it_records_ends_cleanly_and_goes_on_after_a_kill(world: World) -> None:
     assert {"up:api-old", "memory:data-timescale", "cpu:apps-workspace", "disk:percent"} <= known
     assert f"{OLD}:first-byte" in known
     assert recorded(program, "up:api-old").minimum == 1
+
+
+def metrics(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text
+    except OSError:
+        return ""
+
+
+def test_screens_attach_to_a_recording_and_leave_it_recording(world: World) -> None:
+    program, port = world.program, free_port()
+    watching = program.start("watch", "--metrics-port", str(port))
+    opened: list[Terminal] = []
+
+    def screen(*words: str) -> Terminal:
+        opened.append(Terminal(program.argv(*words), program.env()))
+        return opened[-1]
+
+    try:
+        wait(lambda: recorded(program).count >= 2, program.output)
+        wait(lambda: 'wsdash_probe_up{series="api-old"} 1.0' in metrics(port), program.output)
+        operator, monitor = screen("run"), screen("monitor")
+        operator.wait_for("OPERATOR")
+        monitor.wait_for("MONITOR")
+        for one in (operator, monitor):
+            one.wait_for("engine live")
+            one.wait_for("data-timescale")
+            one.wait_for("all there is")
+        operator.press("q")
+        operator.wait_for("What about the engine?")
+        operator.press("g")
+        assert operator.wait() == 0
+        monitor.signal(signal.SIGKILL)
+        monitor.wait()
+        before = recorded(program).count
+        wait(lambda: recorded(program).count > before + 1, program.output)
+        again = screen("run")
+        again.wait_for("engine live")
+        assert watching.poll() is None
+        watching.send_signal(signal.SIGTERM)
+        assert watching.wait(30) == 0
+        again.wait_for("engine stopped")
+        assert metrics(port) == ""
+    finally:
+        for one in opened:
+            one.end()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

@@ -235,9 +235,12 @@ async def test_the_chosen_line_stays_in_sight_on_a_small_screen(tmp_path: Path) 
 async def test_finish_lists_what_would_go_and_sends_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path, *waiting()) as on:
         assert isinstance(on.app.main, OperatorScreen)
-        on.app.main._finishing = lambda: ["Not approved.", "  container apps-workspace"]
+        long = "  container apps-workspace  " + "docker compose " * 9
+        on.app.main._finishing = lambda: ["Not approved.", long]
         await on.press("y", "f")
         await on.until(lambda: "container apps-workspace" in on.text())
+        line = next(line for line in on.text().splitlines() if "container apps-workspace" in line)
+        assert "docker" not in line
         assert on.intents == []
 
 

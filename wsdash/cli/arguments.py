@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("monitor", "the same screen, read-only", "screen", "monitor")
     _demo(add("demo", "build the embedded world and open the operator's screen on it", "demo", "demo"))
     _migrate(add("migrate", "run the plan without a screen", "headless", "migrate"))
-    add("watch", "record without a screen, until it is stopped (SIGTERM or Ctrl-C)", "watch", "watch")
+    _watch(add("watch", "record without a screen, until it is stopped (SIGTERM or Ctrl-C)", "watch", "watch"))
     rollback = add("rollback", "back to the old service", "headless", "rollback")
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
@@ -111,6 +111,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _watch(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--metrics-port", type=_port, metavar="PORT", help="serve /metrics of wsdash itself for Prometheus"
+    )
+    sub.add_argument(
+        "--metrics-host", default="127.0.0.1", metavar="HOST", help="address to serve it on (127.0.0.1)"
+    )
+
+
 def _decide(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--day", type=int, metavar="N", help="a day of the timeline: 0, 1, 3, 7 or 14")
     sub.add_argument("--criterion", metavar="ID", help="a criterion that only a person can judge")
@@ -155,6 +164,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
     return value
 
 

@@ -8,6 +8,7 @@ import asyncio
 from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, own_state
 from wsdash.engine.ending import INTERRUPTED
+from wsdash.engine.options import MetricsAddress
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.history.store import FILE
 
@@ -15,7 +16,11 @@ from wsdash.history.store import FILE
 def watch(arguments: argparse.Namespace) -> int:
     """`wsdash watch`. 0 when it was told to stop; 3 when an engine works on this state already."""
     state = own_state(arguments)
-    options = EngineOptions(state=state, config=config_of(arguments, state), on_event=printer())
+    port, host = arguments.metrics_port, arguments.metrics_host
+    metrics = MetricsAddress(port, host) if port is not None else None
+    options = EngineOptions(
+        state=state, config=config_of(arguments, state), on_event=printer(), metrics=metrics
+    )
     print(f"recording into {state / FILE}; look with `wsdash monitor --state {state}`", flush=True)
     code = asyncio.run(serve(options))
     return 0 if code == INTERRUPTED else code  # to be stopped is how a recording ends

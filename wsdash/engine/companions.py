@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wsdash.engine.afterwards import Afterwards
 from wsdash.engine.alarms import Alarms, telling
 from wsdash.engine.containers import ContainerHands
 from wsdash.engine.history import EngineHistory
-from wsdash.engine.options import EngineOptions
+from wsdash.engine.options import EngineOptions, MetricsAddress
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS
 from wsdash.engine.script import live_after_migration
 from wsdash.engine.spool import LogSpool
 from wsdash.engine.world import World, watch_for_ever
+from wsdash.model import Recorded
 from wsdash.stack.base import Stack
 from wsdash.timeline.spec import load_timeline
+
+if TYPE_CHECKING:
+    from wsdash.engine.exporter import Exporter
+    from wsdash.engine.exposition import Exposition
 
 
 class Companions:
@@ -45,19 +51,31 @@ class Companions:
         self._helpers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._script: asyncio.Task[None] | None = None
+        self._exposition: Exposition | None = None
+        self._exporter: Exporter | None = None
 
     async def begin(self, world: World, stack: Stack) -> None:
-        """Begin what the options ask for. Raises InputError for a timeline that cannot be read."""
+        """Begin what the options ask for.
+
+        Raises InputError for a timeline that cannot be read, or metrics that cannot be served there.
+        """
         config = Path(world.settings.directory) if world.settings.directory else None
         spec = await asyncio.to_thread(load_timeline, config)
         thresholds, settle = world.settings.thresholds, self._history.settle
         self.after = Afterwards(self._recorder, world.plan, spec, thresholds, self._options.state, settle)
         self._helpers.append(asyncio.create_task(self.after.run()))
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack)
+        if self._options.metrics is not None:
+            await self._export(world, self._options.metrics)
         if self._options.watch:
             self._watch(world, stack)
         if self._options.script is not None:
             self._live_days(world, self.after)
+
+    def see(self, recorded: Recorded) -> None:
+        """Take an event of the journal, from its thread; returns at once."""
+        if self._exposition is not None:
+            self._exposition.see(recorded)
 
     async def days_lived(self) -> None:
         """Return when the days on a clock of their own are over; at once where there are none."""
@@ -72,9 +90,20 @@ class Companions:
             await asyncio.wait(self._helpers, timeout=CLEANUP_SECONDS)
         if self.after is not None:
             self.after.close()
+        if self._exporter is not None:
+            await self._exporter.close()
         if self.hands is not None:
             await self.hands.close()
         await self._end_watch()
+
+    async def _export(self, world: World, address: MetricsAddress) -> None:
+        from wsdash.engine.exporter import Exporter  # an HTTP server, which takes time to import
+        from wsdash.engine.exposition import Exposition
+
+        journal = self._recorder.journal
+        self._exposition = Exposition(world.plan, await journal.history())
+        self._exporter = Exporter(self._exposition, lambda: journal.clock.time(), self._options.state)
+        await self._exporter.open(address)
 
     def _watch(self, world: World, stack: Stack) -> None:
         from wsdash.watch.alerting.channels import Notifier, channels_of

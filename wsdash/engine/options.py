@@ -16,6 +16,14 @@ Prepare = Callable[[Callable[[SetupProgress], None]], Awaitable[Path]]
 
 
 @dataclass(frozen=True)
+class MetricsAddress:
+    """Where wsdash's own /metrics page is served."""
+
+    port: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """What one engine is to do.
 
@@ -27,6 +35,7 @@ class EngineOptions:
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
     script: days lived after the migration on a clock of their own, instead of polling.
+    metrics: where wsdash's own metrics are served; None: nowhere.
     """
 
     state: Path
@@ -51,6 +60,7 @@ class EngineOptions:
     stack: Stack | None = None
     watch: bool = True
     script: Script | None = None
+    metrics: MetricsAddress | None = None
 
     def check_items(self, plan: Plan) -> None:
         """Raises InputError when until or from_item name no item of the plan."""

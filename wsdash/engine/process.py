@@ -135,6 +135,8 @@ class Engine:
             self._outlet.put(recorded)
             history.see(recorded)
             self._alarms.see(recorded)
+            if self._beside is not None:
+                self._beside.see(recorded)
 
         return heard
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # the history's reader takes time to import, and no first fra
     from wsdash.history.reader import HistoryReader
 
 PREFIX = "latency:"
-PARTS = 120
+PARTS = 60
+SHORTEST_PART = 5.0
+"""Seconds: in a shorter one a slow poller would seem to have a gap."""
 FAILING = 0.1
 """A part of which so much got no answer is drawn as a failure."""
 
@@ -66,13 +68,14 @@ def read_past(reader: HistoryReader, window: int, until: float) -> Past:
     if start >= until:
         return Past(window, since, until)
     found = {}
+    count = max(1, min(PARTS, int((until - start) / SHORTEST_PART)))
     for name in reader.series():
         series = name.removeprefix(PREFIX)
         if series == name or ":" in series:  # the parts of a response time have a view of their own
             continue
         summary = reader.summary(name, start, until)
         if summary.count or summary.failures:
-            points = reader.points(name, start, until, PARTS)
+            points = reader.points(name, start, until, count)
             parts = tuple(
                 None if p is None else Part(p.maximum, p.failures, p.count + p.failures) for p in points
             )

@@ -6,6 +6,7 @@ The operator's also decides a day, judges what only a person can, and lists what
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -173,7 +174,8 @@ class FinishPanel(ViewPanel):
     def __init__(self, view: ViewState, frame: Frame, finishing: Finishing) -> None:
         super().__init__(view, frame)
         self._finishing = finishing
-        self._told: list[Content] = [Content.styled("reading the run …", DIM)]
+        self._told: Sequence[str] = ()
+        self._trouble = ""
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -181,12 +183,26 @@ class FinishPanel(ViewPanel):
         self.run_worker(self._read(), group="finish", exit_on_error=False)
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """The list."""
-        return self._told
+        """The list, each thing with its command under it where there is no room beside it."""
+        if self._trouble:
+            return [Content.styled(f"✗ {self._trouble}", BAD)]
+        if not self._told:
+            return [Content.styled("reading the run …", DIM)]
+        return [Content(part) for line in self._told for part in _hung(line, frame.width)]
 
     async def _read(self) -> None:
         try:
-            self._told = [Content(line) for line in await asyncio.to_thread(self._finishing)]
+            self._told = await asyncio.to_thread(self._finishing)
         except WsdashError as error:
-            self._told = [Content.styled(f"✗ {error}", BAD)]
+            self._trouble = str(error)
         self._redraw()
+
+
+def _hung(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    name, _, how = line.strip().partition("  ")
+    return [
+        f"  {name}",
+        *textwrap.wrap(how.strip(), width - 8, initial_indent=" " * 6, subsequent_indent=" " * 6),
+    ]
