@@ -191,11 +191,13 @@ def test_alerts_tell_from_to_worst_and_who_looked_after_them(run: Path) -> None:
 
 
 def test_every_test_of_the_checklist_is_told_with_what_was_seen(run: Path) -> None:
-    record(run, ItemChanged("test-kanban", ItemState.DONE, "confirmed by Ana: dragged it", who="Ana"))
+    hour = ItemChanged("test-no-errors", ItemState.INSUFFICIENT, "insufficient data: 3 of 60 minutes")
+    record(run, ItemChanged("test-kanban", ItemState.DONE, "confirmed by Ana: dragged it", who="Ana"), hour)
     told = words(build_report(run), "Testing checklist")
-    assert "1 of 15 hold" in told
+    assert "1 of 15 hold, 0 failed; insufficient data for 1" in told
+    assert "? insufficient data" in told
     assert "confirmed by Ana: dragged it" in told
-    assert told.count("not tried yet") == 14
+    assert told.count("not tried yet") == 13
 
 
 def test_who_when_and_on_which_evidence_is_told_of_every_item(run: Path) -> None:

@@ -80,6 +80,17 @@ async def test_a_test_that_is_asked_for_again_is_tried_again(tmp_path: Path) -> 
     assert (await step.check(ctx)).text == "second"
 
 
+async def test_an_answer_for_want_of_data_is_remembered_as_that(tmp_path: Path) -> None:
+    ctx, _ = context(tmp_path)
+
+    async def trial(ctx: StepContext) -> Evidence:
+        return Evidence(False, "20 of 60 minutes", insufficient=True)
+
+    step = TestStep("test-x", trial)
+    await step.act(ctx)
+    assert (await step.check(ctx)).insufficient
+
+
 async def _hour(ctx: StepContext, minutes: int, errors: float) -> Evidence:
     writer = await asyncio.to_thread(HistoryWriter.open, ctx.state / FILE)
     now = time.time()
@@ -93,6 +104,7 @@ async def test_an_hour_that_was_not_watched_is_no_hour_without_errors(tmp_path: 
     ctx, _ = context(tmp_path)
     evidence = await _hour(ctx, 20, 0)
     assert not evidence.holds
+    assert evidence.insufficient
     assert "insufficient data: 20 of the last 60 minutes" in evidence.text
 
 
@@ -105,4 +117,5 @@ async def test_one_error_in_a_watched_hour_does_not_hold(tmp_path: Path) -> None
     ctx, _ = context(tmp_path)
     evidence = await _hour(ctx, 60, 3)
     assert not evidence.holds
+    assert not evidence.insufficient
     assert "3 error lines in the worst minute" in evidence.text

@@ -47,6 +47,19 @@ def test_a_failed_line_shows_what_to_do() -> None:
     assert "→ see the logs" in text
 
 
+@pytest.mark.parametrize("width", [60, 70, 110])
+def test_too_little_data_is_an_answer_of_its_own(width: int) -> None:
+    seen = ItemChanged("test-no-errors", ItemState.INSUFFICIENT, "insufficient data: 20 of 60", remedy="wait")
+    text = drawn(seen, selected="test-no-errors", width=width)
+    line = next(line for line in text.splitlines() if "No errors in logs" in line)
+    assert "?" in line
+    assert "insufficient" in line
+    assert len(line) <= width
+    assert "failed" not in text
+    assert "→ wait" in text
+    assert "0 of 15 hold" in text
+
+
 def test_what_interrupts_the_service_says_so() -> None:
     assert "interrupts the service" in drawn(selected="test-shutdown")
 

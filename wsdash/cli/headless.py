@@ -28,6 +28,7 @@ from wsdash.review.report import write_report
 GLYPHS = {
     ItemState.DONE: "✓",
     ItemState.FAILED: "✗",
+    ItemState.INSUFFICIENT: "?",
     ItemState.SKIPPED: "–",
     ItemState.UNDONE: "↶",
     ItemState.RUNNING: "▶",
@@ -51,7 +52,7 @@ def printer() -> Callable[[Recorded], None]:
         elif isinstance(event, ItemChanged) and event.state is not ItemState.RUNNING:
             text = event.evidence + (f" — {event.remedy}" if event.remedy else "")
             print(
-                f"{GLYPHS[event.state]} {event.item:<18} {event.state:<8} {event.seconds:6.1f} s  {text}",
+                f"{GLYPHS[event.state]} {event.item:<18} {event.state:<12} {event.seconds:6.1f} s  {text}",
                 flush=True,
             )
         elif isinstance(event, Notice) and event.level != "info":

@@ -19,7 +19,7 @@ from wsdash.review.report import build_report
 def status(arguments: argparse.Namespace) -> int:
     """`wsdash status`: exit 1 when an item failed."""
     state = needed_state(arguments)
-    report = build_report(state)
+    report = build_report(state, config_of(arguments, state))
     failed = any(item.state == ItemState.FAILED for item in report.items)
     if arguments.json:
         _print_json(msgspec.to_builtins(report))
@@ -27,7 +27,9 @@ def status(arguments: argparse.Namespace) -> int:
     print(f"run {report.run}  mode {report.mode}  {report.outcome}  state {state}")
     for item in report.items:
         glyph = GLYPHS[ItemState(item.state)]
-        print(f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<8} {item.seconds:7.1f} s  {item.evidence}")
+        print(
+            f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<12} {item.seconds:7.1f} s  {item.evidence}"
+        )
     return 1 if failed else 0
 
 

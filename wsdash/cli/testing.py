@@ -24,7 +24,7 @@ from wsdash.steps.load_test import confirmed
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """`wsdash test`: try the automatic lines again; exit 1 when one fails."""
+    """`wsdash test`: try the automatic lines again; exit 1 when one fails or too little was seen."""
     state = needed_state(arguments)
     config = config_of(arguments, state)
     plan = load_plan(config)

@@ -16,6 +16,10 @@ from wsdash.steps.base import Evidence, Standing, Step, StepContext
 DOWNTIME_BEGINS = "stop-old"
 DOWNTIME_ENDS = "test-api"
 LAST_WORD_SECONDS = 5.0
+REMEDY = {
+    ItemState.FAILED: "see the logs, correct what the evidence names, then retry",
+    ItemState.INSUFFICIENT: "let it be watched for longer, then try again",
+}
 
 MakeContext = Callable[[str, bool, dict[str, Any]], StepContext]
 """(item id, force, options) -> what the step is handed."""
@@ -46,9 +50,8 @@ class Performer:
 
         async def attempt_it() -> ItemChanged:
             evidence = await self._check_act_check(item.id, step, context, attempt)
-            state = ItemState.DONE if evidence.holds else ItemState.FAILED
-            remedy = "" if evidence.holds else "see the logs, correct what the evidence names, then retry"
-            return ItemChanged(item.id, state, evidence.text, remedy=remedy)
+            state = _answer(evidence)
+            return ItemChanged(item.id, state, evidence.text, remedy=REMEDY.get(state, ""))
 
         return await self._concluded(item.id, started, attempt_it)
 
@@ -155,6 +158,12 @@ class Performer:
                 remedy="make it a confirm item, or use the shipped plan",
             )
         return step
+
+
+def _answer(evidence: Evidence) -> ItemState:
+    if evidence.holds:
+        return ItemState.DONE
+    return ItemState.INSUFFICIENT if evidence.insufficient else ItemState.FAILED
 
 
 def told_cause(error: BaseException) -> WsdashError | None:

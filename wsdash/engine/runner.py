@@ -271,7 +271,7 @@ class Runner:
         done = await self._done(order.item, order.force, options)
         self.succeeded = done and self.succeeded is not False
         if not done:
-            await self._finished(f"{order.item.id} failed")
+            await self._finished(f"{order.item.id} {self.view.item(order.item.id).state}")
         else:
             await self._perhaps_migrated()
 

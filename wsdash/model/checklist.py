@@ -22,12 +22,13 @@ class ItemKind(StrEnum):
 
 
 class ItemState(StrEnum):
-    """Where an item stands. Only evidence makes it DONE."""
+    """Where an item stands. Only evidence makes it DONE; INSUFFICIENT: too little was seen for an answer."""
 
     PENDING = "pending"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    INSUFFICIENT = "insufficient"
     SKIPPED = "skipped"
     UNDONE = "undone"
 

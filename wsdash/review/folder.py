@@ -20,7 +20,13 @@ MARKDOWN, PAGE, DATA, DAYS = "report.md", "report.html", "report.json", "days.ic
 NAMES = (MARKDOWN, PAGE, DATA, DAYS)
 ITEM = "update-docs"
 """The item whose evidence the directory is; it cannot stand in it as done."""
-SETTLED = (ItemState.DONE, ItemState.FAILED, ItemState.SKIPPED, ItemState.UNDONE)
+SETTLED = (
+    ItemState.DONE,
+    ItemState.FAILED,
+    ItemState.INSUFFICIENT,
+    ItemState.SKIPPED,
+    ItemState.UNDONE,
+)
 
 
 class Proof(NamedTuple):

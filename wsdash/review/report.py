@@ -35,9 +35,9 @@ ITSELF = "update-docs"
 THIS = "this report; `wsdash report --check DIR` says whether it is still true"
 
 
-def build_report(state: Path) -> Report:
+def build_report(state: Path, config: Path | None = None) -> Report:
     """Read the run's journal, whether or not its engine is alive. Raises InputError when there is none."""
-    return report_of(read_story(state))
+    return report_of(read_story(state, config))
 
 
 def report_of(known: KnownStory) -> Report:

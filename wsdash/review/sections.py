@@ -171,6 +171,8 @@ def _done(items: Sequence[ItemReport]) -> Grid:
 def state(name: str) -> Cell:
     """An item's or a test's state."""
     look = {ItemState.DONE: GOOD, ItemState.FAILED: BAD, ItemState.PENDING: DIM}.get(ItemState(name), WAIT)
+    if name == ItemState.INSUFFICIENT:
+        return Cell(f"? {INSUFFICIENT}", WAIT)
     glyph = {GOOD: "✓ ", BAD: "✗ "}.get(look, "")
     return Cell(f"{glyph}{name}", look)
 
@@ -246,7 +248,9 @@ def _tests(report: Report) -> Section:
         for one in report.tests
     )
     head = ("state", "group", "test", "when", "by", "evidence")
-    lead = f"{held} of {len(report.tests)} hold."
+    failed = sum(one.state == ItemState.FAILED for one in report.tests)
+    unknown = sum(one.state == ItemState.INSUFFICIENT for one in report.tests)
+    lead = f"{held} of {len(report.tests)} hold, {failed} failed; {INSUFFICIENT} for {unknown}."
     grid = Grid(head, rows, long=True, widths=(11, 11, 23, 16, 8, 31))
     return Section("Testing checklist", (lead,), (grid,))
 

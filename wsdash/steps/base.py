@@ -18,10 +18,14 @@ RESTORE_FIRST = "rollback.restore"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a check read. holds: the item holds; text: the facts, in one line a person can verify."""
+    """What a check read. holds: the item holds; text: the facts, in one line a person can verify.
+
+    insufficient: it does not hold because too little was seen for an answer, not because it failed.
+    """
 
     holds: bool
     text: str
+    insufficient: bool = False
 
 
 class Facts(Protocol):

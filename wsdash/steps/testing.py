@@ -45,13 +45,14 @@ class TestStep:
         result: dict[str, Any] | None = ctx.facts.get(self._fact)
         if result is None or result["at"] < ctx.options.get("since", 0.0):
             return Evidence(False, "not tried in this run")
-        return Evidence(result["holds"], result["text"])
+        return Evidence(result["holds"], result["text"], result.get("insufficient", False))
 
     async def act(self, ctx: StepContext) -> None:
         """Try it and remember what was seen."""
         await ctx.facts.put(self._fact, None)
         seen = await self.trial(ctx)
-        await ctx.facts.put(self._fact, {"holds": seen.holds, "text": seen.text, "at": time.time()})
+        told = {"holds": seen.holds, "text": seen.text, "insufficient": seen.insufficient}
+        await ctx.facts.put(self._fact, told | {"at": time.time()})
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """A trial leaves nothing."""

@@ -31,7 +31,7 @@ async def no_errors(ctx: StepContext) -> Evidence:
     seen = await asyncio.to_thread(reader.summary, f"errors:{name}", now - HOUR, now)
     if seen.coverage < ENOUGH:
         watched = f"{seen.coverage * 60:.0f} of the last 60 minutes were watched"
-        return Evidence(False, f"insufficient data: {watched}; try again when the hour is over")
+        return Evidence(False, f"insufficient data: {watched}", insufficient=True)
     text = f"{name}: {seen.maximum or 0:.0f} error lines in the worst minute of the last hour"
     return Evidence(not seen.maximum, f"{text}, {seen.coverage:.0%} of it watched")
 

@@ -41,6 +41,7 @@ ITEM = {
     ItemState.RUNNING: Look("▶", "running", BUSY),
     ItemState.DONE: Look("✓", "done", GOOD),
     ItemState.FAILED: Look("✗", "failed", BAD),
+    ItemState.INSUFFICIENT: Look("?", "insufficient", WARN),
     ItemState.SKIPPED: Look("–", "skipped", WARN),
     ItemState.UNDONE: Look("↶", "undone", WARN),
 }

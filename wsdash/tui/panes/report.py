@@ -17,7 +17,13 @@ NAME = "report.md"
 ITEM = "update-docs"
 LONGEST = 1024 * 1024
 WRITTEN = "- Written: "
-SETTLED = (ItemState.DONE, ItemState.FAILED, ItemState.SKIPPED, ItemState.UNDONE)
+SETTLED = (
+    ItemState.DONE,
+    ItemState.FAILED,
+    ItemState.INSUFFICIENT,
+    ItemState.SKIPPED,
+    ItemState.UNDONE,
+)
 
 
 @dataclass(frozen=True)

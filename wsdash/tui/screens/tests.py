@@ -12,7 +12,7 @@ from textual.content import Content
 from wsdash.engine.fold import SATISFIED
 from wsdash.model import Intent, ItemKind, ItemState
 from wsdash.plan import Plan, Test
-from wsdash.tui.looks import BAD, BUSY, DIM, ITEM, KIND, TITLE, age, plain_title
+from wsdash.tui.looks import BAD, BUSY, DIM, ITEM, KIND, TITLE, WARN, age, plain_title
 from wsdash.tui.panes.base import Frame, Lines, cell, row
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
@@ -42,7 +42,7 @@ def draw_tests(plan: Plan, view: ViewState, frame: Frame, selected: str) -> Line
 def _test(test: Test, view: ViewState, frame: Frame, selected: bool) -> Lines:
     look = view.run.item(test.id)
     mark = ITEM[look.state]
-    side = f"{mark.word:>7} {KIND[test.kind].glyph}"
+    side = f"{mark.word:>12} {KIND[test.kind].glyph}"
     line = row(
         Content.styled("❯" if selected else " ", TITLE),
         Content.styled(mark.glyph, mark.style),
@@ -58,7 +58,8 @@ def _test(test: Test, view: ViewState, frame: Frame, selected: bool) -> Lines:
         told.append("interrupts the service: tried only when asked for by name")
     if not told:
         told.append("not confirmed yet" if test.kind is ItemKind.CONFIRM else "not tried yet")
-    detail = [Content.styled(f"    {' '.join(told)}", BAD if look.state is ItemState.FAILED else DIM)]
+    style = {ItemState.FAILED: BAD, ItemState.INSUFFICIENT: WARN}.get(look.state, DIM)
+    detail = [Content.styled(f"    {' '.join(told)}", style)]
     if look.remedy:
         detail.append(Content.assemble("    ", ("→ ", BUSY), look.remedy))
     return [line.stylize("on $primary-muted 60%"), *detail]
