@@ -39,7 +39,7 @@ async def test_no_binding_of_the_monitor_does_anything(tmp_path: Path) -> None:
 
 async def test_no_key_of_anybody_sends_anything_or_opens_a_question(tmp_path: Path) -> None:
     keys = [
-        *"abcdefghijklmnoprstuvwxyzABCDEFGHIJKLMNOPRSTUVWXYZ123456",
+        *"abcdefghijklmnoprstuvwxyzABCDEFGHIJKLMNOPRSTUVWXYZ6",
         "enter",
         "space",
         "delete",
@@ -48,11 +48,15 @@ async def test_no_key_of_anybody_sends_anything_or_opens_a_question(tmp_path: Pa
     ]
     async with stage(tmp_path, *halfway(), role="monitor") as on:
         for pane in "12345":
+            await on.pilot.press(pane)
+            focused = on.app.focused
             for key in keys:
-                await on.pilot.press(pane, key)
+                await on.pilot.press(key)
                 while on.app.screen is not on.app.main:
                     assert type(on.app.screen).__name__.endswith("Panel")
                     await on.pilot.press("escape")
+                if on.app.focused is not focused:
+                    await on.pilot.press(pane)
         await on.app.workers.wait_for_complete()
         assert on.intents == []
 
