@@ -24,6 +24,8 @@ from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
 
 TIMEOUT = 60.0
+FINISHING = 100.0
+"""What a table's constraints and ANALYZE count for beside builds: they go before any other table's."""
 PARALLEL_BUILDERS = 2
 """Processes that one index build may use beside its own, once no other build waits for a session: before that
 they only take the processors from the others, and cost a fifth more of them."""
@@ -138,7 +140,8 @@ class Builder:
             with server_words(self.target, f"analyzing {table.qualified}"):
                 await conn.execute(f"ANALYZE {ident(table.schema, table.name)}", timeout=STATEMENT_TIMEOUT)
 
-        schedule.add(finish, _rank(table, 0.0), builds)
+        # as soon as it can: it keeps one processor busy, and smaller tables' builds the others
+        schedule.add(finish, _rank(table, FINISHING), builds)
 
     @contextmanager
     def _where(self) -> Iterator[None]:
