@@ -70,6 +70,17 @@ def test_five_days_are_there_and_the_time_that_nobody_watched_is_a_gap(tmp_path:
     assert window_words(hour) == "last 1 h"
 
 
+def test_an_hour_that_nobody_watched_is_all_gap_and_not_the_probes_before_it(tmp_path: Path) -> None:
+    now = float(int(time.time() // HOUR) * HOUR)
+    lived(tmp_path / FILE, now)
+    past = past_of(tmp_path / FILE, 0, now + 2 * HOUR)
+    assert set(past.series["api-new"].parts) == {None}
+    view = msgspec.structs.replace(fold_all(recorded(LatencyReading("api-new", 0.02), at=now)), past=past)
+    _, line, *_ = draw_latency(view, Frame(now + 2 * HOUR, 80))
+    assert "·····" in line.plain
+    assert "▁" not in line.plain
+
+
 def test_without_a_history_there_is_no_past(tmp_path: Path) -> None:
     assert past_of(tmp_path / FILE, 0, time.time()).series == {}
 

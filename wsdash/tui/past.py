@@ -74,12 +74,11 @@ def read_past(reader: HistoryReader, window: int, until: float) -> Past:
         if series == name or ":" in series:  # the parts of a response time have a view of their own
             continue
         summary = reader.summary(name, start, until)
-        if summary.count or summary.failures:
-            points = reader.points(name, start, until, count)
-            parts = tuple(
-                None if p is None else Part(p.maximum, p.failures, p.count + p.failures) for p in points
-            )
-            found[series] = SeriesPast(parts, summary.p50, summary.p99, summary.maximum, summary.failures)
+        points = reader.points(name, start, until, count)
+        parts = tuple(
+            None if p is None else Part(p.maximum, p.failures, p.count + p.failures) for p in points
+        )
+        found[series] = SeriesPast(parts, summary.p50, summary.p99, summary.maximum, summary.failures)
     return Past(window, start, until, found, begins is not None)
 
 

@@ -111,7 +111,7 @@ def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     due = day_due(view, frame.now)
     wanted = f"  ▲ Day {due.day} waits for a decision" if due is not None else ""
     return Content.assemble(
-        (f"Day {gone:.1f}", TITLE), f" since {_when(judged.migrated_at)}{old}{standin}", (wanted, WARN)
+        (f"Day {gone:.1f}", TITLE), f" since {_when(judged.migrated_at)}{old}", (wanted, WARN), standin
     ).truncate(frame.width, ellipsis=True)
 
 
