@@ -38,6 +38,23 @@ async def test_the_report_is_rendered_for_whoever_looks(
         assert on.intents == []
 
 
+async def test_a_long_report_is_turned_section_by_section(tmp_path: Path) -> None:
+    _write(tmp_path, time.time() + 60, more="\n## Timeline\n\nfourteen days\n\n## The data\n\nall equal\n")
+    async with stage(tmp_path, *halfway(), size=(80, 24), role="monitor") as on:
+        await on.press("w")
+        assert "Summary (1 of 3)  Timeline ›" in on.text()
+        assert "fourteen days" not in on.text()
+        await on.press("right")
+        assert "‹ Summary  Timeline (2 of 3)  The data ›" in on.text()
+        assert "fourteen days" in on.text()
+        await on.press("right", "right", "right")
+        assert "all equal" in on.text()
+        _write(tmp_path, time.time() + 60, more="\n## Timeline\n\nshorter\n")
+        await on.until(lambda: "shorter" in on.text())
+        await on.press("left", "left")
+        await on.until(lambda: "10,000" in on.text())
+
+
 async def test_before_it_was_written_it_is_said_who_writes_it(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway()) as on:
         await on.press("w")

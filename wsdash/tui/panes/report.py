@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.content import Content
 
 from wsdash.model import ItemState
-from wsdash.tui.looks import BAD, DIM, GOOD, WARN, age
+from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, age
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.viewstate import ViewState
 
@@ -17,6 +17,7 @@ NAME = "report.md"
 ITEM = "update-docs"
 LONGEST = 1024 * 1024
 WRITTEN = "- Written: "
+SECTION = "\n## "
 SETTLED = (
     ItemState.DONE,
     ItemState.FAILED,
@@ -28,9 +29,10 @@ SETTLED = (
 
 @dataclass(frozen=True)
 class ReportFile:
-    """The file as it was read. written_at: epoch seconds of the run; stamp: tells a newer file apart."""
+    """The file as it was read. parts: its head and its sections, each with its heading. written_at: epoch
+    seconds of the run; stamp: tells a newer file apart."""
 
-    text: str = ""
+    parts: tuple[str, ...] = ()
     written_at: float | None = None
     trouble: str = ""
     reading: bool = False
@@ -53,7 +55,21 @@ def read_report(directory: Path | None, before: ReportFile) -> ReportFile:
         return ReportFile()
     except OSError as error:
         return ReportFile(trouble=f"{path} cannot be read: {error.strerror}")
-    return ReportFile(text, _written_at(text), stamp=stamp)
+    head, *sections = text.split(SECTION)
+    parts = (head, *(f"## {section}" for section in sections))
+    return ReportFile(parts, _written_at(head), stamp=stamp)
+
+
+def draw_heading(file: ReportFile, section: int) -> Content:
+    """Which section is shown, and between which ones it stands."""
+    if not file.parts:
+        return Content("")
+    names = ["Summary", *(part.splitlines()[0].removeprefix("## ") for part in file.parts[1:])]
+    at = min(section, len(names) - 1)
+    before = f"‹ {names[at - 1]}  " if at else ""
+    after = f"  {names[at + 1]} ›" if at + 1 < len(names) else ""
+    here = (f"{names[at]} ({at + 1} of {len(names)})", TITLE)
+    return Content.assemble((before, DIM), here, (after, DIM))
 
 
 def draw_standing(file: ReportFile, view: ViewState, frame: Frame) -> Content:
@@ -64,7 +80,7 @@ def draw_standing(file: ReportFile, view: ViewState, frame: Frame) -> Content:
         return Content.styled(f"✗ {file.trouble}", BAD)
     look = view.run.item(ITEM)
     again = f"run {ITEM} again" if frame.operator else f"the operator writes it with {ITEM}"
-    if not file.text:
+    if not file.parts:
         if look.state is ItemState.FAILED:
             return Content.styled(f"✗ it could not be written: {look.evidence}", BAD)
         first = f"run item {ITEM}" if frame.operator else f"the operator's item {ITEM} writes it"

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Markdown, Static
 
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.panes.report import ReportFile, draw_standing, read_report
+from wsdash.tui.panes.report import ReportFile, draw_heading, draw_standing, read_report
 from wsdash.tui.viewstate import ViewState
 
 LOOK_SECONDS = 2.0
@@ -21,7 +21,10 @@ LOOK_SECONDS = 2.0
 
 
 class ReportPanel(ModalScreen[None]):
-    """Renders DIRECTORY/report.md. It only reads, in a thread; a monitor opens it too."""
+    """Renders DIRECTORY/report.md section by section: laid out whole, a long report would hold up the keys.
+
+    It only reads, in a thread; a monitor opens it too.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "dismiss", "Close", id="panel.close", tooltip="Back to the panes"),
@@ -29,6 +32,8 @@ class ReportPanel(ModalScreen[None]):
         Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
         Binding("pagedown,space", "scroll(15)", "Page", show=False, id="panel.pagedown", tooltip="A page on"),
         Binding("pageup", "scroll(-15)", "Back", show=False, id="panel.pageup", tooltip="A page up"),
+        Binding("right,l,n", "turn(1)", "Next", id="report.next", tooltip="The next section"),
+        Binding("left,h,p", "turn(-1)", "Before", id="report.before", tooltip="The section before"),
         Binding("home,g", "edge(False)", "Top", show=False, id="report.top", tooltip="To the beginning"),
         Binding("end,G", "edge(True)", "End", show=False, id="report.end", tooltip="To the end"),
     ]
@@ -37,14 +42,19 @@ class ReportPanel(ModalScreen[None]):
         super().__init__()
         self._view, self._frame, self._directory = view, frame, directory
         self._file = ReportFile(reading=True)
+        self._looking = self._drawing = False
+        self._section = 0
+        self._drawn = ""
+        self._heading = Static(markup=False)
         self._standing = Static(markup=False)
         self._text = Markdown("")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="panel") as panel:
             panel.border_title = "Report"
-            panel.border_subtitle = "Esc closes"
+            panel.border_subtitle = "← → sections · Esc closes"
             yield self._standing
+            yield self._heading
             with VerticalScroll():
                 yield self._text
 
@@ -70,17 +80,44 @@ class ReportPanel(ModalScreen[None]):
         scroll.scroll_to(y=scroll.max_scroll_y if end else 0, animate=False)
 
     def _read(self) -> None:
-        self.run_worker(self._look(), group="report", exclusive=True, exit_on_error=False)
+        """Look again, unless the last look still goes on: a long report takes a while to be laid out."""
+        if not self._looking:
+            self._looking = True
+            self.run_worker(self._look(), group="report", exit_on_error=False)
 
     async def _look(self) -> None:
-        found = await asyncio.to_thread(read_report, self._directory, self._file)
-        if not self.is_attached:
-            return
-        if found != self._file:
-            text, self._file = self._file.text, found
-            if found.text != text:
-                await self._text.update(found.text)
+        try:
+            self._file = await asyncio.to_thread(read_report, self._directory, self._file)
+        finally:
+            self._looking = False
+        if self.is_attached:
+            self._redraw()
+            await self._draw()
+
+    def action_turn(self, by: int) -> None:
+        """Another section, from its beginning."""
+        last = max(0, len(self._file.parts) - 1)
+        self._section = max(0, min(last, self._section + by))
         self._redraw()
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+        self.run_worker(self._draw(), group="section", exit_on_error=False)
+
+    async def _draw(self) -> None:
+        """Lay out the section that is wanted, however often that changes meanwhile."""
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            while self.is_attached and self._drawn != (wanted := self._wanted()):
+                await self._text.update(wanted)
+                self._drawn = wanted
+        finally:
+            self._drawing = False
+
+    def _wanted(self) -> str:
+        parts = self._file.parts
+        return parts[min(self._section, len(parts) - 1)] if parts else ""
 
     def _redraw(self) -> None:
         self._standing.update(draw_standing(self._file, self._view, self._frame))
+        self._heading.update(draw_heading(self._file, self._section))
