@@ -153,6 +153,22 @@ def test_a_container_that_runs_again_after_its_memory_ran_out_is_shown_as_runnin
     assert "OOM killed" not in text
 
 
+def test_a_pane_as_wide_as_120_columns_allow_shows_network_and_both_ports() -> None:
+    node = ContainerReading(
+        "workspace-db-pageserver",
+        "running",
+        "healthy",
+        ports=(6400, 9898),
+        received_bytes=1023 * 1024,
+        sent_bytes=1023 * 1024**2,
+    )
+    view = seen(node, SourceState("containers", Liveness.LIVE))
+    line = draw_containers(view, replace(FRAME, width=116))[1].plain
+    assert "1023 KiB / 1023 MiB" in line
+    assert line.endswith("6400 9898")
+    assert "KiB" not in plain(draw_containers(view, replace(FRAME, width=115)))
+
+
 def test_a_container_that_is_well_or_was_stopped_has_no_remark() -> None:
     well = ContainerReading("c", "running", "healthy", detail="pong")
     stopped = ContainerReading("d", "exited", "none", exit_code=0, detail="pong")

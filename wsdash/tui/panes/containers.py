@@ -31,6 +31,7 @@ MEMORY = 8
 PAIR = 19
 NETWORK = 19
 AGE = 6
+TWO_PORTS = 9
 
 
 def draw_containers(view: ViewState, frame: Frame) -> Lines:
@@ -98,7 +99,7 @@ def _wide(width: int, name: int) -> bool:
 
 
 def _with_network(width: int, name: int) -> bool:
-    return width - name >= 76 + NETWORK + 16
+    return width - name >= 64 + NETWORK + 1 + TWO_PORTS  # 64: the other columns when wide, and the gaps
 
 
 def _heading(name: int, width: int) -> Content:
