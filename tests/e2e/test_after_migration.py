@@ -66,7 +66,7 @@ def test_a_container_is_restarted_by_name_and_the_journal_says_for_whom(migrated
     assert (code, "restart asked for by Ana" in told, "running, healthy (for Ana)" in told) == (0, True, True)
     assert (migrated.containers()["workspace-api"].started_at or 0) > (began or 0)
     code, told = words("restart", "postgres")
-    assert (code, "use one of data-timescale" in told) == (1, True)
+    assert (code, "use one of data-timescale" in told) == (2, True)
     code, told = words("start", "apps-workspace")
     assert (code, "wsdash rollback" in told) == (1, True)
     assert migrated.containers()["apps-workspace"].state == "exited"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.program import read_json
 from tests.support.world import World
 
@@ -59,12 +61,14 @@ def test_option_a_restores_a_backup_into_the_target(world: World) -> None:
     assert world.target("select count(*) from workspace.workspace_items") == 300
 
 
-def test_option_b_migrates_again_with_force(world: World) -> None:
+@pytest.mark.parametrize("lost", ["true", "priority = 'low'"], ids=["all rows", "some rows"])
+def test_option_b_migrates_again_with_force(world: World, lost: str) -> None:
     assert world.program.run("migrate", "--yes").returncode == 0
-    world.target("delete from workspace.workspace_items where true")
+    world.target(f"delete from workspace.workspace_items where {lost}")
     again = world.program.run("migrate", "--yes", "--from", "migrate-data", "--force")
     assert again.returncode == 0, again.stdout + again.stderr
     assert world.target("select count(*) from workspace.workspace_items") == 300
+    assert "compared before" not in again.stdout
 
 
 def test_a_tampered_backup_is_refused(world: World) -> None:

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state
+from wsdash.config import load_settings
 from wsdash.engine.containers import CONTAINER, act_at_rest, done, failed
 from wsdash.engine.control import ControlClient
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.launch import engine_alive
 from wsdash.engine.lock import OperatorLock
-from wsdash.errors import RefusedError, WsdashError
+from wsdash.errors import InputError, RefusedError, WsdashError
 from wsdash.model import Intent, Notice, Reply
 
 WAIT_SECONDS = 300.0
@@ -22,9 +23,14 @@ POLL_SECONDS = 0.1
 
 
 def container(arguments: argparse.Namespace) -> int:
-    """Do it, and tell how it ended: exit 1 when it was refused or failed."""
+    """Do it, and tell how it ended: exit 1 when it was refused or failed, 2 for a name that is not ours."""
     state = needed_state(arguments)
     name, action = str(arguments.name), str(arguments.action)
+    stack = load_settings(config_of(arguments, state)).stack
+    known = (*stack.apps.containers, *stack.workspace.containers)
+    if name not in known:
+        remedy = f"use one of {', '.join(known)}"
+        raise InputError(f"{name!r} is no container of the two stacks", where="NAME", remedy=remedy)
     options = {"name": name, "action": action}
     who = arguments.who or _login()
     intent = Intent(CONTAINER, who=who, force=arguments.force, options=options)

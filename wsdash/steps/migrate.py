@@ -28,11 +28,15 @@ class MigrateData:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's manifest in the target says that every table is complete, and they are; and,
-        until the new service is open, when the old one has not run since.
+        until the new service is open, when the old one has not run since. With force also the rows must be
+        as they were copied.
         """
         carried = await read_carried(ctx.settings)
         async with connection(ctx.target, read_only=True) as session:
             state = await copied_state(session, carried.tables, ctx.run, carried.post)
+            foreign = await inspect_target(session, carried.tables, ctx.run) if ctx.force else []
+        if foreign:
+            return Evidence(False, "to be written over, as asked: " + "; ".join(map(str, foreign)))
         fence: dict[str, Any] | None = ctx.facts.get(FENCE)
         broken = fence is not None and fence["stopped_at"] != ctx.facts.get(STOPPED_AT)
         if state.complete and broken and ctx.facts.get(API_TESTED) is None:
@@ -43,6 +47,7 @@ class MigrateData:
         """Copy; with force, keep a copy of what the target holds and write over it. What is copied already
         and still equals the source is kept.
         """
+        await ctx.facts.put(API_TESTED, None)  # what was compared and tested is not what will be there
         await ctx.facts.put(FENCE, {"stopped_at": ctx.facts.get(STOPPED_AT)})
         carried = await read_carried(ctx.settings, probe=True)
         if ctx.force:
