@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from wsdash.cli import main
+from wsdash.clock import VirtualClock
 from wsdash.engine.journal import Journal
 from wsdash.history.store import FILE, HistoryWriter
-from wsdash.model import AlertAcknowledged, AlertChanged, AnyEvent
+from wsdash.model import AlertAcknowledged, AlertChanged, AlertSilenced, AnyEvent, TimePassing
 
 BEGIN = 1_760_000_400.0
 DISK = AlertChanged("disk", True, "Disk filling: 81 %", BEGIN, "disk", "disk:percent", "warning", 81.0)
@@ -42,6 +44,25 @@ async def test_what_nobody_looks_after_is_exit_1_and_what_somebody_does_is_0(
     assert "acknowledged by ana" in capsys.readouterr().out
     assert main(["alerts", "--state", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["raised"][0]["acknowledged_by"] == "ana"
+
+
+@pytest.mark.parametrize("scale", [0.0, 3600.0])
+async def test_a_silence_of_days_that_were_lived_fast_is_judged_by_their_clock(
+    tmp_path: Path, scale: float
+) -> None:
+    later = time.time() + 12 * 86_400
+    written = Journal.open(tmp_path)
+    written.clock = VirtualClock(later)
+    await written.record(TimePassing(scale, later, time.time(), "good"))
+    for event in (DISK, AlertSilenced("disk", later - 3600, "ana")):
+        await written.record(event)
+    await written.close()
+    assert main(["alerts", "list", "--state", str(tmp_path)]) == 1
+    again = Journal.open(tmp_path)
+    again.clock = VirtualClock(later)
+    await again.record(AlertSilenced("disk", later + 86_400, "ana"))
+    await again.close()
+    assert main(["alerts", "list", "--state", str(tmp_path)]) == 0
 
 
 async def test_rules_are_tried_on_the_recorded_history(

@@ -209,6 +209,20 @@ async def test_an_operator_runs_items_one_by_one(session: Session, small: Small)
     assert session.code == 0
 
 
+async def test_what_a_person_says_does_not_hold_has_failed_until_somebody_says_it_holds(
+    session: Session, small: Small
+) -> None:
+    async with session:
+        await session.ask("run-item", "backup")
+        await session.until("backup", "done")
+        await session.ask("confirm", "review", who="Ana", note="page 3 is wrong", options={"holds": False})
+        assert states(small)["review"] == "failed"
+        assert view(small).item("review").evidence == "does not hold, says Ana: page 3 is wrong"
+        assert not (await session.send("run-item", "stop-old")).ok
+        await session.ask("confirm", "review", who="Ana", options={"holds": True})
+        assert states(small)["review"] == "done"
+
+
 async def test_an_automatic_run_waits_for_the_person_and_goes_on(session: Session, small: Small) -> None:
     async with session:
         await session.ask("run-auto")

@@ -54,7 +54,8 @@ async def decide(
         reply = await _decide(intent, spec, judged, who, why, record)
     except InputError as error:
         return Reply(False, f"{error.what}; {error.remedy}")
-    if intent.options["day"] == REVIEW_DAY and any(item.id == REVIEW_ITEM for item in plan.items):
+    reviewed = reply.ok and intent.options["day"] == REVIEW_DAY
+    if reviewed and any(item.id == REVIEW_ITEM for item in plan.items):
         await record(ItemChanged(REVIEW_ITEM, ItemState.DONE, reply.text, who=who, note=why))
     return reply
 
