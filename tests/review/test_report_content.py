@@ -29,11 +29,12 @@ from wsdash.model import (
 )
 from wsdash.review.folder import write_folder
 from wsdash.review.form import Report
-from wsdash.review.latencies import FEWEST, latencies
+from wsdash.review.latencies import latencies
 from wsdash.review.markdown import literal
 from wsdash.review.report import build_report, rendered
 from wsdash.review.sections import Cell, sections
 from wsdash.review.story import read_story
+from wsdash.timeline.evidence import FEWEST
 
 FORMS = (".md", ".html", ".json")
 STEP = 5.0
@@ -207,6 +208,16 @@ def test_who_when_and_on_which_evidence_is_told_of_every_item(run: Path) -> None
     for word in ("4 of 4 files", "--yes", "wsdash", "Migration Steps"):
         assert word in told
     assert report.hosts
+
+
+def test_a_report_that_is_being_written_says_of_its_item_that_it_is_the_report(run: Path) -> None:
+    record(run, ItemChanged("update-docs", ItemState.RUNNING))
+    report = build_report(run)
+    item = next(item for item in report.items if item.id == "update-docs")
+    criterion = next(one for one in report.criteria if one.id == "documentation-complete")
+    assert item.evidence == criterion.measured
+    assert item.evidence.startswith("this report")
+    assert criterion.holds is None
 
 
 def _told_secret(state: Path) -> None:

@@ -192,3 +192,17 @@ def test_performance_is_compared_with_the_old_service(tmp_path: Path) -> None:
     slower = {c.id: c for c in at_day(story, lived(path, 0.5), 0.5).board["business"]}["performance-kept"]
     assert slower.holds is False
     assert slower.measured == "20 ms before, 40 ms now"
+
+
+def test_a_handful_of_answers_of_the_old_service_is_no_comparison(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    from wsdash.history.store import HistoryWriter
+
+    writer = HistoryWriter.open(path)
+    for second in range(8):
+        writer.add("latency:api-old", BEGAN - 300 + second, 0.9)
+    writer.flush()
+    writer.close()
+    kept = {c.id: c for c in at_day(migrated(), lived(path, 0.5), 0.5).board["business"]}["performance-kept"]
+    assert kept.holds is None
+    assert kept.measured == "8 answers of the old service, wanted 100"

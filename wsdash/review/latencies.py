@@ -9,12 +9,10 @@ from wsdash.history.store import FILE
 from wsdash.review.form import LatenciesReport, LatencyReport
 from wsdash.review.story import KnownStory
 from wsdash.review.times import iso
-from wsdash.timeline.evidence import DAY
+from wsdash.timeline.evidence import DAY, FEWEST
 
 OLD, NEW = "old", "new"
 SERIES = {OLD: "latency:api-old", NEW: "latency:api-new"}
-FEWEST = 100
-"""Samples below which a 99th percentile says nothing."""
 PARTS = ("p50", "p90", "p99")
 
 

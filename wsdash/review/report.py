@@ -158,6 +158,9 @@ def _criteria(known: KnownStory) -> list[CriterionReport]:
     measured = [CriterionReport(c.id, c.holds, c.measured, c.threshold) for c in known.view.criteria.values()]
     for name, criteria in known.judged.board.items():
         measured += [CriterionReport(c.id, c.holds, c.measured, c.threshold, c.title, name) for c in criteria]
+    for criterion in measured:
+        if criterion.measured == f"not done: {ITSELF} ({ItemState.RUNNING})":
+            criterion.measured = THIS
     return measured
 
 

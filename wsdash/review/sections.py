@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from wsdash.model import ItemState
 from wsdash.review.form import CriterionReport, DayReport, ItemReport, Report
-from wsdash.review.latencies import FEWEST
 from wsdash.review.testing import load_compared
 from wsdash.review.times import minute, second
+from wsdash.timeline.evidence import FEWEST
 from wsdash.watch.alerting.words import amount
 
 GOOD, BAD, WAIT, DIM, NUMBER = "good", "bad", "wait", "dim", "num"

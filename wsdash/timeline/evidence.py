@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
 
 DAY = 86_400.0
+FEWEST = 100
+"""Answers below which a high percentile says nothing."""
 SETTLED = 2 * 3600.0
 """A slice that ended so long ago gets no more samples: it is read once."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsdash.config import Thresholds
 from wsdash.model import CriterionFound, ItemState
-from wsdash.timeline.evidence import DAY, Evidence, Slice, slices
+from wsdash.timeline.evidence import DAY, FEWEST, Evidence, Slice, slices
 from wsdash.timeline.spec import PERSON, CriterionSpec, limit
 from wsdash.timeline.story import Story
 
@@ -262,13 +262,17 @@ def _alerts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Windo
 
 def _improved(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
     wanted = f"p{spec.quantile * 100:g} at most {spec.slack:.0%} above the old service's"
-    first = (story.started_at or window.since) - DAY
-    old = evidence.percentile(spec.before, spec.quantile, Slice(first, window.since))
-    new = evidence.percentile(spec.series, spec.quantile, Slice(window.since, window.until))
+    before = Slice((story.started_at or window.since) - DAY, window.since)
+    after = Slice(window.since, window.until)
     covered = _watched(evidence, evidence.matching(spec.series), window)
+    for name, series, part in (("old", spec.before, before), ("new", spec.series, after)):
+        count = evidence.summary(series, part).count
+        if count < FEWEST:
+            return Found(None, f"{count} answers of the {name} service, wanted {FEWEST}", wanted, covered)
+    old = evidence.percentile(spec.before, spec.quantile, before)
+    new = evidence.percentile(spec.series, spec.quantile, after)
     if old is None or new is None:
-        lacking = "the old service" if old is None else "the new service"
-        return Found(None, f"{lacking} was not measured", wanted, covered)
+        return Found(None, "not measured", wanted, covered)
     measured = f"{told(old, spec.unit)} before, {told(new, spec.unit)} now"
     return Found(new <= old * (1 + spec.slack), measured, wanted, covered)
 
