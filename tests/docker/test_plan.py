@@ -36,6 +36,12 @@ def test_the_whole_plan_then_back_then_there_again(
     assert f"do not show on the other, {ITEMS:,} items on it" in branch.stdout
     assert world.source(CONTENT) == world.target(CONTENT) == before
 
+    began = world.engine.docker("inspect", "-f", "{{.State.StartedAt}}", "workspace-api").stdout
+    restarted = wsdash.run("container", "restart", "workspace-api", "--who", "Ana", *config)
+    assert restarted.returncode == 0, restarted.stdout + restarted.stderr
+    assert world.state("workspace-api") == ("running", "healthy")
+    assert world.engine.docker("inspect", "-f", "{{.State.StartedAt}}", "workspace-api").stdout != began
+
     back = wsdash.run("rollback", "--yes", *config)
     assert back.returncode == 0, back.stdout + back.stderr
     assert world.state("apps-workspace") == ("running", "healthy")

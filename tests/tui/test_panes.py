@@ -18,6 +18,7 @@ from wsdash.model import (
     Downtime,
     ItemChanged,
     ItemState,
+    LatencyReading,
     Liveness,
     Notice,
     Outcome,
@@ -32,11 +33,11 @@ from wsdash.model import (
 )
 from wsdash.plan import load_plan
 from wsdash.tui.looks import DIM, GOOD
-from wsdash.tui.panes.base import Frame, as_title
+from wsdash.tui.panes.base import Frame, Pane, as_title
 from wsdash.tui.panes.checklist import attention, detail_lines, item_line, progress_line
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
 from wsdash.tui.panes.header import draw_header
-from wsdash.tui.panes.latency import draw_latency
+from wsdash.tui.panes.latency import LatencyPane, draw_latency
 from wsdash.tui.panes.rows import draw_rows
 from wsdash.tui.panes.setup import draw_setup
 from wsdash.tui.screens.views import draw_schema
@@ -176,13 +177,23 @@ def test_a_container_that_is_well_or_was_stopped_has_no_remark() -> None:
     assert "pong" not in plain(lines)
 
 
-def test_the_containers_are_drawn_anew_for_new_readings_and_a_new_second_only() -> None:
-    pane, view = ContainersPane("containers"), many()
-    first = pane.draw(view, FRAME)
+@pytest.mark.parametrize(
+    ("pane", "view", "changed"),
+    [
+        (ContainersPane("containers"), many(), many(ContainerReading("c-41", "paused", "none"))),
+        (LatencyPane("latency"), seen(*readings()), seen(*readings(), LatencyReading("api-new", 0.3))),
+    ],
+    ids=["containers", "latency"],
+)
+def test_a_body_is_drawn_anew_for_new_readings_and_a_new_second_only(
+    pane: Pane, view: ViewState, changed: ViewState
+) -> None:
+    first = pane.body(view, FRAME)
     logged = msgspec.structs.replace(view, trouble="")
-    assert pane.draw(logged, replace(FRAME, now=NOW + 0.4)) is first
-    assert pane.draw(view, replace(FRAME, now=NOW + 1)) is not first
-    assert pane.draw(many(ContainerReading("c-41", "paused", "none")), FRAME) is not first
+    assert pane.body(logged, replace(FRAME, now=NOW + 0.4)) is first
+    assert pane.body(changed, FRAME) is not first
+    assert pane.body(changed, replace(FRAME, now=NOW + 1)).plain
+    assert pane.body(view, replace(FRAME, now=NOW + 1)) is not first
 
 
 def test_empty_panes_say_why() -> None:

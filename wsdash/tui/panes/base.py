@@ -91,6 +91,8 @@ class Pane(VerticalScroll, can_focus=True):
         self.border_title = self.NAME
         self._body = Static(markup=False, classes="body")
         self._drawn = Content()
+        self._made = Content()
+        self._drawn_for: object = None
         self._view = ViewState()
         self._frame = Frame(0.0, 0)
 
@@ -110,6 +112,21 @@ class Pane(VerticalScroll, can_focus=True):
         """The lines of the body."""
         raise NotImplementedError
 
+    def seen(self, view: ViewState, frame: Frame) -> object:
+        """What the body shows beside the time of day, to be compared; None: it is drawn for every event.
+
+        A body that tells is drawn when that changes and once a second: log lines come more often.
+        """
+        return None
+
+    def body(self, view: ViewState, frame: Frame) -> Content:
+        """What is drawn, or was drawn before where nothing of it changed."""
+        seen = self.seen(view, frame)
+        drawn_for = (seen, int(frame.now), frame.width, frame.height)
+        if seen is None or drawn_for != self._drawn_for:
+            self._drawn_for, self._made = drawn_for, Content("\n").join(self.draw(view, frame))
+        return self._made
+
     def title(self, view: ViewState, frame: Frame) -> str:
         """The border's title."""
         return self.NAME
@@ -119,12 +136,11 @@ class Pane(VerticalScroll, can_focus=True):
         if width < 4:
             return
         frame = Frame(self._frame.now, width, height, self._frame.operator)
-        lines = self.draw(self._view, frame)
         title = self.title(self._view, frame)
         if self._titled != title:
             self._titled = title
             self.border_title = as_title(title)
-        content = Content("\n").join(lines)
+        content = self.body(self._view, frame)
         if content.is_same(self._drawn):
             return
         grown = content.plain.count("\n") != self._drawn.plain.count("\n") or not self._drawn

@@ -210,6 +210,7 @@ class Checklist(Vertical, can_focus=True):
         self._phases = {phase: Row(None) for phase in Phase}
         self._detail = Static(markup=False, classes="detail")
         self._detail_drawn = Content()
+        self._drawn_for: object = None
         self._list = VerticalScroll(classes="list", can_focus=False)
         self._details = VerticalScroll(self._detail, classes="details", can_focus=False)
 
@@ -261,6 +262,22 @@ class Checklist(Vertical, can_focus=True):
         if width < 10:
             return
         frame = Frame(self._frame.now, width, self.size.height, self._frame.operator)
+        view = self._view
+        moving = engine_standing(view, frame.now)
+        ticks = int(frame.now * 8) if view.running else 0  # the spinner's
+        seen = (
+            view.run.items,
+            view.doing,
+            view.transfers,
+            view.overall,
+            self.selected.id,
+            moving,
+            ticks,
+            frame.width,
+        )
+        if seen == self._drawn_for:
+            return
+        self._drawn_for = seen
         for phase, line in self._phases.items():
             line.show(phase_line(phase, self.plan, self._view, frame))
         for line in self._rows:

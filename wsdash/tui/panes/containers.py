@@ -156,21 +156,15 @@ def _line(reading: ContainerReading, name: int, frame: Frame, live: bool) -> Con
 
 
 class ContainersPane(Pane):
-    """Container health. Drawn anew for new readings and once a second: log lines come more often."""
+    """Container health."""
 
     NAME = "2 Containers"
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self._drawn_for: object = None
-        self._lines: Lines = []
-
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        live = freshness(view, "containers", frame.now).live
-        what = (view.containers, live, int(frame.now), frame.width, frame.height)
-        if not view.containers or what != self._drawn_for:
-            self._drawn_for, self._lines = what, draw_containers(view, frame)
-        return self._lines
+        return draw_containers(view, frame)
+
+    def seen(self, view: ViewState, frame: Frame) -> object:
+        return (view.containers, freshness(view, "containers", frame.now).live) if view.containers else None
 
     def title(self, view: ViewState, frame: Frame) -> str:
         counts = counted(view, frame)

@@ -18,7 +18,7 @@ from wsdash.tui.latency import Summary, common_top, ordered, summarize, verdict
 from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds, sparkline
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
 from wsdash.tui.past import Past, spread
-from wsdash.tui.standing import freshness
+from wsdash.tui.standing import engine_standing, freshness
 from wsdash.tui.viewstate import HOLE, SAMPLES, Sample, ViewState
 
 NUMBER = 5
@@ -153,6 +153,12 @@ class LatencyPane(Pane):
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         return draw_latency(view, frame)
+
+    def seen(self, view: ViewState, frame: Frame) -> object:
+        if not view.latency:
+            return None
+        flowing = engine_standing(view, frame.now)
+        return (view.latency, view.past, view.sources, view.containers, flowing)
 
     def title(self, view: ViewState, frame: Frame) -> str:
         all_fresh = [freshness(view, f"latency:{series}", frame.now) for series in series_names(view)]
