@@ -34,14 +34,13 @@ from wsdash.model import (
 from wsdash.plan import load_plan
 from wsdash.tui.looks import DIM, GOOD
 from wsdash.tui.panes.base import Frame, Pane, as_title
-from wsdash.tui.panes.checklist import attention, detail_lines, item_line, progress_line
+from wsdash.tui.panes.checklist import attention, detail_lines, item_line
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
 from wsdash.tui.panes.header import draw_header
 from wsdash.tui.panes.latency import LatencyPane, draw_latency
 from wsdash.tui.panes.rows import draw_rows
 from wsdash.tui.panes.setup import draw_setup
 from wsdash.tui.screens.views import draw_schema
-from wsdash.tui.transfers import Mark, Transfer
 from wsdash.tui.viewstate import ViewState, fold_all
 
 NOW = 10_000.0
@@ -401,22 +400,6 @@ def test_attention_goes_to_what_runs_then_what_failed_then_what_is_next() -> Non
     assert attention(PLAN, seen(*halfway())).id == "migrate-data"
     assert attention(PLAN, seen(*differing())).id == "verify-data"
     assert attention(PLAN, seen(*done("backup"))).id == "neon-image"
-
-
-@pytest.mark.parametrize(
-    ("width", "told"),
-    [
-        (120, "items 500/1 000 rows · 4.8 MiB · 50/s · 488 KiB/s · 0:10 left · copying"),
-        (60, "items 500/1 000 rows · 0:10 left"),
-        (40, "items 50% · 50/s · 0:10 left"),
-        (30, "items 50% · 0:10 left"),
-        (24, "items 50%"),
-    ],
-)
-def test_where_room_is_scarce_a_transfer_tells_what_tells_most(width: int, told: str) -> None:
-    progress = Progress("migrate-data", "workspace.items", "copying", 500, 1000, 5_000_000)
-    line = progress_line(Transfer(progress, (Mark(0, 0, 0), Mark(10, 500, 5_000_000))), width)
-    assert line.plain.endswith(told)
 
 
 def test_a_table_that_is_copied_is_told_so_with_all_its_rows_though_the_count_is_an_older_estimate() -> None:

@@ -139,41 +139,6 @@ def test_the_running_item_is_known_by_its_last_state() -> None:
     assert fold_all(recorded(*done("backup"))).running == ""
 
 
-def test_all_tables_together_are_told_with_a_measured_rate_and_the_time_left() -> None:
-    events = [
-        Recorded(0, at, Progress("migrate-data", table, "copying", rows, 1000, rows * 100))
-        for at, table, rows in ((0, "w.a", 0), (0, "w.b", 0), (10, "w.a", 200), (10, "w.b", 300))
-    ]
-    overall = fold_all(events).overall["migrate-data"]
-    assert (overall.progress.rows, overall.progress.total_rows, overall.progress.bytes) == (500, 2000, 50_000)
-    assert overall.rows_per_second == 50
-    assert overall.bytes_per_second == 5000
-    assert overall.seconds_left == 30
-
-
-def test_one_table_alone_has_no_line_over_all() -> None:
-    assert fold_all(recorded(Progress("migrate-data", "w.a", "copying", 5, 10))).overall == {}
-
-
-def test_builds_of_indexes_are_not_added_up_as_rows() -> None:
-    builds = [Progress("migrate-data", name, "indexing: scanning table", 5, 10) for name in "ab"]
-    assert fold_all(recorded(*builds)).overall == {}
-
-
-def test_a_total_that_nobody_knows_leaves_the_whole_unknown() -> None:
-    events = [Progress("migrate-data", name, "copying", 5, total) for name, total in (("a", 9), ("b", None))]
-    overall = fold_all(recorded(*events)).overall["migrate-data"]
-    assert overall.progress.total_rows is None
-    assert overall.seconds_left is None
-
-
-def test_what_is_not_finished_is_never_shown_as_whole() -> None:
-    reading = Progress("migrate-data", "w.a", "copying", 10, 10)
-    assert fold_all(recorded(reading)).transfers["migrate-data"]["w.a"].fraction == 0.99
-    ended = Progress("migrate-data", "w.a", "copying", 10, 10, finished=True)
-    assert fold_all(recorded(reading, ended)).transfers["migrate-data"]["w.a"].fraction == 1.0
-
-
 def test_the_world_is_being_built_until_its_last_stage_is_done() -> None:
     stages = [SetupProgress("ports", 0, 2), SetupProgress("ports", 1, 2), SetupProgress("items", 1, 2)]
     view = fold_all(recorded(*stages))

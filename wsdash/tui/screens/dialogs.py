@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -18,6 +18,7 @@ from textual.widgets import Button, Input, Static
 from wsdash.tui.looks import BAD, DIM, TITLE
 
 CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Close without doing anything")
+Result = TypeVar("Result")
 HOLDS_OR_NOT = {"holds": "It holds", "fails": "It does not hold"}
 """The answers where only a person can say."""
 
@@ -38,27 +39,15 @@ def user_name() -> str:
         return ""
 
 
-class SignDialog(ModalScreen[Signed | None]):
-    """Asks for a name and a note. With `reason` the note must not be empty."""
+class _Named(ModalScreen[Result | None], Generic[Result]):
+    """A question that is answered by name, with a note; with `reason` the note must not be empty."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
+    WORD: ClassVar[str] = "Reason"
+    """How a note is called that must not be empty."""
 
-    def __init__(self, heading: str, text: str, button: str, *, reason: bool = False) -> None:
+    def __init__(self, heading: str, reason: bool) -> None:
         super().__init__()
-        self._heading, self._text, self._button, self._reason = heading, text, button, reason
-
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as box:
-            box.border_title = self._heading
-            yield Static(self._text, markup=False, classes="text")
-            yield Static("Name", markup=False)
-            yield Input(value=user_name(), id="who")
-            yield Static("Reason" if self._reason else "Note (optional)", markup=False)
-            yield Input(id="note")
-            yield Static("", markup=False, id="lacking")
-            with Horizontal(classes="buttons"):
-                yield Button(self._button, variant="primary", id="ok")
-                yield Button("Cancel (Esc)", id="cancel")
+        self._heading, self._reason = heading, reason
 
     def on_mount(self) -> None:
         """The name is mostly known: begin with the note."""
@@ -68,21 +57,56 @@ class SignDialog(ModalScreen[Signed | None]):
     def _to_note(self) -> None:
         self.query_one("#note").focus()
 
-    @on(Input.Submitted, "#note")
-    @on(Button.Pressed, "#ok")
-    def _signed(self) -> None:
+    def action_cancel(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)
+
+    def _asked(self) -> ComposeResult:
+        yield Static("Name", markup=False)
+        yield Input(value=user_name(), id="who")
+        yield Static(self.WORD if self._reason else "Note (optional)", markup=False)
+        yield Input(id="note")
+        yield Static("", markup=False, id="lacking")
+
+    def _given(self) -> Signed | None:
+        """What was filled in; None, and what is lacking is told, when it is not enough."""
         who = self.query_one("#who", Input).value.strip()
         note = self.query_one("#note", Input).value.strip()
         lacking = "a name is wanted" if not who else "a reason is wanted" if self._reason and not note else ""
         if lacking:
             self.query_one("#lacking", Static).update(Content.styled(f"✗ {lacking}", BAD))
-        else:
-            self.dismiss(Signed(who, note))
+            return None
+        return Signed(who, note)
+
+
+class SignDialog(_Named[Signed]):
+    """Asks for a name and a note. With `reason` the note must not be empty."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
+
+    def __init__(self, heading: str, text: str, button: str, *, reason: bool = False) -> None:
+        super().__init__(heading, reason)
+        self._text, self._button = text, button
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = self._heading
+            yield Static(self._text, markup=False, classes="text")
+            yield from self._asked()
+            with Horizontal(classes="buttons"):
+                yield Button(self._button, variant="primary", id="ok")
+                yield Button("Cancel (Esc)", id="cancel")
+
+    @on(Input.Submitted, "#note")
+    @on(Button.Pressed, "#ok")
+    def _signed(self) -> None:
+        given = self._given()
+        if given is not None:
+            self.dismiss(given)
 
     @on(Button.Pressed, "#cancel")
-    def action_cancel(self) -> None:
-        """Close without an answer."""
-        self.dismiss(None)
+    def _cancelled(self) -> None:
+        self.action_cancel()
 
 
 @dataclass(frozen=True)
@@ -92,12 +116,13 @@ class Answered(Signed):
     answer: str
 
 
-class AnswerDialog(ModalScreen[Answered | None]):
+class AnswerDialog(_Named[Answered]):
     """Asks for a name, a note, and one of several answers, none of which Enter alone gives.
 
     answers: name -> label. With `reason` the note must not be empty.
     """
 
+    WORD = "Why"
     BINDINGS: ClassVar[list[BindingType]] = [
         CANCEL,
         Binding("right", "app.focus_next", "Next", show=False, id="answer.next", tooltip="Next answer"),
@@ -109,31 +134,19 @@ class AnswerDialog(ModalScreen[Answered | None]):
     def __init__(
         self, heading: str, text: Content, answers: Mapping[str, str], *, reason: bool = False
     ) -> None:
-        super().__init__()
-        self._heading, self._text, self._answers, self._reason = heading, text, answers, reason
+        super().__init__(heading, reason)
+        self._text, self._answers = text, answers
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = self._heading
             with VerticalScroll(classes="evidence"):
                 yield Static(self._text, markup=False, classes="text")
-            yield Static("Name", markup=False)
-            yield Input(value=user_name(), id="who")
-            yield Static("Why" if self._reason else "Note (optional)", markup=False)
-            yield Input(id="note")
-            yield Static("", markup=False, id="lacking")
+            yield from self._asked()
             with Horizontal(classes="buttons"):
                 for name, label in self._answers.items():
                     yield Button(label, id=name)
                 yield Button("Cancel (Esc)", id="cancel")
-
-    def on_mount(self) -> None:
-        """The name is mostly known: begin with the note."""
-        self.query_one("#note" if self.query_one("#who", Input).value else "#who").focus()
-
-    @on(Input.Submitted, "#who")
-    def _to_note(self) -> None:
-        self.query_one("#note").focus()
 
     @on(Input.Submitted, "#note")
     def _to_answers(self) -> None:
@@ -145,17 +158,9 @@ class AnswerDialog(ModalScreen[Answered | None]):
         if answer not in self._answers:
             self.dismiss(None)
             return
-        who = self.query_one("#who", Input).value.strip()
-        note = self.query_one("#note", Input).value.strip()
-        lacking = "a name is wanted" if not who else "it wants a reason" if self._reason and not note else ""
-        if lacking:
-            self.query_one("#lacking", Static).update(Content.styled(f"✗ {lacking}", BAD))
-        else:
-            self.dismiss(Answered(who, note, answer))
-
-    def action_cancel(self) -> None:
-        """Close without an answer."""
-        self.dismiss(None)
+        given = self._given()
+        if given is not None:
+            self.dismiss(Answered(given.who, given.note, answer))
 
 
 class TypedDialog(ModalScreen[str | None]):
