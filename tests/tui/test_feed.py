@@ -11,8 +11,8 @@ from tests.tui.support import halfway, readings, started
 from wsdash.engine.journal import Heartbeat, Journal
 from wsdash.engine.spool import LogSpool
 from wsdash.errors import UnreachableError
-from wsdash.model import ContainerReading, HostReading, LogLine
-from wsdash.tui.feed import Feed, JournalFeed, Update
+from wsdash.model import ContainerReading, HostReading, LogLine, Notice
+from wsdash.tui.feed import BATCH, Feed, JournalFeed, Update
 from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
 from wsdash.tui.standing import Engine, engine_standing
 
@@ -65,6 +65,17 @@ async def test_what_happened_before_is_shown_at_once(tmp_path: Path) -> None:
     await screen.until(lambda: screen.last.view.running == "migrate-data")
     screen.feed.stop()
     await journal.close()
+
+
+async def test_a_long_run_whose_engine_is_gone_is_read_to_its_end(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    for number in range(2 * BATCH):
+        journal.emit(Notice("info", f"notice {number}"))
+    await journal.record(started("the last event"))
+    await journal.close()
+    screen = Screen(JournalFeed(tmp_path))
+    await screen.until(lambda: screen.last.view.run.run == "the last event")
+    screen.feed.stop()
 
 
 async def test_an_event_reaches_the_screen_within_a_quarter_of_a_second(tmp_path: Path) -> None:

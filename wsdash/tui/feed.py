@@ -154,6 +154,8 @@ class Follower:
         self._cursor: SpoolCursor | None = None
         self._since = time.monotonic()
         self._looked = 0.0
+        self._unread = False
+        """Whether the last batch was full: a journal that nobody writes to any more has a rest, too."""
         self.quiet = False
         """Whether the last poll brought nothing but a sign of life."""
 
@@ -163,7 +165,7 @@ class Follower:
             view, told, more = self._journal(view)
         except (InputError, msgspec.MsgspecError) as error:
             self.close()
-            self._reader = None
+            self._reader, self._unread = None, False
             return msgspec.structs.replace(view, trouble=self._trouble(error)), [], 0, False
         lines, lost = self._logs()
         if told:
@@ -178,17 +180,18 @@ class Follower:
     def _journal(self, view: ViewState) -> tuple[ViewState, list[LogLine], bool]:
         if self._reader is None:
             self._reader = JournalReader(self.state)
-        if not self._reader.changed():
+        if not self._unread and not self._reader.changed():
             self.quiet = True
             return self._after_death(view), [], False
         events = self._reader.events(view.seq, BATCH)
+        self._unread = len(events) == BATCH
         before, view = view, fold_all(events, view)
         beat = self._reader.heartbeat()
         if (beat, view.feed, view.trouble) != (before.heartbeat, "journal", ""):
             view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="")
         self.quiet = not events
         told = [line for event in events if (line := as_line(event)) is not None]
-        return view, told, len(events) == BATCH
+        return view, told, self._unread
 
     def _logs(self) -> tuple[list[LogLine], int]:
         if self._cursor is None:

@@ -7,8 +7,11 @@ import asyncio
 import sys
 from pathlib import Path
 
+from wsdash.engine.journal_reader import JournalReader
 from wsdash.plan import load_plan
 from wsdash.tui.feed import JournalFeed
+
+READ_SECONDS = 60.0
 
 
 async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], config: Path | None) -> str:
@@ -24,12 +27,27 @@ async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], c
         JournalFeed(state),
         load_plan(config),
     )
+    newest = await asyncio.to_thread(_newest, state)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.8)
+        async with asyncio.timeout(READ_SECONDS):
+            while app.main.view.seq < newest:  # a long run is read piece by piece
+                await pilot.pause(0.1)
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.1)
         return app.export_screenshot(title="wsdash", simplify=True)
+
+
+def _newest(state: Path) -> int:
+    """The place of the journal's newest event."""
+    reader, last = JournalReader(state), 0
+    try:
+        while events := reader.events(last):
+            last = events[-1].seq
+    finally:
+        reader.close()
+    return last
 
 
 def main() -> int:
