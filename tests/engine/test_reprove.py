@@ -200,13 +200,18 @@ async def test_from_an_item_does_not_jump_over_a_fallen_fence(small: Small, step
     assert (small.work / "stop-old.1").exists()
 
 
+async def up_to_the_stack_then_the_fence_falls(session: Session, small: Small) -> None:
+    """Items run one by one until the copy is next, and then what stop-old made no longer holds."""
+    for name in ("backup", "stop-old", "stack"):
+        await session.ask("run-item", name)
+        await session.until(name, "done")
+    broken(small.work, "stop-old")
+
+
 async def test_an_item_run_by_hand_is_guarded_too(session: Session, small: Small, steps: Steps) -> None:
     session.changes = {"steps": dict(steps)}
     async with session:
-        for name in ("backup", "stop-old", "stack"):
-            await session.ask("run-item", name)
-            await session.until(name, "done")
-        broken(small.work, "stop-old")
+        await up_to_the_stack_then_the_fence_falls(session, small)
         await session.ask("run-item", "copy")
         await session.until("copy", "done")
     assert small.ledger().index("act copy") > small.ledger().index("act stack")
@@ -218,10 +223,7 @@ async def test_an_item_run_by_hand_is_not_run_when_its_fence_stays_down(
 ) -> None:
     session.changes = {"steps": dict(steps)}
     async with session:
-        for name in ("backup", "stop-old", "stack"):
-            await session.ask("run-item", name)
-            await session.until(name, "done")
-        broken(small.work, "stop-old")
+        await up_to_the_stack_then_the_fence_falls(session, small)
         small.put("refuse-stop-old", "somebody holds the port")
         await session.ask("run-item", "copy")
         await session.until("stop-old", "failed")

@@ -238,10 +238,10 @@ class JournalFeed(Feed):
 
     def __init__(self, state: Path) -> None:
         super().__init__(state)
-        self._followed = state
+        self.state: Path = state
 
     def _run(self) -> None:
-        follower = Follower(self._followed)
+        follower = Follower(self.state)
         view = ViewState()
         waiting: list[LogLine] = []
         lost, told_at, shown, quiet = 0, 0.0, ViewState(), True
