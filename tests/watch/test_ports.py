@@ -10,6 +10,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,9 +31,11 @@ sys.stdin.read()
 
 
 @contextmanager
-def listener(port: int, *more: str, program: str = sys.executable) -> Iterator[int]:
+def listener(
+    port: int, *more: str, program: str = sys.executable, program_text: str = LISTEN
+) -> Iterator[int]:
     """A child process that listens on a port; its pid."""
-    argv = [program, "-c", LISTEN, str(port), *more]
+    argv = [program, "-c", program_text, str(port), *more]
     child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin is not None
     assert child.stdout is not None
@@ -43,6 +46,19 @@ def listener(port: int, *more: str, program: str = sys.executable) -> Iterator[i
         child.stdin.close()
         child.wait(10)
         child.stdout.close()
+
+
+def one_of(connection: Any, pid: int | None) -> Any:
+    """A socket as the list of all of them shows it, held by pid."""
+    listed = namedtuple("listed", "status laddr pid")
+    return listed(connection.status, connection.laddr, pid)
+
+
+def ended_process() -> int:
+    """The number of a process that is no more."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
 
 
 async def test_a_port_nobody_listens_on_has_no_holder() -> None:
@@ -57,6 +73,47 @@ async def test_the_holder_is_named_with_pid_and_command() -> None:
         name = psutil.Process(pid).name()
     assert reading.holder.startswith(f"{name} (pid {pid}: {sys.executable} -c ")
     assert not reading.ours
+
+
+INHERITING = """
+import socket, subprocess, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+server.set_inheritable(True)
+worker = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], pass_fds=[server.fileno()])
+print("ready", flush=True)
+worker.wait()
+"""
+
+
+async def test_a_worker_listens_for_its_parent_even_when_its_number_comes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    with listener(port, program_text=INHERITING) as parent:
+        (worker,) = psutil.Process(parent).children()
+        (seen,) = (c for c in worker.net_connections(kind="tcp") if c.laddr.port == port)
+        monkeypatch.setattr(psutil, "net_connections", lambda kind: [one_of(seen, worker.pid)])
+        (reading,) = await port_holders([port])
+    assert f"(pid {parent}: " in reading.holder
+
+
+async def test_a_child_seen_between_its_fork_and_its_end_is_not_taken_for_the_holder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, port = psutil.net_connections, free_port()
+    gone = ended_process()
+    listings: list[int] = []
+
+    def with_a_gone_child_first(kind: str) -> list[Any]:
+        listings.append(len(listings))
+        found = [one_of(c, c.pid) for c in real(kind) if c.laddr and c.laddr.port == port]
+        return [one_of(c, gone) for c in found] if len(listings) == 1 else found
+
+    with socket.create_server(("127.0.0.1", port)):
+        monkeypatch.setattr(psutil, "net_connections", with_a_gone_child_first)
+        (reading,) = await port_holders([port])
+    assert f"(pid {os.getpid()}: " in reading.holder
+    assert len(listings) == 2
 
 
 async def test_readings_come_in_the_order_asked() -> None:

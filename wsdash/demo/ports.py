@@ -9,10 +9,9 @@ import socket
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import psutil
-
 from wsdash.errors import InputError
 from wsdash.runtime import socket_path
+from wsdash.watch.ports import read_holders
 
 OFFSETS = (0, *range(10_000, 22_001, 100))
 """Tried in this order; the highest port stays below the range that systems hand out by themselves."""
@@ -54,20 +53,9 @@ def is_free(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Who listens on a port: 'postgres (pid 12)', or what we may know of it; '' when free."""
-    try:
-        found = psutil.net_connections(kind="tcp")
-    except (psutil.Error, OSError):
-        found = []
-    for connection in found:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
-            if connection.pid is None:
-                return "a process of another user"
-            try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-            except psutil.Error:
-                return f"pid {connection.pid}"
-    return "" if is_free(port) else "another process"
+    """Who listens on a port: 'postgres (pid 12: ...)', or what we may know of it; '' when free."""
+    (reading,) = read_holders([port], {})
+    return reading.holder or ("" if is_free(port) else "another process")
 
 
 def choose_ports(directory: Path, offset: int | None = None) -> Ports:

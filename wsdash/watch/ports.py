@@ -21,6 +21,7 @@ PACE = Pace(interval=5.0, timeout=10.0, longest_pause=30.0)
 UNKNOWN = "unknown process (needs root to see)"
 LONGEST_COMMAND = 100
 CONNECT_SECONDS = 0.3
+READS = 3  # a holder that has ended since the sockets were listed is looked for again
 
 _SECRET = re.compile(
     r"(?i)(://[^\s:/@]*:)[^\s@]+(?=@)|((?:pass(?:word|wd|phrase)?|secret|token|key)\s*[=: ]\s*)\S+"
@@ -53,22 +54,43 @@ def read_holders(ports: Sequence[int], containers: Mapping[int, str]) -> list[Po
 
 def _listeners(ports: set[int]) -> dict[int, int | None]:
     """Port -> pid of who listens there (None when not to be seen)."""
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.Error:
-        return {port: None for port in ports if _answers(port)}
     found: dict[int, int | None] = {}
-    for connection in connections:
-        if connection.status != psutil.CONN_LISTEN or not connection.laddr:
-            continue
-        port = connection.laddr.port
-        if port not in ports:
-            continue
-        known = found.get(port)
-        # workers share their parent's socket; the parent is the older one
-        pids = [pid for pid in (known, connection.pid) if pid is not None]
-        found[port] = min(pids, default=None)
-    return found
+    for _ in range(READS):
+        try:
+            connections = psutil.net_connections(kind="tcp")
+        except psutil.Error:
+            return {port: None for port in ports if _answers(port)}
+        found = {}
+        for connection in connections:
+            if connection.status == psutil.CONN_LISTEN and connection.laddr:
+                port = connection.laddr.port
+                if port in ports and found.get(port) is None:
+                    found[port] = connection.pid
+        if all(pid is None or psutil.pid_exists(pid) for pid in found.values()):
+            break
+    return {port: None if pid is None else _owner(pid, port) for port, pid in found.items()}
+
+
+def _owner(pid: int, port: int) -> int:
+    """Who opened the socket that `pid` listens on: a worker has it from its parent.
+
+    A server's child may be seen for the moment between its fork and its letting go of the socket, so its
+    number says nothing, neither that it lives on nor (numbers wrap) which of the two is older.
+    """
+    try:
+        parent = psutil.Process(pid).parent()
+        while parent is not None and _listens(parent, port):
+            pid, parent = parent.pid, parent.parent()
+    except psutil.Error:
+        pass  # gone, or not ours to see: the last one that was seen
+    return pid
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        for connection in process.net_connections(kind="tcp")
+    )
 
 
 def _answers(port: int) -> bool:
