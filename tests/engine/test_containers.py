@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.engine.session import Session, history
+from tests.engine.session import Session, history, states
 from tests.engine.small_world import NoContainers, Small
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading, Notice
@@ -168,3 +168,47 @@ async def test_an_engine_that_ends_meanwhile_says_that_it_did_not_see_the_end(
         "warning",
         "container workspace-api: restart failed: the engine ended before it did; look at the container",
     )
+
+
+async def test_an_item_waits_until_a_container_action_has_ended(
+    session: Session, small: Small, standin: Standin
+) -> None:
+    standin.hold.clear()
+    async with session:
+        assert await asked(session, "restart", "workspace-api") == ""
+        await session.ask("run-item", "backup")
+        await ended(small, "the run waits for: restart workspace-api")
+        assert states(small).get("backup") is None
+        standin.hold.set()
+        await session.until("backup", "done")
+    told = [text for _, text in notices(small)]
+    assert "container workspace-api: restart done: running, healthy (for Ana)" in told
+
+
+async def test_a_rollback_waits_too_and_leaves_the_action_alone(
+    session: Session, small: Small, standin: Standin
+) -> None:
+    async with session:
+        await session.ask("run-auto", options={"yes": True, "until": "stop-old"})
+        await session.until("stop-old", "done")
+        await session.idle()
+        standin.hold.clear()
+        assert await asked(session, "restart", "data-timescale") == ""
+        await session.ask("rollback", phrase="ROLLBACK")
+        await ended(small, "the run waits for")
+        assert states(small)["stop-old"] == "done"
+        standin.hold.set()
+        await session.until("stop-old", "undone")
+    assert standin.told == ["restart data-timescale"]
+
+
+async def test_what_waits_for_an_action_can_be_interrupted(
+    session: Session, small: Small, standin: Standin
+) -> None:
+    standin.hold.clear()
+    async with session:
+        assert await asked(session, "restart", "data-timescale") == ""
+        await session.ask("run-item", "backup")
+        await ended(small, "the run waits for")
+    assert session.code == 0
+    assert "act backup" not in small.ledger()

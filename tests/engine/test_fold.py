@@ -84,6 +84,15 @@ def test_downtime_is_measured_when_it_has_ended_and_unknown_before() -> None:
     assert fold(view, Recorded(2, 9.0, Downtime(False, 50.0, 53.5))).write_downtime_seconds == 3.5
 
 
+def test_downtime_counts_no_time_in_which_the_old_service_ran_again() -> None:
+    view = folded(Downtime(True, 50.0), Downtime(False, 50.0, 53.5), Downtime(True, 900.0))
+    assert view.write_downtime_seconds is None
+    assert view.downtime_stretches(902.0) == (3.5, 2.0)
+    ended = fold(view, Recorded(4, 9.0, Downtime(False, 900.0, 906.0)))
+    assert ended.write_downtime_seconds == 9.5
+    assert ended.downtime_stretches(2000.0) == (3.5, 6.0)
+
+
 def test_facts_of_the_data_are_collected() -> None:
     table = TableVerified("workspace.workspace_items", 3, 3, "a", "a", True)
     backup = BackupTaken("/b.sql", 10, "f00", {"workspace.workspace_items": 3}, True)

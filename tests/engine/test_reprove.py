@@ -51,8 +51,14 @@ class Files(MakeFiles):
 
 
 class Fence(Files):
+    """broken_at: since when it does not hold, as the world tells it."""
+
     fence = True
     until_open = False
+    broken_at: float | None = None
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        return dataclasses.replace(await super().check(ctx), broken_at=self.broken_at)
 
 
 class Ground(Files):
@@ -281,6 +287,39 @@ async def test_stopping_the_old_service_again_then_begins_no_downtime(small: Sma
     await serve(options(small, steps, "dashboards"))
     assert view(small).write_downtime_seconds == before
     assert [e.running for e in history(small) if isinstance(e, Downtime)] == [True, False]
+
+
+def downtimes(small: Small) -> list[tuple[bool, float, float | None]]:
+    """The write downtime clock as the journal tells it."""
+    return [(e.running, e.started_at, e.ended_at) for e in history(small) if isinstance(e, Downtime)]
+
+
+async def test_the_downtime_ends_when_the_old_service_ran_again_and_begins_anew_with_its_stop(
+    small: Small, steps: Steps
+) -> None:
+    await serve(options(small, steps, "stack"))
+    ((_, stopped, _),) = downtimes(small)
+    broken(small.work, "stop-old")
+    steps["stop-old"].broken_at = stopped + 0.001  # type: ignore[attr-defined]
+    await serve(options(small, steps, "test-api"))
+    first, up, second, ended = downtimes(small)
+    assert up == (False, stopped, stopped + 0.001)
+    assert second[0]
+    assert second[1] > first[1]
+    assert ended[1] == second[1]
+    seconds = view(small).write_downtime_seconds
+    assert seconds is not None
+    assert ended[2] is not None
+    assert seconds == pytest.approx(0.001 + ended[2] - second[1], abs=1e-6)
+
+
+async def test_the_downtime_runs_on_where_nothing_tells_since_when_the_old_service_ran(
+    small: Small, steps: Steps
+) -> None:
+    await serve(options(small, steps, "stack"))
+    broken(small.work, "stop-old")
+    await serve(options(small, steps, "test-api"))
+    assert [running for running, _, _ in downtimes(small)] == [True, False]
 
 
 async def test_an_item_after_the_migration_stops_no_service(small: Small, steps: Steps) -> None:

@@ -32,7 +32,7 @@ from wsdash.review.form import Report
 from wsdash.review.latencies import latencies
 from wsdash.review.markdown import literal
 from wsdash.review.report import build_report, rendered
-from wsdash.review.sections import Cell, sections
+from wsdash.review.sections import Cell, sections, summary
 from wsdash.review.story import read_story
 from wsdash.timeline.evidence import FEWEST
 
@@ -278,3 +278,14 @@ def test_markdown_takes_every_word_literally(text: str) -> None:
         [],
         ["paragraph_open", "paragraph_close"],
     )
+
+
+def test_the_write_downtime_leaves_out_what_the_old_service_ran_in_between(run: Path) -> None:
+    (first,) = build_report(run).write_downtime_stretches
+    begun = read_story(run).story.started_at
+    assert begun is not None
+    record(run, Downtime(False, begun + 600, begun + 608.5))
+    report = build_report(run)
+    assert report.write_downtime_stretches == [first, 8.5]
+    assert report.write_downtime_seconds == pytest.approx(first + 8.5, abs=0.002)
+    assert f"{first + 8.5:.1f} s in 2 stretches" in [cell.text for _, cell in summary(report)]

@@ -320,6 +320,11 @@ def test_the_downtime_clock_stands_still_when_writes_are_taken_again() -> None:
     assert "downtime 0:42 ■ ended" in plain(draw_header(view, Frame(NOW + 500, 120)))
 
 
+def test_the_downtime_clock_adds_up_its_stretches() -> None:
+    view = seen(started(), Downtime(False, NOW - 1000, NOW - 958), Downtime(True, NOW - 18))
+    assert "downtime 1:00 in 2 stretches ▶ writes are down" in plain(draw_header(view, Frame(NOW, 160)))
+
+
 def test_a_monitor_is_called_monitor() -> None:
     assert "MONITOR" in plain(draw_header(seen(started()), Frame(NOW, 120)))
 

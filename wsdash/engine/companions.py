@@ -77,6 +77,11 @@ class Companions:
         if self._exposition is not None:
             self._exposition.see(recorded)
 
+    async def hands_free(self) -> None:
+        """Return when no single container is being started or stopped."""
+        if self.hands is not None:
+            await self.hands.free()
+
     async def days_lived(self) -> None:
         """Return when the days on a clock of their own are over; at once where there are none."""
         if self._script is not None:

@@ -57,6 +57,7 @@ class ContainerHands:
         self._recorder = recorder
         self._stack = stack
         self._doing: asyncio.Task[None] | None = None
+        self._what = ""
 
     async def handle(self, intent: Intent, running: str) -> Reply:
         """Refuse it, or note it and begin. The answer does not wait for the end."""
@@ -67,6 +68,7 @@ class ContainerHands:
             return Reply(False, no)
         name, action = str(intent.options["name"]), str(intent.options["action"])
         who = intent.who.strip() + (f" (forced, while {running} runs)" if intent.force and running else "")
+        self._what = f"{action} {name}"
         self._doing = asyncio.create_task(self._do(name, action, who))
         return Reply(True, f"{action} {name}: begun")
 
@@ -74,6 +76,13 @@ class ContainerHands:
         """Return when nothing is under way."""
         if self._doing is not None:
             await self._doing
+
+    async def free(self) -> None:
+        """Return when nothing is under way, and tell what is waited for. That is not cancelled with this."""
+        if self._doing is None or self._doing.done():
+            return
+        self._recorder.journal.emit(Notice("info", f"the run waits for: {self._what}"))
+        await asyncio.wait({self._doing})
 
     async def close(self) -> None:
         """Let go of what is under way; the containers' engine goes on with it."""

@@ -182,9 +182,8 @@ class Exposition:
         yield _gauge("wsdash_item_state", "1 for the state an item of the checklist is in.", labels, items)
         down = self._run.downtime
         if down is not None:
-            lasted = (down.ended_at if down.ended_at is not None else now) - down.started_at
             told = "Write downtime of the migration, so far while it goes on."
-            yield _one("wsdash_write_downtime_seconds", told, max(0.0, lasted))
+            yield _one("wsdash_write_downtime_seconds", told, sum(self._run.downtime_stretches(now)))
             told = "1 while the write downtime goes on."
             yield _one("wsdash_write_downtime_running", told, float(down.ended_at is None))
         raised = self._alerts.raised.values()

@@ -61,6 +61,9 @@ class RunView(msgspec.Struct, frozen=True):
     paused: bool = False
     items: dict[str, ItemView] = {}
     downtime: Downtime | None = None
+    """The newest stretch of write downtime."""
+    downtime_before: tuple[float, ...] = ()
+    """Seconds of each earlier stretch: the old service ran again after it."""
     tables: dict[str, TableVerified] = {}
     backup: BackupTaken | None = None
     schema: SchemaCompared | None = None
@@ -75,10 +78,17 @@ class RunView(msgspec.Struct, frozen=True):
 
     @property
     def write_downtime_seconds(self) -> float | None:
-        """Length of the write downtime, None when there was none or it has not ended."""
+        """Length of the write downtime, all stretches; None when there was none or it has not ended."""
         if self.downtime is None or self.downtime.ended_at is None:
             return None
-        return self.downtime.ended_at - self.downtime.started_at
+        return sum(self.downtime_stretches(self.downtime.ended_at))
+
+    def downtime_stretches(self, now: float) -> tuple[float, ...]:
+        """Seconds of each stretch of write downtime; the newest up to now (epoch seconds) if it goes on."""
+        if self.downtime is None:
+            return ()
+        end = self.downtime.ended_at if self.downtime.ended_at is not None else now
+        return (*self.downtime_before, max(0.0, end - self.downtime.started_at))
 
 
 def fold(view: RunView, recorded: Recorded) -> RunView:
@@ -98,7 +108,7 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
         case ItemIntended() | ItemChanged():
             changes |= _fold_item(view, event, recorded.at)
         case Downtime():
-            changes |= {"downtime": event}
+            changes |= {"downtime": event, "downtime_before": _earlier_stretches(view, event)}
         case TableVerified():
             changes |= {"tables": view.tables | {event.name: event}}
         case BackupTaken():
@@ -110,6 +120,13 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)
+
+
+def _earlier_stretches(view: RunView, event: Downtime) -> tuple[float, ...]:
+    last = view.downtime
+    if last is None or last.ended_at is None or last.started_at == event.started_at:
+        return view.downtime_before
+    return (*view.downtime_before, last.ended_at - last.started_at)
 
 
 def _fold_item(view: RunView, event: ItemIntended | ItemChanged, at: float) -> dict[str, object]:

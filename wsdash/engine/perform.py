@@ -137,6 +137,16 @@ class Performer:
         text = f"unexpected {type(error).__name__}: {error}"
         return ItemChanged(item, ItemState.FAILED, text, remedy="retry; engine.log holds the details")
 
+    async def fence_fell(self, evidence: Evidence) -> None:
+        """The old service was found taking writes: what the clock counts as down ends there.
+
+        Where nothing tells since when it does, the clock runs on: it may count too much, never too little.
+        """
+        clock = self._recorder.view.downtime
+        if clock is not None and clock.running and evidence.broken_at is not None:
+            ended = min(max(evidence.broken_at, clock.started_at), self._recorder.journal.clock.time())
+            await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
+
     async def _downtime_begins(self) -> None:
         if self.opened:
             return  # the new service takes writes already; stopping the old one again takes nothing away

@@ -18,6 +18,7 @@ from wsdash.engine.companions import Companions
 from wsdash.engine.containers import CONTAINER
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
+from wsdash.engine.due import AutoRun
 from wsdash.engine.ending import INTERRUPTED, Ending
 from wsdash.engine.fold import fold_all
 from wsdash.engine.heartbeat import beat, keep_lock_fresh
@@ -30,7 +31,7 @@ from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlet import Outlet
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
-from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, AutoRun, Runner
+from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.spool import LogSpool
 from wsdash.engine.world import (
@@ -205,7 +206,7 @@ class Engine:
         self._beside = beside
         try:
             await beside.begin(world, stack)
-            code = await self._work(recorder, world, stack)
+            code = await self._work(recorder, world, stack, beside)
             if code == 0 and not self._ending.reason:
                 await beside.days_lived()
             return code
@@ -248,7 +249,7 @@ class Engine:
         await hold_to_fingerprint(world, self.options.mode, recorder.journal, begun)
         return world
 
-    async def _work(self, recorder: Recorder, world: World, stack: Stack) -> int:
+    async def _work(self, recorder: Recorder, world: World, stack: Stack, beside: Companions) -> int:
         options, journal = self.options, recorder.journal
 
         def context(item: str, force: bool, more: dict[str, Any]) -> StepContext:
@@ -258,7 +259,13 @@ class Engine:
             )
 
         performer = Performer(recorder, world.steps, context)
-        runner = Runner(world.plan, performer, recorder, exit_when_done=options.exit_when_done)
+        runner = Runner(
+            world.plan,
+            performer,
+            recorder,
+            exit_when_done=options.exit_when_done,
+            hands_free=beside.hands_free,
+        )
         self._runner = self._ending.runner = runner
         if options.rollback:
             await journal.put(RESTORE_FIRST, options.restore)

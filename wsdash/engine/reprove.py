@@ -6,7 +6,7 @@ dies, somebody starts the old service again. A tick of yesterday is no evidence 
 
 from __future__ import annotations
 
-from wsdash.engine.perform import Performer
+from wsdash.engine.perform import DOWNTIME_BEGINS, Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.model import ItemChanged, ItemKind, ItemState, Notice, Phase
 from wsdash.plan import Item, Plan
@@ -50,6 +50,8 @@ class Reprover:
                 self._fresh.add(one.id)
                 continue
             back = await self._back(one, item, evidence.text)
+            if one.id == DOWNTIME_BEGINS:
+                await self._performer.fence_fell(evidence)
             return [each for each in back if each.id in needed]
         if still:
             text = f"read again before {item.id}, and still so: {', '.join(still)}"

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.engine.fold import SATISFIED, RunView, outcome
+from wsdash.engine.due import AutoRun, due, halted
+from wsdash.engine.fold import RunView, outcome
 from wsdash.engine.intents import refusal
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
@@ -24,7 +25,6 @@ from wsdash.model import (
     Notice,
     Outcome,
     PauseChanged,
-    Phase,
     Reply,
     RunFinished,
 )
@@ -34,18 +34,6 @@ from wsdash.steps.base import RESTORE_FIRST
 CLEANUP_SECONDS = 20.0
 ROLLING_BACK = "rollback.under-way"
 """The fact that says that a rollback was begun and not finished."""
-
-
-@dataclass
-class AutoRun:
-    """What "run all that is automatic" means this time. again: done items that are to be proven again."""
-
-    yes: bool = False
-    until: str = ""
-    from_item: str = ""
-    force: bool = False
-    phrase: str = ""
-    again: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -59,6 +47,7 @@ class _Order:
 class Runner:
     """Runs until `stop`, or until it has nothing more to do when exit_when_done.
 
+    hands_free: returns once nobody changes the world beside the run; awaited before each item.
     succeeded: what was asked last was done (None before). stuck: a step did not end after its cancellation.
     """
 
@@ -69,6 +58,7 @@ class Runner:
         recorder: Recorder,
         *,
         exit_when_done: bool = False,
+        hands_free: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.plan = plan
         self._performer = performer
@@ -79,6 +69,7 @@ class Runner:
         self.stuck = False
         self.current = ""
         self._exit_when_done = exit_when_done
+        self._hands_free = hands_free
         self._auto: AutoRun | None = None
         self._orders: deque[_Order] = deque()
         self._roll_back = False
@@ -148,7 +139,7 @@ class Runner:
             case "ping":
                 return Reply(True, self._standing())
             case "run-auto":
-                self.run_auto(_auto_run(intent))
+                self.run_auto(AutoRun.asked(intent))
             case "run-item" | "retry":
                 item = self.plan.item(intent.item)
                 if self._undoing():  # an explicit step forward gives up a rollback that stopped half-way
@@ -229,7 +220,7 @@ class Runner:
             return lambda: self._one(order)
         if self._paused or self._auto is None:
             return None
-        item = next(self._due(self._auto), None)
+        item = next(due(self.plan, self.view, self._auto), None)
         if item is None:
             await self._nothing_due(self._auto)
             return None
@@ -243,7 +234,7 @@ class Runner:
             return
         # not in a TaskGroup: a step that does not end when cancelled must not hold the engine back
         self._interrupt.clear()
-        task = asyncio.ensure_future(work())
+        task = asyncio.ensure_future(self._alone(work))
         interrupted = asyncio.ensure_future(self._interrupt.wait())
         try:
             await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
@@ -262,6 +253,11 @@ class Runner:
             interrupted.cancel()
             task.cancel()
             self.current = ""
+
+    async def _alone(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._hands_free is not None:
+            await self._hands_free()
+        await work()
 
     async def _one(self, order: _Order) -> None:
         options = order.options | ({"phrase": order.phrase} if order.phrase else {})
@@ -310,52 +306,17 @@ class Runner:
         await self._record(ItemIntended(item.id, "confirm", attempt))
         await self._record(ItemChanged(item.id, ItemState.DONE, text, who="--yes", note="confirmed by --yes"))
 
-    def _window(self, auto: AutoRun) -> list[Item]:
-        items = [item for item in self.plan.items if item.phase is not Phase.POST]
-        names = [item.id for item in items]
-        first = names.index(auto.from_item) if auto.from_item in names else 0
-        last = names.index(auto.until) + 1 if auto.until in names else len(names)
-        return items[first:last]
-
-    def _open(self, auto: AutoRun) -> list[Item]:
-        view = self.view
-        return [
-            item
-            for item in self._window(auto)
-            if view.item(item.id).state not in SATISFIED
-            or (item.id in auto.again and item.kind is ItemKind.AUTO)
-        ]
-
-    def _due(self, auto: AutoRun) -> Iterator[Item]:
-        for item in self._open(auto):
-            if (item.kind is ItemKind.AUTO or auto.yes) and not self._lacks(item):
-                yield item
-
-    def _lacks(self, item: Item) -> list[str]:
-        view = self.view
-        return [need for need in item.needs if view.item(need).state not in SATISFIED]
-
     async def _nothing_due(self, auto: AutoRun) -> None:
-        unfinished = self._open(auto)
-        if not unfinished:
-            self._auto = None
-            self.succeeded = True
-            await self._finished(f"up to {auto.until}, as asked" if auto.until else "")
-            return
-        people = tuple(i.id for i in unfinished if i.kind is not ItemKind.AUTO and not self._lacks(i))
-        if people and not self._exit_when_done:
-            if people != self._waiting_told:
-                self._recorder.journal.emit(
-                    Notice("info", "waiting for a person to confirm: " + ", ".join(people))
-                )
-            self._waiting_told = people
+        halt = halted(self.plan, self.view, auto)
+        if halt.people and not self._exit_when_done:
+            if halt.people != self._waiting_told:
+                waiting = "waiting for a person to confirm: " + ", ".join(halt.people)
+                self._recorder.journal.emit(Notice("info", waiting))
+            self._waiting_told = halt.people
             return
         self._auto = None
-        self.succeeded = False
-        blocked = unfinished[0]
-        lacking = ", ".join(f"{need} ({self.view.item(need).state})" for need in self._lacks(blocked))
-        told = f"{', '.join(people)} wait for a person: confirm in `wsdash`, or add --yes"
-        await self._finished(told if people else f"{blocked.id} needs {lacking}")
+        self.succeeded = halt.finished
+        await self._finished(halt.text)
 
     async def _finished(self, detail: str) -> None:
         await self._record(RunFinished(outcome(self.view, self.plan), detail))
@@ -375,8 +336,10 @@ class Runner:
     async def _all_undone(self) -> None:
         self._roll_back = False
         self._paused = False
+        undoing = self._to_undo()
+        self.current = undoing[0].id if undoing else ""
         await self._recorder.note(ROLLING_BACK, True)
-        for item in self._to_undo():
+        for item in undoing:
             self.current = item.id
             if not await self._performer.undo(item):
                 self.succeeded = False
@@ -387,14 +350,3 @@ class Runner:
         await self._recorder.note(ROLLING_BACK, False)
         self.succeeded = True
         await self._record(RunFinished(Outcome.ROLLED_BACK, "every item was taken back"))
-
-
-def _auto_run(intent: Intent) -> AutoRun:
-    options = intent.options
-    return AutoRun(
-        yes=bool(options.get("yes")),
-        until=str(options.get("until") or ""),
-        from_item=str(options.get("from") or ""),
-        force=intent.force,
-        phrase=intent.phrase,
-    )

@@ -49,7 +49,10 @@ class PauseChanged(Event, frozen=True, tag="pause-changed"):
 
 
 class Downtime(Event, frozen=True, tag="downtime"):
-    """The write downtime clock: from the old service's stop to the first write the new one accepted."""
+    """One stretch of write downtime: from the old service's stop to the first write that one of the two took.
+
+    A later stretch of the same run, when the old service ran again in between, has another started_at.
+    """
 
     running: bool
     started_at: float

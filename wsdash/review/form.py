@@ -188,6 +188,8 @@ class Report(msgspec.Struct):
     tests: list[TestReport] = []
     load_test: list[LoadReport] = []
     latencies: LatenciesReport | None = None
+    write_downtime_stretches: list[float] = []
+    """Seconds of each stretch; more than one when the old service ran again in between."""
     branching: BranchingReport | None = None
     hosts: list[str] = []
     """Where engines of this run worked."""

@@ -51,6 +51,7 @@ def report_of(known: KnownStory) -> Report:
         started_at=iso(view.started_at or known.last),
         finished_at=iso(view.finished_at or known.last),
         write_downtime_seconds=_rounded(view.write_downtime_seconds),
+        write_downtime_stretches=[round(each, 3) for each in view.downtime_stretches(known.last)],
         items=[_item(item, _itself(item.id, view.item(item.id))) for item in plan.items],
         tables=[_table(view.tables[name]) for name in sorted(view.tables)],
         backup=_backup(view.backup),

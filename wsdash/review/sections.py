@@ -70,13 +70,14 @@ def sections(report: Report) -> list[Section]:
 def summary(report: Report) -> list[tuple[str, Cell]]:
     """The head: name and value of what one wants to know first."""
     look = {"migrated": GOOD, "failed": BAD, "rolled_back": WAIT}.get(report.outcome, WAIT)
-    down = report.write_downtime_seconds
+    down, stretches = report.write_downtime_seconds, len(report.write_downtime_stretches)
+    apart = f" in {stretches} stretches" if stretches > 1 else ""
     lines = [
         ("Outcome", Cell(report.outcome, look)),
         ("Mode", Cell(report.mode)),
         ("Begun", Cell(f"{second(report.started_at)} UTC")),
         ("Ended", Cell(f"{second(report.finished_at)} UTC")),
-        ("Write downtime", Cell("not measured", WAIT) if down is None else Cell(f"{down:.1f} s")),
+        ("Write downtime", Cell("not measured", WAIT) if down is None else Cell(f"{down:.1f} s{apart}")),
         ("Carried out by", Cell("wsdash on " + (", ".join(report.hosts) or "an unknown host"))),
     ]
     if report.fortnight:

@@ -21,11 +21,13 @@ class Evidence:
     """What a check read. holds: the item holds; text: the facts, in one line a person can verify.
 
     insufficient: it does not hold because too little was seen for an answer, not because it failed.
+    broken_at: since when it does not hold (epoch seconds), where the world tells; None where it does not.
     """
 
     holds: bool
     text: str
     insufficient: bool = False
+    broken_at: float | None = None
 
 
 class Facts(Protocol):

@@ -30,9 +30,10 @@ class StopOld:
         async with ApiClient(ctx.settings.api.old) as api:
             answers = await api.answers()
         if reading.state in ("running", "restarting", "paused"):
-            return Evidence(False, f"{name} is {reading.state}")
+            return Evidence(False, f"{name} is {reading.state}", broken_at=reading.started_at or time.time())
         if answers:
-            return Evidence(False, f"{name} is {reading.state}, yet {ctx.settings.api.old} answers")
+            text = f"{name} is {reading.state}, yet {ctx.settings.api.old} answers"
+            return Evidence(False, text, broken_at=time.time())
         return Evidence(True, f"{name} is {reading.state}; {ctx.settings.api.old} refuses connections")
 
     async def act(self, ctx: StepContext) -> None:

@@ -39,11 +39,15 @@ def downtime(view: ViewState, now: float) -> Content:
     clocked = view.run.downtime
     if clocked is None:
         return Content.styled("downtime –", DIM)
-    if clocked.ended_at is not None:
-        return Content.styled(f"downtime {clock(clocked.ended_at - clocked.started_at)} ■ ended", "")
-    if not clocked.running:
+    if not clocked.running and clocked.ended_at is None:
         return Content.styled("downtime ended", "")
-    return Content.styled(f"downtime {clock(now - clocked.started_at)} ▶ writes are down", WARN)
+    stretches = view.run.downtime_stretches(now)
+    told = f"downtime {clock(sum(stretches))}"
+    if len(stretches) > 1:
+        told += f" in {len(stretches)} stretches"
+    if clocked.ended_at is not None:
+        return Content.styled(f"{told} ■ ended", "")
+    return Content.styled(f"{told} ▶ writes are down", WARN)
 
 
 def _run_line(view: ViewState, frame: Frame) -> Content:
