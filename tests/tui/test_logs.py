@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from textual.geometry import Size
+
 from tests.tui.support import Stage, stage, started
 from wsdash.model import LogLine, Notice
 from wsdash.tui.loglines import MOST_LINES, LogLines, as_text, clean, pattern, readable, severity
@@ -73,6 +76,19 @@ def test_a_word_in_a_json_record_is_no_error() -> None:
     assert severity(line('{"level": "info", "message": "GET /items", "error": null}')) == 0
 
 
+def layouts(on: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Size]:
+    """Grows with every layout of the whole screen from now on."""
+    real = on.app.main._refresh_layout
+    seen: list[Size] = []
+
+    def refresh_layout(size: Size | None = None, scroll: bool = False) -> None:
+        seen.append(size or on.app.size)
+        real(size, scroll)
+
+    monkeypatch.setattr(on.app.main, "_refresh_layout", refresh_layout)
+    return seen
+
+
 async def test_it_follows_the_newest_line(tmp_path: Path) -> None:
     async with stage(tmp_path, started()) as on:
         await in_logs(on, many(100))
@@ -97,6 +113,36 @@ async def test_scrolling_up_holds_still_and_counts_what_is_new(tmp_path: Path) -
         await on.press("f")
         assert "line 129" in on.text()
         assert "FOLLOW" in on.text()
+
+
+async def test_lines_that_come_move_the_scrollbar_and_lay_nothing_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path, started()) as on:
+        await in_logs(on, many(100))
+        laid_out, view = layouts(on, monkeypatch), on.app.main.logs.log_view
+        for number in range(100, 110):
+            on.app.main.add_lines(many(1, first=number), 0)
+            await on.pilot.pause()
+        assert laid_out == []
+        assert view.vertical_scrollbar.window_virtual_size == len(view.lines.shown)
+        assert view.scroll_offset.y == view.max_scroll_y
+        assert "line 109" in on.text()
+
+
+async def test_a_line_wider_than_the_pane_brings_a_scrollbar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage(tmp_path, started()) as on:
+        await in_logs(on, many(100))
+        laid_out, view = layouts(on, monkeypatch), on.app.main.logs.log_view
+        on.app.main.add_lines([line("x" * 300)], 0)
+        await on.until(lambda: view.show_horizontal_scrollbar)
+        assert laid_out
+        assert view.scroll_offset.y == view.max_scroll_y
+        on.app.main.add_lines([line("y" * 400)], 0)
+        await on.pilot.pause()
+        assert view.horizontal_scrollbar.window_virtual_size == view.virtual_size.width > 400
 
 
 async def test_pruning_does_not_move_the_reader(tmp_path: Path) -> None:

@@ -271,8 +271,17 @@ class LogView(ScrollView, can_focus=True):
         self._changed()
 
     def _resized(self) -> None:
-        width = 14 + self._name_width + self._widest
-        self.virtual_size = Size(width, len(self.lines.shown))
+        # setting virtual_size lays out the whole screen; only a scrollbar that comes or goes needs that
+        size = Size(14 + self._name_width + self._widest, len(self.lines.shown))
+        bars = (self.show_vertical_scrollbar, self.show_horizontal_scrollbar)
+        if bars != (size.height > self.size.height, size.width > self.size.width):
+            self.virtual_size = size
+            return
+        self.set_reactive(LogView.virtual_size, size)
+        if bars[0]:
+            self.vertical_scrollbar.window_virtual_size = size.height
+        if bars[1]:
+            self.horizontal_scrollbar.window_virtual_size = size.width
 
     def _to_end(self) -> None:
         self._scroll_alone(self.max_scroll_y)
