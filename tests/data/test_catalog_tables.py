@@ -3,6 +3,7 @@ estimates; in every imitation of a hypertable."""
 
 from __future__ import annotations
 
+from tests.data.copying import carry, catalog_of
 from tests.data.models import INHERITANCE, PARTITIONS, load
 from wsdash.data.catalog import read_catalog
 from wsdash.data.connect import Endpoint, connection
@@ -42,6 +43,26 @@ async def test_inheriting_chunks_are_folded_into_their_root(source: Endpoint) ->
     assert items.time_column == "created_at"
     assert items.key == ("id", "created_at")
     assert items.rows == 20
+
+
+async def test_what_a_server_notes_for_itself_in_a_columns_options_is_no_option(
+    source: Endpoint, target: Endpoint
+) -> None:
+    async with connection(source, read_only=False) as conn:
+        await conn.execute("CREATE SCHEMA s; CREATE TABLE s.t (a int PRIMARY KEY, b int)")
+        await conn.execute("ALTER TABLE s.t ALTER a SET (n_distinct = 5); INSERT INTO s.t VALUES (1, 2)")
+        await conn.execute("SET allow_system_table_mods = on")
+        # as 15.20 does for every column
+        await conn.execute(
+            "UPDATE pg_attribute SET attoptions = array_prepend('pg_attver=22158952', attoptions)"
+            " WHERE attrelid = 's.t'::regclass AND attnum > 0"
+        )
+        catalog = await read_catalog(conn, "s")
+    assert [column.options for column in catalog.tables[0].columns] == [{"n_distinct": "5"}, {}]
+    _, result = await carry(source, target)
+    assert result.rows == 1
+    there = await catalog_of(target)
+    assert there.tables[0].columns == catalog.tables[0].columns
 
 
 async def test_a_plain_table_without_key_has_none(source: Endpoint) -> None:

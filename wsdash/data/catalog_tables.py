@@ -12,6 +12,9 @@ from wsdash.data.shape import Column, Table
 from wsdash.data.sql import ident
 
 TIMEOUT = 60.0
+SERVERS_OWN = "pg_"
+"""Column options that a server keeps for itself begin so: PostgreSQL 15.20 writes `pg_attver` into
+pg_attribute.attoptions of every column. Its own pg_dump leaves it out; a server that knows it not refuses it."""
 
 ROOTS = """
 SELECT c.oid, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
@@ -113,7 +116,11 @@ async def read_tables(conn: asyncpg.Connection, namespace: int, schema: str) -> 
 
 
 def _column(row: Any) -> Column:
-    options = {name: value for name, _, value in (o.partition("=") for o in row["options"])}
+    options = {
+        name: value
+        for name, _, value in (o.partition("=") for o in row["options"])
+        if not name.startswith(SERVERS_OWN)
+    }
     for name in ("storage", "compression"):
         if row[name]:
             options[name] = row[name]
