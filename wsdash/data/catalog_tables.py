@@ -14,7 +14,7 @@ from wsdash.data.sql import ident
 TIMEOUT = 60.0
 SERVERS_OWN = "pg_"
 """Column options that a server keeps for itself begin so: PostgreSQL 15.20 writes `pg_attver` into
-pg_attribute.attoptions of every column. Its own pg_dump leaves it out; a server that knows it not refuses it."""
+pg_attribute.attoptions of every column. Its own pg_dump leaves it out; other servers refuse it."""
 
 ROOTS = """
 SELECT c.oid, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
