@@ -5,77 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 
+from tests.engine.exported import NOW, SEEN, page, values
 from tests.support.servers import free_port
-from wsdash.engine.exporter import Exporter, _Page
+from wsdash.engine.exporter import Exporter
 from wsdash.engine.exposition import Exposition
 from wsdash.engine.options import MetricsAddress
 from wsdash.errors import InputError
-from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE, HistoryWriter
-from wsdash.model import (
-    AlertChanged,
-    AnyEvent,
-    ContainerReading,
-    CriterionFound,
-    DayFound,
-    Downtime,
-    HostReading,
-    ItemChanged,
-    ItemState,
-    LatencyReading,
-    Recorded,
-    RowsReading,
-    TimelineJudged,
-)
+from wsdash.model import AlertChanged, ItemChanged, ItemState, LatencyReading, Recorded
 from wsdash.plan import load_plan
 from wsdash.watch.prometheus import parse_metrics
-
-NOW = 1_800_000_000.0
-FINE = CriterionFound("api-latency", True, "57 ms", "≤ 200 ms")
-UNSEEN = CriterionFound("disk", None, "nothing measured", "≤ 80 %")
-SEEN: tuple[AnyEvent, ...] = (
-    ItemChanged("backup", ItemState.DONE, "it holds", 1.0),
-    Downtime(False, NOW - 900, NOW - 888),
-    AlertChanged("disk", True, 'Disk "filling"\n81 %', NOW - 60, "disk", "disk:percent", "warning", 81.0),
-    LatencyReading("api-new", 0.15),
-    LatencyReading("api-new", 0.03),
-    LatencyReading("api-new", None, "refused"),
-    LatencyReading("api-old", 7.0),
-    ContainerReading(
-        "workspace-api", "running", "healthy", "workspace", cpu_percent=150.0, memory_bytes=5, restarts=3
-    ),
-    ContainerReading("data-timescale", "exited", "none"),
-    RowsReading("workspace.workspace_items", 10_000, None, estimated=True),
-    HostReading(57.0, 10**9, 1.0, 60 << 20, 0.001),
-    TimelineJudged(NOW - 86_400, (DayFound(1, "Monitoring", "-", "go", (FINE,)),), {"technical": (UNSEEN,)}),
-)
-
-
-def page(state: Path, events: Sequence[AnyEvent] = SEEN, now: float = NOW) -> str:
-    exposition = Exposition(load_plan())
-    for number, event in enumerate(events, 1):
-        exposition.see(Recorded(number, NOW - 1, event))
-    registry = CollectorRegistry(auto_describe=False)
-    reader = HistoryReader(state / FILE)
-    registry.register(_Page(exposition, lambda: now, reader))
-    text = generate_latest(registry).decode()
-    reader.close()
-    return text
-
-
-def values(text: str) -> dict[str, float]:
-    return {
-        sample.name + "".join(f" {sample.labels[key]}" for key in sorted(sample.labels)): sample.value
-        for family in parse_metrics(text).values()
-        for sample in family.samples
-    }
 
 
 def test_what_is_known_is_told_in_base_units(tmp_path: Path) -> None:
@@ -105,6 +49,11 @@ def test_what_is_known_is_told_in_base_units(tmp_path: Path) -> None:
         "wsdash_table_rows source workspace.workspace_items": 10_000,
         "wsdash_criterion holds api-latency day-1": 1,
         "wsdash_criterion unknown disk technical": 1,
+        "wsdash_table_rows_difference workspace.workspace_categories": 2,
+        "wsdash_run_outcome incomplete": 1,
+        "wsdash_run_outcome migrated": 0,
+        "wsdash_newest_reading_timestamp_seconds probe": NOW - 1,
+        "wsdash_newest_reading_timestamp_seconds connections": NOW - 1,
         "wsdash_disk_used_ratio": 0.57,
     }
     assert {name: told.get(name) for name in wanted} == wanted
@@ -117,6 +66,8 @@ def test_what_is_unknown_is_left_out_and_not_nought(tmp_path: Path) -> None:
         "wsdash_container_healthy data-timescale",
         "wsdash_container_memory_bytes data-timescale",
         "wsdash_table_rows target workspace.workspace_items",
+        "wsdash_table_rows_difference workspace.workspace_items",
+        "wsdash_table_rows_difference workspace.schema_version",
     ):
         assert name not in told
     nothing = values(page(tmp_path, ()))
@@ -135,7 +86,41 @@ def test_what_is_not_read_any_more_is_left_out_but_counters_stay(tmp_path: Path)
         "wsdash_disk_used_ratio",
     }
     assert told["wsdash_probe_failures_total api-new"] == 1
-    assert told["wsdash_alerts_raised warning"] == 1
+    assert told["wsdash_newest_reading_timestamp_seconds probe"] == NOW - 1
+
+
+def test_a_raised_alert_stands_but_none_is_told_only_while_somebody_measures(tmp_path: Path) -> None:
+    later = values(page(tmp_path, now=NOW + 600))
+    assert later["wsdash_alerts_raised warning"] == later["wsdash_alert_raised disk disk warning"] == 1
+    assert "wsdash_alerts_raised critical" not in later
+    ended = AlertChanged("disk", False, "well again", NOW, "disk", "disk:percent", "warning")
+    assert "wsdash_alerts_raised warning" not in values(page(tmp_path, (*SEEN, ended), NOW + 600))
+    assert values(page(tmp_path, (*SEEN, ended)))["wsdash_alerts_raised warning"] == 0
+    assert "wsdash_alerts_raised warning" not in values(page(tmp_path, (ended,)))
+
+
+def test_what_came_in_is_counted_back_from_now_not_from_the_newest_sample(tmp_path: Path) -> None:
+    writer = HistoryWriter.open(tmp_path / FILE)
+    for second in range(60):
+        writer.add("latency:api-new", NOW - 60 + second, 0.05)
+    writer.close()
+    rate = "wsdash_history_samples_per_second"
+    assert values(page(tmp_path))[rate] == pytest.approx(0.2)
+    assert values(page(tmp_path, now=NOW + 1800))[rate] == 0
+
+
+def test_criteria_are_not_told_while_the_history_they_rest_on_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"this is no history" * 100)
+    told = values(page(tmp_path))
+    assert not {name.split()[0] for name in told} & {"wsdash_criterion", "wsdash_history_bytes"}
+    assert told["wsdash_migrated_timestamp_seconds"] == NOW - 86_400
+    assert told["wsdash_probe_up api-old"] == 1
+
+
+def test_how_the_run_stands_follows_its_items(tmp_path: Path) -> None:
+    failed = ItemChanged("verify-data", ItemState.FAILED, "they differ", 1.0)
+    told = values(page(tmp_path, (*SEEN, failed)))
+    assert (told["wsdash_run_outcome failed"], told["wsdash_run_outcome incomplete"]) == (1, 0)
 
 
 def test_the_types_are_right(tmp_path: Path) -> None:

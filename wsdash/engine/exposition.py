@@ -1,7 +1,8 @@
 """What wsdash tells Prometheus: a fold of the journal's events, and the metric families made from it.
 
 Names, units and types follow Prometheus' own rules: base units (seconds, bytes, ratios of 1), counters that
-end in _total, one-of-several states as one series a state. What is not read any more is left out.
+end in _total, one-of-several states as one series a state. What is not read any more is left out, and so is
+what only seems well because nobody measures.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from wsdash import __version__
-from wsdash.engine.fold import RunView, fold
+from wsdash.engine.fold import RunView, fold, outcome
 from wsdash.history.reader import StoreSize
 from wsdash.model import (
     ContainerReading,
@@ -21,6 +22,8 @@ from wsdash.model import (
     HostReading,
     ItemState,
     LatencyReading,
+    MetricsReading,
+    Outcome,
     Recorded,
     RowsReading,
     TimelineJudged,
@@ -35,6 +38,12 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds in seconds, the guide's 100, 200 and 500 ms among them."""
 CONTAINER_STATES = ("created", "running", "restarting", "paused", "exited", "missing")
 SEVERITIES = ("info", "warning", "critical")
+KINDS: dict[type, str] = {
+    LatencyReading: "probe",
+    ContainerReading: "container",
+    RowsReading: "rows",
+    HostReading: "host",
+}
 ANSWERS = {True: "holds", False: "fails", None: "unknown"}
 
 
@@ -78,6 +87,7 @@ class Exposition:
         self._containers: dict[str, tuple[float, ContainerReading]] = {}
         self._rows: dict[str, tuple[float, RowsReading]] = {}
         self._host: tuple[float, HostReading] | None = None
+        self._newest: dict[str, float] = {}
         self._timeline: TimelineJudged | None = None
         for recorded in before:
             self.see(recorded)
@@ -86,6 +96,9 @@ class Exposition:
         """Take an event; returns at once."""
         event = recorded.event
         with self._lock:
+            kind = _kind(recorded)
+            if kind:
+                self._newest[kind] = recorded.at
             match event:
                 case LatencyReading():
                     self._probed.setdefault(event.series, Probed()).see(recorded, event)
@@ -97,6 +110,8 @@ class Exposition:
                     self._host = (recorded.at, event)
                 case TimelineJudged():
                     self._timeline = event
+                case MetricsReading():
+                    pass
                 case _:
                     self._run = fold(self._run, recorded)
                     self._alerts = fold_alert(self._alerts, recorded)
@@ -110,7 +125,8 @@ class Exposition:
                 *self._of_containers(now),
                 *self._of_tables(now),
                 *self._of_the_run(now),
-                *self._of_the_days(),
+                *self._of_the_alerts(now),
+                *self._of_the_days(size),
                 *self._of_wsdash(now, size),
             ]
 
@@ -171,8 +187,18 @@ class Exposition:
         told = "1 when the counts are estimated from statistics."
         estimated = [([r.table], float(r.estimated)) for r in fresh]
         yield _gauge("wsdash_table_rows_estimated", told, ["table"], estimated)
+        told = "Rows of the target less those of the source, where the two can be compared."
+        differ = [
+            ([r.table], float(r.target - r.source))
+            for r in fresh
+            if r.source is not None and r.target is not None and not r.note
+        ]
+        yield _gauge("wsdash_table_rows_difference", told, ["table"], differ)
 
     def _of_the_run(self, now: float) -> Iterator[Metric]:
+        stands = outcome(self._run, self._plan)
+        each = [([one.value], float(one is stands)) for one in Outcome]
+        yield _gauge("wsdash_run_outcome", "1 for how the run stands.", ["outcome"], each)
         items = [
             ([item.id, item.phase.value, state.value], float(self._run.item(item.id).state is state))
             for item in self._plan.items
@@ -186,15 +212,25 @@ class Exposition:
             yield _one("wsdash_write_downtime_seconds", told, sum(self._run.downtime_stretches(now)))
             told = "1 while the write downtime goes on."
             yield _one("wsdash_write_downtime_running", told, float(down.ended_at is None))
+
+    def _of_the_alerts(self, now: float) -> Iterator[Metric]:
         raised = self._alerts.raised.values()
-        by_severity = [([name], float(sum(s.severity == name for s in raised))) for name in SEVERITIES]
+        counts = {name: sum(span.severity == name for span in raised) for name in SEVERITIES}
+        # what is raised stands until it is seen to be over; that nothing is raised must have been looked for
+        measured = any(now - at <= FRESH_SECONDS for at in self._newest.values())
+        by_severity = [([name], float(count)) for name, count in counts.items() if count or measured]
         yield _gauge("wsdash_alerts_raised", "Alerts that are raised now.", ["severity"], by_severity)
         each = [([span.alert, span.rule, span.severity], 1.0) for span in raised]
         yield _gauge("wsdash_alert_raised", "1 for every raised alert.", ["alert", "rule", "severity"], each)
 
-    def _of_the_days(self) -> Iterator[Metric]:
+    def _of_the_days(self, size: StoreSize | None) -> Iterator[Metric]:
         judged = self._timeline
         if judged is None:
+            return
+        if judged.migrated_at is not None:
+            told = "When the migration ended, in seconds since the epoch."
+            yield _one("wsdash_migrated_timestamp_seconds", told, judged.migrated_at)
+        if size is None:  # without the history nothing is judged anew, and old answers would go on
             return
         places: list[tuple[str, Sequence[CriterionFound]]] = [
             *((f"day-{day.day}", day.criteria) for day in judged.days),
@@ -209,11 +245,11 @@ class Exposition:
         labels = ["place", "criterion", "answer"]
         told = "1 for what the evidence says of a criterion, by day or list of the board."
         yield _gauge("wsdash_criterion", told, labels, found)
-        if judged.migrated_at is not None:
-            told = "When the migration ended, in seconds since the epoch."
-            yield _one("wsdash_migrated_timestamp_seconds", told, judged.migrated_at)
 
     def _of_wsdash(self, now: float, size: StoreSize | None) -> Iterator[Metric]:
+        told = "When something of a kind was last read, in seconds since the epoch."
+        newest = [([kind], at) for kind, at in sorted(self._newest.items())]
+        yield _gauge("wsdash_newest_reading_timestamp_seconds", told, ["kind"], newest)
         if self._host is not None and now - self._host[0] <= FRESH_SECONDS:
             host = self._host[1]
             yield _one(
@@ -224,8 +260,14 @@ class Exposition:
             yield _one("wsdash_history_bytes", "The history on disk.", size.bytes)
             told = "How fast finished hours fill the history, at the newest day's rate."
             yield _one("wsdash_history_growth_bytes_per_second", told, size.bytes_per_day / 86_400)
-            told = "Samples that come in, over the newest five minutes."
+            told = "Samples that came in, over the last five minutes."
             yield _one("wsdash_history_samples_per_second", told, size.samples_per_minute / 60)
+
+
+def _kind(recorded: Recorded) -> str:
+    """What sort of reading it is, '' for what is none. A probe without an answer is a reading too."""
+    event = recorded.event
+    return event.source if isinstance(event, MetricsReading) else KINDS.get(type(event), "")
 
 
 def _one(name: str, told: str, value: float) -> GaugeMetricFamily:

@@ -52,7 +52,7 @@ class Point:
 @dataclass(frozen=True)
 class StoreSize:
     """bytes: the file with its write-ahead log. bytes_per_day: how fast finished hours fill it, at the rate
-    of the newest day. samples_per_minute: how many come in, over the newest five minutes."""
+    of the newest day. samples_per_minute: how many come in, over five minutes."""
 
     bytes: int
     bytes_per_day: float
@@ -173,8 +173,11 @@ class HistoryReader:
             gaps.append((edge, until))
         return tuple(gaps)
 
-    def size(self) -> StoreSize:
-        """What the history takes on disk, and how fast it grows."""
+    def size(self, now: float | None = None) -> StoreSize:
+        """What the history takes on disk, and how fast it grows.
+
+        now: where the five minutes of samples_per_minute end, epoch seconds; None: at the newest sample.
+        """
         taken = 0
         for name in (self.path.name, self.path.name + "-wal"):
             with contextlib.suppress(OSError):
@@ -182,7 +185,7 @@ class HistoryReader:
         with self._reading() as db:
             if db is None:
                 return StoreSize(taken, 0.0)
-            return StoreSize(taken, _growth(db), _rate(db))
+            return StoreSize(taken, _growth(db), _rate(db, now))
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
@@ -342,9 +345,9 @@ def _growth(db: sqlite3.Connection) -> float:
     return filled / hours * 24
 
 
-def _rate(db: sqlite3.Connection) -> float:
-    newest = db.execute("select max(at) from raw").fetchone()[0]
-    if newest is None:
+def _rate(db: sqlite3.Connection, now: float | None) -> float:
+    until = db.execute("select max(at) from raw").fetchone()[0] if now is None else now
+    if until is None:
         return 0.0
-    came = db.execute("select count(*) from raw where at > ?", (newest - 5 * MINUTE,)).fetchone()[0]
+    came = db.execute("select count(*) from raw where at > ?", (until - 5 * MINUTE,)).fetchone()[0]
     return float(came) / 5
