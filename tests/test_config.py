@@ -67,6 +67,12 @@ def test_a_wrong_type_names_key_and_value(tmp_path: Path) -> None:
     assert error.value.remedy
 
 
+def test_the_address_of_wsdashs_own_metrics_must_be_a_url(tmp_path: Path) -> None:
+    text = shipped_text().replace("url: http://localhost:3280", "url: localhost:3280")
+    with pytest.raises(InputError, match=r"metrics\.url has the value 'localhost:3280'"):
+        load_settings(config(tmp_path, text))
+
+
 def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="colour"):
         load_settings(config(tmp_path, shipped_text() + "\ncolour: blue\n"))

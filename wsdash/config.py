@@ -81,6 +81,13 @@ class EndpointSettings(_Section, frozen=True):
     compute_http: str = ""
 
 
+class MetricsSettings(_Section, frozen=True):
+    """wsdash's own metrics. url: where Prometheus reaches what `wsdash watch --metrics-port` serves, without
+    the /metrics at its end."""
+
+    url: str = "http://localhost:3280"
+
+
 class Thresholds(_Section, frozen=True):
     """The guide's numbers: seconds, per minute, per cent, bytes."""
 
@@ -164,6 +171,7 @@ class Settings(_Section, frozen=True):
     alerts: AlertSettings = AlertSettings()
     branching: BranchingSettings = BranchingSettings()
     load_test: LoadTestSettings = LoadTestSettings()
+    metrics: MetricsSettings = MetricsSettings()
     directory: str = ""
 
 
@@ -296,6 +304,11 @@ def _check_values(settings: Settings, path: Path) -> None:
         refuse("branching.open", settings.branching.open, "use compute or database")
     if not 1 <= settings.copy.workers <= 64:
         refuse("copy.workers", settings.copy.workers, "use 1 to 64")
-    for key, url in (("api.old", settings.api.old), ("api.new", settings.api.new)):
+    urls = (
+        ("api.old", settings.api.old),
+        ("api.new", settings.api.new),
+        ("metrics.url", settings.metrics.url),
+    )
+    for key, url in urls:
         if not url.startswith(("http://", "https://")):
             refuse(key, url, "use a URL that begins with http:// or https://")

@@ -1,16 +1,25 @@
-"""After the switch: the testing checklist, the load test and a branch, tried on a migrated world."""
+"""After the switch: the testing checklist, the load test, a branch, and Prometheus, on a migrated world."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.program import Program
+from tests.support.prometheus import firing, health, hurry, numbers, prometheus, until
+from tests.support.prometheus import program as prometheus_program
+from tests.support.servers import free_port
 from tests.support.world import World
+from wsdash.config import MetricsSettings, shipped
 from wsdash.steps.api_checks import MARKER
+from wsdash.watch.monitoring import render_monitoring
 
 pytestmark = pytest.mark.xdist_group("after-migration")
 
@@ -100,3 +109,57 @@ def test_the_report_tells_tests_and_loads(migrated: World) -> None:
     assert {row["group"] for row in report["tests"]} == {"functional", "performance", "neon"}
     assert report["load_test"]
     assert [item["id"] for item in report["items"]][-1] == "go-no-go"
+
+
+def _expressions_about_wsdash(rendered: Path) -> list[str]:
+    panels = json.loads((rendered / "grafana-dashboard.json").read_text())["panels"]
+    found = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    return [expression for expression in found if "wsdash_" in expression or 'job="wsdash"' in expression]
+
+
+async def test_a_real_prometheus_sees_all_of_wsdash_and_says_when_it_is_gone(
+    migrated: World, tmp_path: Path
+) -> None:
+    prometheus_program()
+    port, out = free_port(), tmp_path / "monitoring"
+    metrics = MetricsSettings(f"http://127.0.0.1:{port}")
+    settings = msgspec.structs.replace(migrated.settings, metrics=metrics)
+    await asyncio.to_thread(render_monitoring, settings, shipped("config", "monitoring"), out)
+    hurry(out)
+    # any disk is fuller: an alert is raised, and the panel of raised alerts has something to show
+    migrated.program.environment["WSDASH__THRESHOLDS__ALERT_DISK_PERCENT"] = "0"
+    watching = await asyncio.to_thread(migrated.program.start, "watch", "--metrics-port", str(port))
+    try:
+        async with prometheus(out / "prometheus-scrape.yml", tmp_path / "tsdb") as base:
+            missing = set(_expressions_about_wsdash(out))
+            assert len(missing) > 15
+
+            async def all_up() -> bool:
+                seen = await health(base)
+                return len(seen) == 4 and set(seen.values()) == {"up"}
+
+            async def all_told() -> bool:
+                missing.difference_update([one for one in missing if await numbers(base, one)])
+                return not missing
+
+            async def told_gone() -> bool:
+                return "WorkspaceWsdashDown" in await firing(base)
+
+            async with asyncio.timeout(40):
+                await until(all_up)
+            try:
+                async with asyncio.timeout(40):
+                    await until(all_told)
+            except TimeoutError:
+                raise AssertionError(f"nothing to see of: {sorted(missing)}") from None
+            assert await numbers(base, 'wsdash_run_outcome{outcome="migrated"}') == [1]
+            assert not await told_gone()
+            watching.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(watching.wait, 30) == 0
+            async with asyncio.timeout(40):
+                await until(told_gone)
+            assert await numbers(base, "wsdash_probe_up") == []
+    finally:
+        del migrated.program.environment["WSDASH__THRESHOLDS__ALERT_DISK_PERCENT"]
+        watching.kill()
+        await asyncio.to_thread(watching.wait, 10)

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.program import Program
 from tests.support.servers import free_port
 from tests.support.terminal import Terminal
 from tests.support.world import World
-from wsdash.config import shipped
+from wsdash.cli.arguments import parse
+from wsdash.config import load_settings, shipped
 from wsdash.history.reader import HistoryReader, Summary
 from wsdash.history.store import FILE
 
@@ -134,6 +136,34 @@ def test_the_systemd_unit_is_valid_and_hardened(tmp_path: Path) -> None:
     exposure = re.search(r"exposure level for wsdash-watch.service: ([\d.]+)", judged.stdout)
     assert exposure is not None
     assert float(exposure[1]) < 3
+
+
+def words_of_the_compose_service(environment: dict[str, str]) -> list[str]:
+    """Its command, with compose's ${NAME:-default} filled in."""
+    text = shipped("compose", "docker-compose.watch.yml").read_text()
+    words: list[str] = yaml.safe_load(text)["services"]["wsdash-watch"]["command"]
+    return [re.sub(r"\$\{(\w+):-([^}]*)\}", lambda m: environment.get(m[1], m[2]), word) for word in words]
+
+
+def words_of_the_systemd_unit(environment: dict[str, str]) -> list[str]:
+    """Its command without the program, with ${NAME} filled in: EnvironmentFile= goes before Environment=."""
+    text = shipped("config", "systemd", "wsdash-watch.service").read_text().replace("\\\n", " ")
+    assert "EnvironmentFile=" in text
+    values = dict(re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)) | environment
+    command = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+    assert command is not None
+    return [re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], word) for word in command[1].split()[1:]]
+
+
+@pytest.mark.parametrize("words", [words_of_the_compose_service, words_of_the_systemd_unit])
+def test_its_services_serve_metrics_on_loopback_where_the_shipped_settings_look(
+    words: Callable[[dict[str, str]], list[str]],
+) -> None:
+    served = parse(words({}))
+    assert served.metrics_host == "127.0.0.1"
+    assert load_settings(shipped("config")).metrics.url == f"http://localhost:{served.metrics_port}"
+    asked = parse(words({"WSDASH_METRICS_PORT": "4711", "WSDASH_METRICS_HOST": "172.17.0.1"}))
+    assert (asked.metrics_port, asked.metrics_host) == (4711, "172.17.0.1")
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed")

@@ -43,16 +43,19 @@ def test_the_shipped_file_is_the_generated_one() -> None:
 
 def test_only_the_backup_has_no_metric_in_the_stack() -> None:
     assert untold(rules()) == ["backup-age"]
-    assert prometheus_rules([rule()]).count("alert:") == 0
+    groups = yaml.safe_load(prometheus_rules([rule()]))["groups"]
+    assert {group["name"]: len(group["rules"]) for group in groups} == {"workspace-stack": 0, "wsdash": 2}
 
 
 def test_prometheus_accepts_the_rules(promtool: str, tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(prometheus_rules(rules()))
-    assert "SUCCESS: 10 rules found" in run(promtool, "check", "rules", str(file))
+    assert "SUCCESS: 12 rules found" in run(promtool, "check", "rules", str(file))
 
 
 API = '{job="workspace-api", instance="a"}'
+OWN = '{job="wsdash", instance="w"}'
+PROBED = 'wsdash_newest_reading_timestamp_seconds{job="wsdash", instance="w", kind="probe"}'
 DISK = 'job="node", instance="a", mountpoint="/", fstype="ext4"'
 LSN = 'tenant_id="t", timeline_id="l"'
 BUCKETS = (
@@ -101,26 +104,62 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {f"safekeeper_commit_lsn{{{LSN}}}": "70000000x40", f"pageserver_last_record_lsn{{{LSN}}}": "0x40"},
         {f"safekeeper_commit_lsn{{{LSN}}}": "60000000x40", f"pageserver_last_record_lsn{{{LSN}}}": "0x40"},
     ),
+    "wsdash-down": ({f"up{OWN}": "1x10 0x30"}, {f"up{OWN}": "1x40"}),
+    "wsdash-blind": (
+        {f"up{OWN}": "1x40", PROBED: "0+60x20 1200x20"},
+        {f"up{OWN}": "1x40", PROBED: "0+60x40"},
+    ),
 }
+
+
+def firing(name: str, count: int, series: dict[str, str], at: str = "30m") -> dict[str, Any]:
+    """A test of promtool's: how many alerts of that rule fire at that time."""
+    return {
+        "name": name,
+        "interval": "1m",
+        "input_series": [{"series": key, "values": values} for key, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count(ALERTS{{alertname="{alert_name(name)}", alertstate="firing"}}) or vector(0)',
+                "eval_time": at,
+                "exp_samples": [{"labels": "{}", "value": count}],
+            }
+        ],
+    }
+
+
+def judge(promtool: str, directory: Path, tests: list[dict[str, Any]]) -> None:
+    """Have promtool try the shipped rules on these."""
+    (directory / "rules.yml").write_text(prometheus_rules(rules()))
+    file = directory / "tests.yml"
+    file.write_text(
+        yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests})
+    )
+    assert "SUCCESS" in run(promtool, "test", "rules", str(file))
 
 
 @pytest.mark.parametrize("broken", [True, False], ids=["beyond the limit", "within it"])
 def test_prometheus_fires_beyond_each_limit_and_keeps_still_within(
     promtool: str, tmp_path: Path, broken: bool
 ) -> None:
-    (tmp_path / "rules.yml").write_text(prometheus_rules(rules()))
     tests: list[dict[str, Any]] = []
     for name, (beyond, within) in CASES.items():
-        series = [{"series": key, "values": value} for key, value in (beyond if broken else within).items()]
-        count = f'count(ALERTS{{alertname="{alert_name(name)}", alertstate="firing"}}) or vector(0)'
-        expected = {
-            "expr": count,
-            "eval_time": "30m",
-            "exp_samples": [{"labels": "{}", "value": int(broken)}],
-        }
-        tests.append({"name": name, "interval": "1m", "input_series": series, "promql_expr_test": [expected]})
-    file = tmp_path / "tests.yml"
-    file.write_text(
-        yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests})
-    )
-    assert "SUCCESS" in run(promtool, "test", "rules", str(file))
+        tests.append(firing(name, int(broken), beyond if broken else within))
+    judge(promtool, tmp_path, tests)
+
+
+def test_prometheus_says_when_wsdash_does_not_watch(promtool: str, tmp_path: Path) -> None:
+    never = {'up{job="pageserver", instance="p"}': "1x40"}
+    gone = {f"up{OWN}": "1x10 0x30", PROBED: "0+60x10 stale"}
+    tests = [
+        firing("wsdash-down", 1, never),
+        # a target that is down is told once: of its readings nothing is known
+        firing("wsdash-down", 1, gone),
+        firing("wsdash-blind", 0, gone),
+        # a restart is no absence
+        firing("wsdash-down", 0, {f"up{OWN}": "1x10 0x3 1x27"}, "14m"),
+        # it answers, and never measured anything
+        firing("wsdash-blind", 1, {f"up{OWN}": "1x40"}),
+        firing("wsdash-down", 0, {f"up{OWN}": "1x40"}),
+    ]
+    judge(promtool, tmp_path, tests)

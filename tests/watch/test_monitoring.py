@@ -13,11 +13,13 @@ import msgspec
 import pytest
 import yaml
 
+from tests.engine import exported
 from tests.support.servers import free_port
 from tests.watch.support import settings_of
-from wsdash.config import EndpointSettings, shipped
+from wsdash.config import EndpointSettings, MetricsSettings, shipped
 from wsdash.demo.api import Database, create_app
 from wsdash.errors import InputError
+from wsdash.history.store import FILE, HistoryWriter
 from wsdash.watch.monitoring import Endpoint, placeholders, render_monitoring
 from wsdash.watch.prometheus import metric_names
 from wsdash.watch.world import rules_of
@@ -58,7 +60,7 @@ WORDS = frozenset(
         r"\w+",
         """
     histogram_quantile sum by le rate absent resets or on max vector job instance route method status
-    tenant_id timeline_id smgr_query_type state fstype predict_linear
+    tenant_id timeline_id smgr_query_type state fstype predict_linear time unless series kind place answer
     """,
     )
 )
@@ -69,7 +71,7 @@ def expressions(rendered: Path) -> Iterator[str]:
     for group in yaml.safe_load((rendered / "prometheus-rules.yml").read_text())["groups"]:
         yield from (rule["expr"] for rule in group["rules"])
     for panel in json.loads((rendered / "grafana-dashboard.json").read_text())["panels"]:
-        yield from (target["expr"] for target in panel["targets"])
+        yield from (target["expr"] for target in panel.get("targets", ()))
 
 
 def names_in(expression: str) -> set[str]:
@@ -108,9 +110,11 @@ def test_every_url_that_the_files_name_is_listed_once(tmp_path: Path) -> None:
     assert sorted(endpoint.url for endpoint in endpoints) == [
         "http://localhost:3103/#/workspace",
         "http://localhost:3200/metrics",
+        "http://localhost:3280/metrics",
         "http://localhost:7676/metrics",
         "http://localhost:9898/metrics",
     ]
+    assert [end.url for end in endpoints if end.itself] == ["http://localhost:3280/metrics"]
 
 
 def test_no_placeholder_is_left(rendered: Path) -> None:
@@ -129,6 +133,17 @@ def test_the_scrape_config_asks_this_worlds_addresses(tmp_path: Path) -> None:
     assert pageserver["static_configs"] == [{"targets": ["ps.example:7001"], "labels": {"world": "demo"}}]
 
 
+def test_wsdash_itself_is_asked_where_the_settings_say(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, metrics=MetricsSettings("https://me:hunter2@watch.example:9443/wsdash/"))
+    endpoints = render_monitoring(settings, SHIPPED, tmp_path / "out")
+    text = (tmp_path / "out" / "prometheus-scrape.yml").read_text()
+    job = next(job for job in yaml.safe_load(text)["scrape_configs"] if job["job_name"] == "wsdash")
+    assert (job["scheme"], job["metrics_path"]) == ("https", "/wsdash/metrics")
+    assert job["static_configs"][0]["targets"] == ["watch.example:9443"]
+    assert [end.url for end in endpoints if end.itself] == ["https://watch.example:9443/wsdash/metrics"]
+    assert "hunter2" not in text
+
+
 def test_the_guides_five_alerts_are_there_with_its_numbers(rendered: Path) -> None:
     rules = yaml.safe_load((rendered / "prometheus-rules.yml").read_text())["groups"][0]["rules"]
     expr = {rule["alert"]: rule["expr"] for rule in rules}
@@ -138,7 +153,7 @@ def test_the_guides_five_alerts_are_there_with_its_numbers(rendered: Path) -> No
     assert expr["WorkspaceDisk"].endswith("> 80")
 
 
-async def test_every_metric_named_exists(rendered: Path) -> None:
+async def test_every_metric_named_exists(rendered: Path, tmp_path: Path) -> None:
     database = Database("127.0.0.1", free_port(), "none", "none", "none")
     runner = aiohttp.web.AppRunner(create_app("new", database))
     await runner.setup()
@@ -152,11 +167,13 @@ async def test_every_metric_named_exists(rendered: Path) -> None:
             api = metric_names(await page.text())
     finally:
         await runner.cleanup()
-    known = NEON | STANDARD | api
+    HistoryWriter.open(tmp_path / FILE).close()
+    known = NEON | STANDARD | api | metric_names(exported.page(tmp_path))
     known |= {f"{name}_bucket" for name in NEON if "_seconds" in name}
     used = {name for expression in expressions(rendered) for name in names_in(expression)}
     assert used - known == set()
     assert {"db_pool_max", "safekeeper_commit_lsn", "http_request_duration_seconds_bucket"} <= used
+    assert {"wsdash_run_outcome", "wsdash_probe_duration_seconds_bucket"} <= used
 
 
 def test_each_panel_has_a_place_of_its_own(rendered: Path) -> None:

@@ -21,6 +21,7 @@ from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimePassing
 from wsdash.model.standing import AlertSpan, fold_alerts
 from wsdash.watch.alerting.export import prometheus_rules, untold
+from wsdash.watch.alerting.itself import rules_of_itself
 from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerting.words import amount
@@ -101,7 +102,8 @@ def exported(arguments: argparse.Namespace) -> int:
     file.write_text(prometheus_rules(rules), encoding="utf-8")
     left_out = untold(rules)
     told = f"; only wsdash itself can judge: {', '.join(left_out)}" if left_out else ""
-    print(f"{len(rules) - len(left_out)} rules in {file}{told}")
+    told_of = len(rules) - len(left_out)
+    print(f"{told_of} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
     return 0
 
 

@@ -21,7 +21,8 @@ class UpdateDashboards:
     id = "update-dashboards"
 
     async def check(self, ctx: StepContext) -> Evidence:
-        """Holds when the rendered files are what this world needs and every endpoint they name answers."""
+        """Holds when the rendered files are what this world needs and every endpoint of the stack they name
+        answers. wsdash's own page is named too and need not: it is served by `wsdash watch`, later."""
         out = _directory(ctx)
         fresh = ctx.state / "monitoring.check"
         endpoints = await asyncio.to_thread(_render, ctx, fresh)
@@ -31,8 +32,9 @@ class UpdateDashboards:
         silent = await _silent(endpoints)
         if silent:
             return Evidence(False, "does not answer: " + "; ".join(silent))
-        answering = ", ".join(endpoint.url for endpoint in endpoints)
-        return Evidence(True, f"{len(files)} files in {out}; answering: {answering}")
+        answering = ", ".join(endpoint.url for endpoint in endpoints if not endpoint.itself)
+        text = f"{len(files)} files in {out}; answering: {answering}"
+        return Evidence(True, text + await _told_of_itself(endpoints))
 
     async def act(self, ctx: StepContext) -> None:
         """Render the files; raise WsdashError for an endpoint that does not answer."""
@@ -74,10 +76,25 @@ def _compare(fresh: Path, out: Path) -> tuple[list[str], list[str]]:
 
 
 async def _silent(endpoints: list[Endpoint]) -> list[str]:
+    return await _unanswered([endpoint.url for endpoint in endpoints if not endpoint.itself])
+
+
+async def _told_of_itself(endpoints: list[Endpoint]) -> str:
+    """Whether wsdash's own page answers; '' where the files do not name it."""
+    own = [endpoint.url for endpoint in endpoints if endpoint.itself]
+    if not own:
+        return ""
+    silent = await _unanswered(own)
+    if not silent:
+        return f"; wsdash itself answers: {own[0]}"
+    return f"; wsdash itself is not scraped yet: {silent[0]}; `wsdash watch --metrics-port` serves it"
+
+
+async def _unanswered(urls: list[str]) -> list[str]:
     async with aiohttp.ClientSession() as session:
-        timings = await asyncio.gather(*(timed_get(session, endpoint.url) for endpoint in endpoints))
+        timings = await asyncio.gather(*(timed_get(session, url) for url in urls))
     return [
-        f"{endpoint.url} ({timing.error or timing.status})"
-        for endpoint, timing in zip(endpoints, timings, strict=True)
+        f"{url} ({timing.error or timing.status})"
+        for url, timing in zip(urls, timings, strict=True)
         if timing.error or timing.status != 200
     ]

@@ -24,10 +24,14 @@ SUFFIXES = (".yml", ".yaml", ".json")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A URL that the rendered files name, and the first file that does."""
+    """A URL that the rendered files name, and the first file that does.
+
+    itself: wsdash's own page, which answers only while `wsdash watch --metrics-port` runs.
+    """
 
     url: str
     named_in: str
+    itself: bool = False
 
 
 def placeholders(settings: Settings) -> dict[str, str]:
@@ -45,13 +49,10 @@ def placeholders(settings: Settings) -> dict[str, str]:
         "API": settings.api.new,
         "PAGESERVER": settings.endpoints.pageserver_http,
         "SAFEKEEPER": settings.endpoints.safekeeper_http,
+        "WSDASH": settings.metrics.url,
     }
     for name, url in urls.items():
-        parts = urlsplit(url)
-        # without userinfo: a monitoring file is no place for a password
-        values[f"{name}_TARGET"] = parts.netloc.rpartition("@")[2]
-        values[f"{name}_SCHEME"] = parts.scheme
-        values[f"{name}_PATH"] = parts.path.rstrip("/")
+        values[f"{name}_SCHEME"], values[f"{name}_TARGET"], values[f"{name}_PATH"] = _parts(url)
     return values
 
 
@@ -68,16 +69,25 @@ def render_monitoring(
     values = placeholders(settings)
     rendered: dict[Path, str] = {}
     endpoints: dict[str, Endpoint] = {}
+    scheme, target, base = _parts(settings.metrics.url)
+    own_page = f"{scheme}://{target}{base}/metrics"
     for path in _templates(templates):
         name = path.relative_to(templates)
         own = rules if name == Path(RULES) else None
         text = _fill(path, values) if own is None else prometheus_rules(own)
         for url in _urls(_parse(path, text)):
-            endpoints.setdefault(url, Endpoint(url, str(name)))
+            endpoints.setdefault(url, Endpoint(url, str(name), url == own_page))
         rendered[name] = text
     for name, text in rendered.items():
         _write(out / name, text)
     return list(endpoints.values())
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """Scheme, host:port and path of a base URL."""
+    parts = urlsplit(url)
+    # without userinfo: a monitoring file is no place for a password
+    return parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
 
 
 def _templates(directory: Path) -> list[Path]:

@@ -7,22 +7,26 @@ from typing import Any
 
 import yaml
 
+from wsdash.watch.alerting.itself import rules_of_itself
 from wsdash.watch.alerting.rules import AlertRule
 
 HEADER = """\
-# Made from config/alerts.yaml by `wsdash alerts export`: change the rules there, not here.
+# Made by `wsdash alerts export`: the first group from config/alerts.yaml (change the rules there, not here),
+# the second one is about wsdash itself.
 """
 
 
 def prometheus_rules(rules: Iterable[AlertRule], *, template: bool = False) -> str:
-    """The rules file. Rules that no metric of the stack can tell of are left out; see `untold`.
+    """The rules file: these rules, and those about wsdash itself (itself.py). Rules that no metric of the
+    stack can tell of are left out; see `untold`.
 
     template: limits that wsdash.yaml sets stay placeholders (${ALERT_API_SECONDS}), as in config/monitoring.
     """
     group: dict[str, Any] = {"name": "workspace-stack", "rules": []}
     for rule in rules:
         group["rules"] += _entries(rule, _limit(rule, template))
-    text = yaml.safe_dump({"groups": [group]}, sort_keys=False, width=10_000, allow_unicode=True)
+    groups = [group, {"name": "wsdash", "rules": rules_of_itself()}]
+    text = yaml.safe_dump({"groups": groups}, sort_keys=False, width=10_000, allow_unicode=True)
     return HEADER + text
 
 
