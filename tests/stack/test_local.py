@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack.world import FOREVER, quiet, service, until, world_of
+from tests.stack.world import FOREVER, quiet, service, world_of
+from tests.support.processes import until
 from tests.support.servers import free_port
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.stack.local import LocalStack

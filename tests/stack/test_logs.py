@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.stack.world import FOREVER, World, quiet, service, until, world_of
+from tests.stack.world import FOREVER, World, quiet, service, world_of
+from tests.support.processes import until
 from wsdash.model import LogLine
 from wsdash.stack.local import LocalStack
 from wsdash.stack.log_files import LogFile, LogReader, StoredLine, last_at, log_path

@@ -14,7 +14,8 @@ import asyncpg
 import psutil
 import pytest
 
-from tests.stack.world import World, is_gone, quiet, sleeper, until, world_of
+from tests.stack.world import World, quiet, sleeper, world_of
+from tests.support.processes import is_gone, until
 from tests.support.servers import PASSWORD, SUPERUSER, free_port
 from wsdash.demo import postgres
 from wsdash.stack.supervisor import spawn

@@ -13,7 +13,8 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.stack.world import FOREVER, World, is_gone, quiet, service, sleeper, until, world_of
+from tests.stack.world import FOREVER, World, quiet, service, sleeper, world_of
+from tests.support.processes import is_gone, until
 from wsdash.errors import InputError, WsdashError
 from wsdash.stack.pidfile import owner_of, write_pid
 from wsdash.stack.supervisor import ask, shut_down, spawn

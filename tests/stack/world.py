@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from tests.support.processes import is_gone, until
 from wsdash.model import ContainerReading
 from wsdash.stack.local import LocalStack
 from wsdash.stack.local_client import SupervisorClient
@@ -95,25 +92,6 @@ def sleeper(environment: dict[str, str], prefix: Sequence[str] = ()) -> subproce
     """A process of ours in a session of its own; prefix may make it another user's."""
     argv = [*prefix, sys.executable, "-c", "import time; time.sleep(600)"]
     return subprocess.Popen(argv, env=os.environ | environment, start_new_session=True)
-
-
-def is_gone(pid: int) -> bool:
-    """No such process, or only its zombie."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-async def until(holds: Callable[[], bool | Awaitable[bool]], timeout: float = 15.0) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + timeout
-    while True:
-        answer = holds()
-        if answer if isinstance(answer, bool) else await answer:
-            return
-        assert time.monotonic() < deadline, "it did not come to hold"
-        await asyncio.sleep(0.03)
 
 
 @asynccontextmanager
