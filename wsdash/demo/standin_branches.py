@@ -19,6 +19,7 @@ from wsdash.data.sql import ident, literal
 from wsdash.demo import postgres
 from wsdash.demo.clusters import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
 from wsdash.errors import WsdashError
+from wsdash.subprocesses import ProgramError, run_program
 
 VERSION = 18
 COPY_SECONDS = 120.0
@@ -58,23 +59,13 @@ class BranchDatabases:
             f"'{programs}/pg_restore' {address} --exit-on-error -d {name}"
         )
         password = await asyncio.to_thread(self.password_file.read_text, encoding="utf-8")
-        process = await asyncio.create_subprocess_exec(
-            "bash",
-            "-c",
-            pipe,
-            env=os.environ | {"PGPASSWORD": password.strip()},
-            stderr=asyncio.subprocess.PIPE,
-            stdin=asyncio.subprocess.DEVNULL,
-        )
+        environment = os.environ | {"PGPASSWORD": password.strip()}
         try:
-            async with asyncio.timeout(COPY_SECONDS):
-                _, said = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise web.HTTPInternalServerError(reason="the stand-in's copy took too long") from None
-        if process.returncode != 0:
-            line = said.decode(errors="replace").strip().splitlines()
+            done = await run_program(["bash", "-c", pipe], seconds=COPY_SECONDS, env=environment)
+        except ProgramError as error:
+            raise web.HTTPInternalServerError(reason=f"the stand-in's copy: {error}") from None
+        if done.code != 0:
+            line = done.stderr.decode(errors="replace").strip().splitlines()
             raise web.HTTPInternalServerError(reason=f"copy failed: {line[-1] if line else 'no word'}")
 
     async def _label(self, name: str, timeline: str) -> int:

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from wsdash.config import read_yaml
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.stack.base import OutputSink
 from wsdash.stack.text import LineSplitter
+from wsdash.subprocesses import ProgramError, run_program
 
 _VERSION_SECONDS = 20.0
 _UP_SECONDS = 1800.0
@@ -131,16 +133,9 @@ def refuse_foreign(inspected: Mapping[str, Any], service: ComposeService) -> Non
 async def compose_command() -> list[str]:
     """argv of the compose command: the docker plugin, else docker-compose. Raises WsdashError."""
     if shutil.which("docker"):
-        process = await asyncio.create_subprocess_exec(
-            "docker",
-            "compose",
-            "version",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        if await _finish(process, _VERSION_SECONDS) == 0:
-            return ["docker", "compose"]
+        with suppress(ProgramError):
+            if (await run_program(("docker", "compose", "version"), seconds=_VERSION_SECONDS)).code == 0:
+                return ["docker", "compose"]
     if shutil.which("docker-compose"):
         return ["docker-compose"]
     raise WsdashError(
@@ -211,7 +206,7 @@ async def _compose(service: ComposeService) -> list[str]:
 async def _finish(
     process: asyncio.subprocess.Process,
     timeout: float,
-    take: Callable[[list[str]], object] = lambda lines: None,
+    take: Callable[[list[str]], object],
 ) -> int | None:
     """Its exit code; None when it had to be killed after `timeout` seconds."""
     splitter = LineSplitter()

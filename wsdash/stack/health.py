@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
 
 from wsdash.stack.service_spec import CommandHealth, HttpHealth, ServiceSpec, TcpHealth
 from wsdash.stack.text import clean
+from wsdash.subprocesses import CannotStartError, OverdueError, run_program
 
 RETRIES = 3
 """Failures in a row that make a healthy service unhealthy."""
@@ -40,10 +38,10 @@ async def probe(spec: ServiceSpec, environment: dict[str, str], session: aiohttp
             if isinstance(spec.health, TcpHealth):
                 return await _tcp(spec.health)
             if isinstance(spec.health, CommandHealth):
-                return await _command(spec.health, environment)
-    except TimeoutError:
+                return await _command(spec.health, environment, spec.health_timeout)
+    except (TimeoutError, OverdueError):
         return Probe(False, f"no answer within {spec.health_timeout:g} s")
-    except (OSError, aiohttp.ClientError, ValueError) as error:
+    except (OSError, aiohttp.ClientError, ValueError, CannotStartError) as error:
         return Probe(False, str(error) or type(error).__name__)
     return Probe(True, "")
 
@@ -61,28 +59,10 @@ async def _tcp(health: TcpHealth) -> Probe:
     return Probe(True, f"{health.host}:{health.port} accepts connections")
 
 
-async def _command(health: CommandHealth, environment: dict[str, str]) -> Probe:
-    process = await asyncio.create_subprocess_exec(
-        *health.argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        output = b""
-        while piece := await process.stdout.read(65_536):
-            output = (output + piece)[-_OUTPUT_BYTES:]
-        code = await process.wait()
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-    lines = [line for raw in output.splitlines() if (line := clean(raw).strip())]
-    last = lines[-1] if lines else f"exit code {code}"
-    return Probe(code == 0, last)
+async def _command(health: CommandHealth, environment: dict[str, str], timeout: float) -> Probe:
+    done = await run_program(health.argv, seconds=timeout, keep=_OUTPUT_BYTES, env=environment, merged=True)
+    lines = [line for raw in done.stdout.splitlines() if (line := clean(raw).strip())]
+    return Probe(done.code == 0, lines[-1] if lines else f"exit code {done.code}")
 
 
 class HealthState:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from wsdash.stack.service_spec import ServiceSpec
+from wsdash.subprocesses import ProgramError, run_program
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -50,23 +50,7 @@ async def _answers(spec: ServiceSpec) -> bool:
         module = argv[argv.index("-m") + 1]
         find = "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"
         words = [program, "-c", find, module]
-    return await _succeeds(words, spec)
-
-
-async def _succeeds(words: list[str], spec: ServiceSpec) -> bool:
-    quiet = asyncio.subprocess.DEVNULL
     try:
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=quiet, stdout=quiet, stderr=quiet, env=os.environ | spec.env
-        )
-    except OSError:
+        return (await run_program(words, seconds=_TIMEOUT_SECONDS, env=os.environ | spec.env)).code == 0
+    except ProgramError:
         return False
-    try:
-        async with asyncio.timeout(_TIMEOUT_SECONDS):
-            return await process.wait() == 0
-    except TimeoutError:
-        return False
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()

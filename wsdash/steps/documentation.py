@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import sys
 
 from wsdash.errors import WsdashError
 from wsdash.runtime import report_directory
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.subprocesses import CannotStartError, OverdueError, run_program
 
 REPORT_SECONDS = 120.0
 
@@ -47,30 +46,26 @@ async def _report(ctx: StepContext, *words: str) -> tuple[int, str]:
     argv = [sys.executable, "-m", "wsdash", "report", "--state", str(ctx.state), *words]
     if ctx.settings.directory:
         argv += ["--config", ctx.settings.directory]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
-    )
     try:
-        async with asyncio.timeout(REPORT_SECONDS):
-            out, err = await process.communicate()
-    except TimeoutError as error:
+        done = await run_program(argv, seconds=REPORT_SECONDS)
+    except OverdueError as error:
         raise WsdashError(
             f"the report was not made within {REPORT_SECONDS:.0f} s",
             where=str(ctx.state),
             remedy="retry when the machine is less busy",
         ) from error
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    told = " ".join(out.decode(errors="replace").split())
-    if process.returncode not in (0, 1) or not told:
-        said = " ".join(err.decode(errors="replace").split())[-400:]
+    except CannotStartError as error:
         raise WsdashError(
-            f"the report could not be made: {said or f'exit code {process.returncode}'}",
+            f"the report could not be made: {error}",
+            where=str(ctx.state),
+            remedy="see to it that Python can be run, then retry",
+        ) from error
+    told = " ".join(done.stdout.decode(errors="replace").split())
+    if done.code not in (0, 1) or not told:
+        said = " ".join(done.stderr.decode(errors="replace").split())[-400:]
+        raise WsdashError(
+            f"the report could not be made: {said or f'exit code {done.code}'}",
             where=str(ctx.state),
             remedy="run `wsdash report` by hand; it says the same",
         )
-    return process.returncode, told
+    return done.code, told

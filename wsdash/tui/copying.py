@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+
+from wsdash.subprocesses import ProgramError, run_program
 
 TMUX_SECONDS = 2.0
 
@@ -12,18 +13,8 @@ async def to_tmux(text: str) -> bool:
     """Put text into tmux's newest buffer and its clipboard; False outside tmux or when that fails."""
     if "TMUX" not in os.environ:
         return False
+    argv = ("tmux", "load-buffer", "-w", "-")
     try:
-        async with asyncio.timeout(TMUX_SECONDS):
-            process = await asyncio.create_subprocess_exec(
-                "tmux",
-                "load-buffer",
-                "-w",
-                "-",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            await process.communicate(text.encode())
-    except (OSError, TimeoutError):
+        return (await run_program(argv, seconds=TMUX_SECONDS, data=text.encode())).code == 0
+    except ProgramError:
         return False
-    return process.returncode == 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import aiohttp
+
+from wsdash.subprocesses import ProgramError, run_program
 
 
 class OutletError(Exception):
@@ -33,23 +33,9 @@ async def post_message(url: str, message: Mapping[str, Any], timeout: float) -> 
 async def run_with(argv: Sequence[str], data: bytes, timeout: float) -> None:
     """Run a command that reads data; it must exit 0 within timeout seconds. Raises OutletError."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        raise OutletError(f"{argv[0]} cannot be started: {error.strerror}") from error
-    try:
-        _, said = await asyncio.wait_for(process.communicate(data), timeout)
-    except TimeoutError:
-        raise OutletError(f"{argv[0]} took over {timeout:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode:
-        last = said.decode(errors="replace").strip()[-200:]
-        raise OutletError(f"{argv[0]} exited {process.returncode}: {last}")
+        done = await run_program(argv, seconds=timeout, data=data)
+    except ProgramError as error:
+        raise OutletError(str(error)) from error
+    if done.code:
+        last = done.stderr.decode(errors="replace").strip()[-200:]
+        raise OutletError(f"{argv[0]} exited {done.code}: {last}")
