@@ -14,8 +14,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """argv as a namespace whose `command` runs it. Bad input exits 2 with argparse's own message."""
-    parser = _parser()
-    known = set(parser.commands)  # type: ignore[attr-defined]
+    parser, known = _parser()
     first = next((word for word in argv if not word.startswith("-")), None)
     if first not in known and not {"-h", "--help", "--version"} & set(argv):
         argv = ["run", *argv]
@@ -30,39 +29,67 @@ def _lazily(module: str, name: str) -> Command:
     return command
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
+    """The parser, and the words that are commands."""
     parser = argparse.ArgumentParser(
         prog="wsdash",
         description="Moves the Workspace service from TimescaleDB to its own Neon stack, proving each step.",
     )
     parser.add_argument("--version", action="version", version=f"wsdash {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    commands = _Commands(parser)
+    for family in (_screens, _carrying, _telling, _judging, _trying, _tending, _hidden):
+        family(commands)
+    return parser, commands.names
+
+
+class _Commands:
+    """The sub-commands, in the order of the help; each takes --config and --state."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._added = parser.add_subparsers(metavar="COMMAND", title="commands")
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._added.choices)
 
     def add(
-        name: str, help_text: str, module: str, function: str, *, hidden: bool = False
+        self, name: str, help_text: str, module: str, function: str, *, hidden: bool = False
     ) -> argparse.ArgumentParser:
         if hidden:
-            sub = commands.add_parser(name)
+            sub = self._added.add_parser(name)
         else:
-            sub = commands.add_parser(name, help=help_text, description=help_text)
+            sub = self._added.add_parser(name, help=help_text, description=help_text)
         sub.add_argument("--config", type=Path, metavar="DIR", help="directory of wsdash.yaml and plan.yaml")
         sub.add_argument("--state", type=Path, metavar="DIR", help="directory of the run's journal and logs")
         sub.set_defaults(command=_lazily(module, function))
         return sub
 
-    run = add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
+
+def _json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def _screens(commands: _Commands) -> None:
+    """Commands that open a screen."""
+    run = commands.add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
     run.add_argument(
         "--take-over", action="store_true", help="take over the lock of a dead operator's session"
     )
-    add("monitor", "the same screen, read-only", "screen", "monitor")
-    _demo(add("demo", "build the embedded world and open the operator's screen on it", "demo", "demo"))
-    _migrate(add("migrate", "run the plan without a screen", "headless", "migrate"))
-    _watch(add("watch", "record without a screen, until it is stopped (SIGTERM or Ctrl-C)", "watch", "watch"))
-    rollback = add("rollback", "back to the old service", "headless", "rollback")
+    commands.add("monitor", "the same screen, read-only", "screen", "monitor")
+    text = "build the embedded world and open the operator's screen on it"
+    _demo(commands.add("demo", text, "demo", "demo"))
+
+
+def _carrying(commands: _Commands) -> None:
+    """Commands that carry the service, or its rows, there and back."""
+    _migrate(commands.add("migrate", "run the plan without a screen", "headless", "migrate"))
+    text = "record without a screen, until it is stopped (SIGTERM or Ctrl-C)"
+    _watch(commands.add("watch", text, "watch", "watch"))
+    rollback = commands.add("rollback", "back to the old service", "headless", "rollback")
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     rollback.add_argument("--restore", type=Path, metavar="FILE", help="fill what the source lacks first")
-    restore = add("restore", "restore a backup into the new database", "restore", "restore")
+    restore = commands.add("restore", "restore a backup into the new database", "restore", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
     restore.add_argument(
         "--to", choices=("target", "source"), default="target", help="which side (default: target)"
@@ -71,12 +98,15 @@ def _parser() -> argparse.ArgumentParser:
         "--replace", action="store_true", help="replace what the target holds; a copy is kept"
     )
     restore.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
-    schema = add("schema", "what becomes of every object of the source, and what blocks", "schema", "schema")
-    schema.add_argument("--json", action="store_true", help="as one JSON object")
-    status = add("status", "how the run stands now", "inspect", "status")
-    status.add_argument("--json", action="store_true", help="as one JSON object")
-    report = add("report", "the whole story of the run", "report", "report")
-    report.add_argument("--json", action="store_true", help="as one JSON object")
+
+
+def _telling(commands: _Commands) -> None:
+    """Commands that read and tell, and change nothing."""
+    text = "what becomes of every object of the source, and what blocks"
+    _json(commands.add("schema", text, "schema", "schema"))
+    _json(commands.add("status", "how the run stands now", "inspect", "status"))
+    report = commands.add("report", "the whole story of the run", "report", "report")
+    _json(report)
     report.add_argument(
         "--output",
         type=Path,
@@ -91,24 +121,40 @@ def _parser() -> argparse.ArgumentParser:
     folder.add_argument(
         "--check", type=Path, metavar="DIR", help="whether DIR holds the report of the run as it stands"
     )
-    _decide(add("decide", "record a go or no-go, or a person's tick of a criterion", "decide", "decide"))
-    add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
-    doctor = add("doctor", "diagnostics: what is reachable, what is not, and what to do", "inspect", "doctor")
-    doctor.add_argument("--json", action="store_true", help="as one JSON object")
-    test = add("test", "try the guide's testing checklist", "testing", "test")
+
+
+def _judging(commands: _Commands) -> None:
+    """Commands of the fourteen days' end."""
+    text = "record a go or no-go, or a person's tick of a criterion"
+    _decide(commands.add("decide", text, "decide", "decide"))
+    commands.add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
+
+
+def _trying(commands: _Commands) -> None:
+    """Commands that try the world: what answers, and how well."""
+    text = "diagnostics: what is reachable, what is not, and what to do"
+    _json(commands.add("doctor", text, "inspect", "doctor"))
+    test = commands.add("test", "try the guide's testing checklist", "testing", "test")
     test.add_argument("--group", choices=("functional", "performance", "neon"), help="only this group")
     test.add_argument("--only", action="append", metavar="TEST", help="only this test (may be repeated)")
-    test.add_argument("--json", action="store_true", help="as one JSON object")
-    load = add("load-test", "load the new API and compare with the baseline", "testing", "load_test")
+    _json(test)
+    load = commands.add("load-test", "load the new API and compare with the baseline", "testing", "load_test")
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
-    load.add_argument("--json", action="store_true", help="as one JSON object")
-    _alerts(add("alerts", "how alerts stand; replay the history against the rules", "alerts", "listed"))
-    _container(add("container", "start, stop or restart one container", "container", "container"))
-    engine = add("engine", "", "engine", "engine", hidden=True)
+    _json(load)
+
+
+def _tending(commands: _Commands) -> None:
+    """Commands for what is raised, and for one container by hand."""
+    text = "how alerts stand; replay the history against the rules"
+    _alerts(commands.add("alerts", text, "alerts", "listed"))
+    _container(commands.add("container", "start, stop or restart one container", "container", "container"))
+
+
+def _hidden(commands: _Commands) -> None:
+    """The engine's own process, which screens start."""
+    engine = commands.add("engine", "", "engine", "engine", hidden=True)
     engine.add_argument("--take-over", action="store_true")
     _demo(engine, engine=True)
-    parser.commands = tuple(commands.choices)  # type: ignore[attr-defined]
-    return parser
 
 
 def _watch(sub: argparse.ArgumentParser) -> None:
@@ -140,7 +186,7 @@ def _container(sub: argparse.ArgumentParser) -> None:
 
 def _alerts(sub: argparse.ArgumentParser) -> None:
     """`list` (also plain `wsdash alerts`), `test`, `export`; options may stand before or after the word."""
-    sub.add_argument("--json", action="store_true", help="as one JSON object")
+    _json(sub)
     words = sub.add_subparsers(metavar="list|test|export")
     for name, text, function in (
         ("list", "what is raised, acknowledged, silenced and ended", "listed"),

@@ -175,44 +175,11 @@ def load_rules(
 def _rule(
     entry: Any, number: int, path: Path, thresholds: Thresholds, containers: Mapping[str, str]
 ) -> AlertRule:
-    name = str(entry.get("id", f"number {number + 1}")) if isinstance(entry, dict) else f"number {number + 1}"
-    try:
-        raw = msgspec.convert(entry, _Raw)
-    except msgspec.ValidationError as error:
-        message, _, location = str(error).partition(" - at `$")
-        key = location.rstrip("`").lstrip(".")
-        value = entry.get(key) if isinstance(entry, dict) and key else None
-        told = f", key {key}, value {value!r}" if key else ""
-        raise InputError(
-            f"rule {name}: {message}{told}",
-            where=f"{path}, rule {name}{f', key {key}' if key else ''}",
-            remedy="the shipped alerts.yaml explains every key",
-        ) from error
+    raw = _typed(entry, number, path)
     check = _Check(path, raw.id)
-    check.name(raw.id)
-    check.one_of("statistic", raw.statistic, STATISTICS)
-    check.one_of("comparison", raw.comparison, COMPARISONS)
-    check.one_of("severity", raw.severity, SEVERITIES)
-    check.one_of("no-data", raw.no_data, NO_DATA)
-    check.one_of("failures", raw.failures, ("ignore", "worst"))
-    check.one_of("unit", raw.unit, UNITS)
-    if raw.fewest < 1:
-        raise check.refusal("fewest", raw.fewest, "use 1 or more")
-    over, horizon = check.duration("over", raw.over), check.duration("horizon", raw.horizon)
-    if over <= 0:
-        raise check.refusal("over", raw.over, "use a window such as 30s, 5m or 6h")
-    if (raw.statistic == "forecast") != (horizon > 0):
-        raise check.refusal(
-            "horizon", raw.horizon, "a forecast needs how far it looks ahead; nothing else does"
-        )
-    threshold = check.limit(raw.threshold, thresholds)
-    clear = check.clear(raw.clear, threshold)
-    if (clear > threshold) if raw.comparison.startswith(">") else (clear < threshold):
-        raise check.refusal("clear", raw.clear, "an alert must end on the good side of its threshold")
-    if raw.prometheus is not None and "{threshold}" not in raw.prometheus.expr:
-        raise check.refusal(
-            "prometheus.expr", raw.prometheus.expr, "write {threshold} where the limit stands"
-        )
+    check.words(raw)
+    over, horizon = check.window(raw)
+    threshold, clear = check.limits(raw, thresholds)
     return AlertRule(
         id=raw.id,
         title=raw.title,
@@ -238,6 +205,23 @@ def _rule(
     )
 
 
+def _typed(entry: Any, number: int, path: Path) -> _Raw:
+    """An entry with the keys and types of a rule. Raises InputError naming it by id or place."""
+    name = str(entry.get("id", f"number {number + 1}")) if isinstance(entry, dict) else f"number {number + 1}"
+    try:
+        return msgspec.convert(entry, _Raw)
+    except msgspec.ValidationError as error:
+        message, _, location = str(error).partition(" - at `$")
+        key = location.rstrip("`").lstrip(".")
+        value = entry.get(key) if isinstance(entry, dict) and key else None
+        told = f", key {key}, value {value!r}" if key else ""
+        raise InputError(
+            f"rule {name}: {message}{told}",
+            where=f"{path}, rule {name}{f', key {key}' if key else ''}",
+            remedy="the shipped alerts.yaml explains every key",
+        ) from error
+
+
 class _Check:
     """Looks at one rule's values."""
 
@@ -246,6 +230,41 @@ class _Check:
 
     def refusal(self, key: str, value: object, remedy: str) -> InputError:
         return _refusal(self._path, self._rule, key, value, remedy)
+
+    def words(self, raw: _Raw) -> None:
+        """Keys whose values are words of a list, and the count."""
+        self.name(raw.id)
+        self.one_of("statistic", raw.statistic, STATISTICS)
+        self.one_of("comparison", raw.comparison, COMPARISONS)
+        self.one_of("severity", raw.severity, SEVERITIES)
+        self.one_of("no-data", raw.no_data, NO_DATA)
+        self.one_of("failures", raw.failures, ("ignore", "worst"))
+        self.one_of("unit", raw.unit, UNITS)
+        if raw.fewest < 1:
+            raise self.refusal("fewest", raw.fewest, "use 1 or more")
+
+    def window(self, raw: _Raw) -> tuple[float, float]:
+        """Seconds back, and seconds ahead (0 for whatever is no forecast)."""
+        over, horizon = self.duration("over", raw.over), self.duration("horizon", raw.horizon)
+        if over <= 0:
+            raise self.refusal("over", raw.over, "use a window such as 30s, 5m or 6h")
+        if (raw.statistic == "forecast") != (horizon > 0):
+            raise self.refusal(
+                "horizon", raw.horizon, "a forecast needs how far it looks ahead; nothing else does"
+            )
+        return over, horizon
+
+    def limits(self, raw: _Raw, thresholds: Thresholds) -> tuple[float, float]:
+        """Where the alert begins and where it ends, and that Prometheus's words have a place for it."""
+        threshold = self.limit(raw.threshold, thresholds)
+        clear = self.clear(raw.clear, threshold)
+        if (clear > threshold) if raw.comparison.startswith(">") else (clear < threshold):
+            raise self.refusal("clear", raw.clear, "an alert must end on the good side of its threshold")
+        if raw.prometheus is not None and "{threshold}" not in raw.prometheus.expr:
+            raise self.refusal(
+                "prometheus.expr", raw.prometheus.expr, "write {threshold} where the limit stands"
+            )
+        return threshold, clear
 
     def name(self, value: str) -> None:
         if not NAME.fullmatch(value):
