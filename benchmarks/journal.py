@@ -29,6 +29,7 @@ class Follower(threading.Thread):
         self._poll = poll
 
     def run(self) -> None:
+        """Begin behind what is there; `over` ends it after one more poll."""
         reader = JournalReader(self._state)
         after = max((recorded.seq for recorded in reader.events(0, 1_000_000)), default=0)
         while not self.over:

@@ -45,10 +45,14 @@ class Script(Protocol):
     """What is lived. scale: how many times as fast as the machine's clock; 0: as fast as it can."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the run is called on screens and in its notices."""
+        ...
 
     @property
-    def scale(self) -> float: ...
+    def scale(self) -> float:
+        """Seconds lived for each of the machine's; 0: no wait at all."""
+        ...
 
     async def live(self, life: Life) -> None:
         """Live all the days."""

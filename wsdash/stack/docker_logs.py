@@ -22,9 +22,13 @@ _SLACK = 10**9
 class Source(Protocol):
     """The part of aiohttp.StreamReader that is needed."""
 
-    async def readexactly(self, n: int) -> bytes: ...
+    async def readexactly(self, n: int) -> bytes:
+        """The next n bytes. Raises asyncio.IncompleteReadError when the stream ends before."""
+        ...
 
-    async def read(self, n: int = -1) -> bytes: ...
+    async def read(self, n: int = -1) -> bytes:
+        """At most n bytes as soon as there are any, -1: all to the end; empty at the end."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -59,33 +59,44 @@ class Routes:
         return app
 
     async def supervisor(self, request: web.Request) -> web.StreamResponse:
+        """GET /supervisor: the daemon as it stands (SupervisorView)."""
         return _json(self._daemon.view())
 
     async def containers(self, request: web.Request) -> web.StreamResponse:
+        """GET /containers: every service as a ContainerView."""
         return _json([self._daemon.container(name) for name in self._daemon.services])
 
     async def container(self, request: web.Request) -> web.StreamResponse:
+        """GET /containers/NAME: its ContainerDetail. A name that is not supervised: Failure, 409."""
         view = self._daemon.container(request.match_info["name"])
         lines = await asyncio.to_thread(newest_lines, self._daemon.directory, view.reading.name, DETAIL_LINES)
         return _json(ContainerDetail(view, tuple(lines)))
 
     async def images(self, request: web.Request) -> web.StreamResponse:
+        """GET /images: image -> whether its programs answer; each is run, so it takes up to 10 s."""
         specs = [service.spec for service in self._daemon.services.values()]
         return _json(await programs_present([spec for spec in specs if spec.group == "workspace"]))
 
     async def act(self, request: web.Request) -> web.StreamResponse:
+        """POST /containers/NAME/start, stop, restart or kill: its ContainerView, or Failure, 409."""
         await self._daemon.act(request.match_info["name"], request.match_info["action"])
         return _json(self._daemon.container(request.match_info["name"]))
 
     async def shutdown(self, request: web.Request) -> web.StreamResponse:
+        """POST /shutdown: answered at once; the daemon then stops its services and ends."""
         self._daemon.stop.set()
         return _json({})
 
     async def lease(self, request: web.Request) -> web.StreamResponse:
+        """PUT /lease: the daemon is in use and stays for another lease; its SupervisorView."""
         self._daemon.renew_lease()
         return _json(self._daemon.view())
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
+        """GET /logs?since=EPOCH&group=G...: NDJSON without end, an empty line after 5 s without.
+
+        since: epoch seconds. Without a group the lines of all. A since that is no number: Failure, 409.
+        """
         try:
             since = float(request.query.get("since", "0"))
         except ValueError as error:
@@ -99,6 +110,7 @@ class Routes:
         return response
 
     async def events(self, request: web.Request) -> web.StreamResponse:
+        """GET /events: what happens to services, NDJSON without end, an empty line after 5 s without."""
         with self._daemon.events.listen() as queue:
             response = await _stream(request)
             while True:

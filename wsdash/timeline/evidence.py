@@ -17,17 +17,34 @@ class SummaryLike(Protocol):
     """What the history tells of one series in a window; coverage: share of its minutes with a sample."""
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Values in the window."""
+        ...
+
     @property
-    def failures(self) -> int: ...
+    def failures(self) -> int:
+        """Samples that brought no value."""
+        ...
+
     @property
-    def coverage(self) -> float: ...
+    def coverage(self) -> float:
+        """Share (0..1) of the window's minutes with a sample."""
+        ...
+
     @property
-    def minimum(self) -> float | None: ...
+    def minimum(self) -> float | None:
+        """The smallest value, in the series' unit; None without one."""
+        ...
+
     @property
-    def maximum(self) -> float | None: ...
+    def maximum(self) -> float | None:
+        """The largest value, in the series' unit; None without one."""
+        ...
+
     @property
-    def last(self) -> float | None: ...
+    def last(self) -> float | None:
+        """The newest value, in the series' unit; None without one."""
+        ...
 
 
 class HistoryLike(Protocol):

@@ -97,6 +97,7 @@ class Pane(VerticalScroll, can_focus=True):
         self._frame = Frame(0.0, 0)
 
     def compose(self) -> ComposeResult:
+        """One body, whatever is drawn in it."""
         yield self._body
 
     def show(self, view: ViewState, frame: Frame) -> None:

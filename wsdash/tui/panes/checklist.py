@@ -215,6 +215,7 @@ class Checklist(Vertical, can_focus=True):
         self._details = VerticalScroll(self._detail, classes="details", can_focus=False)
 
     def compose(self) -> ComposeResult:
+        """The phases, each with its items below it, and the details of the item under the cursor."""
         with self._list:
             for phase in Phase:
                 yield self._phases[phase]

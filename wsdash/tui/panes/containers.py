@@ -161,12 +161,15 @@ class ContainersPane(Pane):
     NAME = "2 Containers"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """A row a container; while there is none, why."""
         return draw_containers(view, frame)
 
     def seen(self, view: ViewState, frame: Frame) -> object:
+        """The containers and whether they are live."""
         return (view.containers, freshness(view, "containers", frame.now).live) if view.containers else None
 
     def title(self, view: ViewState, frame: Frame) -> str:
+        """How many are in which state, and how fresh that is."""
         counts = counted(view, frame)
         name = f"{self.NAME} · {counts}" if counts else self.NAME
         return fresh_title(name, freshness(view, "containers", frame.now))

@@ -152,15 +152,18 @@ class LatencyPane(Pane):
             self.window = window
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """A line a series: curve, last value, percentiles, failures and verdict; while there is none, why."""
         return draw_latency(view, frame)
 
     def seen(self, view: ViewState, frame: Frame) -> object:
+        """The samples, the window of the history, what makes gaps, and whether an engine feeds them."""
         if not view.latency:
             return None
         flowing = engine_standing(view, frame.now)
         return (view.latency, view.past, view.sources, view.containers, flowing)
 
     def title(self, view: ViewState, frame: Frame) -> str:
+        """The window, and how many series are live where not all are."""
         all_fresh = [freshness(view, f"latency:{series}", frame.now) for series in series_names(view)]
         there = [fresh for fresh in all_fresh if not fresh.absent]
         live = sum(fresh.live for fresh in there)

@@ -333,6 +333,7 @@ class LogsPane(Vertical):
         self._find.display = False
 
     def compose(self) -> ComposeResult:
+        """The lines, and the search, hidden until it is asked for."""
         yield self.log_view
         yield self._find
 

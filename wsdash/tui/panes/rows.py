@@ -187,7 +187,9 @@ class RowsPane(Pane):
     NAME = "3 Rows"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """A row a table: both sides' counts and what is between them."""
         return draw_rows(view, frame)
 
     def title(self, view: ViewState, frame: Frame) -> str:
+        """How fresh the counts are."""
         return fresh_title(self.NAME, freshness(view, "rows", frame.now))

@@ -71,4 +71,5 @@ class SetupPane(Pane):
     NAME = "Setup"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """A line a stage of the world's building, with how far it is, and below what went wrong."""
         return draw_setup(view, frame)

@@ -113,6 +113,7 @@ class SilenceDialog(ModalScreen[Intent | None]):
         self._match = match
 
     def compose(self) -> ComposeResult:
+        """What to silence, for how long, who says so and why; below, what is still lacking."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Silence alerts"
             yield Static("A rule, an alert, or * for all", markup=False)

@@ -60,4 +60,5 @@ class BranchesPanel(ViewPanel):
     NAME = "Branches"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """A line a branch: state, size, age, and its LSN where there is room."""
         return draw_branches(view, frame)

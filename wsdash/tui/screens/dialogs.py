@@ -89,6 +89,7 @@ class SignDialog(_Named[Signed]):
         self._text, self._button = text, button
 
     def compose(self) -> ComposeResult:
+        """The text, the name and the note, and one button beside Cancel."""
         with Vertical(classes="dialog") as box:
             box.border_title = self._heading
             yield Static(self._text, markup=False, classes="text")
@@ -138,6 +139,7 @@ class AnswerDialog(_Named[Answered]):
         self._text, self._answers = text, answers
 
     def compose(self) -> ComposeResult:
+        """The evidence, scrolling, the name and the note, and a button an answer beside Cancel."""
         with Vertical(classes="dialog") as box:
             box.border_title = self._heading
             with VerticalScroll(classes="evidence"):
@@ -173,6 +175,7 @@ class TypedDialog(ModalScreen[str | None]):
         self._heading, self._lines, self._word, self._button = heading, lines, word, button
 
     def compose(self) -> ComposeResult:
+        """What will happen, and the word to type; the button is off until it stands there."""
         with Vertical(classes="dialog danger") as box:
             box.border_title = self._heading
             with VerticalScroll(classes="scrolling"):
@@ -226,6 +229,7 @@ class LeaveDialog(ModalScreen[str | None]):
         self._item = running
 
     def compose(self) -> ComposeResult:
+        """What runs, and three ways: the engine goes on, the engine stops, nobody leaves."""
         doing = f"{self._item} is running." if self._item else "Nothing is running."
         with Vertical(classes="dialog") as box:
             box.border_title = "Leave"

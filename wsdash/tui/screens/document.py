@@ -36,6 +36,7 @@ class DocumentScreen(ModalScreen[bool]):
         self._title, self._path = title, path
 
     def compose(self) -> ComposeResult:
+        """The document, scrolling, with Confirm and Close below it."""
         with Vertical(classes="panel") as box:
             box.border_title = as_title(self._title)
             box.border_subtitle = "c confirms · Esc closes"

@@ -137,6 +137,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self._zoomed = False
 
     def compose(self) -> ComposeResult:
+        """Header, tabs, the building of the world, the grid of panes, and the keys."""
         yield self.header
         yield self._tabs
         yield self.setup

@@ -64,6 +64,7 @@ class MetricsPanel(ViewPanel):
         self._read()
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The window and how well it is known, then the services' numbers by group."""
         return draw_metrics(self._trends, view, frame)
 
     def _read(self) -> None:

@@ -50,6 +50,7 @@ class ReportPanel(ModalScreen[None]):
         self._text = Markdown("")
 
     def compose(self) -> ComposeResult:
+        """How old the report is, the section's heading, and the section, scrolling."""
         with Vertical(classes="panel") as panel:
             panel.border_title = "Report"
             panel.border_subtitle = "← → sections · Esc closes"

@@ -83,6 +83,7 @@ class TestsPanel(ViewPanel):
         self.selected = 0
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """Every test with its last result, the selected one marked; none listed is said."""
         if not self.plan.tests:
             return [Content.styled("testing.yaml lists no test.", DIM)]
         return draw_tests(self.plan, view, frame, self.plan.tests[self.selected].id)

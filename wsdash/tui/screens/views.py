@@ -77,6 +77,7 @@ class ViewPanel(ModalScreen[None]):
         self._drawn = Content()
 
     def compose(self) -> ComposeResult:
+        """A bordered box, scrolling, with the lines that `draw` makes."""
         with Vertical(classes="panel") as panel:
             panel.border_title = self.NAME
             panel.border_subtitle = "Esc closes"
@@ -153,6 +154,7 @@ class SchemaPanel(ViewPanel):
     NAME = "Schema: source → target"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The schema's objects on both sides; not compared yet is said."""
         schema = view.run.schema
         if schema is None or not schema.objects:
             return [
@@ -169,6 +171,7 @@ class DifferencesPanel(ViewPanel):
     NAME = "Differences"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """Verified tables, differing ones first, other tables' counts, the backup, and foreign ports."""
         lines: Lines = []
         if not view.run.tables:
             lines.append(Content.styled("No table was verified yet; verify-data compares every row.", DIM))
@@ -209,6 +212,7 @@ class EvidencePanel(ViewPanel):
         self._plan, self._item = plan, item
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """The item's own evidence, then that of all items, then the notices, newest first."""
         lines = self._one(self._item, view, frame)
         lines += [Content(""), Content.styled("All items", TITLE)]
         for item in self._plan.items:
@@ -281,6 +285,7 @@ class HelpPanel(ViewPanel):
         self._owners = nodes
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """Every key that works behind the panel, by its owner, and what the signs mean."""
         lines: Lines = []
         for title, bindings in bindings_of(self._owners):
             lines += [Content(""), Content.styled(title, TITLE)] if lines else [Content.styled(title, TITLE)]

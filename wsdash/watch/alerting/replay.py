@@ -23,27 +23,51 @@ class Point(Protocol):
     """A condensed part of a series, as the history tells it."""
 
     @property
-    def at(self) -> float: ...
+    def at(self) -> float:
+        """Where it begins, epoch seconds."""
+        ...
+
     @property
-    def minimum(self) -> float | None: ...
+    def minimum(self) -> float | None:
+        """The smallest value, in the series' unit; None without one."""
+        ...
+
     @property
-    def p50(self) -> float | None: ...
+    def p50(self) -> float | None:
+        """The median, in the series' unit; None without a value."""
+        ...
+
     @property
-    def p99(self) -> float | None: ...
+    def p99(self) -> float | None:
+        """The 99th percentile, in the series' unit; None without a value."""
+        ...
+
     @property
-    def maximum(self) -> float | None: ...
+    def maximum(self) -> float | None:
+        """The largest value, in the series' unit; None without one."""
+        ...
+
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Values condensed into it."""
+        ...
+
     @property
-    def failures(self) -> int: ...
+    def failures(self) -> int:
+        """Samples that brought no value."""
+        ...
 
 
 class Past(Protocol):
     """The reading side of a history."""
 
-    def series(self) -> tuple[str, ...]: ...
+    def series(self) -> tuple[str, ...]:
+        """The names of all series."""
+        ...
 
-    def points(self, series: str, since: float, until: float, buckets: int) -> Sequence[Point | None]: ...
+    def points(self, series: str, since: float, until: float, buckets: int) -> Sequence[Point | None]:
+        """The window (epoch seconds) in as many equal parts as `buckets`; None for one without a sample."""
+        ...
 
 
 def replay(rules: Iterable[AlertRule], past: Past, since: float, until: float) -> tuple[AlertSpan, ...]:
