@@ -62,3 +62,20 @@ def test_bad_input_exits_2(words: list[str], capsys: pytest.CaptureFixture[str])
         parse(words)
     assert stopped.value.code == 2
     assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["demo", "--items", "many"], "many is not a positive number"),
+        (["demo", "--writes-per-second", "nan"], "nan is not between 0 and 1000"),
+        (["demo", "--time-scale", "0.5"], "0.5 is not between 1 and 20000"),
+        (["watch", "--metrics-port", "70000"], "70000 is not a port"),
+    ],
+)
+def test_a_number_out_of_its_bounds_or_none_at_all_is_told_with_them(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(words)
+    assert told in capsys.readouterr().err

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +154,26 @@ def sections(config: Path) -> dict[str, Any]:
     return {name: settings[name] for name in ("source", "target", "paths", "copy", "directory")}
 
 
+class Killed(Exception):
+    """The end of the process that copied."""
+
+
+@contextmanager
+def killed_at_range(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The copy ends with its n-th range, before that range is written down."""
+    written = itertools.count(1)
+
+    async def broken(*arguments: Any) -> None:
+        if next(written) == number:
+            raise Killed
+        await finish_range(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("wsdash.data.copy_load.finish_range", broken)
+        with pytest.raises(Killed):
+            yield
+
+
 async def test_the_steps_carry_the_real_case_killed_in_the_middle_and_resumed(
     config: Path, source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,22 +187,8 @@ async def test_the_steps_carry_the_real_case_killed_in_the_middle_and_resumed(
     assert not [one for one in compared.objects if one.fate == "blocks"]
     assert not (await migrate.check(ctx)).holds
 
-    class Killed(Exception):
-        pass
-
-    written = 0
-
-    async def broken(*arguments: Any) -> None:
-        nonlocal written
-        written += 1
-        if written == 3:
-            raise Killed
-        await finish_range(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("wsdash.data.copy_load.finish_range", broken)
-        with pytest.raises(Killed):
-            await migrate.act(ctx)
+    with killed_at_range(3, monkeypatch):
+        await migrate.act(ctx)
     assert not (await migrate.check(ctx)).holds
     pairs = "SELECT old_id, new_id FROM wsdash.key_map_workspace_items ORDER BY new_id"
     before = [tuple(row) for row in await fetch(target, pairs)]

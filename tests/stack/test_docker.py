@@ -1,4 +1,4 @@
-"""Containers of a Docker engine: what is read, what is sent, how logs are followed, and an engine that fails."""
+"""Containers of a Docker engine: what is read and sent, how logs are followed, and an engine that fails."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from wsdash.cli.places import config_of, found_state, needed_state
+from wsdash.cli.printing import print_json
 from wsdash.config import load_settings
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError
@@ -47,7 +46,7 @@ def listed(arguments: argparse.Namespace) -> int:
             "silences": msgspec.to_builtins(board.active_silences(now)),
             "ended": msgspec.to_builtins(board.ended),
         }
-        _print_json(built)
+        print_json(built)
         return 1 if unheeded else 0
     for span in board.raised.values():
         silence = board.silence_of(span.alert, now)
@@ -82,7 +81,7 @@ def tested(arguments: argparse.Namespace) -> int:
     blind = [rule.id for rule in rules if not any(rule.matches(name) for name in known)]
     if arguments.json:
         built = {"from": since, "to": until, "alerts": msgspec.to_builtins(spans), "without_data": blind}
-        _print_json(built)
+        print_json(built)
         return 0
     units = {rule.id: rule for rule in rules}
     for span in spans:
@@ -138,8 +137,3 @@ def _instant(text: str, option: str) -> float:
 
 def _clock(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def _print_json(value: object) -> None:
-    json.dump(value, sys.stdout, indent=2)
-    print()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,7 +160,10 @@ def _hidden(commands: _Commands) -> None:
 
 def _watch(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
-        "--metrics-port", type=_port, metavar="PORT", help="serve /metrics of wsdash itself for Prometheus"
+        "--metrics-port",
+        type=_number(int, 1, 65_535, "a port (1 to 65535)"),
+        metavar="PORT",
+        help="serve /metrics of wsdash itself for Prometheus",
     )
     sub.add_argument(
         "--metrics-host", default="127.0.0.1", metavar="HOST", help="address to serve it on (127.0.0.1)"
@@ -206,32 +210,19 @@ def _alerts(sub: argparse.ArgumentParser) -> None:
     test.add_argument("--to", dest="until", metavar="TIME", help="default: now")
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+def _number(make: Callable[[str], float], least: float, most: float, what: str) -> Callable[[str], float]:
+    """A type for argparse: a number from least to most; anything else is told as not being `what`."""
 
+    def number(text: str) -> float:
+        try:
+            value = make(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not {what}")
+        return value
 
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65_535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1000")
-    return value
-
-
-def _scale(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 20_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 20000")
-    return value
+    return number
 
 
 def _run_options(sub: argparse.ArgumentParser) -> None:
@@ -253,15 +244,28 @@ def _migrate(sub: argparse.ArgumentParser) -> None:
 def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
     sub.add_argument("--auto", action="store_true", help="run the whole plan by itself")
     sub.add_argument("--headless", action="store_true", help="without a screen")
-    sub.add_argument("--items", type=_positive, default=10_000, metavar="N", help="items to generate (10000)")
+    sub.add_argument(
+        "--items",
+        type=_number(int, 1, math.inf, "a positive number"),
+        default=10_000,
+        metavar="N",
+        help="items to generate (10000)",
+    )
     sub.add_argument("--seed", type=int, default=1, help="the generator's seed (1)")
     sub.add_argument(
-        "--writes-per-second", type=_rate, default=0.0, metavar="W", help="traffic on the old API (0)"
+        "--writes-per-second",
+        type=_number(float, 0, 1000, "between 0 and 1000"),
+        default=0.0,
+        metavar="W",
+        help="traffic on the old API (0)",
     )
     sub.add_argument("--port-offset", type=int, metavar="N", help="add N to every port of the guide")
     sub.add_argument("--fortnight", metavar="NAME", help="live fourteen days after it: good, slow-api, ...")
     sub.add_argument(
-        "--time-scale", type=_scale, metavar="X", help="live them X times as fast (3600: an hour a second)"
+        "--time-scale",
+        type=_number(float, 1, 20_000, "between 1 and 20000"),
+        metavar="X",
+        help="live them X times as fast (3600: an hour a second)",
     )
     sub.add_argument("--keep", action="store_true", help="keep the world running and its files when done")
     _run_options(sub)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import sys
-
-import msgspec
 
 from wsdash.cli.headless import GLYPHS
 from wsdash.cli.places import config_of, found_state, needed_state
+from wsdash.cli.printing import print_json
 from wsdash.config import load_settings
 from wsdash.model import ItemState
 from wsdash.review.report import build_report
@@ -22,7 +19,7 @@ def status(arguments: argparse.Namespace) -> int:
     report = build_report(state, config_of(arguments, state))
     failed = any(item.state == ItemState.FAILED for item in report.items)
     if arguments.json:
-        _print_json(msgspec.to_builtins(report))
+        print_json(report)
         return 1 if failed else 0
     print(f"run {report.run}  mode {report.mode}  {report.outcome}  state {state}")
     for item in report.items:
@@ -42,7 +39,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     findings = asyncio.run(diagnose(settings, state))
     unwell = any(finding.well is False for finding in findings)
     if arguments.json:
-        _print_json({"well": not unwell, "findings": msgspec.to_builtins(findings)})
+        print_json({"well": not unwell, "findings": findings})
     else:
         for finding in findings:
             glyph = {True: "✓ well   ", False: "✗ unwell ", None: "· absent "}[finding.well]
@@ -52,8 +49,3 @@ def doctor(arguments: argparse.Namespace) -> int:
             if finding.more:
                 print(f"{'':<11}{'':<36} more: {finding.more}")
     return 1 if unwell else 0
-
-
-def _print_json(value: object) -> None:
-    json.dump(value, sys.stdout, indent=2)
-    print()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections import Counter
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from wsdash.cli.places import config_of, found_state
+from wsdash.cli.printing import print_json
 from wsdash.config import Settings, load_settings
 from wsdash.errors import UnreachableError
 from wsdash.model import SchemaObject
@@ -33,8 +33,7 @@ def schema(arguments: argparse.Namespace) -> int:
         raise
     blocks = sum(1 for one in found.objects if one.fate == "blocks")
     if arguments.json:
-        json.dump(_built(settings, found, blocks), sys.stdout, indent=2)
-        print()
+        print_json(_built(settings, found, blocks))
     else:
         _print(found, blocks)
     if found.unreached:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
 from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.printing import print_json
 from wsdash.config import load_settings
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError
@@ -31,7 +28,7 @@ def test(arguments: argparse.Namespace) -> int:
     code = _run(state, config, _chosen(plan, arguments), arguments.json)
     if arguments.json:
         view = read_run(state)
-        _print_json({"tests": checklist_tests(view, plan, arguments.group or "")})
+        print_json({"tests": checklist_tests(view, plan, arguments.group or "")})
     return code
 
 
@@ -59,7 +56,7 @@ def load_test(arguments: argparse.Namespace) -> int:
     code = _run(state, config, ("benchmarks",), arguments.json, LOAD if arguments.yes_load else "")
     if arguments.json:
         view = read_run(state)
-        _print_json({"load_test": load_reports(view), "evidence": view.item("benchmarks").evidence})
+        print_json({"load_test": load_reports(view), "evidence": view.item("benchmarks").evidence})
     return code
 
 
@@ -90,8 +87,3 @@ def _chosen(plan: Plan, arguments: argparse.Namespace) -> tuple[str, ...]:
 
 def _unheard(recorded: Recorded) -> None:
     """The JSON object at the end says it all."""
-
-
-def _print_json(content: object) -> None:
-    json.dump(msgspec.to_builtins(content), sys.stdout, indent=2)
-    print()

@@ -25,7 +25,8 @@ from aiohttp import web
 
 from wsdash.demo import prometheus
 from wsdash.demo.api_categories import add_category_routes
-from wsdash.demo.api_items import POOL, ApiError, add_item_routes
+from wsdash.demo.api_items import add_item_routes
+from wsdash.demo.api_rows import POOL, ApiError
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}

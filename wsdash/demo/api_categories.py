@@ -8,7 +8,7 @@ import asyncpg
 from aiohttp import web
 
 from wsdash.data.sql import column_list, ident
-from wsdash.demo.api_items import POOL, ApiError, as_json, body_of, item_id, text_field
+from wsdash.demo.api_rows import POOL, ApiError, as_json, body_of, checked, item_id, one, text_field
 from wsdash.demo.service import reply
 
 EDITABLE = ("name", "display_name", "description", "color", "icon", "display_order", "is_active")
@@ -33,7 +33,7 @@ async def list_categories(request: web.Request) -> web.Response:
 
 async def create_category(request: web.Request) -> web.Response:
     """201 and the new category; 409 when the name is taken. name is required."""
-    values = _checked(await body_of(request))
+    values = checked(await body_of(request), EDITABLE, _field)
     if "name" not in values:
         raise ApiError(400, "name is required")
     values.setdefault("display_name", values["name"])
@@ -46,12 +46,12 @@ async def create_category(request: web.Request) -> web.Response:
         )
     except asyncpg.UniqueViolationError:
         raise ApiError(409, f"there is a category {values['name']!r} already") from None
-    return _one(row, 201)
+    return one(row, "category", 201)
 
 
 async def update_category(request: web.Request) -> web.Response:
     """The category with the given fields changed, or 404."""
-    found, values = item_id(request), _checked(await body_of(request))
+    found, values = item_id(request), checked(await body_of(request), EDITABLE, _field)
     if not values:
         raise ApiError(400, "nothing to change: give at least one field")
     if "name" in values:
@@ -60,7 +60,7 @@ async def update_category(request: web.Request) -> web.Response:
     query = (
         f"update workspace.workspace_categories set {changes} where id = $1 returning {column_list(FIELDS)}"
     )
-    return _one(await request.app[POOL].fetchrow(query, found, *values.values()))
+    return one(await request.app[POOL].fetchrow(query, found, *values.values()), "category")
 
 
 async def delete_category(request: web.Request) -> web.Response:
@@ -75,14 +75,7 @@ async def delete_category(request: web.Request) -> web.Response:
         )
         if used:
             raise ApiError(409, "items refer to this category")
-    return _one(row)
-
-
-def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(body) - set(EDITABLE))
-    if unknown:
-        raise ApiError(400, "unknown or read-only: " + ", ".join(unknown))
-    return {name: _field(name, value) for name, value in body.items()}
+    return one(row, "category")
 
 
 def _field(name: str, value: Any) -> Any:
@@ -102,9 +95,3 @@ def _field(name: str, value: Any) -> Any:
         return color
     limits = {"name": 50, "icon": 50, "display_name": 100, "description": 100_000}
     return text_field(name, value, limits[name], nullable=name in ("description", "icon"))
-
-
-def _one(row: asyncpg.Record | None, status: int = 200) -> web.Response:
-    if row is None:
-        raise ApiError(404, "there is no such category")
-    return reply({"success": True, "data": as_json(row)}, status)

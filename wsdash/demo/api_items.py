@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 import asyncpg
@@ -11,24 +10,15 @@ from aiohttp import web
 from asyncpg.pool import PoolConnectionProxy
 
 from wsdash.data.sql import column_list, ident
+from wsdash.demo.api_rows import POOL, ApiError, as_json, body_of, checked, item_id, one, text_field
 from wsdash.demo.generate import PRIORITIES, STATUSES
 from wsdash.demo.service import reply
 
-POOL = web.AppKey("pool", asyncpg.Pool)
 EDITABLE = ("title", "description", "category", "priority", "status", "tags", "metadata")
 FIELDS = ("id", *EDITABLE, "created_at", "updated_at", "created_by", "updated_by")
 WRITABLE = frozenset((*EDITABLE, "created_by", "updated_by"))
 Session = asyncpg.Connection | PoolConnectionProxy
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
-
-
-class ApiError(Exception):
-    """An answer other than success: its HTTP status and a message for the caller."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 def add_item_routes(application: web.Application) -> None:
@@ -61,12 +51,12 @@ async def list_items(request: web.Request) -> web.Response:
 async def read_item(request: web.Request) -> web.Response:
     """The item, or 404."""
     query = f"select {column_list(FIELDS)} from workspace.workspace_items where id = $1"
-    return _one(await request.app[POOL].fetchrow(query, item_id(request)))
+    return one(await request.app[POOL].fetchrow(query, item_id(request)), "item")
 
 
 async def create_item(request: web.Request) -> web.Response:
     """201 and the new item. title and category are required."""
-    values = _checked(await body_of(request))
+    values = checked(await body_of(request), WRITABLE, _field)
     for name in ("title", "category"):
         if name not in values:
             raise ApiError(400, f"{name} is required")
@@ -79,12 +69,12 @@ async def create_item(request: web.Request) -> web.Response:
             f"returning {column_list(FIELDS)}",
             *values.values(),
         )
-    return _one(row, 201)
+    return one(row, "item", 201)
 
 
 async def update_item(request: web.Request) -> web.Response:
     """The item with the given fields changed, or 404."""
-    found, values = item_id(request), _checked(await body_of(request))
+    found, values = item_id(request), checked(await body_of(request), WRITABLE, _field)
     if not values:
         raise ApiError(400, "nothing to change: give at least one field")
     values.setdefault("updated_by", "workspace-api")
@@ -96,69 +86,13 @@ async def update_item(request: web.Request) -> web.Response:
             found,
             *values.values(),
         )
-    return _one(row)
+    return one(row, "item")
 
 
 async def delete_item(request: web.Request) -> web.Response:
     """The removed item, or 404."""
     query = f"delete from workspace.workspace_items where id = $1 returning {column_list(FIELDS)}"
-    return _one(await request.app[POOL].fetchrow(query, item_id(request)))
-
-
-async def body_of(request: web.Request) -> dict[str, Any]:
-    """The request's JSON object. Raises ApiError 400."""
-    try:
-        content = json.loads(await request.text(), parse_constant=_no_constant)
-        # an escaped half of a surrogate pair is legal JSON, but no text that a database holds
-        json.dumps(content, ensure_ascii=False).encode()
-    except (ValueError, LookupError, RecursionError):
-        raise ApiError(400, "the body is not JSON in UTF-8") from None
-    if not isinstance(content, dict):
-        raise ApiError(400, "the body is not a JSON object")
-    return content
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def item_id(request: web.Request) -> uuid.UUID:
-    """The id in the path. Raises ApiError 400."""
-    try:
-        return uuid.UUID(request.match_info["id"])
-    except ValueError:
-        raise ApiError(400, "id is not a UUID") from None
-
-
-def as_json(row: asyncpg.Record) -> dict[str, Any]:
-    """A row as the API shows it: ids as strings, times in ISO 8601, metadata as an object."""
-    shown = dict(row)
-    shown["id"] = str(shown["id"])
-    for name in ("created_at", "updated_at"):
-        shown[name] = shown[name].isoformat()
-    if isinstance(shown.get("metadata"), str):
-        shown["metadata"] = json.loads(shown["metadata"])
-    return shown
-
-
-def text_field(name: str, value: Any, longest: int, *, nullable: bool = False) -> str | None:
-    """A text of 1 to `longest` characters (or null). Raises ApiError 400."""
-    if value is None and nullable:
-        return None
-    if not isinstance(value, str) or "\0" in value:
-        raise ApiError(400, f"{name} must be a text")
-    if not value.strip() and not nullable:
-        raise ApiError(400, f"{name} must not be empty")
-    if len(value) > longest:
-        raise ApiError(400, f"{name} is longer than {longest} characters")
-    return value
-
-
-def _checked(body: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(body) - WRITABLE)
-    if unknown:
-        raise ApiError(400, "unknown or read-only: " + ", ".join(unknown))
-    return {name: _field(name, value) for name, value in body.items()}
+    return one(await request.app[POOL].fetchrow(query, item_id(request)), "item")
 
 
 def _field(name: str, value: Any) -> Any:
@@ -192,9 +126,3 @@ def _whole(text: str | None, name: str, default: int, most: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > most:
         raise ApiError(400, f"{name} must be a whole number from 0 to {most}")
     return int(text)
-
-
-def _one(row: asyncpg.Record | None, status: int = 200) -> web.Response:
-    if row is None:
-        raise ApiError(404, "there is no such item")
-    return reply({"success": True, "data": as_json(row)}, status)

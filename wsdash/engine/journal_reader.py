@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from wsdash.engine.journal_store import FILE, Heartbeat, check_identity, decode
+from wsdash.engine.journal_store import FILE, JOURNAL, Heartbeat, decode
 from wsdash.errors import InputError
 from wsdash.model import Recorded
 
@@ -114,7 +114,7 @@ class JournalReader:
             tables = db.execute("select count(*) from sqlite_master").fetchone()[0]
             if tables == 0:
                 raise InputError("the run is just being started", where=str(self.path), remedy="try again")
-            check_identity(db, self.path)
+            JOURNAL.check(db, self.path)
         except BaseException:
             db.close()
             raise

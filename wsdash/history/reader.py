@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.history.digest import Digest
-from wsdash.history.file import HOUR, damaged, open_for_reading
+from wsdash.history.file import HISTORY, HOUR, open_for_reading
 from wsdash.history.packing import MINUTE, unpack_digest, unpack_minutes
 
 DAY = 86400.0
@@ -201,7 +201,7 @@ class HistoryReader:
                 db.execute("begin")
                 yield db
             except (sqlite3.DatabaseError, zlib.error) as error:
-                raise damaged(self.path, error) from error
+                raise HISTORY.damaged(self.path, error) from error
             finally:
                 if db.in_transaction:
                     db.execute("rollback")
