@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -164,8 +165,8 @@ async def compose_pull(services: Iterable[ComposeService], output: OutputSink) -
 async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *, where: str) -> None:
     """Run a command to its end, each line of its output to the sink as it comes.
 
-    Raises WsdashError with its last words when it fails, cannot be started or takes longer than `timeout`
-    seconds (it is then killed).
+    It leads a session of its own. Raises WsdashError with its last words when it fails, cannot be started or
+    takes longer than `timeout` seconds; then, or when cancelled, it is killed with its children.
     """
     shown = shlex.join(argv)
     output(f"$ {shown}")
@@ -176,6 +177,7 @@ async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=os.environ | _ENVIRONMENT,
+            start_new_session=True,
         )
     except OSError as error:
         raise WsdashError(
@@ -220,5 +222,7 @@ async def _finish(
         return None
     finally:
         if process.returncode is None:
-            process.kill()
+            # docker runs compose as a child, which holds the pipe: wait() would wait for that one too
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
