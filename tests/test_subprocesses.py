@@ -87,11 +87,30 @@ async def test_a_cancelled_program_is_killed_with_the_children_it_has(
     await until(lambda: is_gone(child))
 
 
-async def test_what_a_program_left_in_the_background_with_its_pipes_neither_delays_it_nor_is_killed() -> None:
-    done = await run_program(["sh", "-c", "sleep 600 & echo $!; exit 3"], seconds=LONG / 6)
-    async with leftover(int(done.stdout)) as sleeper:
+async def test_what_a_program_left_in_the_background_with_its_pipes_neither_delays_it_nor_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("question")
+
+    def asked() -> bool:
+        try:
+            question = os.open("question", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads: not yet, or no more
+            return False
+        os.write(question, b"still\n")
+        os.close(question)
+        return True
+
+    done = await run_program(
+        ["sh", "-c", "(read word <question; echo $word >answer; exec sleep 600) & echo $!; exit 3"],
+        seconds=LONG / 6,
+    )
+    async with leftover(int(done.stdout)):
         assert done.code == 3
-        assert not is_gone(sleeper)
+        await until(asked)
+        answer = tmp_path / "answer"
+        await until(lambda: answer.exists() and answer.read_text() == "still\n")
 
 
 async def test_a_grandchild_that_left_the_group_with_the_pipes_does_not_hold_up_the_killing(
@@ -124,7 +143,8 @@ async def test_descriptors_are_given_back_after_every_end(tmp_path: Path) -> Non
 
     await run_program(["true"], seconds=LONG)  # whatever the loop opens once
     before = await descriptors()
-    done = await run_program(["sh", "-c", "sleep 600 & echo $!"], seconds=LONG)
+    keeping_its_input = ["sh", "-c", "exec 3<&0; sleep 600 & echo $!"]
+    done = await run_program(keeping_its_input, seconds=LONG, data=b"x" * 4_000_000)
     async with leftover(int(done.stdout)):
         with pytest.raises(OverdueError):
             await run_program(["sleep", "600"], seconds=0.1, data=b"x" * 4_000_000)
