@@ -1,4 +1,4 @@
-"""The image that every container of the tests runs: Debian with PostgreSQL 15 and Python, from no registry.
+"""The image that every container of the tests runs: Debian with its PostgreSQL and Python, from no registry.
 
 mmdebstrap makes the root file system from the host's own Debian release, so the image's Python can load the
 packages of the tests' environment. The archive is kept: a machine builds it once.
@@ -17,7 +17,8 @@ from pathlib import Path
 
 IMAGE = "wsdash-test:1"
 BUILD_SECONDS = 420
-_PACKAGES = "postgresql-15,python3,curl"
+_POSTGRESQL = {"bookworm": 15, "trixie": 17}
+"""Debian's release -> its version of PostgreSQL; the compose files of the tests have both on their PATH."""
 _FETCHING = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries")
 _LEFT_OUT = (
     "/usr/share/doc/*",
@@ -88,7 +89,8 @@ def _suite() -> str:
 
 def _argv() -> list[str]:
     program = shutil.which("mmdebstrap") or "mmdebstrap"
-    argv = [program, "--mode=root", "--variant=minbase", "--format=tar", f"--include={_PACKAGES}"]
+    packages = f"postgresql-{_POSTGRESQL.get(_suite(), 15)},python3,curl"
+    argv = [program, "--mode=root", "--variant=minbase", "--format=tar", f"--include={packages}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     argv += [f"--essential-hook={command}" for command in _BEFORE]
     argv += [f"--customize-hook={command}" for command in _AFTER]
