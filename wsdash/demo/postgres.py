@@ -2,7 +2,8 @@
 
 PostgreSQL refuses to run as root. As root, its programs are started as `nobody` through util-linux's setpriv,
 which keeps the capability to walk into directories that only root may enter (a venv or a state directory
-below /root, say): nothing has to be copied and no account has to be made.
+below /root, say): nothing has to be copied and no account has to be made. The one capability is among those
+that root has in a container.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 from wsdash.errors import InputError
 
 INSTALLS = {16: "pginstall", 18: "pginstall18"}
-_CAPS = "+dac_override,+dac_read_search"
+_CAPS = "+dac_override"
+# else access(2), by which PostgreSQL looks at its own programs, heeds no capability (capabilities(7))
+_SECUREBITS = "+no_setuid_fixup"
 
 
 def programs(version: int) -> Path:
@@ -55,7 +58,8 @@ def unprivileged() -> list[str]:
         )
     account = pwd.getpwnam("nobody")
     identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    return [setpriv, *identity, f"--inh-caps={_CAPS}", f"--ambient-caps={_CAPS}", "--"]
+    kept = [f"--securebits={_SECUREBITS}", f"--inh-caps={_CAPS}", f"--ambient-caps={_CAPS}"]
+    return [setpriv, *identity, *kept, "--"]
 
 
 def give(path: Path) -> None:

@@ -1,0 +1,49 @@
+"""PostgreSQL's programs as root starts them: as another account, wherever they lie."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wsdash.demo.postgres import unprivileged
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts them as another account")
+
+# what the kernel says to access(2), by which PostgreSQL looks at its own programs before it runs them
+MAY_RUN = ("python3", "-c", "import os, sys; print(os.getuid(), os.access(sys.argv[1], os.R_OK | os.X_OK))")
+# root's capabilities in a container of Docker's, without more ones asked for
+CONTAINERS = (
+    *("chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "setfcap"),
+    *("net_bind_service", "net_raw", "sys_chroot", "mknod", "audit_write"),
+)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A program in a directory that only root may enter."""
+    directory = tmp_path / "roots"
+    directory.mkdir(mode=0o700)
+    made = directory / "postgres"
+    made.write_text("#!/bin/sh\n")
+    made.chmod(0o755)
+    return made
+
+
+def told(*argv: str) -> list[str]:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_a_program_below_a_directory_of_roots_may_be_run_by_the_other_account(program: Path) -> None:
+    account, may = told(*unprivileged(), *MAY_RUN, str(program))
+    assert account != "0"
+    assert may == "True"
+
+
+def test_root_of_a_container_has_all_that_it_takes(program: Path) -> None:
+    bounded = ("setpriv", "--bounding-set=" + ",".join(["-all", *(f"+{one}" for one in CONTAINERS)]), "--")
+    assert told(*bounded, *unprivileged(), *MAY_RUN, str(program))[1] == "True"
