@@ -167,7 +167,7 @@ class Engine:
             event = {
                 "Type": "container",
                 "Action": "die",
-                "Actor": {"ID": "8f", "Attributes": {"name": name}},
+                "Actor": {"ID": "8f", "Attributes": {"name": name, "exitCode": "137"}},
             }
             await response.write(json.dumps(event).encode() + b"\n")
 

@@ -66,6 +66,21 @@ async def test_an_event_says_that_readings_are_out_of_date(engine: Engine, stack
     assert (found["apps-workspace"].state, found["apps-workspace"].exit_code) == ("exited", 137)
 
 
+async def test_how_a_run_ended_is_told_though_the_container_runs_again_when_it_is_asked_about(
+    engine: Engine, stack: DockerStack
+) -> None:
+    changed = asyncio.Event()
+    async with watching(stack, changed):
+        await asyncio.wait_for(changed.wait(), 5)
+        await stack.readings()
+        changed.clear()
+        await engine.happened.put("apps-workspace")
+        await asyncio.wait_for(changed.wait(), 5)
+        found = {reading.name: reading for reading in await stack.readings()}
+    assert (found["apps-workspace"].state, found["apps-workspace"].ended_with) == ("running", 137)
+    assert found["data-timescale"].ended_with is None
+
+
 async def test_while_events_come_quiet_containers_are_asked_about_in_turn(
     engine: Engine, stack: DockerStack
 ) -> None:

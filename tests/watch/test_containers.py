@@ -60,6 +60,14 @@ async def test_a_restart_is_noticed_by_a_new_start_time(tmp_path: Path) -> None:
     assert watched.restarts == ["workspace-api"]
 
 
+async def test_a_restart_whose_end_only_an_event_told_says_how_it_ended(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, running("workspace-api"))
+    await watched.look()
+    watched.change(started_at=EPOCH + 60, ended_with=137)
+    await watched.look()
+    assert watched.notices() == ["workspace-api restarted (started anew, exit code 137)"]
+
+
 async def test_a_restart_is_noticed_by_the_restart_count_and_says_why(tmp_path: Path) -> None:
     watched = Watched(tmp_path, running("workspace-api"))
     await watched.look()

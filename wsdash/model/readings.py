@@ -34,6 +34,8 @@ class ContainerReading(Event, frozen=True, tag="container"):
     received_bytes: int | None = None
     sent_bytes: int | None = None
     """Network bytes since the container started, all its networks together."""
+    ended_with: int | None = None
+    """The exit code of the newest end that an event told of; None: none was told."""
 
 
 class PortReading(Event, frozen=True, tag="port"):

@@ -238,6 +238,7 @@ class DockerStack:
             return ContainerReading(name=name, state=state, health="unknown", group=group)
         stats = self._stats.newest(str(inspected.get("Id") or ""))
         reading = parse_container(name, group, inspected, stats)
+        reading = msgspec.structs.replace(reading, ended_with=found.ended_with)
         if found.silent:
             detail = f"the engine has not answered about it for {found.age:.0f} s"
             return msgspec.structs.replace(reading, health="unknown", detail=detail)

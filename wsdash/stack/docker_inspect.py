@@ -25,16 +25,21 @@ class _Known:
     inspected: dict[str, Any] | None = None
     at: float = float("-inf")
     dirty: bool = True
+    ended_with: int | None = None
     touched: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """An answer and how long ago it was given; silent: the engine was asked since and said nothing."""
+    """An answer and how long ago it was given; silent: the engine was asked since and said nothing.
+
+    ended_with: the exit code of the newest end that an event told of.
+    """
 
     inspected: dict[str, Any] | None
     age: float
     silent: bool
+    ended_with: int | None = None
 
 
 class Inspections:
@@ -49,18 +54,20 @@ class Inspections:
         self.following = False
         """Events are being followed: what no event named has not changed."""
 
-    def touch(self, name: str) -> bool:
-        """An event named it. False when it is none of ours."""
+    def touch(self, name: str, ended_with: int | None = None) -> bool:
+        """An event named it, and may have told how a run of it ended. False when it is none of ours."""
         known = self._known.get(name)
         if known is None:
             return False
+        known.ended_with = known.ended_with if ended_with is None else ended_with
         known.dirty = True
         known.touched.set()
         return True
 
     def touch_all(self) -> None:
         """Nothing is certain any more."""
-        for name in self._known:
+        for name, known in self._known.items():
+            known.ended_with = None  # a later end may have been missed
             self.touch(name)
 
     async def wait(self, name: str, seconds: float) -> None:
@@ -85,7 +92,7 @@ class Inspections:
             )
         now = self._clock()
         return {
-            name: Inspected(known.inspected, now - known.at, known.dirty and name in due)
+            name: Inspected(known.inspected, now - known.at, known.dirty and name in due, known.ended_with)
             for name, known in self._known.items()
         }
 

@@ -41,7 +41,7 @@ def restart_between(before: ContainerReading, now: ContainerReading) -> str:
         how = "started anew"
     if now.oom_killed or before.oom_killed:
         return f"{how}, out of memory"
-    code = now.exit_code or before.exit_code
+    code = now.exit_code or before.exit_code or now.ended_with
     return f"{how}, exit code {code}" if code else how
 
 
