@@ -51,6 +51,14 @@ def test_a_missing_configuration_names_the_directory(program: Program) -> None:
     assert "--config" in done.stderr
 
 
+def test_a_configuration_for_the_demo_is_refused_and_no_world_is_built(program: Program) -> None:
+    done = program.run("demo", "--headless", "--config", str(program.state.parent))
+    assert done.returncode == 2
+    assert f"--config {program.state.parent}" in done.stderr
+    assert "remedy" in done.stderr
+    assert not program.state.exists()
+
+
 def test_an_unknown_item_lists_the_items(program: Program) -> None:
     done = program.run("migrate", "--until", "verify-dat")
     assert done.returncode == 2

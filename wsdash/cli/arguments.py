@@ -60,7 +60,8 @@ class _Commands:
             sub = self._added.add_parser(name)
         else:
             sub = self._added.add_parser(name, help=help_text, description=help_text)
-        sub.add_argument("--config", type=Path, metavar="DIR", help="directory of wsdash.yaml and plan.yaml")
+        told = argparse.SUPPRESS if name == "demo" else "directory of wsdash.yaml and plan.yaml"
+        sub.add_argument("--config", type=Path, metavar="DIR", help=told)
         sub.add_argument("--state", type=Path, metavar="DIR", help="directory of the run's journal and logs")
         sub.set_defaults(command=_lazily(module, function))
         return sub

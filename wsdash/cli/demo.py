@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from wsdash.cli.places import make, offline_only
+from wsdash.errors import InputError
 
 LIVELY = "incidents"
 AN_HOUR_A_SECOND = 3600.0
@@ -18,6 +19,12 @@ SERVERS = ("source", "target", "pageserver", "safekeeper")
 def demo(arguments: argparse.Namespace) -> int:
     """`wsdash demo`."""
     offline_only(arguments.mode)
+    if arguments.config is not None:
+        raise InputError(
+            "the demo writes a configuration of its own, for the ports and passwords of its world",
+            where=f"--config {arguments.config}",
+            remedy="leave --config out; WSDASH__SECTION__KEY in the environment changes a single value",
+        )
     fortnight(arguments)
     temporary = arguments.state is None
     state = make(Path(tempfile.mkdtemp(prefix="wsdash-demo-")) if temporary else arguments.state.absolute())
