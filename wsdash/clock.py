@@ -48,9 +48,7 @@ class ScaledClock:
         if not scale > 0:
             raise ValueError("time must pass")
         self.scale = scale
-        self.began = time.time()
-        """The machine's time at which it began."""
-        self.start = self.began if start is None else start
+        self.start = time.time() if start is None else start
         self._began = time.monotonic()
 
     def monotonic(self) -> float:
@@ -64,6 +62,29 @@ class ScaledClock:
     async def sleep(self, seconds: float) -> None:
         """Sleep that many scaled seconds."""
         await asyncio.sleep(max(0.0, seconds) / self.scale)
+
+
+class ShiftedClock(SystemClock):
+    """The machine's clock, moved by `shift` seconds from the machine's time `since` on (epoch seconds).
+
+    It follows the machine's wall clock, as other processes that know the shift do.
+    """
+
+    def __init__(self, shift: float, since: float) -> None:
+        self.shift = shift
+        self.since = since
+
+    def time(self) -> float:
+        """time.time, shifted."""
+        return time.time() + self.shift
+
+    def of(self, machine: float) -> float:
+        """What this clock showed at the machine's time `machine`; before `since` it showed the machine's."""
+        return machine + self.shift if machine >= self.since else machine
+
+    def machine(self, at: float) -> float:
+        """The machine's time when this clock showed `at`, but not before `since`."""
+        return max(self.since, at - self.shift)
 
 
 class VirtualClock:

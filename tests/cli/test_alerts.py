@@ -84,6 +84,23 @@ async def test_rules_are_tried_on_the_recorded_history(
     assert "for 10 min  worst 90" in out
 
 
+async def test_rules_are_tried_up_to_the_runs_now_when_no_end_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heat(tmp_path)
+    machine = time.time()
+    written = Journal.open(tmp_path)
+    written.clock = VirtualClock(BEGIN + 1800)
+    await written.record(TimePassing(1.0, BEGIN + 1800, machine, "good", over=True))
+    await written.close()
+    rules = tmp_path / "mine.yaml"
+    rules.write_text(RULE)
+    assert main(["alerts", "test", "--state", str(tmp_path), "--rules", str(rules), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [alert["alert"] for alert in told["alerts"]] == ["hot"]
+    assert 0 <= told["to"] - (BEGIN + 1800) <= time.time() - machine
+
+
 async def test_a_rule_that_no_series_feeds_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

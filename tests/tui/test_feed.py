@@ -7,14 +7,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.tui.support import halfway, readings, started
+from wsdash.clock import VirtualClock
 from wsdash.engine.journal import Heartbeat, Journal
 from wsdash.engine.spool import LogSpool
 from wsdash.errors import UnreachableError
-from wsdash.model import ContainerReading, HostReading, LogLine, Notice
+from wsdash.model import ContainerReading, HostReading, LogLine, Notice, TimePassing
 from wsdash.tui.feed import BATCH, Feed, JournalFeed, Update
 from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
 from wsdash.tui.standing import Engine, engine_standing
+from wsdash.tui.viewstate import run_time
 
 
 class Screen:
@@ -187,6 +191,25 @@ async def test_with_an_old_run_its_history_is_shown_beside_the_observation(tmp_p
     await screen.until(lambda: "workspace-api" in screen.last.view.containers)
     assert screen.last.view.run.item("backup").evidence == "backup was seen to hold"
     assert engine_standing(screen.last.view, time.time()) is Engine.OBSERVING
+    screen.feed.stop()
+
+
+@pytest.mark.parametrize("over", [True, False])
+async def test_what_a_monitor_sees_itself_after_a_fortnight_has_the_runs_time(
+    tmp_path: Path, over: bool
+) -> None:
+    machine, ahead = time.time(), 14 * 86_400.0
+    journal = Journal.open(tmp_path)
+    journal.clock = VirtualClock(machine + ahead)
+    await journal.record(started())
+    await journal.record(TimePassing(1.0, machine + ahead, machine, "good", over))
+    await journal.close()
+    screen = Screen(MemoryFeed(observing, tmp_path))
+    await screen.until(lambda: "workspace-api" in screen.last.view.containers)
+    view = screen.last.view
+    seen = view.seen_at["containers"]
+    assert machine + ahead <= seen <= time.time() + ahead
+    assert seen <= run_time(view, time.time()) <= time.time() + ahead
     screen.feed.stop()
 
 

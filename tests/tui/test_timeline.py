@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.widgets import Button, Input
 
@@ -18,6 +19,7 @@ from wsdash.model import (
     Intent,
     LatencyReading,
     Liveness,
+    Recorded,
     SourceState,
     TimelineJudged,
     TimePassing,
@@ -26,7 +28,7 @@ from wsdash.tui.panes.timeline import Ask, asks
 from wsdash.tui.screens.operator import OperatorScreen
 from wsdash.tui.screens.timeline import TimelinePanel
 from wsdash.tui.standing import Engine, engine_standing, freshness
-from wsdash.tui.viewstate import fold_all, run_time
+from wsdash.tui.viewstate import ViewState, fold_all, in_run_time, run_time
 
 DAY = 86_400.0
 AGAINST_IT = [("go", "no-go"), ("no-go", "go"), ("insufficient-data", "go")]
@@ -84,11 +86,38 @@ def test_ages_are_told_in_the_machines_seconds_when_time_runs_faster() -> None:
     view = type(view)(**{name: getattr(view, name) for name in view.__struct_fields__} | {"heartbeat": beat})
     now = run_time(view, machine + 3.0)
     assert now == machine + 3 * 3600
-    assert engine_standing(view, now) is Engine.LIVE
-    assert freshness(view, "latency:api-new", now).live
+    shown = in_run_time(view, machine + 3.0)
+    assert engine_standing(shown, now) is Engine.LIVE
+    assert freshness(shown, "latency:api-new", now).live
     later = run_time(view, machine + 60.0)
-    assert engine_standing(view, later) is Engine.GONE
-    assert not freshness(view, "latency:api-new", later).live
+    shown = in_run_time(view, machine + 60.0)
+    assert engine_standing(shown, later) is Engine.GONE
+    assert not freshness(shown, "latency:api-new", later).live
+
+
+def passed(scale: float, *, over: bool = False, beat: float = 0.0) -> ViewState:
+    """A run whose fortnight began at 1000, with one event at 9000 and the engine's last sign of life."""
+    passing = TimePassing(scale, 1_000.0, 1_000.0, "good", over)
+    events = [Recorded(1, 1_000.0, started()), Recorded(2, 1_000.0, passing)]
+    view = fold_all([*events, Recorded(3, 9_000.0, LatencyReading("api-new", 0.01))])
+    return msgspec.structs.replace(view, heartbeat=Heartbeat(1, "h", beat, "", 0.0))
+
+
+@pytest.mark.parametrize("scale", [0.0, 100.0])
+def test_a_fortnight_whose_engine_died_stands_still_and_its_engine_is_gone(scale: float) -> None:
+    view = passed(scale, beat=1_080.0)
+    for machine in (1_100.0, 99_000.0):
+        assert run_time(view, machine) == 9_000.0
+        assert engine_standing(in_run_time(view, machine), 9_000.0) is Engine.GONE
+
+
+def test_time_goes_on_when_the_fortnight_is_over_whether_or_not_an_engine_lives() -> None:
+    view = passed(1.0, over=True, beat=1_080.0)
+    assert run_time(view, 50_000.0) == 50_000.0
+    ahead = msgspec.structs.replace(view, passing=TimePassing(1.0, 9_060.0, 1_060.0, "good", over=True))
+    assert run_time(ahead, 2_060.0) == 10_060.0
+    assert engine_standing(in_run_time(ahead, 1_081.0), 9_081.0) is Engine.LIVE
+    assert engine_standing(in_run_time(ahead, 2_060.0), 10_060.0) is Engine.GONE
 
 
 # --- what the operator says from it ---

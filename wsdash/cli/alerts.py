@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
-from wsdash.model import Recorded, TimePassing
 from wsdash.model.standing import AlertSpan, fold_alerts
 from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.itself import rules_of_itself
@@ -32,9 +30,8 @@ DAY = 86400.0
 def listed(arguments: argparse.Namespace) -> int:
     """`wsdash alerts list`: exit 1 while an alert is raised that nobody acknowledged or silenced."""
     reader = JournalReader(needed_state(arguments))
-    events = reader.history()
+    board, now = fold_alerts(reader.history()), reader.run_time(time.time())
     reader.close()
-    board, now = fold_alerts(events), _run_time(events)
     unheeded = board.unheeded(now)
     if arguments.json:
         silenced = {name: board.silence_of(name, now) for name in board.raised}
@@ -66,7 +63,7 @@ def tested(arguments: argparse.Namespace) -> int:
     settings = load_settings(config_of(arguments, state))
     path: Path = arguments.rules or rules_file(settings)
     rules = load_rules(path, settings.thresholds, containers_of_series(settings))
-    until = _instant(arguments.until, "--to") if arguments.until else time.time()
+    until = _instant(arguments.until, "--to") if arguments.until else _run_time(state)
     since = _instant(arguments.since, "--from") if arguments.since else until - DAY
     if not 0 < until - since <= 15 * DAY:
         raise InputError(
@@ -106,14 +103,13 @@ def exported(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run_time(events: Sequence[Recorded]) -> float:
+def _run_time(state: Path) -> float:
     """Now, as the run's clock has it: days that were lived faster end later than the machine's."""
-    passing = next((r.event for r in reversed(events) if isinstance(r.event, TimePassing)), None)
-    if passing is None:
-        return time.time()
-    if not passing.scale:
-        return events[-1].at
-    return passing.at + (time.time() - passing.machine_at) * passing.scale
+    reader = JournalReader(state)
+    try:
+        return reader.run_time(time.time())
+    finally:
+        reader.close()
 
 
 def _span_line(span: AlertSpan, rule: AlertRule, until: float) -> str:

@@ -208,7 +208,7 @@ def _alerts(sub: argparse.ArgumentParser) -> None:
     test = words.choices["test"]
     test.add_argument("--rules", type=Path, metavar="FILE", help="rules to try (default: the run's own)")
     test.add_argument("--from", dest="since", metavar="TIME", help="default: a day before --to")
-    test.add_argument("--to", dest="until", metavar="TIME", help="default: now")
+    test.add_argument("--to", dest="until", metavar="TIME", help="default: now, by the run's clock")
 
 
 def _number(make: Callable[[str], float], least: float, most: float, what: str) -> Callable[[str], float]:

@@ -118,10 +118,10 @@ def monitor(arguments: argparse.Namespace) -> int:
     from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
 
     async def watch(emit: Emit, on_log: OnLog) -> None:
-        from wsdash.engine.observe import observe
+        from wsdash.engine.observe import clock_at_rest, observe
 
         found = config if config is not None or state is None else config_of(arguments, state)
-        await observe(load_settings(found), emit, on_log)
+        await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state))
 
     WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config)).run()
     return 0

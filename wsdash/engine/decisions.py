@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from wsdash.clock import VirtualClock
 from wsdash.config import load_settings
 from wsdash.engine.journal import Journal
 from wsdash.errors import InputError
@@ -95,8 +93,7 @@ async def decide_at_rest(state: Path, config: Path | None, intent: Intent) -> Re
     history = HistoryReader(state / FILE)
     try:
         story = fold_story(await journal.history(), plan)
-        now = story.now(time.time())
-        journal.clock = VirtualClock(now)
+        now = journal.clock.time()
         evidence = Evidence(history, now)
         judged = await asyncio.to_thread(judge, spec, story, evidence, settings.thresholds, now)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from wsdash.clock import Clock, SystemClock
+from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.journal_store import (
     FILE,
@@ -29,9 +29,10 @@ from wsdash.engine.journal_store import (
     encode,
     open_for_writing,
     reading_key,
+    time_of,
 )
 from wsdash.engine.redact import Redactor
-from wsdash.model import AnyEvent, Notice, Progress, Recorded
+from wsdash.model import AnyEvent, Notice, Progress, Recorded, TimePassing, run_time
 
 __all__ = ["Heartbeat", "Journal", "JournalError", "JournalReader"]
 
@@ -54,14 +55,28 @@ class _Job:
     """Set for what must be durable."""
 
 
+def clock_of(passing: TimePassing | None, stood: float) -> Clock:
+    """The run's clock, going on from where the run's time stands (epoch seconds)."""
+    if passing is None:
+        return SystemClock()
+    if passing.over:
+        return ShiftedClock(passing.at - passing.machine_at, passing.machine_at)
+    machine = time.time()
+    return ShiftedClock(stood - machine, machine)
+
+
 class Journal:
     """The writing side. Create with `Journal.open`. emit may be called from any thread."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path = path
         self.redactor = Redactor()
-        self.clock: Clock = SystemClock()
-        """Where events get their times from; the demo's fortnight lets another one pass."""
+        self.passing, newest = time_of(db)
+        """How the run's time passes; None: as the machine's."""
+        self.stood = run_time(self.passing, time.time(), newest)
+        """The run's time when it was opened: where the newest event left it, or where it went on alone."""
+        self.clock: Clock = clock_of(self.passing, self.stood)
+        """Where events get their times from: the run's time, which never goes back."""
         self.listener: Callable[[Recorded], None] | None = None
         """Is handed every event once it is in the journal, by the writer's thread: it must return at once."""
         self.trouble = ""

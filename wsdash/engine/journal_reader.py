@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from wsdash.engine.journal_store import FILE, JOURNAL, Heartbeat, decode
+from wsdash.engine.journal_store import FILE, JOURNAL, Heartbeat, decode, time_of
 from wsdash.errors import InputError
-from wsdash.model import Recorded
+from wsdash.model import Recorded, TimePassing, run_time
 
 _BUSY_SECONDS = 0.5
+
+T = TypeVar("T")
 
 _EVENTS = """
 select seq, at, event from history where seq > ?1
@@ -63,6 +66,15 @@ class JournalReader:
         rows = self._rows("select pid, host, at, item, worst_gap_seconds from heartbeat")
         return Heartbeat(*rows[0]) if rows else None
 
+    def time(self) -> tuple[TimePassing | None, float]:
+        """How the run's time passes (None: as the machine's), and the time of its newest event."""
+        return self._asked(lambda: time_of(self._db))
+
+    def run_time(self, machine: float) -> float:
+        """The run's time (epoch seconds) when the machine's is `machine`."""
+        passing, newest = self.time()
+        return run_time(passing, machine, newest)
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
@@ -71,10 +83,13 @@ class JournalReader:
         return self.path.with_name(FILE + "-wal")
 
     def _rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        return self._asked(lambda: self._db.execute(sql, parameters).fetchall())
+
+    def _asked(self, ask: Callable[[], T]) -> T:
         deadline = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
-                return self._db.execute(sql, parameters).fetchall()
+                return ask()
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise self._unreadable(error) from error

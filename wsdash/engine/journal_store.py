@@ -22,6 +22,7 @@ from wsdash.model import (
     Recorded,
     RowsReading,
     SourceState,
+    TimePassing,
 )
 from wsdash.sqlite_file import FileKind
 
@@ -98,6 +99,17 @@ def reading_key(event: AnyEvent) -> str:
         case _ if isinstance(event, READINGS):
             return type(event).__name__
     return ""
+
+
+def time_of(db: sqlite3.Connection) -> tuple[TimePassing | None, float]:
+    """How the run's time passes (None: as the machine's), and when its newest event was (0: none)."""
+    rows = db.execute(
+        "select seq, at, event from history where instr(event, cast('\"time-passing\"' as blob)) > 0"
+        " order by seq desc"
+    )
+    passing = next((event for row in rows if isinstance(event := decode(row).event, TimePassing)), None)
+    query = "select coalesce(max(at), 0) from (select at from history union all select at from readings)"
+    return passing, float(db.execute(query).fetchone()[0])
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

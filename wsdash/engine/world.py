@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 
+from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
 from wsdash.data.connect import connection
 from wsdash.errors import InputError, UnreachableError, WsdashError
@@ -99,16 +100,19 @@ async def watch_for_ever(
     newest_log: Callable[[], float | None] = lambda: None,
     standing: Callable[[], Sequence[AlertChanged]] = tuple,
     backed_up: Callable[[], float | None] = lambda: None,
+    clock: Clock | None = None,
 ) -> None:
     """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
     standing: alerts raised earlier that stand. backed_up: when the newest backup was proven, epoch seconds.
+    clock: the run's; all these times are its times. None: the machine's.
     """
+    clock = clock or SystemClock()
     async with asyncio.TaskGroup() as group:
         group.create_task(_show_schema(settings, emit))
         group.create_task(
-            _poll_for_ever(settings, stack, emit, on_log, state, newest_log, standing, backed_up)
+            _poll_for_ever(settings, stack, emit, on_log, state, newest_log, standing, backed_up, clock)
         )
 
 
@@ -137,13 +141,14 @@ async def _poll_for_ever(
     newest_log: Callable[[], float | None],
     standing: Callable[[], Sequence[AlertChanged]],
     backed_up: Callable[[], float | None],
+    clock: Clock,
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
     from wsdash.steps.rows import RowWatch
     from wsdash.watch.world import watch_world
 
-    count_rows = RowWatch(settings)
+    count_rows = RowWatch(settings, clock)
     attempt, pause = 0, FIRST_PAUSE
     while True:
         began = time.monotonic()
@@ -160,6 +165,7 @@ async def _poll_for_ever(
                 logs_since=newest_log(),
                 standing=standing(),
                 backed_up=backed_up,
+                clock=clock,
             )
             detail = "the pollers ended"
         except Exception as error:
@@ -167,7 +173,7 @@ async def _poll_for_ever(
         if time.monotonic() - began > LONGEST_PAUSE:
             attempt, pause = 0, FIRST_PAUSE
         attempt += 1
-        emit(SourceState("watch", Liveness.RECONNECTING, detail, attempt, time.time() + pause))
+        emit(SourceState("watch", Liveness.RECONNECTING, detail, attempt, clock.time() + pause))
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 

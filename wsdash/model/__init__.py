@@ -17,6 +17,7 @@ from wsdash.model.days import (
     DecisionRecorded,
     TimelineJudged,
     TimePassing,
+    run_time,
 )
 from wsdash.model.items import (
     BackupTaken,
@@ -102,4 +103,5 @@ __all__ = [
     "TableVerified",
     "TimePassing",
     "TimelineJudged",
+    "run_time",
 ]

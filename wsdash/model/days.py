@@ -66,9 +66,29 @@ class TimelineJudged(Event, frozen=True, tag="timeline"):
 
 class TimePassing(Event, frozen=True, tag="time-passing"):
     """From here on the run's time is not the machine's: `at` began at the machine's `machine_at` and passes
-    `scale` times as fast (0: as fast as it can). Only the demo's fortnight does this."""
+    `scale` times as fast (0: as fast as it can). Only the demo's fortnight does this.
+
+    over: the fortnight has been lived; the run's time passes as the machine's and stays ahead of it, with an
+    engine and without. While it is not over the run's time stands still when no engine lives.
+    """
 
     scale: float
     at: float
     machine_at: float
     fortnight: str
+    over: bool = False
+
+
+def run_time(passing: TimePassing | None, machine: float, newest: float, *, flowing: bool = False) -> float:
+    """The run's time (epoch seconds) when the machine's is `machine`.
+
+    passing: the newest one. newest: the time of the newest event. flowing: an engine lives, and a screen lets
+    time pass between two events of a fortnight.
+    """
+    if passing is None:
+        return machine
+    if passing.over:
+        return passing.at + machine - passing.machine_at
+    if not flowing or not passing.scale:
+        return max(newest, passing.at)
+    return passing.at + (machine - passing.machine_at) * passing.scale

@@ -63,10 +63,10 @@ def read_story(state: Path, config: Path | None = None) -> KnownStory:
     reader = JournalReader(state)
     try:
         events = tuple(reader.history())
+        now = reader.run_time(time.time())
     finally:
         reader.close()
     story = fold_story(events, plan)
-    now = story.now(time.time())
     history = HistoryReader(state / FILE)
     try:
         judged = judge(spec, story, Evidence(history, now), settings.thresholds, now)

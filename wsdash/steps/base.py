@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,8 @@ class StepContext:
     """The run's state directory."""
     force: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    now: Callable[[], float] = time.time
+    """The run's time, epoch seconds: what the history's samples are kept by."""
 
     @property
     def source(self) -> Endpoint:

@@ -26,7 +26,7 @@ ENOUGH = 0.9
 async def no_errors(ctx: StepContext) -> Evidence:
     """No line with "error" in the new API's log for an hour, as the guide counts them."""
     name = next((n for n in ctx.settings.stack.workspace.containers if "api" in n), "workspace-api")
-    now = time.time()
+    now = ctx.now()
     reader = HistoryReader(ctx.state / HISTORY)
     seen = await asyncio.to_thread(reader.summary, f"errors:{name}", now - HOUR, now)
     if seen.coverage < ENOUGH:

@@ -47,10 +47,6 @@ class Story(msgspec.Struct, frozen=True):
         """Every alert, ended and raised."""
         return (*self.alert_board.ended, *self.alert_board.raised.values())
 
-    def now(self, machine: float) -> float:
-        """The run's time when the machine's is `machine`: a fortnight that was lived faster ended later."""
-        return machine if self.passing is None else max(machine, self.last_at)
-
     def decision(self, day: int) -> tuple[float, DecisionRecorded] | None:
         """The newest decision of that day, with its time."""
         return next(((at, made) for at, made in reversed(self.decisions) if made.day == day), None)

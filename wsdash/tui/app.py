@@ -24,7 +24,7 @@ from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.terminal import guard_terminal
 from wsdash.tui.themes import OURS, first_theme, no_color
-from wsdash.tui.viewstate import ViewState, run_time
+from wsdash.tui.viewstate import ViewState, in_run_time, run_time
 
 TICK_SECONDS = 0.5
 
@@ -79,6 +79,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._clock = clock
         self._view = ViewState()
         self._told = 0.0
+        self._mounted = 0.0
         self._trouble = ""
         for theme in OURS:
             self.register_theme(theme)
@@ -92,7 +93,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         """Begin to follow."""
         if not self.is_headless:
             guard_terminal(self)
-        self._told = self._clock()
+        self._mounted = self._clock()
         self._show()
         self.feed.start(self._wake)
         self.set_interval(TICK_SECONDS, self._show)
@@ -109,7 +110,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._tell(update)
         self._view = update.view
         if self._attention is not None:
-            self._attention.look(update.view, self._clock(), self._write_raw)
+            self._attention.look(update.view, run_time(update.view, self._clock()), self._write_raw)
         if update.lines or update.lost_lines:
             self.main.add_lines(update.lines, update.lost_lines)
         self._show()
@@ -142,19 +143,25 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.notify(f"Copied {len(text)} characters: {ways}.", timeout=5, markup=False)
 
     def _show(self) -> None:
-        frame = Frame(run_time(self._view, self._clock()), self.size.width, self.size.height)
+        machine = self._clock()
+        frame = Frame(run_time(self._view, machine), self.size.width, self.size.height)
         if self._trouble and self._view.feed == "waiting":
             self._view = msgspec.structs.replace(self._view, trouble=self._trouble)
+        view = in_run_time(self._view, machine)
         if self.main.is_mounted:
-            self.main.show(self._view, frame)
+            self.main.show(view, frame)
         screen = self.screen if self.screen_stack else self.main
         if screen is not self.main and hasattr(screen, "show"):
-            screen.show(self._view, self.main.frame)
+            screen.show(view, self.main.frame)
 
     def _tell(self, update: Update) -> None:
         """Warnings and errors that came while we look are told at once."""
+        passing = update.view.passing
+        as_fast_as_it_can = passing is not None and not passing.scale
+        looked = self._mounted if as_fast_as_it_can else run_time(update.view, self._mounted)
+        told = max(self._told, looked)
         for recorded in update.view.notices:
-            if recorded.at > self._told:
+            if recorded.at > told:
                 self._toast(recorded)
         self._told = max([self._told, *(recorded.at for recorded in update.view.notices)])
 

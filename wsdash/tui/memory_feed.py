@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from wsdash.errors import WsdashError
-from wsdash.model import AnyEvent, LogLine, Recorded
+from wsdash.model import AnyEvent, LogLine, Recorded, TimePassing
 from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line
-from wsdash.tui.viewstate import ViewState, fold
+from wsdash.tui.viewstate import ViewState, fold, run_time
 
 Emit = Callable[[AnyEvent], None]
 OnLog = Callable[[LogLine], None]
@@ -54,6 +54,7 @@ class MemoryFeed(Feed):
                         watching = None
                         self._folded = msgspec.structs.replace(self._folded, feed="journal", sources={})
                     elif not living and watching is None and time.monotonic() - begun > GRACE_SECONDS:
+                        self._let_time_pass()
                         watching = tasks.create_task(self._watch())
                     if self._folded is not shown or self._waiting:
                         shown = self._folded
@@ -92,8 +93,16 @@ class MemoryFeed(Feed):
             self._folded = _restored(self._folded, trouble)
             await asyncio.sleep(AGAIN_SECONDS)
 
+    def _let_time_pass(self) -> None:
+        """Where a fortnight stands still, what we see ourselves comes after it, for us alone."""
+        passing = self._folded.passing
+        if passing is not None and not passing.over:
+            machine = time.time()
+            alone = TimePassing(1.0, run_time(self._folded, machine), machine, passing.fortnight, over=True)
+            self._folded = fold(self._folded, Recorded(0, alone.at, alone))
+
     def _emit(self, event: AnyEvent) -> None:
-        recorded = Recorded(0, time.time(), event)
+        recorded = Recorded(0, run_time(self._folded, time.time()), event)
         self._folded = fold(self._folded, recorded)
         line = as_line(recorded)
         if line is not None:

@@ -61,14 +61,9 @@ def engine_standing(view: ViewState, now: float) -> Engine:
 
 
 def heartbeat_age(view: ViewState, now: float) -> float | None:
-    """Seconds since the engine's last sign of life."""
+    """Seconds since the engine's last sign of life, of a view in the run's time."""
     if view.heartbeat is None:
         return None
-    passing = view.passing
-    if passing is not None:  # the engine beats in the machine's time, whatever the run's does
-        if not passing.scale:
-            return 0.0
-        now = passing.machine_at + (now - passing.at) / passing.scale
     return max(0.0, now - view.heartbeat.at)
 
 

@@ -37,6 +37,7 @@ from wsdash.model import (
     TimelineJudged,
     TimePassing,
 )
+from wsdash.model.days import run_time as time_of_run
 from wsdash.model.standing import AlertBoard, fold_alert
 from wsdash.tui.past import Past
 from wsdash.tui.transfers import Transfer, advance, over_all
@@ -47,6 +48,8 @@ NOTICES = 100
 HOLE_FACTOR = 4.0
 HOLE_SECONDS = 5.0
 HOLE = "no readings"
+DEAD_SECONDS = 6.0
+"""Without a sign of life for so long nobody lets a fortnight's time pass."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -162,12 +165,18 @@ def fold_all(events: Iterable[Recorded], view: ViewState | None = None) -> ViewS
 
 def run_time(view: ViewState, machine: float) -> float:
     """The run's time (epoch seconds) when the machine's is `machine`."""
-    passing = view.passing
-    if passing is None:
-        return machine
-    if not passing.scale or view.stopped_at:
-        return view.last_at
-    return passing.at + (machine - passing.machine_at) * passing.scale
+    beat = view.heartbeat
+    flowing = not view.stopped_at and beat is not None and machine - beat.at <= DEAD_SECONDS
+    return time_of_run(view.passing, machine, view.last_at, flowing=flowing)
+
+
+def in_run_time(view: ViewState, machine: float) -> ViewState:
+    """The view with its engine's sign of life, which is given in the machine's time, in the run's."""
+    if view.passing is None or view.heartbeat is None:
+        return view
+    age = machine - view.heartbeat.at
+    beat = msgspec.structs.replace(view.heartbeat, at=run_time(view, machine) - age)
+    return msgspec.structs.replace(view, heartbeat=beat)
 
 
 def machine_seconds(view: ViewState, seconds: float) -> float:

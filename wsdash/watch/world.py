@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from wsdash.clock import SystemClock
+from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading
 from wsdash.watch import api, containers, errors, host, metrics, ports, storage
@@ -19,6 +19,7 @@ from wsdash.watch.http import probe_session
 from wsdash.watch.logs import ErrorCounter, LogWatch
 from wsdash.watch.poller import Pace, Poller
 from wsdash.watch.rows import rows_poller
+from wsdash.watch.shifted import ShiftedStack
 from wsdash.watch.sources import (
     CountConnections,
     CountRows,
@@ -48,6 +49,7 @@ async def watch_world(
     logs_since: float | None = None,
     standing: Sequence[AlertChanged] = (),
     backed_up: Callable[[], float | None] = lambda: None,
+    clock: Clock | None = None,
 ) -> None:
     """Run all pollers until cancelled, or until `stop` is set (for ever without it).
 
@@ -57,10 +59,13 @@ async def watch_world(
     state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
     caller has; without it logs begin now. standing: alerts that an earlier process raised and that stand.
     backed_up: when the newest backup was proven, in epoch seconds; None: never.
+    clock: the run's, in whose time all is told; None: the machine's.
     Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
     """
     rules = await asyncio.to_thread(rules_of, settings)
-    world = _World(settings, stack, emit, on_log, rules, standing)
+    if isinstance(clock, ShiftedClock):
+        stack = ShiftedStack(stack, clock)
+    world = _World(settings, stack, emit, on_log, rules, standing, clock or SystemClock())
     world.backed_up = backed_up
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
     host_watch = host.HostWatch(disks, world.emit, world.clock)
@@ -103,8 +108,9 @@ class _World:
         on_log: OnLog,
         rules: Sequence[AlertRule],
         standing: Sequence[AlertChanged],
+        clock: Clock,
     ) -> None:
-        self.clock = SystemClock()
+        self.clock = clock
         self._settings = settings
         self._stack = stack
         self._emit = emit

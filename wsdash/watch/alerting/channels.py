@@ -64,7 +64,8 @@ class Notifier:
         self._channels = channels
         self._emit = emit
         self._world = world
-        self._clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
+        """The run's: by it silences end."""
         self._waiting: dict[str, deque[dict[str, Any]]] = {
             name: deque(maxlen=MOST_WAITING) for name in channels
         }
@@ -109,7 +110,7 @@ class Notifier:
                     text = f"alert {name}: {message['alert']} was not told after {ATTEMPTS} attempts: {error}"
                     self._emit(Notice("error", text))
                     return
-                await self._clock.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+                await self.clock.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
             else:
                 if attempt > 1:
                     self._emit(Notice("info", f"alert {name}: told at the attempt {attempt}"))
@@ -117,7 +118,7 @@ class Notifier:
 
     def _silenced(self, change: AlertChanged, name: str, board: AlertBoard) -> bool:
         span = AlertSpan(change.rule, name, change.series, change.severity, change.text, change.since)
-        now = self._clock.time()
+        now = self.clock.time()
         return any(silence.covers(span, now) for silence in board.silences.values())
 
 
