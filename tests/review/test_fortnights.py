@@ -12,9 +12,8 @@ import pytest
 from tests.review.migrated import lived
 from wsdash.demo.fortnight import FortnightScript
 from wsdash.engine.journal import JournalReader
-from wsdash.model import ItemChanged, ItemState
+from wsdash.model import ItemChanged, ItemState, Notice
 from wsdash.review.report import build_report
-from wsdash.tui.standing import watch_trouble
 from wsdash.tui.viewstate import fold_all as fold_view
 
 GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
@@ -93,8 +92,12 @@ def _monitored(state: Path) -> None:
 
 
 def _over_is_told(state: Path) -> None:
-    """What is read when the days are over is a state on every screen, not a silence."""
+    """When the days are over the run's time goes on from there, and every screen says so."""
     reader = JournalReader(state)
     view = fold_view(reader.events(0, 1_000_000))
     reader.close()
-    assert watch_trouble(view).startswith("the fortnight good is over")
+    assert view.passing is not None
+    assert view.passing.over
+    last = view.notices[-1].event
+    assert isinstance(last, Notice)
+    assert last.text.startswith("the fortnight good is over: from here on the world itself is read")

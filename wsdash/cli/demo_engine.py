@@ -9,8 +9,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import printer
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.journal_store import FILE as JOURNAL
+from wsdash.engine.passing import FORTNIGHT, fortnight_of
 from wsdash.engine.process import EngineOptions
+from wsdash.engine.script import Script
 from wsdash.model import SetupProgress
+
+
+def under_way(state: Path) -> Script | None:
+    """The fortnight that an earlier engine began to live here and did not end: whoever takes the run up lives
+    the rest of it, for nobody else can read what happens on those days."""
+    if not (state / JOURNAL).exists():
+        return None
+    reader = JournalReader(state)
+    try:
+        passing, _ = reader.time()
+        begun = fortnight_of(reader.facts().get(FORTNIGHT))
+    finally:
+        reader.close()
+    if passing is None or passing.over or begun is None:
+        return None
+    from wsdash.demo.fortnight import FortnightScript
+
+    return FortnightScript(begun.name, begun.scale, begun.seed)
 
 
 def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool) -> EngineOptions:
@@ -36,7 +58,7 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         if not arguments.keep:
             await remove_world(world)
 
-    script = None
+    script = under_way(state)
     if arguments.fortnight:
         from wsdash.demo.fortnight import FortnightScript
 

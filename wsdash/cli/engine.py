@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from wsdash.cli.demo_engine import engine_options
+from wsdash.cli.demo_engine import engine_options, under_way
 from wsdash.cli.places import config_of, own_state
 from wsdash.engine.process import EngineOptions, serve
 
@@ -24,5 +24,6 @@ def engine(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         phrase="OVERWRITE" if arguments.force else "",
         take_over=arguments.take_over,
+        script=under_way(state),
     )
     return asyncio.run(serve(options))

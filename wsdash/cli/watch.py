@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from wsdash.cli.demo_engine import under_way
 from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, own_state
 from wsdash.engine.ending import INTERRUPTED
@@ -19,7 +20,11 @@ def watch(arguments: argparse.Namespace) -> int:
     port, host = arguments.metrics_port, arguments.metrics_host
     metrics = MetricsAddress(port, host) if port is not None else None
     options = EngineOptions(
-        state=state, config=config_of(arguments, state), on_event=printer(), metrics=metrics
+        state=state,
+        config=config_of(arguments, state),
+        on_event=printer(),
+        metrics=metrics,
+        script=under_way(state),
     )
     print(f"recording into {state / FILE}; look with `wsdash monitor --state {state}`", flush=True)
     code = asyncio.run(serve(options))

@@ -31,7 +31,10 @@ TEAM, LEAD = "Ana (the demo's team)", "Bruno (the demo's lead)"
 
 @dataclass(frozen=True)
 class FortnightScript:
-    """One fortnight. scale: 0 as fast as it can, else how many times as fast as the machine's clock."""
+    """One fortnight, the same for the same seed.
+
+    scale: 0 as fast as it can, else how many times as fast as the machine's clock.
+    """
 
     name: str
     scale: float = 0.0
@@ -39,9 +42,11 @@ class FortnightScript:
 
     async def live(self, life: Life) -> None:
         """Read, judge, confirm and decide for fourteen days."""
-        usual = USUAL if life.usual is None else min(USUAL, life.usual * 0.8)
-        stack = StandinStack(FORTNIGHTS[self.name], usual, self.seed)
-        begun = life.clock.time()
+        began = life.fortnight
+        usual = USUAL if began.usual is None else min(USUAL, began.usual * 0.8)
+        stack = StandinStack(FORTNIGHTS[self.name], usual, self.seed, began.restarts)
+        begun = began.begun
+        await life.until(begun)
         told = f"from here on the readings are a stand-in's: fortnight {self.name} ({stack.fortnight.what})"
         life.read(Notice("info", told))
         for source in ("containers", "host", *(f"latency:{name}" for name in ("api-new", *PROBED))):
@@ -52,7 +57,9 @@ class FortnightScript:
             await life.until(begun + at)
             if stack.watched(at):
                 self._read(life, stack, at, whole=number % 2 == 0)
-            await people.act(at)
+            if not life.past:
+                await people.act(at)
+        await life.finish()
         await life.look()
 
     def _read(self, life: Life, stack: StandinStack, at: float, *, whole: bool) -> None:

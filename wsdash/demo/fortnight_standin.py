@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wsdash.errors import InputError
@@ -92,11 +92,15 @@ def chosen(name: str) -> str:
 
 @dataclass
 class StandinStack:
-    """The readings of one fortnight. base: seconds the API takes when nothing is wrong."""
+    """The readings of one fortnight. base: seconds the API takes when nothing is wrong.
+
+    before: how often each container was restarted before it; a count goes on from there.
+    """
 
     fortnight: Fortnight
     base: float
     seed: int = 1
+    before: Mapping[str, int] = field(default_factory=dict)
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -125,9 +129,10 @@ class StandinStack:
 
     def restarts(self, container: str, at: float) -> int:
         """How often a container was restarted so far."""
+        before = self.before.get(container, 0)
         if container != COMPUTE:
-            return 0
-        return sum(at >= start * DAY for start in self.fortnight.restarts)
+            return before
+        return before + sum(at >= start * DAY for start in self.fortnight.restarts)
 
     def memory(self, container: str, at: float) -> int:
         """Bytes."""

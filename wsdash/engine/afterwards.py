@@ -50,6 +50,8 @@ class Afterwards:
         self._told: TimelineJudged | None = None
         self._one_at_a_time = asyncio.Lock()
         self.lively = False
+        self.not_yet = ""
+        """Why nothing can be judged yet, or ''."""
 
     async def run(self) -> None:
         """Look for ever."""
@@ -80,6 +82,8 @@ class Afterwards:
 
     async def handle(self, intent: Intent) -> Reply:
         """A decision or a tick."""
+        if self.not_yet:
+            return Reply(False, self.not_yet)
         judged = await self.look()
         reply = await decide(intent, self._plan, self._spec, judged, self._recorder.record)
         if reply.ok:

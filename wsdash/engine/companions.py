@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from wsdash.engine.afterwards import Afterwards
 from wsdash.engine.alarms import Alarms, telling
 from wsdash.engine.containers import ContainerHands
+from wsdash.engine.days import Ways, fitting, live_after_migration
 from wsdash.engine.history import EngineHistory
 from wsdash.engine.options import EngineOptions, MetricsAddress
+from wsdash.engine.passing import under_way
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS
-from wsdash.engine.script import live_after_migration
 from wsdash.engine.spool import LogSpool
 from wsdash.engine.world import World, watch_for_ever
 from wsdash.model import Recorded
@@ -23,6 +24,7 @@ from wsdash.timeline.spec import load_timeline
 if TYPE_CHECKING:
     from wsdash.engine.exporter import Exporter
     from wsdash.engine.exposition import Exposition
+    from wsdash.watch.alerting.channels import Notifier
 
 
 class Companions:
@@ -53,6 +55,7 @@ class Companions:
         self._script: asyncio.Task[None] | None = None
         self._exposition: Exposition | None = None
         self._exporter: Exporter | None = None
+        self._notifier: Notifier | None = None
 
     async def begin(self, world: World, stack: Stack) -> None:
         """Begin what the options ask for.
@@ -63,14 +66,20 @@ class Companions:
         spec = await asyncio.to_thread(load_timeline, config)
         thresholds, settle = world.settings.thresholds, self._history.settle
         self.after = Afterwards(self._recorder, world.plan, spec, thresholds, self._options.state, settle)
-        self._helpers.append(asyncio.create_task(self.after.run()))
+        days = under_way(self._recorder.journal)
+        if days is not None and self._options.script is not None:
+            # samples that a crash lost are not written again yet: nothing may be judged without them
+            self.after.not_yet = "the days that were lived are taken up again; try in a moment"
+        else:
+            self._begin_judging(self.after)
+        fitting(self._options.script, self._recorder.journal)
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack)
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)
-        if self._options.watch:
+        if self._options.watch and days is None:  # days that a script lives are not for the pollers
             self._watch(world, stack)
         if self._options.script is not None:
-            self._live_days(world, self.after)
+            self._live_days(world, stack, self.after)
 
     def see(self, recorded: Recorded) -> None:
         """Take an event of the journal, from its thread; returns at once."""
@@ -110,38 +119,59 @@ class Companions:
         self._exporter = Exporter(self._exposition, lambda: journal.clock.time(), self._options.state)
         await self._exporter.open(address)
 
+    def _begin_judging(self, after: Afterwards) -> None:
+        after.not_yet = ""
+        self._helpers.append(asyncio.create_task(after.run()))
+
     def _watch(self, world: World, stack: Stack) -> None:
         from wsdash.watch.alerting.channels import Notifier, channels_of
 
-        emit = self._recorder.journal.emit
-        notifier = Notifier(channels_of(world.settings.alerts), emit, world.settings.world)
-        self._helpers.append(asyncio.create_task(notifier.run()))
+        journal = self._recorder.journal
+        emit, clock = journal.emit, journal.clock
+        if self._notifier is None:
+            self._notifier = Notifier(channels_of(world.settings.alerts), emit, world.settings.world)
+            self._helpers.append(asyncio.create_task(self._notifier.run()))
+        self._notifier.clock = clock
         watching = watch_for_ever(
             world.settings,
             stack,
-            telling(emit, self._alarms, notifier),
+            telling(emit, self._alarms, self._notifier),
             self._spool.write,
             state=self._options.state,
             newest_log=lambda: self._spool.newest,
             standing=self._alarms.standing,
             backed_up=lambda: self._alarms.backed_up_at,
+            clock=clock,
         )
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)
 
-    def _live_days(self, world: World, after: Afterwards) -> None:
+    def _live_days(self, world: World, stack: Stack, after: Afterwards) -> None:
         script = self._options.script
         assert script is not None
         after.lively = bool(script.scale)
-        living = live_after_migration(
-            script,
-            world.settings,
-            self._recorder,
+
+        def caught_up() -> None:
+            if after.not_yet:
+                self._begin_judging(after)
+
+        def watch_again() -> None:
+            after.lively = False
+            if self._options.watch and not self._options.exit_when_done:
+                self._watch(world, stack)
+
+        ways = Ways(
             self._spool.write,
             after.look,
             after.handle,
             self._end_watch,
-            self._options.state,
+            caught_up,
+            watch_again,
+            self._history.recaller,
+            lambda: self._alarms.backed_up_at,
+        )
+        living = live_after_migration(
+            script, world.settings, world.plan, self._recorder, ways, self._options.state
         )
         self._script = asyncio.create_task(living)
         self._helpers.append(self._script)

@@ -34,7 +34,7 @@ class EngineOptions:
     typed for them. exit_when_done: end when there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
-    script: days lived after the migration on a clock of their own, instead of polling.
+    script: days lived after the migration on a clock of their own; the world is polled before and after them.
     metrics: where wsdash's own metrics are served; None: nowhere.
     """
 

@@ -29,6 +29,7 @@ from wsdash.engine.launch import LOG_FILE
 from wsdash.engine.lock import OperatorLock
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlet import Outlet
+from wsdash.engine.passing import take_up
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
@@ -221,6 +222,7 @@ class Engine:
         run = view.run or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
         world = self._world.settings.world if self._world is not None else "demo"
         host, pid = socket.gethostname(), os.getpid()
+        await take_up(recorder, living=options.script is not None)
         await recorder.record(RunStarted(run, options.mode, host, pid, bool(view.run), world))
         if self._lock.previous is not None:
             told = f"took over from a session that ended without a word: {self._lock.previous.told()}"
@@ -255,7 +257,16 @@ class Engine:
         def context(item: str, force: bool, more: dict[str, Any]) -> StepContext:
             run = recorder.view.run
             return StepContext(
-                run, item, world.settings, stack, journal, journal.emit, options.state, force, more
+                run,
+                item,
+                world.settings,
+                stack,
+                journal,
+                journal.emit,
+                options.state,
+                force,
+                more,
+                now=lambda: journal.clock.time(),
             )
 
         performer = Performer(recorder, world.steps, context)

@@ -43,6 +43,7 @@ class HistoryWriter:
         self._ids: dict[str, int] = dict(db.execute("select name, id from series"))
         newest = db.execute("select max(at) from raw").fetchone()[0]
         self._newest: float = -math.inf if newest is None else newest
+        self._found = self._newest
         self._waiting: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
         self._writing = threading.Lock()
@@ -67,6 +68,17 @@ class HistoryWriter:
         self._waiting.append((series, at, value, error[:LONGEST_ERROR]))
         if len(self._waiting) >= FULL:
             self._wake.set()
+
+    def lacks(self, series: str, at: float) -> bool:
+        """Whether a sample of that time was lost with an earlier writer. Blocks for I/O.
+
+        Samples are written in their order: what is older than the newest one that was found is there.
+        """
+        if at != self._found:
+            return at > self._found
+        query = "select 1 from raw join series on series.id = raw.series where name = ? and at = ?"
+        with self._writing:
+            return self._db.execute(query, (series, at)).fetchone() is None
 
     def flush(self) -> None:
         """Write all that waits, and digest what is due. Blocks for I/O. Never raises: see `trouble`."""
