@@ -38,6 +38,8 @@ from wsdash.model import (
     CriterionConfirmed,
     HostReading,
     Intent,
+    ItemChanged,
+    ItemState,
     Notice,
     TimePassing,
     run_time,
@@ -204,6 +206,33 @@ async def test_an_engine_that_does_not_live_the_days_leaves_them_where_they_stoo
     assert passing(state).over
     assert_time_never_goes_back(state)
     assert {"Ana"} == {r.event.who for r in history(state) if isinstance(r.event, CriterionConfirmed)}
+
+
+async def test_an_item_that_ran_when_the_engine_died_does_not_end_the_days(tmp_path: Path) -> None:
+    small, undisturbed = made(tmp_path, ShortDays())
+    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    assert await serve(undisturbed) == 0
+    begun, state = begun_at(small.state), tmp_path / "at-70"
+    journal = Journal.open(state)
+    await journal.record(ItemChanged("benchmarks", ItemState.RUNNING))
+    await journal.close()
+    again = dataclasses.replace(undisturbed, state=state, script=ShortDays(), auto=False)
+    assert await serve(again) == 0
+    assert passing(state).over
+    assert passing(state).at > begun + (TICKS - 1) * TICK
+
+
+async def test_days_of_a_migration_that_was_taken_back_are_over(tmp_path: Path) -> None:
+    small, undisturbed = made(tmp_path, ShortDays())
+    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    assert await serve(undisturbed) == 0
+    begun, state = begun_at(small.state), tmp_path / "at-70"
+    journal = Journal.open(state)
+    await journal.record(ItemChanged("migrate-data", ItemState.UNDONE))
+    await journal.close()
+    await serve(dataclasses.replace(undisturbed, state=state, script=None, auto=False))
+    assert passing(state).over
+    assert 0 < passing(state).at - (begun + 70 * TICK) < 120
 
 
 async def test_other_days_than_those_under_way_are_refused(tmp_path: Path) -> None:

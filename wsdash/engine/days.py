@@ -87,7 +87,7 @@ async def live_after_migration(
     Once for each migration: days that an earlier engine lived in part are lived to their end.
     """
     journal = recorder.journal
-    while recorder.view.finished is not Outcome.MIGRATED:  # noqa: ASYNC110 - the run is what is waited for
+    while under_way(journal) is None and recorder.view.finished is not Outcome.MIGRATED:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_SECONDS)
     history = await journal.history()
     if journal.passing is not None and journal.passing.over:

@@ -14,7 +14,7 @@ import msgspec
 from wsdash.clock import Clock, ShiftedClock, VirtualClock
 from wsdash.engine.journal import Journal
 from wsdash.engine.recorder import Recorder
-from wsdash.model import Outcome, TimePassing
+from wsdash.model import ItemState, TimePassing
 
 FORTNIGHT = "fortnight"
 """The fact that holds a Fortnight."""
@@ -69,7 +69,8 @@ async def take_up(recorder: Recorder, *, living: bool) -> None:
         return
     stood = max(journal.stood, passing.at)
     machine = time.time()
-    if recorder.view.finished is not Outcome.MIGRATED or under_way(journal) is None:
+    taken_back = any(item.state is ItemState.UNDONE for item in recorder.view.items.values())
+    if taken_back or under_way(journal) is None:
         await end_days(recorder)
     elif living:
         standing = TimePassing(0.0, stood, machine, passing.fortnight)
