@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,15 +114,20 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(0)
 
 
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A state directory that everybody can reach: pytest's own directories are of one user only."""
+    with tempfile.TemporaryDirectory(prefix="wsdash-test-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory) / "state"
+
+
 @contextmanager
 def closed_directory(state: Path) -> Iterator[None]:
     """Nobody may write in `state` or to the files in it, everybody may read them."""
-    parents = [
-        parent for parent in state.parents if parent.stat().st_uid == os.getuid() and parent != Path("/")
-    ]
-    modes = [(path, path.stat().st_mode) for path in [state, *state.iterdir(), *parents]]
-    for path, mode in modes:
-        path.chmod(mode & 0o777 | 0o055 if path in parents else 0o555 if path.is_dir() else 0o444)
+    modes = [(path, path.stat().st_mode) for path in (state, *state.iterdir())]
+    for path, _ in modes:
+        path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         with unprivileged():
             yield
@@ -131,8 +137,7 @@ def closed_directory(state: Path) -> Iterator[None]:
                 path.chmod(mode & 0o7777)
 
 
-async def test_an_idle_journal_in_a_directory_closed_to_us_can_be_read(tmp_path: Path) -> None:
-    state = tmp_path / "state"
+async def test_an_idle_journal_in_a_directory_closed_to_us_can_be_read(state: Path) -> None:
     opened = Journal.open(state)
     await opened.record(Notice("info", "kept"))
     await opened.close()
@@ -140,8 +145,7 @@ async def test_an_idle_journal_in_a_directory_closed_to_us_can_be_read(tmp_path:
         assert [recorded.event for recorded in reader.events(0)] == [Notice("info", "kept")]
 
 
-async def test_a_living_journal_in_a_directory_closed_to_us_can_be_followed(tmp_path: Path) -> None:
-    state = tmp_path / "state"
+async def test_a_living_journal_in_a_directory_closed_to_us_can_be_followed(state: Path) -> None:
     opened = Journal.open(state)
     await opened.record(Notice("info", "one"))
     with closed_directory(state), reading(state) as reader:
@@ -152,8 +156,7 @@ async def test_a_living_journal_in_a_directory_closed_to_us_can_be_followed(tmp_
     await opened.close()
 
 
-def test_a_dead_writers_journal_in_a_directory_closed_to_us_can_be_read(tmp_path: Path) -> None:
-    state = tmp_path / "state"
+def test_a_dead_writers_journal_in_a_directory_closed_to_us_can_be_read(state: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(state)], stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     told = int(writer.stdout.readline())
