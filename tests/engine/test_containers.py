@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -65,6 +67,21 @@ async def ended(small: Small, text: str) -> None:
     async with asyncio.timeout(10):
         while not any(text in told for _, told in notices(small)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def restarting(session: Session, standin: Standin, name: str) -> AsyncIterator[None]:
+    """An engine in which a restart is under way until `standin.hold` is set."""
+    standin.hold.clear()
+    async with session:
+        assert await asked(session, "restart", name) == ""
+        yield
+
+
+async def put_up_the_fence(session: Session) -> None:
+    await session.ask("run-auto", options={"yes": True, "until": "stop-old"})
+    await session.until("stop-old", "done")
+    await session.idle()
 
 
 async def test_a_restart_is_noted_before_and_after_with_who_asked(
@@ -137,9 +154,7 @@ async def test_the_old_service_is_not_started_behind_the_fence(
     session: Session, small: Small, standin: Standin
 ) -> None:
     async with session:
-        await session.ask("run-auto", options={"yes": True, "until": "stop-old"})
-        await session.until("stop-old", "done")
-        await session.idle()
+        await put_up_the_fence(session)
         assert "wsdash rollback" in await asked(session, "start", "apps-workspace")
         assert "wsdash rollback" in await asked(session, "restart", "apps-workspace")
         assert await asked(session, "restart", "data-timescale") == ""
@@ -148,9 +163,7 @@ async def test_the_old_service_is_not_started_behind_the_fence(
 
 
 async def test_one_at_a_time(session: Session, small: Small, standin: Standin) -> None:
-    standin.hold.clear()
-    async with session:
-        assert await asked(session, "restart", "workspace-api") == ""
+    async with restarting(session, standin, "workspace-api"):
         assert "wait for it" in await asked(session, "restart", "data-timescale")
         standin.hold.set()
         await ended(small, "restart done")
@@ -160,9 +173,7 @@ async def test_one_at_a_time(session: Session, small: Small, standin: Standin) -
 async def test_an_engine_that_ends_meanwhile_says_that_it_did_not_see_the_end(
     session: Session, small: Small, standin: Standin
 ) -> None:
-    standin.hold.clear()
-    async with session:
-        assert await asked(session, "restart", "workspace-api") == ""
+    async with restarting(session, standin, "workspace-api"):
         await ended(small, "restart asked for")
     assert notices(small)[-1] == (
         "warning",
@@ -173,9 +184,7 @@ async def test_an_engine_that_ends_meanwhile_says_that_it_did_not_see_the_end(
 async def test_an_item_waits_until_a_container_action_has_ended(
     session: Session, small: Small, standin: Standin
 ) -> None:
-    standin.hold.clear()
-    async with session:
-        assert await asked(session, "restart", "workspace-api") == ""
+    async with restarting(session, standin, "workspace-api"):
         await session.ask("run-item", "backup")
         await ended(small, "the run waits for: restart workspace-api")
         assert states(small).get("backup") is None
@@ -189,9 +198,7 @@ async def test_a_rollback_waits_too_and_leaves_the_action_alone(
     session: Session, small: Small, standin: Standin
 ) -> None:
     async with session:
-        await session.ask("run-auto", options={"yes": True, "until": "stop-old"})
-        await session.until("stop-old", "done")
-        await session.idle()
+        await put_up_the_fence(session)
         standin.hold.clear()
         assert await asked(session, "restart", "data-timescale") == ""
         await session.ask("rollback", phrase="ROLLBACK")
@@ -205,9 +212,7 @@ async def test_a_rollback_waits_too_and_leaves_the_action_alone(
 async def test_what_waits_for_an_action_can_be_interrupted(
     session: Session, small: Small, standin: Standin
 ) -> None:
-    standin.hold.clear()
-    async with session:
-        assert await asked(session, "restart", "data-timescale") == ""
+    async with restarting(session, standin, "data-timescale"):
         await session.ask("run-item", "backup")
         await ended(small, "the run waits for")
     assert session.code == 0
