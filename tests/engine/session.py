@@ -92,6 +92,12 @@ class Session:
             while states(self.small).get(item) != state:  # noqa: ASYNC110 - the journal is what is tested
                 await asyncio.sleep(0.01)
 
+    async def acting(self, item: str) -> None:
+        """Return when the item's step acts: it is running before, while it is only checked."""
+        async with asyncio.timeout(20):
+            while f"act {item}" not in self.small.ledger():  # noqa: ASYNC110 - the ledger is in files
+                await asyncio.sleep(0.01)
+
     async def idle(self) -> None:
         """Return when the engine has nothing to do."""
         async with asyncio.timeout(20):

@@ -271,6 +271,7 @@ def test_a_step_that_ignores_its_cancellation_does_not_hold_the_engine_back(smal
         "runner.CLEANUP_SECONDS = 0.3\n"
         "class Stubborn(small_world.MakeFiles):\n"
         "    async def act(self, ctx):\n"
+        "        (self._work / 'acting').touch()\n"
         "        while True:\n"
         "            try: await asyncio.sleep(60)\n"
         "            except asyncio.CancelledError: pass\n"
@@ -281,7 +282,7 @@ def test_a_step_that_ignores_its_cancellation_does_not_hold_the_engine_back(smal
     )
     process = subprocess.Popen([sys.executable, "-c", stubborn, str(small.directory)])
     try:
-        wait_until(lambda: states(small).get("backup") == "running")
+        wait_until((small.work / "acting").exists)
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 130
     finally:

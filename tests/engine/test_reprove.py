@@ -242,7 +242,7 @@ async def test_after_a_pause_everything_is_read_again(session: Session, small: S
     hold = small.put("hold-stack")
     async with session:
         await session.ask("run-auto", options={"until": "copy"})
-        await session.until("stack", "running")
+        await session.acting("stack")
         await session.ask("pause", who="Ana")
         hold.unlink()
         await session.until("stack", "done")

@@ -86,7 +86,7 @@ async def test_an_operator_rolls_back_out_of_a_running_item(session: Session, sm
     small.put("hold-copy")
     async with session:
         await session.ask("run-auto", options={"yes": True})
-        await session.until("copy", "running")
+        await session.acting("copy")
         assert not (await session.send("rollback", phrase="yes")).ok
         await session.ask("rollback", phrase="ROLLBACK")
         await session.until("backup", "undone")
@@ -99,7 +99,7 @@ async def test_an_item_interrupted_inside_its_act_is_taken_back(session: Session
     small.put("hold-copy")
     async with session:
         await session.ask("run-auto", options={"yes": True})
-        await session.until("copy", "running")
+        await session.acting("copy")
     assert states(small)["copy"] == "pending"
     await serve(small.options(rollback=True))
     assert undone(small) == ["copy", "stop-old", "backup"]
