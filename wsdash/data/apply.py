@@ -105,7 +105,9 @@ async def run_together(conn: asyncpg.Connection, statements: Sequence[Statement]
     for start in range(0, len(statements), TOGETHER):
         some = statements[start : start + TOGETHER]
         if len(some) > 1:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with suppress(
+                asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
+            ):
                 await conn.execute(
                     ";\n".join([_LOCAL, *(one.sql for one in some)]), timeout=STATEMENT_TIMEOUT
                 )
@@ -129,7 +131,13 @@ async def run_statement(
                 await conn.execute(statement.sql, timeout=timeout)
         else:
             await conn.execute(f"{_LOCAL};\n{statement.sql}", timeout=timeout)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+        TimeoutError,
+    ) as error:
         raise WsdashError(
             f"{statement.kind} {statement.name} cannot be made: {str(error) or type(error).__name__}",
             where="the target's schema",
@@ -170,7 +178,7 @@ async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
             for command in commands:
                 await _run_command(conn, command, path)
         await conn.execute("RESET SESSION AUTHORIZATION; RESET ALL", timeout=30)
-    except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError) as error:
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError, OSError) as error:
         raise InputError(
             f"the schema file cannot be run to its end: {error}",
             where=str(path),

@@ -81,7 +81,13 @@ async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool =
         if conn.is_closed():
             raise asyncpg.InterfaceError("the connection is closed")
         return await _read_catalog(conn, schema, objects)
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+        TimeoutError,
+    ) as error:
         raise UnreachableError(
             f"schema {schema} cannot be read: {str(error) or 'no answer within a minute'}",
             where="the server's catalog",

@@ -97,7 +97,14 @@ async def open_connection(
             "statement_cache_size": 0,
         }
         return await _connect(arguments, server_settings)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    # InternalClientError: asyncpg's word for a session that the server just ended and that is asked something
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(
             f"cannot connect to {endpoint.label}: {reason}",
@@ -162,5 +169,11 @@ async def close_politely(conn: asyncpg.Connection) -> None:
     """Close; cut when it takes over 5 s."""
     try:
         await asyncio.wait_for(conn.close(timeout=5), 6)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ):
         conn.terminate()

@@ -258,7 +258,13 @@ async def understood_by_source(conn: asyncpg.Connection, mapping: Mapping, sourc
 def _words(mapping: Mapping) -> Iterator[None]:
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+        TimeoutError,
+    ) as error:
         raise WsdashError(
             f"the mapping cannot be checked: {str(error) or type(error).__name__}",
             where=str(mapping.path),

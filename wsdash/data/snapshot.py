@@ -188,7 +188,13 @@ async def _heartbeat(holder: asyncpg.Connection, endpoint: Endpoint, lost: async
             raise _lost(endpoint, ConnectionError("the session was ended"))
         try:
             await holder.execute("SELECT", timeout=ANSWER_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+            OSError,
+            TimeoutError,
+        ) as error:
             raise _lost(endpoint, error) from error
 
 

@@ -141,7 +141,7 @@ class _Builder:
     async def _attempt(self, stage: str, action: Callable[[], Awaitable[str]]) -> str:
         try:
             return await action()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise WsdashError(
                 f"the embedded world could not be built, stage {stage!r}: {error}",
                 where=str(self._world.directory),

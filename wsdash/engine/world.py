@@ -187,7 +187,13 @@ async def count_connections(settings: Settings) -> Connections:
             limit = await session.fetchval("select current_setting('max_connections')::int", timeout=5)
             states = {str(row["state"]): int(row["clients"]) for row in rows}
             return Connections(sum(states.values()), int(limit), states)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         raise UnreachableError(
             f"the connections of {side.label} could not be counted: {error}", where=side.address
         ) from error

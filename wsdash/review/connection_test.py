@@ -64,7 +64,7 @@ async def _judged(name: str, check: Callable[[], Awaitable[tuple[bool, str]]], m
         return _finding(name, False, error.what, error.remedy, more)
     except TimeoutError:
         return _finding(name, False, f"no answer within {CHECK_SECONDS:.0f} s", more=more)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         return _finding(name, False, f"{type(error).__name__}: {error}", more=more)
     return _finding(name, well, seen, more="" if well else more)
 

@@ -105,7 +105,13 @@ async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
     except UnreachableError as error:
         more = f"pg_isready -h {side.host} -p {side.port}"
         return [Finding(name, None if name == "target" else False, error.what, error.remedy, more)]
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         more = f"{psql_words(side)} -c 'select version()'"
         return [Finding(name, False, f"{side.address}: {error}", "see the server's log", more)]
     seen = f"{side.address}: PostgreSQL {version}, {tables} tables in {schema}, {used} of {limit} connections"

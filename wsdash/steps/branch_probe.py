@@ -42,7 +42,13 @@ class Session:
         """As Side promises."""
         try:
             return str(await self._conn.fetchval(sql, timeout=CALL_SECONDS))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             raise WsdashError(
                 f"the branch could not be proven: {str(error) or type(error).__name__}",
                 where=self._address,

@@ -76,7 +76,14 @@ async def workspace_timeline(settings: Settings) -> tuple[str, str]:
     try:
         async with connection(endpoint(settings.target), read_only=True) as conn:
             rows = await conn.fetch(NEON_IDS, ["neon.tenant_id", "neon.timeline_id"], timeout=10)
-    except (WsdashError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (
+        WsdashError,
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as error:
         if all(named):
             return named
         raise UnreachableError(

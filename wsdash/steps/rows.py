@@ -112,7 +112,13 @@ class RowWatch:
         try:
             session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
             rows = await session.fetch(STANDING, side.schema, timeout=LOOK_SECONDS)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ) as error:
             raise UnreachableError(f"{side.label} could not be counted: {error}", where=side.label) from error
         tables = {row["name"]: Standing(row["identity"], row["guess"], row["net"]) for row in rows}
         return _View(session, side.schema, tables)
@@ -227,7 +233,13 @@ async def _count(view: _View | None, pair: Pair, side: int) -> int | None:
     try:
         rows = pair.query if side == 0 and pair.query else ident(view.schema, name)
         return await _exact(view.session, rows)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ):
         return None
 
 
