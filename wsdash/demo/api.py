@@ -37,7 +37,6 @@ UNREACHABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     # asyncpg says this when the server ended a pooled session and the news is not read yet
     asyncpg.InternalClientError,
