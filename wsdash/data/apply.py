@@ -12,6 +12,7 @@ import asyncpg
 from wsdash.data.bare import is_bare
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.compare_text import canonical
+from wsdash.data.connect import DATABASE_ERRORS
 from wsdash.data.ddl import Statement
 from wsdash.data.judge import Judge
 from wsdash.data.sql_script import Command, split_script
@@ -105,9 +106,7 @@ async def run_together(conn: asyncpg.Connection, statements: Sequence[Statement]
     for start in range(0, len(statements), TOGETHER):
         some = statements[start : start + TOGETHER]
         if len(some) > 1:
-            with suppress(
-                asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError
-            ):
+            with suppress(*DATABASE_ERRORS):
                 await conn.execute(
                     ";\n".join([_LOCAL, *(one.sql for one in some)]), timeout=STATEMENT_TIMEOUT
                 )
@@ -131,13 +130,7 @@ async def run_statement(
                 await conn.execute(statement.sql, timeout=timeout)
         else:
             await conn.execute(f"{_LOCAL};\n{statement.sql}", timeout=timeout)
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        TimeoutError,
-    ) as error:
+    except DATABASE_ERRORS as error:
         raise WsdashError(
             f"{statement.kind} {statement.name} cannot be made: {str(error) or type(error).__name__}",
             where="the target's schema",
@@ -178,7 +171,7 @@ async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
             for command in commands:
                 await _run_command(conn, command, path)
         await conn.execute("RESET SESSION AUTHORIZATION; RESET ALL", timeout=30)
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresError, OSError) as error:
+    except DATABASE_ERRORS as error:
         raise InputError(
             f"the schema file cannot be run to its end: {error}",
             where=str(path),

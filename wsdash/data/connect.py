@@ -18,6 +18,15 @@ from wsdash.tasks import task_group
 
 CONNECT_TIMEOUT = 10.0
 
+DATABASE_ERRORS = (
+    OSError,  # a TimeoutError is one
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # asyncpg says this when the server ended a session, the news is not read yet, and it is asked something
+    asyncpg.InternalClientError,
+)
+"""All that talking to a server may raise."""
+
 FIXED_SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
@@ -97,14 +106,7 @@ async def open_connection(
             "statement_cache_size": 0,
         }
         return await _connect(arguments, server_settings)
-    # InternalClientError: asyncpg's word for a session that the server just ended and that is asked something
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except DATABASE_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(
             f"cannot connect to {endpoint.label}: {reason}",
@@ -169,11 +171,5 @@ async def close_politely(conn: asyncpg.Connection) -> None:
     """Close; cut when it takes over 5 s."""
     try:
         await asyncio.wait_for(conn.close(timeout=5), 6)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ):
+    except DATABASE_ERRORS:
         conn.terminate()

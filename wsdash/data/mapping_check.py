@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.catalog import Catalog
+from wsdash.data.connect import DATABASE_ERRORS
 from wsdash.data.mapping import Mapping
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan, all_go_somewhere, lay_out, require_sources
 from wsdash.data.mapping_types import OLD, MappedTables, understand, understand_alone
@@ -258,13 +259,7 @@ async def understood_by_source(conn: asyncpg.Connection, mapping: Mapping, sourc
 def _words(mapping: Mapping) -> Iterator[None]:
     try:
         yield
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        TimeoutError,
-    ) as error:
+    except DATABASE_ERRORS as error:
         raise WsdashError(
             f"the mapping cannot be checked: {str(error) or type(error).__name__}",
             where=str(mapping.path),

@@ -11,12 +11,7 @@ from functools import partial
 
 import asyncpg
 
-from wsdash.data.connect import (
-    Endpoint,
-    connection,
-    open_connection,
-    opened_together,
-)
+from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection, open_connection, opened_together
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.errors import UnreachableError, WsdashError
@@ -188,13 +183,7 @@ async def _heartbeat(holder: asyncpg.Connection, endpoint: Endpoint, lost: async
             raise _lost(endpoint, ConnectionError("the session was ended"))
         try:
             await holder.execute("SELECT", timeout=ANSWER_SECONDS)
-        except (
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-            OSError,
-            TimeoutError,
-        ) as error:
+        except DATABASE_ERRORS as error:
             raise _lost(endpoint, error) from error
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import asyncpg
 
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
 from wsdash.demo import ports as port_room
 from wsdash.demo import schema
 from wsdash.demo.clusters import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
@@ -141,7 +141,7 @@ class _Builder:
     async def _attempt(self, stage: str, action: Callable[[], Awaitable[str]]) -> str:
         try:
             return await action()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        except DATABASE_ERRORS as error:
             raise WsdashError(
                 f"the embedded world could not be built, stage {stage!r}: {error}",
                 where=str(self._world.directory),

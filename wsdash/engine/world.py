@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import connection
+from wsdash.data.connect import DATABASE_ERRORS, connection
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
 from wsdash.plan import Plan, load_plan
@@ -187,13 +185,7 @@ async def count_connections(settings: Settings) -> Connections:
             limit = await session.fetchval("select current_setting('max_connections')::int", timeout=5)
             states = {str(row["state"]): int(row["clients"]) for row in rows}
             return Connections(sum(states.values()), int(limit), states)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except DATABASE_ERRORS as error:
         raise UnreachableError(
             f"the connections of {side.label} could not be counted: {error}", where=side.address
         ) from error

@@ -8,10 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
-
 from wsdash.config import Settings
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
 from wsdash.data.manifest import SCHEMA
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
@@ -64,7 +62,7 @@ async def _judged(name: str, check: Callable[[], Awaitable[tuple[bool, str]]], m
         return _finding(name, False, error.what, error.remedy, more)
     except TimeoutError:
         return _finding(name, False, f"no answer within {CHECK_SECONDS:.0f} s", more=more)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except DATABASE_ERRORS as error:
         return _finding(name, False, f"{type(error).__name__}: {error}", more=more)
     return _finding(name, well, seen, more="" if well else more)
 

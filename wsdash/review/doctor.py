@@ -7,10 +7,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-import asyncpg
-
 from wsdash.config import Settings
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
 from wsdash.engine.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
@@ -105,13 +103,7 @@ async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
     except UnreachableError as error:
         more = f"pg_isready -h {side.host} -p {side.port}"
         return [Finding(name, None if name == "target" else False, error.what, error.remedy, more)]
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except DATABASE_ERRORS as error:
         more = f"{psql_words(side)} -c 'select version()'"
         return [Finding(name, False, f"{side.address}: {error}", "see the server's log", more)]
     seen = f"{side.address}: PostgreSQL {version}, {tables} tables in {schema}, {used} of {limit} connections"

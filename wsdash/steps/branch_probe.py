@@ -9,7 +9,7 @@ from typing import Protocol
 
 import asyncpg
 
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
 from wsdash.data.manifest import SCHEMA
 from wsdash.data.sql import ident, literal
 from wsdash.errors import WsdashError
@@ -42,13 +42,7 @@ class Session:
         """As Side promises."""
         try:
             return str(await self._conn.fetchval(sql, timeout=CALL_SECONDS))
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
+        except DATABASE_ERRORS as error:
             raise WsdashError(
                 f"the branch could not be proven: {str(error) or type(error).__name__}",
                 where=self._address,

@@ -8,10 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
-
 from wsdash.config import Settings
-from wsdash.data.connect import connection
+from wsdash.data.connect import DATABASE_ERRORS, connection
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Branch, BranchesReading
 from wsdash.stack.neon_api import NeonApi, Timeline
@@ -76,14 +74,7 @@ async def workspace_timeline(settings: Settings) -> tuple[str, str]:
     try:
         async with connection(endpoint(settings.target), read_only=True) as conn:
             rows = await conn.fetch(NEON_IDS, ["neon.tenant_id", "neon.timeline_id"], timeout=10)
-    except (
-        WsdashError,
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as error:
+    except (WsdashError, *DATABASE_ERRORS) as error:
         if all(named):
             return named
         raise UnreachableError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
 from wsdash.data.sql import ident
 from wsdash.errors import UnreachableError
 from wsdash.model import RowsReading
@@ -112,13 +112,7 @@ class RowWatch:
         try:
             session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
             rows = await session.fetch(STANDING, side.schema, timeout=LOOK_SECONDS)
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            asyncpg.InternalClientError,
-        ) as error:
+        except DATABASE_ERRORS as error:
             raise UnreachableError(f"{side.label} could not be counted: {error}", where=side.label) from error
         tables = {row["name"]: Standing(row["identity"], row["guess"], row["net"]) for row in rows}
         return _View(session, side.schema, tables)
@@ -233,13 +227,7 @@ async def _count(view: _View | None, pair: Pair, side: int) -> int | None:
     try:
         rows = pair.query if side == 0 and pair.query else ident(view.schema, name)
         return await _exact(view.session, rows)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ):
+    except DATABASE_ERRORS:
         return None
 
 
