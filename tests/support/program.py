@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 GUIDE_PORTS = (3103, 3200, 3201, 5432, 5433, 5454, 6400, 7676, 9898)
+FIRST_OFFSET = int(os.environ.get("WSDASH_TEST_OFFSET", "10000"))
+"""Two suites that run at once on one machine are given first offsets that lie 1000 apart."""
 _counter = itertools.count()
 
 
@@ -26,7 +28,7 @@ def free_offset() -> int:
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
     while True:
-        offset = 10_000 + worker * 400 + (next(_counter) % 40) * 10
+        offset = FIRST_OFFSET + worker * 400 + (next(_counter) % 40) * 10
         if all(_free(port + offset) for port in GUIDE_PORTS):
             return offset
 
