@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import PASSWORD, PASSWORD_ENV, Server, running_server
+from tests.support.timescaledb import SKIPPED, timescaledb_server
 from wsdash.data.connect import Endpoint
 
 os.environ[PASSWORD_ENV] = PASSWORD
@@ -37,6 +38,23 @@ def pg15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip(f"PostgreSQL 15 is not installed ({DEBIAN_15}): apt-get install postgresql-15")
     with running_server(15, _open(tmp_path_factory.mktemp("pg15")), DEBIAN_15) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def timescale_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real TimescaleDB, for tests marked `timescaledb`; they skip where no server offers it."""
+    with timescaledb_server(_open(tmp_path_factory.mktemp("timescale"))) as server:
+        if server is None:
+            pytest.skip(SKIPPED)
+        yield server
+
+
+@pytest.fixture
+async def timescale(timescale_server: Server) -> AsyncIterator[Endpoint]:
+    """An empty database on a real TimescaleDB (tests.support.timescaledb.make_field_schema fills it)."""
+    endpoint = await timescale_server.fresh_database()
+    yield endpoint
+    await timescale_server.drop_database(endpoint.database)
 
 
 @pytest.fixture

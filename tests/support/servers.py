@@ -40,6 +40,9 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     binaries: Path | None = None
     """Where its programs are; None: in the wheel."""
+    host: str = "127.0.0.1"
+    user: str = SUPERUSER
+    password_env: str = PASSWORD_ENV
 
     def start(self) -> None:
         """Start and wait until it accepts connections (at most 30 s)."""
@@ -71,7 +74,7 @@ class Server:
     def endpoint(self, database: str = "postgres") -> Endpoint:
         """Its address, as the superuser."""
         label = f"pg{self.version}"
-        return Endpoint(label, "127.0.0.1", self.port, database, SUPERUSER, password_env=PASSWORD_ENV)
+        return Endpoint(label, self.host, self.port, database, self.user, password_env=self.password_env)
 
     async def execute(self, sql: str, database: str = "postgres") -> None:
         """Run SQL as the superuser."""
@@ -97,13 +100,15 @@ class Server:
 
 
 @contextmanager
-def running_server(version: int, directory: Path, binaries: Path | None = None) -> Iterator[Server]:
-    """A server for the length of a block, in `directory`."""
+def running_server(
+    version: int, directory: Path, binaries: Path | None = None, *, settings: str = ""
+) -> Iterator[Server]:
+    """A server for the length of a block, in `directory`; settings: further lines of its configuration."""
     port = free_port()
     data = directory / f"pg{version}"
     postgres.make_cluster(version, data, superuser=SUPERUSER, password=PASSWORD, port=port, binaries=binaries)
     with (data / "postgresql.auto.conf").open("a") as conf:
-        conf.write("fsync = off\nsynchronous_commit = off\n")
+        conf.write("fsync = off\nsynchronous_commit = off\n" + settings)
     server = Server(version, data, port, binaries=binaries)
     server.start()
     try:
