@@ -26,9 +26,10 @@ from wsdash.model import (
     SourceState,
 )
 from wsdash.plan import load_plan
+from wsdash.tui.lead import attention
 from wsdash.tui.looks import DIM, GOOD
 from wsdash.tui.panes.base import Frame, Pane, as_title
-from wsdash.tui.panes.checklist import attention, detail_lines, item_line
+from wsdash.tui.panes.checklist import detail_lines, item_line
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
 from wsdash.tui.panes.header import draw_header
 from wsdash.tui.panes.latency import LatencyPane, draw_latency
@@ -101,7 +102,7 @@ def test_a_series_that_is_not_there_yet_is_no_alarm() -> None:
 
 def test_the_header_names_role_run_clock_and_alerts() -> None:
     events = [*halfway(), AlertChanged("api", True, "API slower than 500 ms", NOW - 5)]
-    text = plain(draw_header(seen(*events), FRAME))
+    text = plain(draw_header(seen(*events), FRAME, PLAN))
     for word in (
         "OPERATOR",
         "run-7",
@@ -109,7 +110,7 @@ def test_the_header_names_role_run_clock_and_alerts() -> None:
         "elapsed",
         "writes are down",
         "engine live",
-        "migrate-data",
+        "Migrate data from TimescaleDB",
     ):
         assert word in text
     assert "1 alert: API slower than 500 ms" in text
@@ -136,8 +137,8 @@ def test_a_gone_engine_is_told_with_its_last_sign_of_life() -> None:
 
 def test_a_pause_and_an_outcome_are_told() -> None:
     assert "paused" in plain(draw_header(seen(started(), PauseChanged(True)), FRAME))
-    assert "MIGRATED" in plain(draw_header(seen(started(), RunFinished(Outcome.MIGRATED)), FRAME))
-    assert "ROLLED BACK" in plain(draw_header(seen(started(), RunFinished(Outcome.ROLLED_BACK)), FRAME))
+    assert "MIGRATED" in plain(draw_header(seen(started(), RunFinished(Outcome.MIGRATED)), FRAME, PLAN))
+    assert "ROLLED BACK" in plain(draw_header(seen(started(), RunFinished(Outcome.ROLLED_BACK)), FRAME, PLAN))
 
 
 def test_what_the_engine_waits_for_is_told_until_an_item_moves() -> None:

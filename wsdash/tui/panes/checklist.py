@@ -16,6 +16,7 @@ from textual.widgets import Static
 from wsdash.engine.fold import ItemView
 from wsdash.model import ItemState, Phase
 from wsdash.plan import Item, Plan
+from wsdash.tui.lead import attention, lacking, short_title
 from wsdash.tui.looks import (
     BAD,
     BUSY,
@@ -55,10 +56,15 @@ def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Cont
     word = mark.word if frame.width >= 60 else ""
     side = f"{word:>7} " if word else ""
     room = frame.width - 2 - 2 - len(side) - TIME - 3
+    title = plain_title(item.title)
     line = row(
         Content.styled("❯" if selected else " ", TITLE),
         Content.styled(glyph, mark.style),
-        cell(plain_title(item.title), room, "" if look.state is not ItemState.PENDING else "$foreground 85%"),
+        cell(
+            title if len(title) <= room else short_title(item),
+            room,
+            "" if look.state is not ItemState.PENDING else "$foreground 85%",
+        ),
         Content.styled(f"{side}{KIND[item.kind].glyph}", mark.style if word else DIM),
         cell(time, TIME, right=True),
     )
@@ -96,14 +102,12 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
         lines.append(Content.styled(look.evidence, BAD if look.state is ItemState.FAILED else ""))
     if look.remedy:
         lines.append(Content.assemble(("→ ", BUSY), look.remedy))
-    lacking = [
-        need for need in item.needs if view.run.item(need).state not in (ItemState.DONE, ItemState.SKIPPED)
-    ]
-    if lacking and look.state is ItemState.PENDING:
-        lines.append(Content.styled(f"needs {', '.join(lacking)}", DIM))
+    needs = lacking(item, view)
+    if needs and look.state is ItemState.PENDING:
+        lines.append(Content.styled(f"needs {', '.join(needs)}", DIM))
     elif len(lines) == 1 and frame.operator and look.state is ItemState.PENDING:
         lines.append(Content.styled("Enter runs it" if what.word == "auto" else "Enter confirms it", DIM))
-    return lines
+    return [*lines, Content.styled(plain_title(item.title), DIM)]
 
 
 def _who(look: ItemView) -> str:
@@ -145,15 +149,6 @@ def _numbers(transfer: Transfer) -> Iterator[str]:
         (part,),
     ):
         yield " · ".join(text for text in parts if text)
-
-
-def attention(plan: Plan, view: ViewState) -> Item:
-    """The item to look at first: the one that runs, else one that failed, else the next one."""
-    for state in (ItemState.RUNNING, ItemState.FAILED, ItemState.PENDING):
-        for item in plan.items:
-            if view.run.item(item.id).state is state:
-                return item
-    return plan.items[-1]
 
 
 class Row(Static):
@@ -223,11 +218,26 @@ class Checklist(Vertical, can_focus=True):
         yield self._details
 
     def show(self, view: ViewState, frame: Frame) -> None:
-        """Render a state; until somebody moves it, the cursor goes where the run needs attention."""
+        """Render a state; the cursor goes where the run needs attention.
+
+        Where somebody moved it, it stays, until an item fails: that is what the operator has to see.
+        """
         before, self._view, self._frame = self._view, view, frame
         wanted = attention(self.plan, view)
-        if not self._moved and wanted is not attention(self.plan, before):
-            self._select(wanted)
+        failed = view.run.item(wanted.id).state is ItemState.FAILED
+        if wanted is not attention(self.plan, before) or failed != (
+            before.run.item(wanted.id).state is ItemState.FAILED
+        ):
+            if failed:
+                self._moved = False
+            if not self._moved:
+                self._select(wanted)
+        self._redraw()
+
+    def to_attention(self) -> None:
+        """Put the cursor where the run needs attention, and let it follow the run again."""
+        self._moved = False
+        self._select(attention(self.plan, self._view))
         self._redraw()
 
     def on_resize(self) -> None:

@@ -1,28 +1,33 @@
-"""The header: who you are, which run, how long, the downtime clock, the engine's liveness, alerts."""
+"""The header: who you are, which run, the downtime clock; alerts, the engine; and the line that leads."""
 
 from __future__ import annotations
 
 from textual.content import Content
 from textual.widgets import Static
 
-from wsdash.model import Notice, Outcome
-from wsdash.tui.looks import BAD, BUSY, DIM, DOING, ENGINE, GOOD, SPINNER, WARN, Look, age, clock, size
+from wsdash.model import Notice
+from wsdash.plan import Item, Plan
+from wsdash.tui.lead import lead
+from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.standing import Engine, engine_standing, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.viewstate import ViewState
 
-OUTCOME = {
-    Outcome.MIGRATED: Look("✓", "MIGRATED", GOOD),
-    Outcome.FAILED: Look("✗", "FAILED", BAD),
-    Outcome.ROLLED_BACK: Look("↶", "ROLLED BACK", WARN),
-    Outcome.INCOMPLETE: Look("○", "incomplete", DIM),
-}
+SEVERITY = {"critical": 3, "warning": 2, "info": 1}
 APART = "  "
 
 
-def draw_header(view: ViewState, frame: Frame) -> list[Content]:
-    """Two lines: the run, and its health."""
-    return [_run_line(view, frame), _health_line(view, frame)]
+def draw_header(
+    view: ViewState, frame: Frame, plan: Plan | None = None, selected: Item | None = None
+) -> list[Content]:
+    """Three lines: the run; its health with what is wrong first; and what leads (see tui/lead.py).
+
+    selected: the item under the cursor. Without a plan the third line is left out.
+    """
+    lines = [_run_line(view, frame), _health_line(view, frame)]
+    if plan is not None:
+        lines.append(lead(plan, view, frame, selected or plan.items[0]))
+    return lines
 
 
 def elapsed(view: ViewState, now: float) -> float | None:
@@ -66,7 +71,9 @@ def _run_line(view: ViewState, frame: Frame) -> Content:
 
 
 def _health_line(view: ViewState, frame: Frame) -> Content:
-    parts = [_engine(view, frame), _doing(view, frame), _alerts(view, frame)]
+    parts = [_engine(view, frame), _paused(view)]
+    parts = [_alerts(view, frame), *parts] if view.alerts else [*parts, _alerts(view, frame)]
+    parts.append(_said(view, frame.now))
     host = view.host
     if host is not None:
         usage = f"wsdash cpu {host.self_cpu_percent:.0f}% mem {size(host.self_memory_bytes)}"
@@ -96,56 +103,48 @@ def _engine(view: ViewState, frame: Frame) -> Content:
     return Content.styled(text, look.style)
 
 
-def _doing(view: ViewState, frame: Frame) -> Content:
-    parts: list[Content] = []
-    if view.running:
-        moving = engine_standing(view, frame.now) in (Engine.LIVE, Engine.SLOW)
-        glyph = SPINNER[int(frame.now * 8) % len(SPINNER)] if moving else "‖"
-        doing = DOING.get(view.doing.get(view.running, ""), "running")
-        parts.append(Content.styled(f"{glyph} {doing} {view.running}", BUSY))
-    elif view.run.finished is not None:
-        look = OUTCOME[view.run.finished]
-        parts.append(Content.styled(f"{look.glyph} {look.word}", look.style))
-    waiting = _waiting(view) if engine_standing(view, frame.now) is Engine.LIVE else ""
-    if waiting:
-        parts.append(Content.styled(waiting, WARN))
-    if view.run.paused:
-        parts.append(Content.styled("‖ paused", WARN))
-    return Content(APART).join(parts)
+def _paused(view: ViewState) -> Content:
+    return Content.styled("‖ paused", WARN) if view.run.paused else Content()
 
 
-def _waiting(view: ViewState) -> str:
-    """What the engine said last, as long as no item has moved since: mostly that it waits for a person."""
-    if view.running or not view.notices:
-        return ""
+def _said(view: ViewState, now: float) -> Content:
+    """What the engine said last, as long as no item has moved since: mostly why it waits."""
+    if view.running or not view.notices or engine_standing(view, now) is not Engine.LIVE:
+        return Content()
     newest = view.notices[-1]
     moved = max((look.changed_at for look in view.run.items.values()), default=0.0)
     event = newest.event
-    return f"… {event.text}" if isinstance(event, Notice) and newest.at >= moved else ""
+    told = isinstance(event, Notice) and newest.at >= moved
+    return Content.styled(f"… {event.text}", DIM) if told and isinstance(event, Notice) else Content()
 
 
 def _alerts(view: ViewState, frame: Frame) -> Content:
+    """The count, and the words of the worst that nobody looks after yet."""
     if not view.alerts:
         return Content.styled("no alerts", DIM)
-    newest = max(view.alerts.values(), key=lambda alert: alert.since)
     word = "alert" if len(view.alerts) == 1 else "alerts"
     unheeded = view.alerting.unheeded(frame.now)
     if not unheeded:
         return Content.styled(f"▲ {len(view.alerts)} {word}, acknowledged or silenced", WARN)
-    return Content.styled(f"▲ {len(view.alerts)} {word}: {newest.text}", BAD)
+    worst = max(unheeded, key=lambda span: (SEVERITY.get(span.severity, 0), span.begun))
+    room = max(20, frame.width // 2 - 16)
+    text = Content(worst.text).truncate(room, ellipsis=True).plain
+    return Content.assemble((f"▲ {len(view.alerts)} {word}:", f"{BAD} reverse"), (f" {text}", BAD))
 
 
 class Header(Static):
-    """Two lines at the top."""
+    """Three lines at the top."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__(markup=False, id="header")
+        self._plan = plan
         self._drawn = Content()
 
-    def show(self, view: ViewState, frame: Frame) -> None:
-        """Render a state."""
+    def show(self, view: ViewState, frame: Frame, selected: Item) -> None:
+        """Render a state. selected: the item under the cursor."""
         width = self.content_size.width or self.app.size.width - 2
-        content = Content("\n").join(draw_header(view, Frame(frame.now, width, frame.height, frame.operator)))
+        there = Frame(frame.now, width, frame.height, frame.operator)
+        content = Content("\n").join(draw_header(view, there, self._plan, selected))
         if not content.is_same(self._drawn):
             self._drawn = content
             self.update(content, layout=False)

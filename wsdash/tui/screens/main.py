@@ -81,6 +81,14 @@ LOOKING: list[BindingType] = [
         "y", "timeline", "Days", show=False, id="look.timeline", tooltip="The fourteen days and the criteria"
     ),
     Binding("w", "report", "Report", show=False, id="look.report", tooltip="The report as it was written"),
+    Binding(
+        "space",
+        "attention",
+        "Go to next",
+        show=False,
+        id="look.attention",
+        tooltip="The cursor goes to what needs attention",
+    ),
     Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
     Binding(
         "shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Go to the pane before"
@@ -124,7 +132,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.view = ViewState()
         self.frame = Frame(0.0, 0)
         self.current = "checklist"
-        self.header = Header()
+        self.header = Header(plan)
         self.checklist = Checklist(plan)
         self.logs = LogsPane()
         self.setup = SetupPane("setup")
@@ -167,9 +175,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         starting = view.started is None and engine_standing(view, frame.now) is Engine.STARTING
         self.set_class(view.building or starting, "building")
         with self.app.batch_update():
-            self.header.show(view, frame)
-            self.setup.show(view, frame)
             self.checklist.show(view, frame)
+            self.header.show(view, frame, self.checklist.selected)
+            self.setup.show(view, frame)
             for pane in self.panes.values():
                 pane.show(view, frame)
             self.logs.show(view, frame)
@@ -201,6 +209,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """The current pane alone, or all again."""
         self._zoomed = not self._zoomed
         self.set_class(self._zoomed, "zoomed")
+
+    def action_attention(self) -> None:
+        """Put the cursor where the run needs attention."""
+        self.action_pane(1)
+        self.checklist.to_attention()
+        self.header.show(self.view, self.frame, self.checklist.selected)
 
     def action_theme(self) -> None:
         """The next set of colours."""

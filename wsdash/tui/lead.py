@@ -1,0 +1,218 @@
+"""The line that leads: what the run is at, and what this person can do about it now. A pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.content import Content
+
+from wsdash.engine.fold import SATISFIED
+from wsdash.model import ItemKind, ItemState, Outcome, Phase
+from wsdash.plan import Item, Plan
+from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
+from wsdash.tui.panes.base import Frame
+from wsdash.tui.standing import Engine, engine_standing, heartbeat_age
+from wsdash.tui.viewstate import ViewState
+
+UNPROVEN = (ItemState.FAILED, ItemState.INSUFFICIENT)
+"""States in which a check answered, and not with yes."""
+
+
+def attention(plan: Plan, view: ViewState) -> Item:
+    """The item to look at first: the one that runs, else one that failed, else the next that can be done."""
+    for wanted in ((ItemState.RUNNING,), (ItemState.FAILED,)):
+        for item in plan.items:
+            if view.run.item(item.id).state in wanted:
+                return item
+    open_items = [item for item in plan.items if view.run.item(item.id).state not in SATISFIED]
+    ready = [item for item in open_items if not lacking(item, view)]
+    return (ready or open_items or [plan.items[-1]])[0]
+
+
+def lacking(item: Item, view: ViewState) -> list[str]:
+    """Ids of the items that must be done or skipped before this one."""
+    return [need for need in item.needs if view.run.item(need).state not in SATISFIED]
+
+
+def lead(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content:
+    """The one line, at most frame.width cells. selected: the item under the cursor, on which Enter acts."""
+    cases: tuple[Callable[[Plan, ViewState, Frame, Item], Content | None], ...] = (
+        _setup_failed,
+        _engine_away,
+        _building,
+        _running,
+        _failed,
+        _rolled_back,
+        _paused,
+        _migrated,
+        _next,
+    )
+    for case in cases:
+        line = case(plan, view, frame, selected)
+        if line is not None:
+            return line.truncate(frame.width, ellipsis=True)
+    return Content.styled("… waiting for the first news of the run", DIM)
+
+
+def _line(head: str, style: str, *rest: str | Content) -> Content:
+    """A sign with a word, then what it is about, one blank apart."""
+    return Content(" ").join([Content.styled(head, style), *(part for part in rest if part)])
+
+
+def _short(text: str) -> str:
+    """The first sentence of evidence: the whole of it stands in the details."""
+    return plain_title(" ".join(text.split()))
+
+
+def _setup_failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    failed = next((one.progress for one in view.setup.values() if one.progress.failed), None)
+    if failed is None:
+        return None
+    return _line("✗ SETUP FAILED", BAD, failed.stage, _short(failed.detail))
+
+
+def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    engine = engine_standing(view, frame.now)
+    if engine is Engine.OBSERVING and view.running:
+        return _line(
+            "✗ NO ENGINE", BAD, f"{view.running} was interrupted; `wsdash run` takes it up where it was"
+        )
+    if engine not in (Engine.GONE, Engine.STOPPED):
+        return None
+    again = (
+        "leave with q, then `wsdash run` goes on" if frame.operator else "an operator's `wsdash run` goes on"
+    )
+    during = f" during {view.running}" if view.running else ""
+    if engine is Engine.GONE:
+        since = age(heartbeat_age(view, frame.now))
+        return _line("✗ ENGINE GONE", BAD, f"{since} ago{during}; nothing is lost: {again}")
+    return _line("■ ENGINE STOPPED", WARN, f"{view.run.stopped}{during}".strip(), f"· {again}")
+
+
+def _building(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    if view.started is not None and not view.building:
+        return None
+    if not view.setup:
+        if engine_standing(view, frame.now) is Engine.STARTING:
+            return _line("◌ STARTING", BUSY, "the engine; keys that act wait for it")
+        return None
+    over = sum(stage.finished(view.setup_now) for stage in view.setup.values())
+    return _line(
+        "◌ BUILDING", BUSY, f"the world: {view.setup_now}", Content.styled(f"· {over} stages done", DIM)
+    )
+
+
+def _running(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    running = view.running
+    if not running:
+        return None
+    item = next((one for one in plan.items if one.id == running), None)
+    glyph = SPINNER[int(frame.now * 8) % len(SPINNER)]
+    word = DOING.get(view.doing.get(running, ""), "running").upper()
+    title = f'"{plain_title(item.title)}"' if item is not None else running
+    return _line(f"{glyph} {word}", BUSY, title, _how_far(view, running, frame.now))
+
+
+def _how_far(view: ViewState, item: str, now: float) -> str:
+    """Part, rows and time left where they are known, else how long it has run."""
+    begun = view.run.item(item).changed_at
+    parts = [clock(now - begun)] if begun else []
+    alone = list(view.transfers.get(item, {}).values())
+    transfer = view.overall.get(item) or (alone[0] if len(alone) == 1 else None)
+    if transfer is not None and transfer.fraction is not None:
+        rows = transfer.progress.total_rows
+        parts.append(f"{transfer.fraction:.0%}" + (f" of {count(rows)} rows" if rows else ""))
+        if transfer.seconds_left:
+            parts.append(f"about {clock(transfer.seconds_left)} left")
+    return "· " + " · ".join(parts) if parts else ""
+
+
+def _failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    broken = [item for item in plan.items if view.run.item(item.id).state is ItemState.FAILED]
+    if not broken:
+        return None
+    item = broken[0]
+    keys = _keys("r tries again · R rolls back · e shows it all") if frame.operator else Content()
+    more = f"(and {len(broken) - 1} more)" if len(broken) > 1 else ""
+    why = _short(view.run.item(item.id).evidence) or "it does not hold"
+    room = frame.width - len(f"✗ FAILED {item.id}  {more} ") - keys.cell_length - 3
+    return _line(f"✗ FAILED {item.id}", BAD, more, Content(why).truncate(max(20, room), ellipsis=True), keys)
+
+
+def _rolled_back(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    if view.run.finished is not Outcome.ROLLED_BACK:
+        return None
+    again = _keys("a migrates again") if frame.operator else Content()
+    return _line("↶ ROLLED BACK", WARN, "the old service serves; the backup is kept", again)
+
+
+def _paused(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    if not view.run.paused:
+        return None
+    upcoming = attention(plan, view)
+    key = _keys("p goes on") if frame.operator else Content("by the operator")
+    return _line("‖ PAUSED", WARN, key, f"· next: {plain_title(upcoming.title)}")
+
+
+def _next(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    ahead = [
+        item
+        for item in plan.items
+        if item.phase is not Phase.POST and view.run.item(item.id).state not in SATISFIED
+    ]
+    ready = [item for item in ahead if not lacking(item, view)]
+    if not ready:
+        return None
+    unproven = [item for item in ready if view.run.item(item.id).state in UNPROVEN]
+    people = [item for item in ready if item.kind is not ItemKind.AUTO]
+    autos = [item for item in ready if item.kind is ItemKind.AUTO and item not in unproven]
+    if autos:
+        return _auto_next(autos[0], frame)
+    first, then = (people or unproven)[0], (people + unproven)[1:]
+    after = Content.styled(f"(then {short_title(then[0])})", DIM) if then else Content()
+    if first in unproven:
+        keys = _keys("r looks again") if frame.operator else Content()
+        return _line("? NOT PROVEN", WARN, short_title(first), _short(view.run.item(first.id).evidence), keys)
+    if not frame.operator:
+        return _line("▶ NEXT", BUSY, f'the operator confirms "{short_title(first)}"', after)
+    key = "⏎ confirms" if selected is first else "space ⏎ confirms"
+    return _line("▶ NEXT", BUSY, _keys(key), f'"{short_title(first)}"', after)
+
+
+def _auto_next(item: Item, frame: Frame) -> Content:
+    if not frame.operator:
+        return _line("▶ NEXT", BUSY, f'the operator starts "{short_title(item)}"')
+    return _line("▶ NEXT", BUSY, _keys("a runs all that is automatic"), f'from "{short_title(item)}"')
+
+
+def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    if view.run.finished is not Outcome.MIGRATED:
+        return None
+    told = [_line("✓ MIGRATED", GOOD, "the new service serves")]
+    days = view.timeline.days if view.timeline is not None else ()
+    decided = {decision.day for _, decision in view.decisions}
+    waiting = [day for day in days if day.at is not None and day.day not in decided]
+    due = [day for day in waiting if day.at is not None and day.at <= frame.now]
+    if due:
+        keys = _keys("y decides") if frame.operator else Content()
+        told.append(_line("·", "", Content.styled(f"Day {due[0].day} is due", WARN), keys))
+    elif waiting and waiting[0].at is not None:
+        wait = age(waiting[0].at - frame.now)
+        told.append(_line("·", "", f"Day {waiting[0].day} in {wait}"))
+    left = [
+        one for one in plan.items if view.run.item(one.id).state not in SATISFIED and not lacking(one, view)
+    ]
+    autos = [one for one in left if one.kind is not ItemKind.WATCH]
+    if autos and frame.operator and not due:
+        key = "⏎" if selected is autos[0] else "space ⏎"
+        told.append(_line("· next", "", _keys(key), f'"{short_title(autos[0])}"'))
+    return Content(" ").join(told)
+
+
+def short_title(item: Item) -> str:
+    """The guide's title up to its first bracket, for where there is little room."""
+    return plain_title(item.title).partition(" (")[0]
+
+
+def _keys(text: str) -> Content:
+    return Content.styled(text, "bold $text-accent")
