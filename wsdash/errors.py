@@ -41,3 +41,7 @@ class UnreachableError(WsdashError):
 
 class RefusedError(WsdashError):
     """wsdash will not do this because an invariant forbids it (foreign rows in the target, say)."""
+
+
+class DefectError(WsdashError):
+    """A bug of wsdash itself: nothing that the operator did or could put right."""

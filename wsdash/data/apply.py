@@ -12,11 +12,11 @@ import asyncpg
 from wsdash.data.bare import is_bare
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.compare_text import canonical
-from wsdash.data.connect import DATABASE_ERRORS
 from wsdash.data.ddl import Statement
+from wsdash.data.errors import DATABASE_ERRORS, ServerErrors, describe, server_of, session_lives, words_of
 from wsdash.data.judge import Judge
 from wsdash.data.sql_script import Command, split_script
-from wsdash.errors import InputError, RefusedError, WsdashError
+from wsdash.errors import InputError, RefusedError
 
 STATEMENT_TIMEOUT = 6 * 3600.0
 """Seconds for one statement: an index over a very large table takes its time."""
@@ -123,31 +123,14 @@ async def run_statement(
     Function bodies are not checked, because they may name what comes later. Waits at most 30 s for a lock.
     Raises WsdashError with the server's words.
     """
-    try:
+    doing = f"{statement.kind} {statement.name} cannot be made"
+    with ServerErrors(conn, doing, "then retry: what was made is kept"):
         if not conn.is_closed() and conn.is_in_transaction():
             async with conn.transaction():
                 await conn.execute(_LOCAL, timeout=30)
                 await conn.execute(statement.sql, timeout=timeout)
         else:
             await conn.execute(f"{_LOCAL};\n{statement.sql}", timeout=timeout)
-    except DATABASE_ERRORS as error:
-        raise WsdashError(
-            f"{statement.kind} {statement.name} cannot be made: {str(error) or type(error).__name__}",
-            where="the target's schema",
-            remedy=_remedy(error),
-        ) from error
-
-
-def _remedy(error: BaseException) -> str:
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return "give the target's user the right to create there (as a superuser, if it is an extension)"
-    if isinstance(error, asyncpg.UndefinedFileError | asyncpg.FeatureNotSupportedError):
-        return "install what is named on the target's server, then retry"
-    if isinstance(error, asyncpg.LockNotAvailableError):
-        return "end the session that holds the lock, then retry"
-    if isinstance(error, asyncpg.UniqueViolationError | asyncpg.CheckViolationError):
-        return "the rows break this rule: correct them in the source, then migrate again"
-    return "put right what the server names, then retry: what was made is kept"
 
 
 async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
@@ -172,6 +155,8 @@ async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
                 await _run_command(conn, command, path)
         await conn.execute("RESET SESSION AUTHORIZATION; RESET ALL", timeout=30)
     except DATABASE_ERRORS as error:
+        if not session_lives(error):
+            raise describe(error, server_of(conn), f"running {path.name}") from error
         raise InputError(
             f"the schema file cannot be run to its end: {error}",
             where=str(path),
@@ -182,12 +167,14 @@ async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
 async def _run_command(conn: asyncpg.Connection, command: Command, path: Path) -> None:
     try:
         await conn.execute(command.sql, timeout=FILE_TIMEOUT)
-    except (asyncpg.PostgresError, TimeoutError) as error:
+    except asyncpg.PostgresError as error:
+        if not session_lives(error):
+            raise
         position = getattr(error, "position", None)
         offset = int(position) - 1 if position else 0
         line = command.line + command.sql.count("\n", 0, offset)
         raise InputError(
-            str(error) or "the server did not finish in time",
+            words_of(error),
             where=f"{path}, line {line}",
             remedy="correct the schema file; nothing of it was kept",
         ) from error

@@ -31,6 +31,7 @@ from wsdash.data.checksum import checksum_table, row_source
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.ddl import Statement, post_data, pre_data, sequence_values
 from wsdash.data.disk import require_space, write_failure
+from wsdash.data.errors import session_lives
 from wsdash.data.restore_result import object_counts
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot, open_snapshot
@@ -134,14 +135,19 @@ async def check_backup(path: Path) -> BackupManifest:
 
 async def database_identity(endpoint: Endpoint) -> DatabaseIdentity:
     """Which database it is, by whatever address; unknown (empty) when the server does not tell."""
-    async with connection(endpoint, read_only=True) as conn:
+    async with (
+        server_errors(endpoint, "asking which database it is"),
+        connection(endpoint, read_only=True) as conn,
+    ):
         try:
             row = await conn.fetchrow(
                 "SELECT (SELECT system_identifier FROM pg_control_system())::text AS system, oid "
                 "FROM pg_database WHERE datname = current_database()",
                 timeout=60,
             )
-        except asyncpg.PostgresError:
+        except asyncpg.PostgresError as error:
+            if not session_lives(error):
+                raise
             return DatabaseIdentity()
     return DatabaseIdentity(row["system"], row["oid"]) if row is not None else DatabaseIdentity()
 

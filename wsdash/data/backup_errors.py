@@ -1,15 +1,13 @@
-"""Turns what a server or a connection says while we dump or restore into an error for a person."""
+"""How long a dump or a restore may take, and how its failures are described."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 
 from wsdash.data.connect import Endpoint
-from wsdash.errors import UnreachableError, WsdashError
+from wsdash.data.errors import ServerErrors
 
 STALL_SECONDS = 300.0
 """A COPY that moves no byte for so long is given up."""
@@ -17,43 +15,9 @@ STATEMENT_SECONDS = 3600.0
 """The longest a single command (an index build, a checksum) may take."""
 
 
-LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-    TimeoutError,
-)
-"""What asyncpg raises when the server is gone (the third one: its farewell came between two commands)."""
-
-
-@asynccontextmanager
-async def server_errors(endpoint: Endpoint, doing: str) -> AsyncIterator[None]:
-    """Raises WsdashError with the server's own words, UnreachableError when it is gone or silent."""
-    try:
-        yield
-    except LOST as error:
-        raise UnreachableError(
-            f"{doing}: the connection to {endpoint.label} was lost ({str(error) or type(error).__name__})",
-            where=endpoint.address,
-            remedy="see that the server runs and answers, then retry; nothing half was left behind",
-        ) from error
-    except asyncpg.QueryCanceledError as error:
-        raise WsdashError(
-            f"{doing}: the server cancelled it ({error})", where=endpoint.address, remedy="retry"
-        ) from error
-    except asyncpg.AdminShutdownError as error:
-        raise UnreachableError(
-            f"{doing}: the server ended the session ({error})",
-            where=endpoint.address,
-            remedy="see that the server runs, then retry; nothing half was left behind",
-        ) from error
-    except asyncpg.PostgresError as error:
-        raise WsdashError(
-            f"{doing}: {_message(error)}",
-            where=endpoint.address,
-            remedy="remove the cause the server names, then retry; nothing half was left behind",
-        ) from error
+def server_errors(server: Endpoint | asyncpg.Connection, doing: str) -> ServerErrors:
+    """ServerErrors for a backup or a restore, which leave nothing half done."""
+    return ServerErrors(server, doing, "then retry; nothing half was left behind")
 
 
 class Watchdog:
@@ -73,9 +37,3 @@ class Watchdog:
     def alive(self) -> None:
         """Something moved: wait another full period."""
         self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
-
-
-def _message(error: asyncpg.PostgresError) -> str:
-    context = getattr(error, "context", None)
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"{first} ({context.splitlines()[0][:200]})" if context else first

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from wsdash.data.ddl import Statement
+from wsdash.data.errors import described
 
 TIMEOUT = 60.0
 AFTER_ROWS = frozenset(
@@ -43,8 +44,9 @@ SELECT EXISTS (SELECT FROM relation WHERE relkind NOT IN ('r', 'S', 'c', 't') OR
 """
 
 
+@described("looking for objects")
 async def is_bare(conn: asyncpg.Connection, schema: str, statements: Sequence[Statement]) -> bool:
-    """Whether nothing that the statements make can be in the schema yet. Raises asyncpg.PostgresError."""
+    """Whether nothing that the statements make can be in the schema yet. Raises WsdashError."""
     if not all(statement.kind in AFTER_ROWS for statement in statements):
         return False
     return not await conn.fetchval(ANY_OF_THEM, schema, timeout=TIMEOUT)

@@ -25,10 +25,10 @@ from wsdash.data.catalog_parts import (
 from wsdash.data.catalog_rights import read_comments, read_grants
 from wsdash.data.catalog_tables import read_tables
 from wsdash.data.catalog_types import read_functions, read_sequences, read_types
+from wsdash.data.errors import ServerErrors
 from wsdash.data.hypertable import Machinery, read_machinery
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
-from wsdash.errors import UnreachableError, WsdashError
 
 TIMEOUT = queries.TIMEOUT
 
@@ -77,28 +77,10 @@ async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool =
     A schema that does not exist gives an empty catalog. Raises UnreachableError when the server does not
     answer (a lock held for a minute included), WsdashError with its own words when it refuses.
     """
-    try:
+    with ServerErrors(conn, f"schema {schema} cannot be read"):
         if conn.is_closed():
             raise asyncpg.InterfaceError("the connection is closed")
         return await _read_catalog(conn, schema, objects)
-    except (
-        asyncpg.PostgresConnectionError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        TimeoutError,
-    ) as error:
-        raise UnreachableError(
-            f"schema {schema} cannot be read: {str(error) or 'no answer within a minute'}",
-            where="the server's catalog",
-            remedy="see that the server runs and that no session locks the schema's tables, then retry",
-        ) from error
-    except asyncpg.PostgresError as error:
-        raise WsdashError(
-            f"schema {schema} cannot be read: {error}",
-            where="the server's catalog",
-            remedy="put right what the server names, then retry",
-        ) from error
 
 
 async def _read_catalog(conn: asyncpg.Connection, schema: str, objects: bool) -> Catalog:

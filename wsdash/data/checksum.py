@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.errors import described
 from wsdash.data.shape import Column, Side, Table
 from wsdash.data.sql import column_list, ident
 
@@ -45,6 +46,7 @@ class TableChecksum:
 NO_ROWS = TableChecksum(0, "0" * 32)
 
 
+@described("hashing rows")
 async def checksum_table(
     conn: asyncpg.Connection,
     table: Table,
@@ -57,8 +59,8 @@ async def checksum_table(
 
     columns: the copied ones when None. side: whose session `conn` is (for mapped tables). Equal for
     equal content on PostgreSQL 14 to 18, whatever the order of rows and columns; `conn` must come from
-    connect.py, whose session settings fix the text form of values. Raises asyncpg.PostgresError as the server
-    does, TimeoutError after CHECKSUM_SECONDS.
+    connect.py, whose session settings fix the text form of values. Raises WsdashError in the
+    server's words, UnreachableError after CHECKSUM_SECONDS.
     """
     used = table.copied_columns if columns is None else columns
     row = await conn.fetchrow(

@@ -12,20 +12,11 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.errors import DATABASE_ERRORS, describe_connecting, remember_server
 from wsdash.data.pooler import is_pooled, use_pooler
-from wsdash.errors import UnreachableError
 from wsdash.tasks import task_group
 
 CONNECT_TIMEOUT = 10.0
-
-DATABASE_ERRORS = (
-    OSError,  # a TimeoutError is one
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    # asyncpg says this when the server ended a session, the news is not read yet, and it is asked something
-    asyncpg.InternalClientError,
-)
-"""All that talking to a server may raise."""
 
 FIXED_SETTINGS = {
     "TimeZone": "UTC",
@@ -105,14 +96,12 @@ async def open_connection(
             "timeout": timeout,
             "statement_cache_size": 0,
         }
-        return await _connect(arguments, server_settings)
+        conn = await _connect(arguments, server_settings)
     except DATABASE_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise UnreachableError(
-            f"cannot connect to {endpoint.label}: {reason}",
-            where=f"{endpoint.host}:{endpoint.port}, database {name}, user {endpoint.user}",
-            remedy="start the server or correct its address and credentials in wsdash.yaml, then retry",
-        ) from error
+        where = f"{endpoint.host}:{endpoint.port}, database {name}, user {endpoint.user}"
+        raise describe_connecting(error, endpoint, where) from error
+    remember_server(conn, endpoint)
+    return conn
 
 
 async def _connect(arguments: dict[str, Any], settings: dict[str, str]) -> asyncpg.Connection:

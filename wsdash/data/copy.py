@@ -28,6 +28,7 @@ from wsdash.data.copy_plan import (
 )
 from wsdash.data.copy_progress import TICK_SECONDS, Reporter
 from wsdash.data.ddl import Statement
+from wsdash.data.errors import described
 from wsdash.data.indexes import Builder, build_settings
 from wsdash.data.manifest import (
     Range,
@@ -131,13 +132,14 @@ async def copy_tables(request: CopyRequest, on_progress: Callable[[Progress], No
     return result
 
 
+@described("reading what was copied")
 async def copied_state(
     conn: asyncpg.Connection, tables: Sequence[Table], run: str, post: Sequence[Statement] = ()
 ) -> CopiedState:
     """Read in the target whether every table was loaded completely by this run and `post` is in place.
 
     Reads only. A table that was loaded and is empty now does not hold; rows that users changed since do not
-    matter here (inspect_target and verify tell them). Raises asyncpg.PostgresError.
+    matter here (inspect_target and verify tell them). Raises WsdashError.
     """
     rows, unfinished = 0, []
     book = await read_book(conn, run)

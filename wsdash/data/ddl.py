@@ -9,6 +9,7 @@ import asyncpg
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.catalog_items import FOREIGN_KEYS, INDEXES, KEYS, PRE, SchemaItem
+from wsdash.data.errors import described
 from wsdash.data.sql import ident, literal
 
 TIMEOUT = 60.0
@@ -83,6 +84,7 @@ def _extension(catalog: Catalog, name: str) -> Statement:
     return Statement("extension", name, sql, schema=catalog.schema)
 
 
+@described("reading sequences")
 async def sequence_values(conn: asyncpg.Connection, catalog: Catalog) -> list[Statement]:
     """One setval a sequence, free, serial or identity, with the values of now.
 

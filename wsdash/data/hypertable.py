@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.errors import session_lives
 from wsdash.data.shape import Table
 
 TIMEOUT = 60.0
@@ -125,6 +126,8 @@ async def _guarded(
         async with conn.transaction():
             return await _timescaledb(conn, schema, tables, found)
     except asyncpg.PostgresError as error:
+        if not session_lives(error):
+            raise
         detail = f"version {version}: jobs, compression and aggregates cannot be read ({error})"
         return tables, [Machinery("extension", "timescaledb", detail)]
 

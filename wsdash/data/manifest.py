@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.errors import described
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident, literal
 from wsdash.errors import WsdashError
@@ -177,10 +178,11 @@ async def empty_tables(conn: asyncpg.Connection, tables: Sequence[Table]) -> Non
         )
 
 
+@described("reading what the target holds")
 async def inspect_target(conn: asyncpg.Connection, tables: Sequence[Table], run: str) -> list[ForeignRows]:
     """The tables of the target with rows that this run did not write, or that are no longer as written.
 
-    Tables that do not exist or are empty are nobody's. Reads only. Raises asyncpg.PostgresError.
+    Tables that do not exist or are empty are nobody's. Reads only. Raises WsdashError.
     """
     filled = await tables_with_rows(conn, tables)
     if not filled:
@@ -190,6 +192,7 @@ async def inspect_target(conn: asyncpg.Connection, tables: Sequence[Table], run:
     return [foreign for foreign in found if foreign is not None]
 
 
+@described("looking for rows")
 async def tables_with_rows(conn: asyncpg.Connection, tables: Sequence[Table]) -> list[Table]:
     """Those of the tables that exist and hold a row."""
     names = [ident(table.schema, table.name) for table in tables]

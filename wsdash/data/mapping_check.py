@@ -3,21 +3,20 @@ keys that would be there twice, references without their row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 from wsdash.data.catalog import Catalog
-from wsdash.data.connect import DATABASE_ERRORS
+from wsdash.data.errors import ServerErrors, session_lives
 from wsdash.data.mapping import Mapping
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan, all_go_somewhere, lay_out, require_sources
 from wsdash.data.mapping_types import OLD, MappedTables, understand, understand_alone
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
-from wsdash.errors import InputError, WsdashError
+from wsdash.errors import InputError
 
 TIMEOUT = 60.0
 PROBE_SECONDS = 3600.0
@@ -124,11 +123,13 @@ class Checker:
     async def _constraints(self, plan: TablePlan, table: Table) -> None:
         """CHECK constraints of the target, where the source can judge them."""
         name = ident(table.schema, table.name)
-        for row in await self.target.fetch(CHECKS, name, timeout=TIMEOUT):
+        for row in await self._ask_target(CHECKS, name, timeout=TIMEOUT):
             query = f"SELECT count(*) FROM {table.rows_of('source')} WHERE NOT ({row['expression']})"
             try:
                 count = await self.source.fetchval(query, timeout=PROBE_SECONDS)
-            except asyncpg.PostgresError:
+            except asyncpg.PostgresError as error:
+                if not session_lives(error):
+                    raise
                 continue  # it needs what only the target has, which will refuse such rows itself
             if count:
                 what = f"{count:,} rows break the target's {row['name']}: CHECK ({row['expression']})"
@@ -138,7 +139,7 @@ class Checker:
     async def _uniques(self, plan: TablePlan, table: Table) -> None:
         """Keys of the target that two rows of the source would share."""
         filled = {column.name for column in table.columns}
-        for row in await self.target.fetch(UNIQUES, ident(table.schema, table.name), timeout=TIMEOUT):
+        for row in await self._ask_target(UNIQUES, ident(table.schema, table.name), timeout=TIMEOUT):
             names: list[str] = row["columns"]
             if not filled.issuperset(names):
                 continue
@@ -180,7 +181,7 @@ class Checker:
     async def _references(self, plan: TablePlan, table: Table) -> None:
         """Foreign keys of the target whose parent row would be missing."""
         filled = {column.name for column in table.columns}
-        for row in await self.target.fetch(REFERENCES, ident(table.schema, table.name), timeout=TIMEOUT):
+        for row in await self._ask_target(REFERENCES, ident(table.schema, table.name), timeout=TIMEOUT):
             if not filled.issuperset(row["columns"]):
                 continue
             child = ", ".join(f"{ident(name)}::text" for name in row["columns"])
@@ -211,12 +212,16 @@ class Checker:
         values = [found[0] for found in await self.source.fetch(query, timeout=PROBE_SECONDS)]
         there = f"SELECT {wanted} FROM {ident(reference['schema'], reference['parent'])}"
         return list(
-            await self.target.fetch(
+            await self._ask_target(
                 f"SELECT v FROM unnest($1::text[]) v EXCEPT ({there}) ORDER BY 1 LIMIT {SHOWN}",
                 values,
                 timeout=PROBE_SECONDS,
             )
         )
+
+    async def _ask_target(self, query: str, *arguments: Any, timeout: float) -> list[asyncpg.Record]:
+        with _words(self.target, self.mapping):
+            return list(await self.target.fetch(query, *arguments, timeout=timeout))
 
     def _wrong(self, column: ColumnPlan, what: str, remedy: str) -> InputError:
         value = column.rule.constant if column.kind == "constant" and column.rule else column.expression
@@ -239,7 +244,7 @@ async def fit(
     Raises InputError for what does not fit, WsdashError in a server's own words when it cannot answer.
     """
     plans = lay_out(mapping, source[1], target[1])
-    with _words(mapping):
+    with _words(source[0], mapping):
         mapped = await understand(source[0], mapping, plans)
         all_go_somewhere(mapping, plans)
         if probe:
@@ -251,17 +256,9 @@ async def understood_by_source(conn: asyncpg.Connection, mapping: Mapping, sourc
     """What can be told of a mapping while the target's tables are not there: the source has its tables and
     understands every expression. Raises as fit."""
     require_sources(mapping, source)
-    with _words(mapping):
+    with _words(conn, mapping):
         await understand_alone(conn, mapping, source)
 
 
-@contextmanager
-def _words(mapping: Mapping) -> Iterator[None]:
-    try:
-        yield
-    except DATABASE_ERRORS as error:
-        raise WsdashError(
-            f"the mapping cannot be checked: {str(error) or type(error).__name__}",
-            where=str(mapping.path),
-            remedy="put right what the server says, then retry",
-        ) from error
+def _words(conn: asyncpg.Connection, mapping: Mapping) -> ServerErrors:
+    return ServerErrors(conn, f"the mapping {mapping.path} cannot be checked")

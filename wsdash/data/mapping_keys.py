@@ -8,6 +8,7 @@ import asyncpg
 
 from wsdash.data.connect import Endpoint
 from wsdash.data.ddl import Statement
+from wsdash.data.errors import described
 from wsdash.data.mapping_types import KEY_SCHEMA, KeyMap
 from wsdash.data.shape import Lookup, Table
 from wsdash.data.snapshot import Snapshot
@@ -99,6 +100,7 @@ async def pass_stage(conn: asyncpg.Connection, table: Table, lookups: Sequence[L
         )
 
 
+@described("reading sequences")
 async def serial_values(conn: asyncpg.Connection, tables: Sequence[Table]) -> list[Statement]:
     """Statements that set the sequences of the target's serial and identity columns after their rows."""
     statements = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.catalog import Catalog
+from wsdash.data.errors import session_lives
 from wsdash.data.mapping import Mapping
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan
 from wsdash.data.shape import Lookup, Mapped, Reading, Table
@@ -159,6 +160,8 @@ async def _constant(conn: asyncpg.Connection, mapping: Mapping, column: ColumnPl
     try:
         await conn.fetchval(f"SELECT ({expression})::text", timeout=TIMEOUT)
     except asyncpg.PostgresError as error:
+        if not session_lives(error):
+            raise
         value = column.rule.constant if column.rule is not None else None
         remedy = f"give a value of type {wanted}"
         raise mapping.wrong(column.key, value, str(error), remedy) from error
@@ -188,6 +191,8 @@ async def _prepare(
             f"SELECT ({expression}\n) AS value FROM {rows} WHERE ({expression}\n) IS NULL", timeout=TIMEOUT
         )
     except asyncpg.PostgresError as error:
+        if not session_lives(error):
+            raise
         hint = f" ({error.hint})" if getattr(error, "hint", None) else ""
         remedy = "correct the expression; names outside pg_catalog need their schema"
         raise mapping.wrong(key, shown or expression, f"the source says: {error}{hint}", remedy) from error

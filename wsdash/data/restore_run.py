@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from wsdash.data.backup_errors import LOST, STATEMENT_SECONDS, Watchdog
+from wsdash.data.backup_errors import STATEMENT_SECONDS, Watchdog
 from wsdash.data.backup_file import Rows
 from wsdash.data.backup_manifest import (
     BackupContent,
@@ -23,6 +23,7 @@ from wsdash.data.backup_meter import Meter, OnProgress
 from wsdash.data.catalog import Catalog
 from wsdash.data.checksum import TableChecksum, checksum_table
 from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import DATABASE_ERRORS
 from wsdash.data.restore_reader import BackupReader
 from wsdash.data.restore_result import SESSION
 from wsdash.data.shape import Table
@@ -51,7 +52,7 @@ async def all_or_nothing(endpoint: Endpoint) -> AsyncIterator[asyncpg.Connection
         try:
             yield conn
         except BaseException:
-            with suppress(asyncpg.PostgresError, *LOST):
+            with suppress(*DATABASE_ERRORS):
                 await conn.execute("ROLLBACK", timeout=_ANSWER_SECONDS)
             raise
         await conn.execute("COMMIT", timeout=STATEMENT_SECONDS)

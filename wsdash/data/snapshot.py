@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import asyncpg
 
-from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection, open_connection, opened_together
+from wsdash.data.connect import Endpoint, connection, open_connection, opened_together
+from wsdash.data.errors import ServerErrors
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
-from wsdash.errors import UnreachableError, WsdashError
+from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
 
 LOCK_SECONDS = 60.0
@@ -111,35 +112,19 @@ async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Seque
     the connection is lost.
     """
     names = ", ".join(ident(table.schema, table.name) for table in tables)
-    with _lock_words(endpoint):
-        await conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", timeout=ANSWER_SECONDS)
+    with ServerErrors(endpoint, "the tables cannot be held still for reading"):
+        begin = (
+            f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '{LOCK_SECONDS:.0f}s'"
+        )
+        await conn.execute(begin, timeout=ANSWER_SECONDS)
         if names:
-            await conn.execute(f"LOCK TABLE {names} IN ACCESS SHARE MODE", timeout=LOCK_SECONDS)
-
-
-@contextmanager
-def _lock_words(endpoint: Endpoint) -> Iterator[None]:
-    try:
-        yield
-    except TimeoutError as error:
-        raise WsdashError(
-            f"a table stayed locked by another session for {LOCK_SECONDS:.0f} s",
-            where=endpoint.address,
-            remedy="end the session that holds an exclusive lock (see pg_locks), then retry",
-        ) from error
-    except asyncpg.PostgresConnectionError as error:
-        raise _lost(endpoint, error) from error
-    except asyncpg.PostgresError as error:
-        raise WsdashError(
-            f"the tables cannot be held still for reading: {error}",
-            where=endpoint.address,
-            remedy="grant SELECT on them to the configured user; connect to the server, not to a pooler",
-        ) from error
+            lock = f"LOCK TABLE {names} IN ACCESS SHARE MODE"
+            await conn.execute(lock, timeout=LOCK_SECONDS + ANSWER_SECONDS)
 
 
 async def _freeze(holder: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> str:
     await hold_still(holder, endpoint, tables)
-    with _lock_words(endpoint):
+    with ServerErrors(endpoint, "the snapshot cannot be exported"):
         snapshot_id: str = await holder.fetchval("SELECT pg_export_snapshot()", timeout=ANSWER_SECONDS)
     return snapshot_id
 
@@ -160,36 +145,26 @@ async def _join(
     if 0 < len(tables) <= HELD_BY_ALL:
         names = ", ".join(f"ONLY {ident(table.schema, table.name)}" for table in tables)
         commands.append(f"LOCK TABLE {names} IN ACCESS SHARE MODE NOWAIT")
-    try:
-        await conn.execute("; ".join(commands), timeout=ANSWER_SECONDS)
-    except asyncpg.LockNotAvailableError as error:
-        raise BusyError(
-            f"another session of {endpoint.label} waits to change a table that is being read",
-            where=endpoint.address,
-            remedy="let it finish (see pg_stat_activity and pg_locks), then retry",
-        ) from error
-    except asyncpg.PostgresError as error:
-        raise _lost(endpoint, error) from error
+    holding = f"the session that holds the snapshot of {endpoint.label} cannot be joined"
+    with ServerErrors(endpoint, holding):
+        try:
+            await conn.execute("; ".join(commands), timeout=ANSWER_SECONDS)
+        except asyncpg.LockNotAvailableError as error:
+            raise BusyError(
+                f"another session of {endpoint.label} waits to change a table that is being read",
+                where=endpoint.address,
+                remedy="let it finish (see pg_stat_activity and pg_locks), then retry",
+            ) from error
 
 
 async def _heartbeat(holder: asyncpg.Connection, endpoint: Endpoint, lost: asyncio.Event) -> None:
-    while True:
-        try:
-            async with asyncio.timeout(HEARTBEAT_SECONDS):
-                await lost.wait()
-        except TimeoutError:
-            pass
-        else:
-            raise _lost(endpoint, ConnectionError("the session was ended"))
-        try:
+    with ServerErrors(endpoint, "the session that holds the snapshot"):
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await lost.wait()
+            except TimeoutError:
+                pass
+            else:
+                raise ConnectionResetError("the session was ended")
             await holder.execute("SELECT", timeout=ANSWER_SECONDS)
-        except DATABASE_ERRORS as error:
-            raise _lost(endpoint, error) from error
-
-
-def _lost(endpoint: Endpoint, error: Exception) -> UnreachableError:
-    return UnreachableError(
-        f"the session that holds the snapshot of {endpoint.label} was lost ({error or type(error).__name__})",
-        where=endpoint.address,
-        remedy="see that the server runs and that nothing ends its sessions, then retry",
-    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import asyncpg
 
 from wsdash.data.connect import Endpoint
-from wsdash.errors import UnreachableError, WsdashError
+from wsdash.data.errors import ServerErrors
+from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
 
 PIPE_BYTES = 4 << 20
@@ -22,14 +23,6 @@ STALL_SECONDS = 300.0
 """A stream in which no byte moves for so long is given up."""
 LAST_WORDS_SECONDS = 0.3
 """How long a half whose connection is gone may take to tell the server's own reason."""
-
-LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    OSError,
-)
 
 
 @dataclass(frozen=True)
@@ -118,32 +111,11 @@ async def transfer(
     return written
 
 
-@contextmanager
 def server_words(
-    endpoint: Endpoint, doing: str, again: str = "then retry: what was copied is kept"
-) -> Iterator[None]:
-    """Tells a failure for a person: the server's own words, on which server, and what to do.
-
-    again: how the instruction to the reader ends.
-    """
-    try:
-        yield
-    except TimeoutError as error:
-        raise UnreachableError(
-            f"{doing}: {endpoint.label} did not answer in time",
-            where=endpoint.address,
-            remedy=f"see what blocks it (pg_stat_activity), {again}",
-        ) from error
-    except LOST as error:
-        raise UnreachableError(
-            f"{doing}: the connection to {endpoint.label} was lost ({_words(error)})",
-            where=endpoint.address,
-            remedy=f"see that the server runs and answers, {again}",
-        ) from error
-    except asyncpg.PostgresError as error:
-        raise WsdashError(
-            f"{doing}: {_words(error)}", where=endpoint.address, remedy=_remedy(error, again)
-        ) from error
+    server: Endpoint | asyncpg.Connection, doing: str, again: str = "then retry: what was copied is kept"
+) -> ServerErrors:
+    """ServerErrors for a step of a copy, which a retry continues."""
+    return ServerErrors(server, doing, again)
 
 
 async def _read(
@@ -223,22 +195,3 @@ async def _stalling() -> AsyncIterator[Callable[[float | None], None]]:
 
 def _rows(status: str) -> int:
     return int(status.rsplit(" ", 1)[1])
-
-
-def _words(error: BaseException) -> str:
-    told = error
-    while not isinstance(told, asyncpg.PostgresError) and told.__cause__ is not None:
-        told = told.__cause__
-    text = str(told) or type(error).__name__
-    details = [getattr(told, name, None) for name in ("detail", "context")]
-    return " | ".join([text, *(detail.splitlines()[0][:300] for detail in details if detail)])
-
-
-def _remedy(error: asyncpg.PostgresError, again: str) -> str:
-    if isinstance(error, asyncpg.DiskFullError):
-        return f"make room on that server's disk, {again}"
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return f"grant that server's user the right it lacks, {again}"
-    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-        return f"the rows break a rule of the target's schema: correct one or the other, {again}"
-    return f"remove the cause the server names, {again}"

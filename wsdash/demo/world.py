@@ -16,7 +16,8 @@ from pathlib import Path
 
 import asyncpg
 
-from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import DATABASE_ERRORS, words_of
 from wsdash.demo import ports as port_room
 from wsdash.demo import schema
 from wsdash.demo.clusters import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
@@ -143,7 +144,7 @@ class _Builder:
             return await action()
         except DATABASE_ERRORS as error:
             raise WsdashError(
-                f"the embedded world could not be built, stage {stage!r}: {error}",
+                f"the embedded world could not be built, stage {stage!r}: {words_of(error)}",
                 where=str(self._world.directory),
                 remedy="see to what the message names (disk space, permissions), then run it again",
             ) from error

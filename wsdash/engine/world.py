@@ -10,8 +10,9 @@ from pathlib import Path
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import DATABASE_ERRORS, connection
-from wsdash.errors import InputError, UnreachableError, WsdashError
+from wsdash.data.connect import connection
+from wsdash.data.errors import ServerErrors
+from wsdash.errors import InputError, WsdashError
 from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
@@ -177,18 +178,14 @@ async def _poll_for_ever(
 
 
 async def count_connections(settings: Settings) -> Connections:
-    """The clients' connections to the target's server. Raises UnreachableError."""
+    """The clients' connections to the target's server. Raises UnreachableError or WsdashError."""
     side = endpoint(settings.target)
-    try:
+    with ServerErrors(side, "counting connections"):
         async with connection(side, read_only=True) as session:
             rows = await session.fetch(CLIENTS, timeout=5)
             limit = await session.fetchval("select current_setting('max_connections')::int", timeout=5)
             states = {str(row["state"]): int(row["clients"]) for row in rows}
             return Connections(sum(states.values()), int(limit), states)
-    except DATABASE_ERRORS as error:
-        raise UnreachableError(
-            f"the connections of {side.label} could not be counted: {error}", where=side.address
-        ) from error
 
 
 def describe(error: BaseException) -> str:

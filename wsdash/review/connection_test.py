@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wsdash.config import Settings
-from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import DATABASE_ERRORS, words_of
 from wsdash.data.manifest import SCHEMA
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
@@ -63,7 +64,7 @@ async def _judged(name: str, check: Callable[[], Awaitable[tuple[bool, str]]], m
     except TimeoutError:
         return _finding(name, False, f"no answer within {CHECK_SECONDS:.0f} s", more=more)
     except DATABASE_ERRORS as error:
-        return _finding(name, False, f"{type(error).__name__}: {error}", more=more)
+        return _finding(name, False, words_of(error), more=more)
     return _finding(name, well, seen, more="" if well else more)
 
 

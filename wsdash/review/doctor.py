@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wsdash.config import Settings
-from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import ServerErrors
 from wsdash.engine.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
@@ -93,19 +94,20 @@ async def _ports(settings: Settings) -> list[Finding]:
 
 async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
     try:
-        async with connection(side, read_only=True) as session:
-            version = await session.fetchval("show server_version", timeout=5)
-            tables = await session.fetchval(
-                "select count(*) from pg_tables where schemaname = $1", schema, timeout=5
-            )
-            used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
-            limit = await session.fetchval("show max_connections", timeout=5)
+        with ServerErrors(side, "asking the server"):
+            async with connection(side, read_only=True) as session:
+                version = await session.fetchval("show server_version", timeout=5)
+                tables = await session.fetchval(
+                    "select count(*) from pg_tables where schemaname = $1", schema, timeout=5
+                )
+                used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
+                limit = await session.fetchval("show max_connections", timeout=5)
     except UnreachableError as error:
         more = f"pg_isready -h {side.host} -p {side.port}"
         return [Finding(name, None if name == "target" else False, error.what, error.remedy, more)]
-    except DATABASE_ERRORS as error:
+    except WsdashError as error:
         more = f"{psql_words(side)} -c 'select version()'"
-        return [Finding(name, False, f"{side.address}: {error}", "see the server's log", more)]
+        return [Finding(name, False, f"{side.address}: {error.what}", error.remedy, more)]
     seen = f"{side.address}: PostgreSQL {version}, {tables} tables in {schema}, {used} of {limit} connections"
     return [Finding(name, True, seen)]
 

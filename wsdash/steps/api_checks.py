@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import DATABASE_ERRORS, describe, session_lives, words_of
 from wsdash.data.sql import ident
 from wsdash.errors import WsdashError
 from wsdash.steps.api_client import ApiClient
@@ -148,9 +149,11 @@ async def remove_test_rows(target: Endpoint, schema: str) -> int:
             async with session.transaction():
                 await session.execute("set local session_replication_role = replica")
                 return await _remove(session, schema)
-        except asyncpg.PostgresError as error:
+        except DATABASE_ERRORS as error:
+            if not session_lives(error):
+                raise describe(error, target, "removing the test rows") from error
             raise WsdashError(
-                f"the test rows could not be removed: {error}",
+                f"the test rows could not be removed: {words_of(error)}",
                 where=target.address,
                 remedy=f"delete the items whose created_by is {MARKER!r}, and their audit rows, by hand",
             ) from error

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import asyncpg
 
-from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import ServerErrors
 from wsdash.data.manifest import SCHEMA
 from wsdash.data.sql import ident, literal
 from wsdash.errors import WsdashError
@@ -35,19 +36,13 @@ class Side(Protocol):
 class Session:
     """A side that is reached over the network."""
 
-    def __init__(self, conn: asyncpg.Connection, address: str) -> None:
-        self._conn, self._address = conn, address
+    def __init__(self, conn: asyncpg.Connection) -> None:
+        self._conn = conn
 
     async def value(self, sql: str) -> str:
         """As Side promises."""
-        try:
+        with ServerErrors(self._conn, "proving the branch", "then run the item again"):
             return str(await self._conn.fetchval(sql, timeout=CALL_SECONDS))
-        except DATABASE_ERRORS as error:
-            raise WsdashError(
-                f"the branch could not be proven: {str(error) or type(error).__name__}",
-                where=self._address,
-                remedy="see the compute's log, then run the item again",
-            ) from error
 
 
 class Inside:
@@ -79,7 +74,7 @@ async def _second_compute(ctx: StepContext, timeline: str) -> AsyncIterator[str]
 async def session_on(endpoint: Endpoint) -> AsyncIterator[Session]:
     """A session that may write."""
     async with connection(endpoint, read_only=False) as conn:
-        yield Session(conn, endpoint.address)
+        yield Session(conn)
 
 
 @asynccontextmanager

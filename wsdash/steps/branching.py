@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wsdash.config import Settings
-from wsdash.data.connect import DATABASE_ERRORS, connection
+from wsdash.data.connect import connection
+from wsdash.data.errors import ServerErrors
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Branch, BranchesReading
 from wsdash.stack.neon_api import NeonApi, Timeline
@@ -73,8 +74,9 @@ async def workspace_timeline(settings: Settings) -> tuple[str, str]:
     named = settings.branching.tenant, settings.branching.timeline
     try:
         async with connection(endpoint(settings.target), read_only=True) as conn:
-            rows = await conn.fetch(NEON_IDS, ["neon.tenant_id", "neon.timeline_id"], timeout=10)
-    except (WsdashError, *DATABASE_ERRORS) as error:
+            with ServerErrors(conn, "asking for the timeline"):
+                rows = await conn.fetch(NEON_IDS, ["neon.tenant_id", "neon.timeline_id"], timeout=10)
+    except WsdashError as error:
         if all(named):
             return named
         raise UnreachableError(

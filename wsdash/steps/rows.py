@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.data.connect import DATABASE_ERRORS, Endpoint, connection
+from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import ServerErrors
 from wsdash.data.sql import ident
-from wsdash.errors import UnreachableError
+from wsdash.errors import DefectError, InputError, WsdashError
 from wsdash.model import RowsReading
 from wsdash.steps.base import endpoint
 from wsdash.steps.row_pairs import NOT_BY_COUNT, Pair, Pairing
@@ -86,14 +87,14 @@ class RowWatch:
     async def __call__(self) -> list[RowsReading]:
         """Every root table of both schemas now. A side that cannot be read gives None for its tables.
 
-        Raises UnreachableError when neither side can be read, InputError for a mapping that cannot be.
+        Raises WsdashError when neither side can be read, InputError for a mapping that cannot be.
         """
         self._earn()
         async with AsyncExitStack() as stack:
             looks = [self._look(stack, side) for side in self._sides]
             old, new = await asyncio.gather(*looks, return_exceptions=True)
             for look in (old, new):
-                if isinstance(look, BaseException) and not isinstance(look, UnreachableError):
+                if isinstance(look, BaseException) and not _is_of_the_server(look):
                     raise look
             if isinstance(old, BaseException) and isinstance(new, BaseException):
                 raise old
@@ -109,11 +110,9 @@ class RowWatch:
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * since)
 
     async def _look(self, stack: AsyncExitStack, side: DatabaseSettings) -> _View:
-        try:
-            session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
+        session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
+        with ServerErrors(session, "counting rows"):
             rows = await session.fetch(STANDING, side.schema, timeout=LOOK_SECONDS)
-        except DATABASE_ERRORS as error:
-            raise UnreachableError(f"{side.label} could not be counted: {error}", where=side.label) from error
         tables = {row["name"]: Standing(row["identity"], row["guess"], row["net"]) for row in rows}
         return _View(session, side.schema, tables)
 
@@ -194,7 +193,8 @@ class _View:
 async def count_table(side: Endpoint, schema: str, table: str) -> int:
     """Exact row count of one table, read through its root. Raises UnreachableError."""
     async with connection(side, read_only=True) as session:
-        return await _exact(session, ident(schema, table))
+        with ServerErrors(session, "counting rows"):
+            return await _exact(session, ident(schema, table))
 
 
 async def count_rows(settings: Settings) -> list[RowsReading]:
@@ -226,9 +226,17 @@ async def _count(view: _View | None, pair: Pair, side: int) -> int | None:
         return None
     try:
         rows = pair.query if side == 0 and pair.query else ident(view.schema, name)
-        return await _exact(view.session, rows)
-    except DATABASE_ERRORS:
+        with ServerErrors(view.session, "counting rows"):
+            return await _exact(view.session, rows)
+    except WsdashError as error:
+        if not _is_of_the_server(error):
+            raise
         return None
+
+
+def _is_of_the_server(error: BaseException) -> bool:
+    """Whether the other side may still be read; not so after bad input or a bug of ours."""
+    return isinstance(error, WsdashError) and not isinstance(error, InputError | DefectError)
 
 
 async def _exact(session: asyncpg.Connection, rows: str) -> int:
