@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from wsdash.data.connect import Endpoint
 from wsdash.data.manifest import finish_range
 from wsdash.errors import InputError
 from wsdash.model import SchemaCompared, TableVerified
+from wsdash.steps.base import DRY_RUN
 from wsdash.steps.carried import panel_objects, preflight
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.schema import InitNeon
@@ -215,3 +217,23 @@ async def test_the_steps_carry_the_real_case_killed_in_the_middle_and_resumed(
     undone = await migrate.undo(ctx)
     assert undone is not None
     assert "kept in" in undone.text
+
+
+async def test_what_the_targets_server_refuses_blocks_before_anything_is_stopped(
+    config: Path, source: Endpoint, target: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(config, schema_file="", mapping="")
+    # PostgreSQL 17 took this column out of pg_stat_bgwriter
+    sql = "CREATE SCHEMA workspace; CREATE TABLE workspace.t (id integer PRIMARY KEY);"
+    sql += "CREATE VIEW workspace.v AS SELECT checkpoints_timed FROM pg_stat_bgwriter"
+    await run_sql(source, sql)
+    assert await wsdash(config, "schema", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    (blocking,) = [one for one in found["objects"] if one["fate"] == "blocks"]
+    assert (blocking["kind"], blocking["name"]) == ("view", "workspace.v")
+    assert "checkpoints_timed" in blocking["detail"]
+    assert (await fetch(target, TABLES))[0][0] == 0
+    ctx, _ = context(config, **sections(config))
+    dry = await InitNeon().check(replace(ctx, run=DRY_RUN))
+    assert not dry.holds
+    assert "blocked by view workspace.v" in dry.text

@@ -53,6 +53,7 @@ def _built(settings: Settings, found: Compared, blocks: int) -> dict[str, Any]:
             "server_version": found.target.server_version,
             "tables": len(found.target.tables),
             "schema_file_rehearsed": found.rehearsed,
+            "ddl_rehearsed": found.trial.tried if found.trial is not None else None,
         }
     return {
         "source": {
@@ -77,6 +78,9 @@ def _print(found: Compared, blocks: int) -> None:
         print(
             f"{GLYPHS.get(one.fate, '?')} {one.fate:<11} {one.kind:<18} {one.name:<52} {one.detail}".rstrip()
         )
+    if found.trial is not None:
+        tried = f"{found.trial.tried} statements and {found.trial.rows} sample rows"
+        print(f"{tried} were tried on the target's server and taken back")
     if found.rehearsed:
         print("the target's schema file was run for this comparison and taken back")
     print(f"{blocks} of {len(found.objects)} objects block" if blocks else "nothing blocks")

@@ -57,17 +57,9 @@ async def missing_statements(conn: asyncpg.Connection, statements: list[Statemen
 
     Raises RefusedError that names every object that exists and differs, with what to do.
     """
-    judges: dict[str, Judge] = {}
-    catalogs: dict[str, Catalog] = {}
     missing: list[Statement] = []
     blocking: list[str] = []
-    for statement in statements:
-        schema = statement.schema or (statement.table or statement.name).split(".", 1)[0]
-        if schema not in judges:
-            bare = await is_bare(conn, schema, statements)
-            catalogs[schema] = await read_catalog(conn, schema, objects=not bare)
-            judges[schema] = Judge(catalogs[schema].server_version, catalogs[schema])
-        fate, detail = _fate(statement, judges[schema], catalogs[schema])
+    for statement, fate, detail in await judge_statements(conn, statements):
         if fate == "created":
             missing.append(statement)
         elif fate == "blocks":
@@ -80,6 +72,27 @@ async def missing_statements(conn: asyncpg.Connection, statements: list[Statemen
             remedy="alter, rename or drop these objects in the target, then retry",
         )
     return missing
+
+
+async def judge_statements(
+    conn: asyncpg.Connection, statements: Sequence[Statement]
+) -> list[tuple[Statement, str, str]]:
+    """Each statement with the fate of its object in `conn`'s database, as compare gives it, and the
+    detail."""
+    catalogs: dict[str, Catalog] = {}
+    judges: dict[tuple[str, int], Judge] = {}
+    judged = []
+    for statement in statements:
+        schema = statement.schema or (statement.table or statement.name).split(".", 1)[0]
+        if schema not in catalogs:
+            bare = await is_bare(conn, schema, statements)
+            catalogs[schema] = await read_catalog(conn, schema, objects=not bare)
+        # which side prints names in another way follows from the version that a statement comes from
+        key = (schema, statement.server_version or catalogs[schema].server_version)
+        if key not in judges:
+            judges[key] = Judge(key[1], catalogs[schema])
+        judged.append((statement, *_fate(statement, judges[key], catalogs[schema])))
+    return judged
 
 
 def _fate(statement: Statement, judge: Judge, catalog: Catalog) -> tuple[str, str]:

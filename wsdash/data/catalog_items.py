@@ -29,10 +29,9 @@ class SchemaItem:
     """One object beside the rows. name is its identity within kind, for people: unquoted and qualified.
 
     sql: the one command that creates it. body: what must be equal where names may differ (indexes,
-    constraints).
-    table: the qualified name of the table it belongs to, or ''. about: what a comment is on.
-    left_out: why it is not carried, or ''. role: the grantee. shape: the table's.
-    outside: what it needs from outside the schema, as (kind, name). parts: a grant's single privileges.
+    constraints). table: the qualified name of the table it belongs to, or ''. about: what a comment is on.
+    left_out: why it is not carried, or ''. role: the grantee. shape: the table's. outside: what it needs
+    from outside the schema, as (kind, name); needs: what of the schema. parts: a grant's single privileges.
     """
 
     kind: str
@@ -44,6 +43,7 @@ class SchemaItem:
     left_out: str = ""
     note: str = ""
     outside: tuple[tuple[str, str], ...] = ()
+    needs: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
     parts: frozenset[str] = frozenset()
     role: str = ""
     shape: Table | None = field(default=None, repr=False)
@@ -82,13 +82,16 @@ async def ordered_items(
     late = _late(drafts)
     items: dict[int, SchemaItem] = {}
     for place in _topological(drafts, late):
-        item = drafts[place].item
-        missing = [items[need] for need in drafts[place].needs if need in items and items[need].left_out]
+        item, draft_needs = drafts[place].item, drafts[place].needs
+        missing = [items[need] for need in draft_needs if need in items and items[need].left_out]
         beyond = outside[place] | {(found.kind, found.name) for found in missing}
         items[place] = replace(
             item,
             stage=VIEWS if place in late else item.stage,
             outside=tuple(sorted(beyond)),
+            needs=tuple(
+                sorted((items[need].kind, items[need].name) for need in draft_needs if need in items)
+            ),
             left_out=item.left_out or _left_out(item, beyond, missing),
         )
     return tuple(items.values())

@@ -37,6 +37,7 @@ class Statement:
     table: str = ""
     stage: int = PRE
     schema: str = ""
+    server_version: int = 0
     item: SchemaItem | None = field(default=None, repr=False, compare=False)
 
 
@@ -49,10 +50,16 @@ def pre_data(catalog: Catalog) -> list[Statement]:
         {name for item in carried(catalog) for kind, name in item.outside if kind == "extension"}
         - {"timescaledb", "plpgsql"}
     )
-    extensions = [_extension(catalog, name) for name in needed]
+    inside = [name for name in needed if catalog.extensions.get(name) == catalog.schema]
+    extensions = [_extension(catalog, name) for name in needed if name not in inside]
     schema = [_statement(catalog, item) for item in carried(catalog) if item.kind == "schema"]
     items = [item for item in carried(catalog) if item.stage == PRE and item.kind != "schema"]
-    return [*extensions, *schema, *(_statement(catalog, item) for item in items)]
+    return [
+        *extensions,
+        *schema,
+        *(_extension(catalog, name) for name in inside),
+        *(_statement(catalog, item) for item in items),
+    ]
 
 
 def post_data(catalog: Catalog) -> list[Statement]:
@@ -75,12 +82,17 @@ def carried(catalog: Catalog) -> list[SchemaItem]:
 
 
 def _statement(catalog: Catalog, item: SchemaItem) -> Statement:
-    return Statement(item.kind, item.name, item.sql, item.table, item.stage, catalog.schema, item)
+    version = catalog.server_version
+    return Statement(item.kind, item.name, item.sql, item.table, item.stage, catalog.schema, version, item)
 
 
 def _extension(catalog: Catalog, name: str) -> Statement:
     home = catalog.extensions.get(name, "public")
     sql = f"CREATE EXTENSION IF NOT EXISTS {ident(name)} WITH SCHEMA {ident(home)}"
+    if home not in ("public", "pg_catalog", catalog.schema):
+        missing = f"pg_catalog.to_regnamespace({literal(ident(home))}) IS NULL"
+        make = f"IF {missing} THEN CREATE SCHEMA {ident(home)}; END IF; {sql};"
+        sql = f"DO $wsdash$ BEGIN {make} END $wsdash$"
     return Statement("extension", name, sql, schema=catalog.schema)
 
 

@@ -148,13 +148,18 @@ def session_lives(error: BaseException) -> bool:
     return fault_of(error) not in UNREACHABLE | {Fault.DEFECT}
 
 
+def remedy_for(error: BaseException, again: str = RETRY) -> str:
+    """What to do about it, as an instruction. again: how it ends."""
+    return f"{_REMEDIES[fault_of(error)]}, {again}"
+
+
 def describe(error: BaseException, server: Server, doing: str, again: str = RETRY) -> WsdashError:
     """The error for a person: what failed, in the server's own words, on which server, and what to do.
 
     doing: what was under way ("reading workspace.items"). again: how the instruction ends.
     """
     fault, words = fault_of(error), words_of(error)
-    remedy = f"{_REMEDIES[fault]}, {again}"
+    remedy = remedy_for(error, again)
     match fault:
         case Fault.SILENT:
             return UnreachableError(

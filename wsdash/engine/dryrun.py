@@ -17,7 +17,7 @@ from wsdash.errors import InputError
 from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Phase, Recorded
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
-from wsdash.steps.base import StepContext
+from wsdash.steps.base import DRY_RUN, StepContext
 
 
 class ReadFacts:
@@ -83,7 +83,7 @@ async def _check_all(
         if item.kind is not ItemKind.AUTO:
             tell(ItemChanged(item.id, ItemState.PENDING, "waits for a person"))
             continue
-        context = StepContext("dry-run", item.id, world.settings, stack, facts, _unheard, options.state)
+        context = StepContext(DRY_RUN, item.id, world.settings, stack, facts, _unheard, options.state)
         started = time.monotonic()
         try:
             evidence = await world.steps[item.id].check(context)

@@ -43,6 +43,9 @@ class Facts(Protocol):
         ...
 
 
+DRY_RUN = "dry-run"
+"""The run's name in a dry run."""
+
 Emit = Callable[[AnyEvent], None]
 """Hands an event to the journal without waiting for it."""
 
@@ -63,6 +66,12 @@ class StepContext:
     options: dict[str, Any] = field(default_factory=dict)
     now: Callable[[], float] = time.time
     """The run's time, epoch seconds: what the history's samples are kept by."""
+
+    @property
+    def dry(self) -> bool:
+        """Checks alone are asked for, long before anything is done: they may take their time to look
+        closely."""
+        return self.run == DRY_RUN
 
     @property
     def source(self) -> Endpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +21,7 @@ from wsdash.data.mapping_catalog import mapped_objects, reduced, unseen_objects
 from wsdash.data.mapping_check import fit, understood_by_source
 from wsdash.data.mapping_keys import serial_values
 from wsdash.data.mapping_types import KeyMap, MappedTables
+from wsdash.data.rehearsal import DdlRehearsal, rehearse_between, with_findings
 from wsdash.data.shape import Table
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import SchemaObject
@@ -49,8 +50,9 @@ class Carried:
 
 @dataclass(frozen=True)
 class Compared:
-    """Both sides object by object. target: None when it could not be reached, with the reason in `unreached`.
-    rehearsed: the target's schema file was run for this, and taken back."""
+    """Both sides object by object. target: None when it could not be reached, with the reason in
+    `unreached`. rehearsed: the target's schema file was run for this, and taken back. trial: what the
+    target's server said of the DDL, where that was rehearsed."""
 
     source: Catalog
     target: Catalog | None
@@ -58,6 +60,7 @@ class Compared:
     mapping: Mapping | None = None
     rehearsed: bool = False
     unreached: str = ""
+    trial: DdlRehearsal | None = None
 
 
 def place(settings: Settings, name: str) -> Path:
@@ -119,16 +122,17 @@ async def written_tables(settings: Settings) -> tuple[Table, ...]:
 async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compared:
     """Object by object, what becomes of the source; works before the target exists.
 
-    rehearse: where the target's schema file was not run yet, run it in a transaction that is taken back, and
-    ask the rows whether they fit. Raises InputError for a mapping that does not, UnreachableError for the
-    source.
+    rehearse: try the DDL on the target's server in a transaction that is taken back (the target's schema
+    file first, where it was not run yet), and ask the rows whether they fit. Raises InputError for a
+    mapping that does not, UnreachableError for the source.
     """
     mapping = await read_mapping(settings)
     async with connection(endpoint(settings.source), read_only=True) as old:
         source = await read_catalog(old, settings.source.schema)
         try:
             async with _target(settings, rehearse) as (new, target, rehearsed):
-                return await _compared(mapping, (old, source), (new, target), rehearse, rehearsed)
+                found = await _compared(mapping, (old, source), (new, target), rehearse, rehearsed)
+                return await _rehearsed(settings, found, old, new) if rehearse else found
         except UnreachableError as error:
             if mapping is not None:
                 await understood_by_source(old, mapping, source)
@@ -147,15 +151,18 @@ async def _target(
     side, schema = endpoint(settings.target), settings.target.schema
     async with connection(side, read_only=True) as session:
         target = await read_catalog(session, schema)
-        if target.tables or not (rehearse and settings.target.schema_file):
+        if not rehearse:
             yield session, target, False
             return
     async with connection(side, read_only=False) as session:
         trial = session.transaction()
         await trial.start()
         try:
-            await apply_file(session, place(settings, settings.target.schema_file))
-            yield session, await read_catalog(session, schema), True
+            by_file = bool(settings.target.schema_file) and not target.tables
+            if by_file:
+                await apply_file(session, place(settings, settings.target.schema_file))
+                target = await read_catalog(session, schema)
+            yield session, target, by_file
         finally:
             if not session.is_closed():
                 await trial.rollback()
@@ -179,6 +186,15 @@ async def _compared(
         await understood_by_source(source[0], mapping, source[1])
         objects = unseen_objects(mapping, objects, source[1])
     return Compared(source[1], target[1], objects, mapping, rehearsed)
+
+
+async def _rehearsed(
+    settings: Settings, found: Compared, old: asyncpg.Connection, new: asyncpg.Connection
+) -> Compared:
+    """The comparison, with what the target's server refuses to make among what blocks."""
+    made = found.source if found.mapping is None else reduced(found.source, found.mapping)
+    trial = await rehearse_between(old, new, made, endpoint(settings.target))
+    return replace(found, objects=with_findings(found.objects, trial), trial=trial)
 
 
 async def panel_objects(settings: Settings) -> tuple[SchemaObject, ...]:

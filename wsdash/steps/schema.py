@@ -24,7 +24,7 @@ class InitNeon:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when every table, column, type, function and sequence that the rows need is in the target."""
-        found = await compare_sides(ctx.settings)
+        found = await compare_sides(ctx.settings, rehearse=ctx.dry)
         ctx.emit(SchemaCompared(objects=found.objects))
         made = found.source if found.mapping is None else reduced(found.source, found.mapping)
         first = before_rows(made)
