@@ -16,10 +16,11 @@ from wsdash.errors import InputError, UnreachableError
 from wsdash.model import LatencyReading, Liveness
 from wsdash.watch.api import ApiProbe
 from wsdash.watch.board import Board
+from wsdash.watch.handshake import ask_database
 from wsdash.watch.http import probe_session, timed_get
 from wsdash.watch.poller import Pace, Poller
 from wsdash.watch.sources import NotStartedError
-from wsdash.watch.storage import DatabaseProbe, StorageProbe, split_address, ssl_request
+from wsdash.watch.storage import DatabaseProbe, StorageProbe, split_address
 
 QUICK = Pace(interval=0.05, timeout=5.0, overlap=100, longest_pause=0.1)
 
@@ -54,6 +55,22 @@ async def tcp_server(said: bytes | None) -> AsyncIterator[int]:
     finally:
         let_go.set()
         server.close()
+
+
+@asynccontextmanager
+async def trusting_server() -> AsyncIterator[int]:
+    """Lets every client of PostgreSQL's protocol in, as storage nodes without authentication do; its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(b"N")
+        await reader.read(1000)
+        writer.write(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 async def test_a_request_is_taken_apart(session: aiohttp.ClientSession) -> None:
@@ -202,12 +219,12 @@ async def test_a_slow_api_is_still_asked_on_schedule(session: aiohttp.ClientSess
 
 async def test_a_real_postgresql_answers_an_ssl_request(pg16: Server, pg18: Server) -> None:
     for server in (pg16, pg18):
-        assert 0 < await ssl_request("127.0.0.1", server.port) < 5
+        assert 0 < (await ask_database("127.0.0.1", server.port)).seconds < 5
 
 
 async def test_a_port_without_a_server_is_told_as_refused() -> None:
     with pytest.raises(UnreachableError, match="connection refused"):
-        await ssl_request("localhost", free_port())
+        await ask_database("localhost", free_port())
 
 
 @pytest.mark.parametrize(
@@ -216,13 +233,13 @@ async def test_a_port_without_a_server_is_told_as_refused() -> None:
 async def test_a_server_of_another_kind_is_told_apart(said: bytes, told: str) -> None:
     async with tcp_server(said) as port:
         with pytest.raises(UnreachableError, match=told):
-            await ssl_request("127.0.0.1", port)
+            await ask_database("127.0.0.1", port)
 
 
 async def test_a_database_that_accepts_and_hangs_is_given_up() -> None:
     async with tcp_server(None) as port:
         with pytest.raises(UnreachableError, match=r"no answer within 0\.1 s"):
-            await ssl_request("127.0.0.1", port, timeout=0.1)
+            await ask_database("127.0.0.1", port, timeout=0.1)
 
 
 async def test_a_database_that_stops_leaves_gaps_and_returns(board: Board) -> None:
@@ -233,7 +250,7 @@ async def test_a_database_that_stops_leaves_gaps_and_returns(board: Board) -> No
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readexactly(8)
-            writer.write(b"S")
+            writer.write(b"N")
             writer.close()
 
         async with await asyncio.start_server(serve, "127.0.0.1", port):
@@ -251,7 +268,7 @@ async def test_a_storage_node_must_be_well_on_both_ports(
 ) -> None:
     seen, port = Recorder(), free_port()
     routes = {"/v1/status": answer(status, '{"id": 1}')} if status else {}
-    async with tcp_server(b"N") as pg, http_server(port if status else free_port(), routes):
+    async with trusting_server() as pg, http_server(port if status else free_port(), routes):
         address, http = f"127.0.0.1:{pg}", f"http://127.0.0.1:{port}/"
         probe = StorageProbe("pageserver", address, http, session, board, seen.emit)
         if told:

@@ -7,14 +7,20 @@ So the positions they report move with the clock and say nothing about the compu
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import re
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
 
 from aiohttp import web
 
-from wsdash.demo.service import log, log_request, reply
+from wsdash.demo.service import reply
 
 TENANT_ID = "9e4c8f36063c6c6e93bc20d65a820f3d"
 TIMELINE_ID = "5e7d1a90b3c24b6f8a17c0de5ca1ab1e"
@@ -27,6 +33,12 @@ INGEST_LAG_SECONDS = 0.25
 READ_SECONDS = 300.0
 _LARGEST_STARTUP = 10_000
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST, _PROTOCOL_3 = 80877103, 80877104, 80877102, 3 << 16
+
+_PROCESSING = "Error processing HTTP request"
+_STARTING = {
+    "pageserver": "Starting pageserver pg protocol handler on {} with auth Trust",
+    "safekeeper": "starting safekeeper WAL service on {}",
+}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -57,39 +69,80 @@ def hex_id(text: object, what: str) -> str:
     return text
 
 
+def trace(level: str, span: str, message: str) -> None:
+    """One line as Neon's programs write it (libs/utils/src/logging.rs: tracing's plain format, on stdout)."""
+    at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    print(f"{at} {level:>5} {span}: {message}", flush=True)
+
+
 @web.middleware
 async def errors_as_msg(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every failure is {"msg": ...}, every request is logged."""
-    began = time.monotonic()
+    """Every failure is {"msg": ...}, and is logged; a request that changes something is logged as well.
+
+    Levels and words: libs/http-utils/src/endpoint.rs, request_span, and error.rs, api_error_handler.
+    """
+    span = f"request{{method={request.method} path={request.path} request_id={uuid.uuid4()}}}"
+    quiet = request.method == "GET"
+    if not quiet:
+        trace("INFO", span, "Handling request")
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        response = reply({"msg": error.reason}, error.status)
+        trace("ERROR" if error.status == 500 else "INFO", span, f"{_PROCESSING}: {error.reason}")
+        return reply({"msg": error.reason}, error.status)
     except (ValueError, TypeError) as error:
-        response = reply({"msg": f"bad request: {error}"}, 400)
-    log_request(request, response.status, began)
+        trace("INFO", span, f"{_PROCESSING}: Bad request: {error}")
+        return reply({"msg": f"bad request: {error}"}, 400)
+    if not quiet:
+        trace("INFO", span, f"Request handled, status: {response.status} {response.reason}")
     return response
 
 
-def listener(host: str, port: int, name: str) -> Callable[[web.Application], AsyncIterator[None]]:
-    """A cleanup context that answers PostgreSQL clients at host:port as long as the application runs."""
+def listener(
+    host: str, port: int, node: str, directory: Path
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """A cleanup context that answers PostgreSQL clients at host:port as long as the application runs.
+
+    node: pageserver or safekeeper. As the real one it leaves its pid in a file of `directory`, also when it
+    ends (PID_FILE_NAME in the two programs' sources).
+    """
 
     async def context(application: web.Application) -> AsyncIterator[None]:
-        server = await asyncio.start_server(_answer_client, host, port)
-        log("info", f"{name} listens for PostgreSQL clients on {host}:{port}")
+        await asyncio.to_thread(_leave_pid, directory, node)
+        server = await asyncio.start_server(functools.partial(_answer_client, node, count(1)), host, port)
+        trace("INFO", "", _STARTING[node].format(f"{host}:{port}"))
         yield
         server.close()
 
     return context
 
 
-async def _answer_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def _leave_pid(directory: Path, node: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{node}.pid").write_text(str(os.getpid()))
+
+
+async def _answer_client(
+    node: str, numbers: Iterator[int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    span = f"{{cid={next(numbers)}}}"
+    if node == "pageserver":
+        host, port = writer.get_extra_info("peername")[:2]
+        span = f"page_service_conn_main{{peer_addr={host}:{port}}}"
+    begun = False
     try:
         async with asyncio.timeout(READ_SECONDS):
-            if await _startup(reader, writer):
+            begun = await _startup(reader, writer)
+            if begun:
                 await _session(reader, writer)
-    except (OSError, TimeoutError, asyncio.IncompleteReadError):
-        pass  # the client is gone or silent; so are we
+    except asyncio.IncompleteReadError as error:
+        if not begun or error.partial:
+            # libs/postgres_backend/src/lib.rs, handshake; a client that leaves after it is not logged
+            torn = "EOF with unprocessed data in the buffer"
+            why = torn if error.partial else "Protocol error: EOF during handshake"
+            trace("INFO", span, f"Disconnected ({why})")
+    except (OSError, TimeoutError) as error:
+        trace("INFO", span, f"Disconnected ({error})")
     finally:
         writer.close()
 

@@ -24,7 +24,7 @@ def create_app(
 ) -> web.Application:
     """One node's HTTP side, with its PostgreSQL port open as long as it runs."""
     application = pageserver_app(data, branches) if node == "pageserver" else safekeeper_app()
-    application.cleanup_ctx.append(listener(host, pg_port, f"{node} stand-in"))
+    application.cleanup_ctx.append(listener(host, pg_port, node, data))
     return application
 
 

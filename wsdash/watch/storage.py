@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import aiohttp
 
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
+from wsdash.watch.handshake import ask_database, ask_storage
 from wsdash.watch.http import PROBE_TIMEOUT, timed_get
 from wsdash.watch.poller import Pace
-from wsdash.watch.reasons import reason
 from wsdash.watch.sources import Emit, NotStartedError
 
 STORAGE_PACE = Pace(interval=1.0, timeout=PROBE_TIMEOUT + 1, overlap=int(PROBE_TIMEOUT + 1))
 DATABASE_PACE = Pace(interval=2.0, timeout=PROBE_TIMEOUT + 1, overlap=3)
-SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 STATUS = "/v1/status"
 
 
@@ -31,31 +29,6 @@ def split_address(address: str) -> tuple[str, int]:
             remedy="write host:port",
         )
     return host.strip("[]"), int(port)
-
-
-async def ssl_request(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -> float:
-    """Seconds from connecting until the server answered an SSLRequest with its one byte.
-
-    Every server of PostgreSQL's protocol answers it before any authentication. Raises UnreachableError.
-    """
-    begun = time.monotonic()
-    writer = None
-    try:
-        async with asyncio.timeout(timeout):
-            reader, writer = await asyncio.open_connection(host, port)
-            writer.write(SSL_REQUEST)
-            answer = await reader.read(1)
-    except TimeoutError as error:
-        raise UnreachableError(f"no answer within {timeout:g} s", where=f"{host}:{port}") from error
-    except OSError as error:
-        raise UnreachableError(reason(error), where=f"{host}:{port}") from error
-    finally:
-        if writer is not None:
-            writer.close()
-    if answer not in (b"N", b"S"):
-        what = "hung up" if not answer else "does not speak PostgreSQL's protocol"
-        raise UnreachableError(f"port {port} {what}", where=f"{host}:{port}")
-    return time.monotonic() - begun
 
 
 class DatabaseProbe:
@@ -80,11 +53,14 @@ class DatabaseProbe:
         self._emit(LatencyReading(self._series, seconds))
 
     async def _measure(self) -> float:
-        return await ssl_request(*self._address)
+        return (await ask_database(*self._address)).seconds
 
 
 class StorageProbe(DatabaseProbe):
-    """The probe of a storage node: the time of its PostgreSQL port; its HTTP status must be 200 as well."""
+    """The probe of a storage node: the time of its PostgreSQL port; its HTTP status must be 200 as well.
+
+    A node that logs every probe of that port (it wants a token) is measured by its HTTP status from then on.
+    """
 
     def __init__(
         self,
@@ -98,11 +74,17 @@ class StorageProbe(DatabaseProbe):
         super().__init__(series, *split_address(address), board, emit)
         self._status_url = http.rstrip("/") + STATUS
         self._session = session
+        self._quiet = True
 
     async def _measure(self) -> float:
-        seconds, status = await asyncio.gather(
-            ssl_request(*self._address), timed_get(self._session, self._status_url)
-        )
+        if self._quiet:
+            answer, status = await asyncio.gather(
+                ask_storage(*self._address), timed_get(self._session, self._status_url)
+            )
+            self._quiet, seconds = answer.quiet, answer.seconds
+        else:
+            status = await timed_get(self._session, self._status_url)
+            seconds = status.seconds or 0.0
         if status.status != 200:
             said = status.error or f"answered {status.status}"
             raise UnreachableError(f"GET {STATUS}: {said}", where=self._status_url)
