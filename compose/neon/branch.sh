@@ -20,7 +20,7 @@ stop() {
       done
     done
   fi
-  rm -rf "$home" "$config" "$pid"
+  rm -rf "$home" "$config" "$pid" "/tmp/.s.PGSQL.$port" "/tmp/.s.PGSQL.$port.lock"
 }
 
 case ${1-} in

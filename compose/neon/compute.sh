@@ -136,6 +136,8 @@ unset WORKSPACE_DB_PASSWORD
 
 # a compute refuses a directory that exists: after a restart of the container the old one is there
 rm -rf "$pgdata"
+# and so are its socket and the lock beside it, whose pid may by now be another program's: no server runs here yet
+rm -f "/tmp/.s.PGSQL.$port" "/tmp/.s.PGSQL.$port.lock"
 grant_when_ready &
 exec compute_ctl -D "$pgdata" -C "postgresql://cloud_admin@localhost:$port/postgres" \
   -b /usr/local/bin/postgres --compute-id workspace --config /var/db/postgres/config.json --dev

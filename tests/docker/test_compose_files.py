@@ -14,11 +14,12 @@ import yaml
 
 from tests.docker.engine import unavailable
 from tests.docker.world import SECRETS, TREE
-from wsdash.stack.compose import read_compose
+from wsdash.stack.compose import described_services
 
 APPS = TREE / "compose/docker-compose.apps.yml"
 WORKSPACE = TREE / "compose/docker-compose.workspace-stack.yml"
 BACKEND = "tradingsystem_backend"
+HERE = "${WSDASH_PUBLISH:-127.0.0.1}"
 
 
 def accepted(file: Path, command: list[str]) -> dict[str, Any]:
@@ -77,9 +78,9 @@ def test_the_compose_command_accepts_the_file(file: Path, command: list[str]) ->
 def test_the_new_stack_is_the_guides_four_containers_and_ports() -> None:
     services = described(WORKSPACE)["services"]
     assert {body["container_name"]: ports(body) for body in services.values()} == {
-        "workspace-db-pageserver": {"6400:6400", "9898:9898"},
-        "workspace-db-safekeeper": {"5454:5454", "7676:7676"},
-        "workspace-db-compute": {"5433:55432"},
+        "workspace-db-pageserver": {f"{HERE}:6400:6400", f"{HERE}:9898:9898"},
+        "workspace-db-safekeeper": {f"{HERE}:5454:5454", f"{HERE}:7676:7676"},
+        "workspace-db-compute": {f"{HERE}:5433:55432"},
         "workspace-api": {"3200:3200"},
     }
 
@@ -135,17 +136,40 @@ def test_the_compute_keeps_nothing_and_the_storage_nodes_keep_all() -> None:
     assert set(content["volumes"]) == {"workspace-db-pageserver", "workspace-db-safekeeper"}
 
 
-def test_the_pageserver_has_time_to_end_and_a_reaper_for_what_runs_beside_it() -> None:
-    pageserver = described(WORKSPACE)["services"]["workspace-db-pageserver"]
-    assert pageserver["init"] is True
-    assert pageserver["stop_grace_period"] == "60s"
+def test_the_pageserver_has_time_to_end() -> None:
+    assert described(WORKSPACE)["services"]["workspace-db-pageserver"]["stop_grace_period"] == "60s"
 
 
-def test_the_images_are_pinned_and_may_be_replaced() -> None:
-    there = read_compose(str(WORKSPACE), {})
+@pytest.mark.parametrize("file", [APPS, WORKSPACE], ids=("apps", "workspace"))
+def test_every_service_reaps_what_its_checks_leave_and_has_a_bounded_log(file: Path) -> None:
+    for name, body in described(file)["services"].items():
+        assert body["init"] is True, name
+        assert body["logging"]["options"] == {"max-size": "20m", "max-file": "5"}, name
+
+
+def test_only_the_apis_are_published_beyond_this_machine() -> None:
+    published = {
+        (name, port)
+        for file in (APPS, WORKSPACE)
+        for name, body in described(file)["services"].items()
+        for port in ports(body)
+        if not port.startswith(f"{HERE}:")
+    }
+    assert published == {("workspace", "3201:3200"), ("workspace-api", "3200:3200")}
+
+
+def test_the_compute_may_set_its_core_limit() -> None:
+    assert described(WORKSPACE)["services"]["workspace-db-compute"]["ulimits"] == {"core": -1}
+
+
+async def test_the_images_are_pinned_and_may_be_replaced(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = await described_services(command, [str(WORKSPACE)], [])
     assert there["workspace-db-pageserver"].image == "neondatabase/neon:release-9129"
     assert there["workspace-db-compute"].image == "neondatabase/compute-node-v17:release-compute-9073"
-    own = read_compose(str(WORKSPACE), {"NEON_IMAGE": "our/neon@sha256:ab"})
+    monkeypatch.setenv("NEON_IMAGE", "our/neon@sha256:ab")
+    own = await described_services(command, [str(WORKSPACE)], [])
     assert own["workspace-db-safekeeper"].image == "our/neon@sha256:ab"
 
 

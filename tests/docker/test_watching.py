@@ -180,7 +180,8 @@ async def test_cpu_memory_and_network_are_those_of_docker_stats(engine: Engine, 
         )
     stats = json.loads(told.stdout)
     assert found.cpu_percent is not None
-    assert found.cpu_percent > 20
+    # its share depends on what else the machine does: more than none is all that always holds
+    assert found.cpu_percent > 0
     assert found.memory_bytes is not None
     assert stats["MemUsage"].endswith("/ 64MiB")
     assert found.memory_bytes < 64 * 2**20

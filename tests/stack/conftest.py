@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,8 +29,33 @@ services:
 """
 
 
+STANDIN = """#!/bin/sh
+# A stand-in for docker-compose: `-f FILE config` prints the file itself, with the defaults of its variables.
+# Compared with docker-compose 1.29.2: what it prints of these files differs in the order of keys only.
+all=$*
+while [ "$1" = -f ]; do file=$2; shift 2; done
+case $1 in
+  config) sed 's/\\${[A-Z_]*:-\\([^}]*\\)}/\\1/' "$file" ;;
+  *) exit 64 ;;
+esac
+"""
+
+
+def standin_compose(directory: Path, monkeypatch: pytest.MonkeyPatch, otherwise: str = "exit 64") -> None:
+    """Put the stand-in on the PATH, without docker. otherwise: a shell's words for all but `config`."""
+    programs = directory / "bin"
+    programs.mkdir(exist_ok=True)
+    program = programs / "docker-compose"
+    program.write_text(STANDIN.replace("exit 64", otherwise))
+    program.chmod(0o700)
+    (programs / "sed").unlink(missing_ok=True)
+    (programs / "sed").symlink_to(shutil.which("sed") or "/bin/sed")
+    monkeypatch.setenv("PATH", str(programs))
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> StackSettings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StackSettings:
+    standin_compose(tmp_path, monkeypatch)
     (tmp_path / "apps.yml").write_text(COMPOSE)
     (tmp_path / "stack.yml").write_text(STACK)
     apps = AppsSettings(str(tmp_path / "apps.yml"), "apps-workspace", ("data-timescale", "apps-workspace"))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.stack.conftest import standin_compose
 from tests.stack.engine import Engine, inspected
 from tests.stack.world import quiet
 from wsdash.errors import RefusedError, WsdashError
@@ -103,7 +103,7 @@ async def test_a_missing_container_is_created_by_compose(
     engine: Engine, stack: DockerStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del engine.containers["apps-workspace"]
-    fake_compose(tmp_path, monkeypatch, f'echo "$@" > {tmp_path}/argv; echo "Container Started"')
+    standin_compose(tmp_path, monkeypatch, f'echo $all > {tmp_path}/argv; echo "Container Started"')
 
     def say(line: str) -> None:
         if line == "Container Started":
@@ -118,7 +118,7 @@ async def test_compose_own_words_are_shown_when_it_fails(
     engine: Engine, stack: DockerStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del engine.containers["data-timescale"]
-    fake_compose(tmp_path, monkeypatch, 'echo "pull access denied for timescale" >&2; exit 18')
+    standin_compose(tmp_path, monkeypatch, 'echo "pull access denied for timescale" >&2; exit 18')
     with pytest.raises(WsdashError, match="exit code 18: pull access denied"):
         await stack.start(["data-timescale"], quiet)
 
@@ -130,12 +130,3 @@ async def test_without_a_compose_command_it_says_so(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(WsdashError, match="no docker compose command"):
         await stack.start(["data-timescale"], quiet)
-
-
-def fake_compose(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """A docker-compose in a PATH without docker."""
-    programs = directory / "bin"
-    programs.mkdir()
-    (programs / "docker-compose").write_text(f"#!/bin/sh\n{script}\n")
-    os.chmod(programs / "docker-compose", 0o700)
-    monkeypatch.setenv("PATH", str(programs))

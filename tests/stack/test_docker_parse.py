@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import struct
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stack.engine import frame, inspected, stats
-from wsdash.errors import InputError
-from wsdash.stack.compose import read_compose
 from wsdash.stack.docker_logs import Cursor, Stamped, read_frames, read_lines
 from wsdash.stack.docker_parse import CpuSample, cpu_percent, memory_used, nanoseconds, parse_container
 from wsdash.stack.text import LINE_LIMIT
@@ -162,30 +159,6 @@ def test_a_cursor_begins_after_its_time() -> None:
     cursor = Cursor(5.0)
     assert not cursor.is_new(Stamped(5_000_000_000, "stdout", "a"))
     assert cursor.is_new(Stamped(5_000_001_000, "stdout", "b"))
-
-
-def test_a_compose_file_is_read_without_its_secrets(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("# comment\nIMAGE='mine:1'\n")
-    (tmp_path / "c.yml").write_text(
-        "services:\n"
-        "  a: {image: '${IMAGE}', container_name: '${PREFIX:-ws}-a', depends_on: [b],\n"
-        "      environment: {P: '${X:?no}'}}\n"
-        "  b: {image: '${TAG-one}$$', depends_on: {c: {condition: service_healthy}}}\n"
-        "  c: {build: .}\n"
-    )
-    found = read_compose(str(tmp_path / "c.yml"), {"TAG": ""})
-    assert {name: (service.image, service.needs) for name, service in found.items()} == {
-        "ws-a": ("mine:1", ("b",)),
-        "b": ("$", ("c",)),
-        "c": (f"{tmp_path.name}-c", ()),
-    }
-
-
-def test_a_broken_compose_file_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "c.yml").write_text("services:\n  a: [\n")
-    with pytest.raises(InputError) as caught:
-        read_compose(str(tmp_path / "c.yml"), {})
-    assert "c.yml, line" in caught.value.where
 
 
 async def frames(data: bytes) -> list[Stamped]:

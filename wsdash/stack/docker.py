@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,16 +15,17 @@ from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose import (
-    ComposeService,
+    built_image,
+    compose_build,
     compose_pull,
     compose_up,
-    read_compose,
     refuse_foreign,
     run_command,
 )
 from wsdash.stack.docker_client import DockerClient, refusal
 from wsdash.stack.docker_follow import follow_logs
 from wsdash.stack.docker_inspect import Inspected, Inspections
+from wsdash.stack.docker_names import ComposeNames
 from wsdash.stack.docker_parse import healthy_within, host_ports, parse_container
 from wsdash.stack.docker_watch import EventFollower, StatsFollower
 from wsdash.stack.order import in_order, together, with_needs
@@ -50,8 +49,9 @@ class DockerStack:
         self._groups = dict.fromkeys(settings.apps.containers, "apps") | dict.fromkeys(
             settings.workspace.containers, "workspace"
         )
-        self._inspections = Inspections(self._client, self._groups)
-        self._events = EventFollower(self._client, self._inspections)
+        self._names = ComposeNames(self._client, settings)
+        self._inspections = Inspections(self._names.inspect, self._groups)
+        self._events = EventFollower(self._client, self._inspections, self._names.called)
         self._stats = StatsFollower(self._client)
 
     async def readings(self) -> list[ContainerReading]:
@@ -60,6 +60,11 @@ class DockerStack:
         Raises UnreachableError.
         """
         found = await self._inspections.current()
+        absent = [name for name, one in found.items() if one.inspected is None and not one.silent]
+        if absent and await self._names.learn() and any(map(self._names.labelled, absent)):
+            for name in absent:
+                self._inspections.touch(name)
+            found = await self._inspections.current()
         self._stats.want(
             {
                 name: str(one.inspected["Id"])
@@ -77,21 +82,23 @@ class DockerStack:
         """
         if self._read_only:
             raise refusal()
-        described = await self._described()
+        described = await self._names.described()
         needs = {name: service.needs for name, service in described.items()}
 
         async def start_one(name: str) -> None:
-            inspected = await self._client.get(f"containers/{name}/json")
+            inspected = await self._names.inspect(name)
             state = (inspected or {}).get("State") or {}
             if inspected is not None and self._groups.get(name) == "workspace" and name in described:
                 refuse_foreign(inspected, described[name])
             if inspected is None:
-                await self._create(name, described.get(name), output)
+                if name not in described:
+                    raise self._unknown(name)
+                await compose_up(described[name], output)
             elif state.get("Paused"):
-                await self._client.post(f"containers/{name}/unpause")
+                await self._client.post(f"containers/{inspected['Id']}/unpause")
             elif not state.get("Running"):
                 output(f"starting {name}")
-                await self._client.post(f"containers/{name}/start", _STOP_MARGIN_SECONDS)
+                await self._client.post(f"containers/{inspected['Id']}/start", _STOP_MARGIN_SECONDS)
             await self._until_healthy(name)
 
         await in_order(with_needs(names, needs), needs, start_one)
@@ -103,16 +110,24 @@ class DockerStack:
         """
         if self._read_only:
             raise refusal()
-        described = await self._described()
-        dependents = {
-            name: tuple(o for o in names if o in described and name in described[o].needs) for name in names
-        }
+        try:
+            described = await self._names.described()
+        except WsdashError as error:
+            # a stop must not fail because a file that is not needed any more cannot be read
+            output(f"{error.what} ({error.where}): stopping in the reverse order of wsdash.yaml instead")
+            dependents = {name: tuple(names[at + 1 :]) for at, name in enumerate(names)}
+        else:
+            dependents = {
+                name: tuple(o for o in names if o in described and name in described[o].needs)
+                for name in names
+            }
 
         async def stop_one(name: str) -> None:
-            inspected = await self._client.get(f"containers/{name}/json")
-            if not ((inspected or {}).get("State") or {}).get("Running"):
+            inspected = await self._names.inspect(name)
+            if inspected is None or not (inspected.get("State") or {}).get("Running"):
                 return
-            await self._client.post(f"containers/{name}/stop", _grace(inspected) + _STOP_MARGIN_SECONDS)
+            seconds = _grace(inspected) + _STOP_MARGIN_SECONDS
+            await self._client.post(f"containers/{inspected['Id']}/stop", seconds)
             taken = await self._ports_still_taken(inspected)
             if taken:
                 raise WsdashError(
@@ -130,20 +145,21 @@ class DockerStack:
         """
         if self._read_only:
             raise refusal()
-        inspected = await self._client.get(f"containers/{name}/json")
+        described = (await self._names.described()).get(name)
+        inspected = await self._names.inspect(name)
         if inspected is None:
             raise WsdashError(
                 f"there is no container {name}",
                 where="Docker",
                 remedy="item start-stack creates what is missing",
             )
-        described = (await self._described()).get(name)
         if described is not None and self._groups.get(name) == "workspace":
             refuse_foreign(inspected, described)
         if (inspected.get("State") or {}).get("Paused"):
-            await self._client.post(f"containers/{name}/unpause")
+            await self._client.post(f"containers/{inspected['Id']}/unpause")
         output(f"restarting {name}")
-        await self._client.post(f"containers/{name}/restart", _grace(inspected) + _STOP_MARGIN_SECONDS)
+        seconds = _grace(inspected) + _STOP_MARGIN_SECONDS
+        await self._client.post(f"containers/{inspected['Id']}/restart", seconds)
         await self._until_healthy(name)
 
     async def publishers(self) -> dict[int, str]:
@@ -163,16 +179,18 @@ class DockerStack:
 
         Raises InputError when a container exists neither in the engine nor in the compose file.
         """
-        described = await self._described()
+        described = await self._names.described()
         wanted = []
         for name, group in self._groups.items():
             if group != "workspace":
                 continue
-            inspected = await self._client.get(f"containers/{name}/json")
-            if name in described:
+            inspected = await self._names.inspect(name)
+            if name in described and described[name].image:
                 wanted.append(described[name].image)
             elif inspected is not None:
                 wanted.append(str(inspected["Config"]["Image"]))
+            elif name in described:
+                wanted.append(built_image(described[name]))
             else:
                 raise self._unknown(name)
         found = await together(self._client.get(f"images/{image}/json") for image in wanted)
@@ -182,7 +200,8 @@ class DockerStack:
         """As Stack promises; RefusedError when read-only."""
         if self._read_only:
             raise refusal()
-        code, said = await self._client.execute(name, argv, timeout)
+        inspected = await self._names.inspect(name)
+        code, said = await self._client.execute(str(inspected["Id"]) if inspected else name, argv, timeout)
         if code != 0:
             last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
             raise WsdashError(
@@ -204,15 +223,17 @@ class DockerStack:
             await run_command(command, output, _BUILD_SECONDS, where="stack.workspace.build_command")
             return
         missing = {image for image, present in (await self.images()).items() if not present}
-        described = (await self._described()).values()
-        await compose_pull({s.image: s for s in described if s.image in missing}.values(), output)
+        described = (await self._names.described()).values()
+        lacking = {image: s for s in described if (image := s.image or built_image(s)) in missing}
+        await compose_build([service for service in lacking.values() if service.builds], output)
+        await compose_pull([service for service in lacking.values() if not service.builds], output)
 
     async def follow_logs(self, since: float) -> AsyncGenerator[LogLine, None]:
         """Lines after `since`, for ever, each once, also across restarts and re-creation of containers.
 
         Raises UnreachableError when no engine answers for two seconds.
         """
-        lines = follow_logs(self._client, self._inspections, self._groups, since)
+        lines = follow_logs(self._client, self._names, self._inspections, self._groups, since)
         async with aclosing(lines):
             async for line in lines:
                 yield line
@@ -229,6 +250,7 @@ class DockerStack:
 
     async def close(self) -> None:
         """Let go of connections; the containers go on."""
+        await self._names.close()
         await self._client.close()
 
     def _reading(self, name: str, found: Inspected) -> ContainerReading:
@@ -244,19 +266,6 @@ class DockerStack:
             return msgspec.structs.replace(reading, health="unknown", detail=detail)
         return reading
 
-    async def _described(self) -> dict[str, ComposeService]:
-        """What the compose files say; a file that is not there says nothing."""
-        found: dict[str, ComposeService] = {}
-        for group in (self._settings.apps, self._settings.workspace):
-            if await asyncio.to_thread(Path(group.file).exists):
-                found |= await asyncio.to_thread(read_compose, group.file, dict(os.environ), group.overrides)
-        return found
-
-    async def _create(self, name: str, service: ComposeService | None, output: OutputSink) -> None:
-        if service is None:
-            raise self._unknown(name)
-        await compose_up(service, output)
-
     def _unknown(self, name: str) -> InputError:
         return InputError(
             f"the container {name} does not exist, and no compose file describes it",
@@ -267,7 +276,7 @@ class DockerStack:
     async def _until_healthy(self, name: str) -> None:
         began, restarts, ill_before = time.monotonic(), None, None
         while True:
-            inspected = await self._client.get(f"containers/{name}/json") or {}
+            inspected = await self._names.inspect(name) or {}
             now = parse_container(name, self._groups.get(name, ""), inspected, {})
             restarts = now.restarts if restarts is None else restarts
             # what it needs has just come back: one that was unhealthy without it may get well now

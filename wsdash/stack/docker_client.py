@@ -80,13 +80,20 @@ class DockerClient:
         """The engine is this machine's, so its ports are too. True before it was found."""
         return self._place is None or self._place.here
 
-    async def get(self, path: str, *, timeout: float = _REQUEST_SECONDS) -> Any:
+    @property
+    def place(self) -> str:
+        """The engine's address and what named it; '' before it was found."""
+        return str(self._place or "")
+
+    async def get(
+        self, path: str, params: dict[str, str] | None = None, *, timeout: float = _REQUEST_SECONDS
+    ) -> Any:
         """GET and decode JSON; None when there is no such thing.
 
         Raises UnreachableError when no engine answers or we may not ask it, WsdashError with its own words,
         InputError when its address is none.
         """
-        return await self._query(path, "GET", timeout)
+        return await self._query(path, "GET", timeout, params)
 
     async def post(self, path: str, timeout: float = _REQUEST_SECONDS) -> None:
         """POST. Raises RefusedError when read-only, before anything is sent; else as get."""
@@ -174,11 +181,13 @@ class DockerClient:
         except (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._explain(error) from error
 
-    async def _query(self, path: str, method: str, timeout: float) -> Any:
+    async def _query(
+        self, path: str, method: str, timeout: float, params: dict[str, str] | None = None
+    ) -> Any:
         engine = await self._engine()
         try:
             async with asyncio.timeout(timeout):
-                return await engine._query_json(path, method)
+                return await engine._query_json(path, method, params=params)
         except aiodocker.DockerError as error:
             if error.status == 404:
                 return None

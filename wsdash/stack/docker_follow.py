@@ -13,6 +13,7 @@ from wsdash.model import LogLine
 from wsdash.stack.docker_client import DockerClient, MissingError
 from wsdash.stack.docker_inspect import Inspections
 from wsdash.stack.docker_logs import Cursor, as_log_line
+from wsdash.stack.docker_names import ComposeNames
 
 RECONNECT_SECONDS = 2.0
 """How long follow_logs goes on trying by itself before it says that the engine is gone."""
@@ -26,14 +27,18 @@ _Waiting = asyncio.Queue[LogLine | Exception]
 
 
 async def follow_logs(
-    client: DockerClient, inspections: Inspections, names: Iterable[str], since: float
+    client: DockerClient,
+    names: ComposeNames,
+    inspections: Inspections,
+    containers: Iterable[str],
+    since: float,
 ) -> AsyncGenerator[LogLine, None]:
     """Lines of all containers after `since` (seconds since the epoch), for ever.
 
     Raises UnreachableError when no engine answers for RECONNECT_SECONDS.
     """
     queue: _Waiting = asyncio.Queue(_WAITING_LINES)
-    followers = [_Follower(client, inspections, name, since, queue) for name in names]
+    followers = [_Follower(client, names, inspections, name, since, queue) for name in containers]
     tasks = [asyncio.create_task(follower.run()) for follower in followers]
     try:
         while True:
@@ -51,9 +56,16 @@ class _Follower:
     """One container's log, by its name."""
 
     def __init__(
-        self, client: DockerClient, inspections: Inspections, name: str, since: float, queue: _Waiting
+        self,
+        client: DockerClient,
+        names: ComposeNames,
+        inspections: Inspections,
+        name: str,
+        since: float,
+        queue: _Waiting,
     ) -> None:
         self._client = client
+        self._names = names
         self._inspections = inspections
         self._name = name
         self._queue = queue
@@ -86,7 +98,7 @@ class _Follower:
             await self._inspections.wait(self._name, _LOOK_AGAIN)
 
     async def _follow_once(self) -> None:
-        inspected = await self._client.get(f"containers/{self._name}/json")
+        inspected = await self._names.inspect(self._name)
         if inspected is None:
             return
         state: dict[str, Any] = inspected.get("State") or {}

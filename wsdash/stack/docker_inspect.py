@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from wsdash.errors import UnreachableError
-from wsdash.stack.docker_client import DockerClient
 from wsdash.stack.order import together
 
 ROUNDS = 5
@@ -46,9 +45,13 @@ class Inspections:
     """The containers by name. Nothing is remembered between readings unless events are being followed."""
 
     def __init__(
-        self, client: DockerClient, names: Iterable[str], clock: Callable[[], float] = time.monotonic
+        self,
+        inspect: Callable[[str], Awaitable[dict[str, Any] | None]],
+        names: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
+        """inspect: asks the engine about a container by name; None when there is none."""
+        self._inspect = inspect
         self._known = {name: _Known() for name in names}
         self._clock = clock
         self.following = False
@@ -83,8 +86,9 @@ class Inspections:
     async def current(self) -> dict[str, Inspected]:
         """All containers as they are now. Raises UnreachableError."""
         due = self._due()
-        answered = await together(self._ask(name) for name in due)
-        if due and not any(answered):
+        # who answered is what the answers say: an event may make any of them out of date again meanwhile
+        answered = dict(zip(due, await together(self._ask(name) for name in due), strict=True))
+        if due and not any(answered.values()):
             raise UnreachableError(
                 f"the Docker engine says nothing about its containers for {ANSWER_SECONDS:g} s",
                 where=", ".join(due),
@@ -92,7 +96,7 @@ class Inspections:
             )
         now = self._clock()
         return {
-            name: Inspected(known.inspected, now - known.at, known.dirty and name in due, known.ended_with)
+            name: Inspected(known.inspected, now - known.at, not answered.get(name, True), known.ended_with)
             for name, known in self._known.items()
         }
 
@@ -110,7 +114,7 @@ class Inspections:
         known.dirty = False  # before asking: an event that comes meanwhile counts
         try:
             async with asyncio.timeout(ANSWER_SECONDS) as limit:
-                known.inspected = await self._client.get(f"containers/{name}/json")
+                known.inspected = await self._inspect(name)
         except TimeoutError:
             known.dirty = True
             if not limit.expired():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -30,14 +30,13 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _SILENCE = 10.0
 
 
-def names_of(event: bytes) -> tuple[str, ...]:
-    """The names of the container an event is about, its former one too. Nothing for what is no event."""
+def attributes_of(event: bytes) -> dict[str, str]:
+    """What the event says of the container it is about: its name and labels. Nothing for what is no event."""
     try:
-        attributes = msgspec.json.decode(event)["Actor"]["Attributes"]
-        found = (attributes.get("name"), attributes.get("oldName"))
-    except (msgspec.DecodeError, LookupError, TypeError, AttributeError):
-        return ()
-    return tuple(str(name).removeprefix("/") for name in found if name)
+        found = msgspec.json.decode(event)["Actor"]["Attributes"]
+    except (msgspec.DecodeError, LookupError, TypeError):
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def ended_with(event: bytes) -> int | None:
@@ -56,9 +55,16 @@ def ended_with(event: bytes) -> int | None:
 class EventFollower:
     """The engine's events about containers, for ever: after a break everything counts as changed."""
 
-    def __init__(self, client: DockerClient, inspections: Inspections) -> None:
+    def __init__(
+        self,
+        client: DockerClient,
+        inspections: Inspections,
+        called: Callable[[Mapping[str, str]], Iterable[str]],
+    ) -> None:
+        """called: the names of the settings that an event's attributes may be about."""
         self._client = client
         self._inspections = inspections
+        self._called = called
         self._pause = _FIRST_PAUSE
 
     async def run(self, changed: Callable[[], object]) -> None:
@@ -77,7 +83,8 @@ class EventFollower:
                 async with aclosing(events):
                     async for event in events:
                         code = ended_with(event)
-                        touched = {self._inspections.touch(name, code) for name in names_of(event)}
+                        named = self._called(attributes_of(event))
+                        touched = {self._inspections.touch(name, code) for name in named}
                         if True in touched:
                             changed()
             except WsdashError:

@@ -1,22 +1,19 @@
-"""Compose files: which containers they describe, and the command that creates them."""
+"""The compose command: which one this machine has, and what it is asked to do."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shlex
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from wsdash.config import read_yaml
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.stack.base import OutputSink
+from wsdash.stack.compose.description import ComposeService
 from wsdash.stack.text import LineSplitter
 from wsdash.subprocesses import ProgramError, run_program
 
@@ -25,97 +22,6 @@ _UP_SECONDS = 1800.0
 _PULL_SECONDS = 3600.0
 # both files are one project where they lie in one directory: each would call the other's containers orphans
 _ENVIRONMENT = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", "COMPOSE_IGNORE_ORPHANS": "1"}
-_VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?P<how>:?[-?+])?(?P<word>[^{}]*)\}|(?P<plain>\w+))")
-
-
-@dataclass(frozen=True)
-class ComposeService:
-    """What a compose file says of one container. needs are container names."""
-
-    container: str
-    service: str
-    files: tuple[str, ...]
-    image: str
-    needs: tuple[str, ...]
-
-
-def read_compose(
-    file: str, environment: Mapping[str, str], overrides: Sequence[str] = ()
-) -> dict[str, ComposeService]:
-    """The services of a compose file, with others laid over it, by container name.
-
-    Only names, images and dependencies are looked at, so no secret needs to be set to read it.
-    Raises InputError when a file cannot be read.
-    """
-    path, files = Path(file), (file, *overrides)
-    services: dict[str, Any] = {}
-    for each in files:
-        content = read_yaml(Path(each))
-        described = content.get("services") if isinstance(content, dict) else None
-        for name, body in (described if isinstance(described, dict) else {}).items():
-            services[name] = _laid_over(services.get(name), body)
-    variables = _dotenv(path.parent / ".env") | dict(environment)
-    containers = {
-        name: _expand(_text(body, "container_name"), variables) or name for name, body in services.items()
-    }
-    return {
-        containers[name]: ComposeService(
-            containers[name],
-            name,
-            files,
-            _expand(_text(body, "image"), variables) or f"{path.resolve().parent.name}-{name}",
-            tuple(containers[need] for need in _needs(body) if need in containers),
-        )
-        for name, body in services.items()
-    }
-
-
-def _laid_over(under: Any, over: Any) -> Any:
-    """A service's description with another one laid over it, as compose merges the keys looked at here."""
-    if not isinstance(under, dict) or not isinstance(over, dict):
-        return over if under is None or isinstance(over, dict) else under
-    needs = dict.fromkeys([*_needs(under), *_needs(over)])
-    return under | over | {"depends_on": list(needs)}
-
-
-def _text(body: Any, key: str) -> str:
-    return str(body.get(key) or "") if isinstance(body, dict) else ""
-
-
-def _needs(body: Any) -> list[str]:
-    needs = body.get("depends_on") if isinstance(body, dict) else None
-    return [str(need) for need in needs] if isinstance(needs, list | dict) else []
-
-
-def _dotenv(path: Path) -> dict[str, str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
-    return {
-        name.strip(): value.strip().strip("'\"")
-        for name, sign, value in pairs
-        if sign and not name.startswith("#")
-    }
-
-
-def _expand(text: str, variables: Mapping[str, str]) -> str:
-    """Compose's ${NAME}, ${NAME:-word}, ${NAME-word}, ${NAME:+word}, ${NAME+word} and $$."""
-
-    def value(match: re.Match[str]) -> str:
-        name, how, word = match["name"] or match["plain"], match["how"] or "", match["word"] or ""
-        if name is None:
-            return "$"
-        found = variables.get(name)
-        present = found is not None and (bool(found) or not how.startswith(":"))
-        if how.endswith("+"):
-            return word if present else ""
-        if how.endswith("-") and not present:
-            return word
-        return found or ""
-
-    return _VARIABLE.sub(value, text)
 
 
 def refuse_foreign(inspected: Mapping[str, Any], service: ComposeService) -> None:
@@ -123,7 +29,7 @@ def refuse_foreign(inspected: Mapping[str, Any], service: ComposeService) -> Non
     labels = (inspected.get("Config") or {}).get("Labels") or {}
     if labels.get("com.docker.compose.service") == service.service:
         return
-    name = service.container
+    name = service.name
     raise RefusedError(
         f"there is a container {name} that was not made from the compose file; wsdash leaves it alone",
         where=f"{name}, image {(inspected.get('Config') or {}).get('Image', 'unknown')}",
@@ -160,6 +66,24 @@ async def compose_pull(services: Iterable[ComposeService], output: OutputSink) -
     for service in services:
         argv = [*await _compose(service), "pull", service.service]
         await run_command(argv, output, _PULL_SECONDS, where=f"{service.image}, named in {service.files[0]}")
+
+
+def built_image(service: ComposeService) -> str:
+    """The name that compose gives an image it builds and that its file does not name.
+
+    The plugin puts a hyphen between project and service, 1.29 a low line; a project's name is its directory's
+    in small letters unless COMPOSE_PROJECT_NAME says otherwise.
+    """
+    project = os.environ.get("COMPOSE_PROJECT_NAME") or os.path.basename(service.directory)
+    plain = "".join(c for c in project.lower() if c.isascii() and (c.isalnum() or c in "-_"))
+    return f"{plain}{'_' if service.older else '-'}{service.service}"
+
+
+async def compose_build(services: Iterable[ComposeService], output: OutputSink) -> None:
+    """Build the images of services as their files say. Raises WsdashError with the command's last words."""
+    for service in services:
+        argv = [*await _compose(service), "build", service.service]
+        await run_command(argv, output, _PULL_SECONDS, where=f"{service.service} in {service.files[0]}")
 
 
 async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *, where: str) -> None:

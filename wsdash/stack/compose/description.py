@@ -1,0 +1,135 @@
+"""What compose files describe, read from the output of `compose config`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from wsdash.errors import InputError
+from wsdash.stack.text import clean
+from wsdash.subprocesses import ProgramError, run_program
+
+CONFIG_SECONDS = 60.0
+_OUTPUT_BYTES = 8 * 2**20
+_MISSING_VARIABLES = 50
+# 1.29 quotes the text it was at (['P=${SECRET:?set SECRET}'] in service ...); the plugin names the variable
+_MISSING = re.compile(r"\$\{(\w+):?\?|required variable (\w+) is missing")
+# profiles hide services from `config`; `up SERVICE` starts them all the same
+_READING = {"COMPOSE_PROFILES": "*", "COMPOSE_ANSI": "never"}
+_PLACEHOLDER = "1"
+"""Valid as a text, a port and a number: what is read here does not depend on it."""
+
+
+@dataclass(frozen=True)
+class ComposeService:
+    """What compose files say of one container.
+
+    name: its container_name, else as wsdash's settings call it, else the service. container: its
+    container_name, '' where compose makes a name of project, service and number. needs: names of the same
+    kind as name. image: '' when it is built and has no name of its own. older: as docker-compose 1.29 reads
+    it, not the plugin.
+    """
+
+    name: str
+    service: str
+    container: str
+    files: tuple[str, ...]
+    image: str
+    builds: bool
+    needs: tuple[str, ...]
+    older: bool = False
+
+    @property
+    def directory(self) -> str:
+        """The project's directory, absolute: compose notes it on each container it makes."""
+        return os.path.abspath(os.path.dirname(self.files[0]))
+
+
+async def described_services(
+    command: Sequence[str], files: Sequence[str], names: Iterable[str]
+) -> dict[str, ComposeService]:
+    """The services that the files describe together, by name; `names` are the ones that the settings use.
+
+    command: argv of the compose command. A variable that must be set and is not needs no value to be read:
+    compose says which ones it misses, and gets a placeholder. Raises InputError with compose's own words.
+    """
+    variables: dict[str, str] = {}
+    argv = [*command, *(word for file in files for word in ("-f", file)), "config"]
+    for _ in range(_MISSING_VARIABLES):
+        environment = os.environ | variables | _READING
+        try:
+            done = await run_program(argv, seconds=CONFIG_SECONDS, keep=_OUTPUT_BYTES, env=environment)
+        except ProgramError as error:
+            raise _unreadable(files, str(error)) from error
+        if done.code == 0:
+            return _services(_parsed(done.stdout, files), tuple(files), tuple(names))
+        said = "\n".join(line for raw in done.stderr.splitlines() if (line := clean(raw).strip()))
+        missing = {name for pair in _MISSING.findall(said) for name in pair if name} - set(variables)
+        if not missing:
+            raise _unreadable(files, said or f"compose ended with exit code {done.code}")
+        variables |= dict.fromkeys(missing, _PLACEHOLDER)
+    raise _unreadable(files, f"it needs more than {_MISSING_VARIABLES} variables that are not set")
+
+
+def _parsed(output: bytes, files: Sequence[str]) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(output.decode("utf-8", "replace"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _unreadable(files, "`compose config` printed something that is not YAML") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _unreadable(files: Sequence[str], why: str) -> InputError:
+    return InputError(
+        f"the compose command cannot read the file: {' / '.join(why.splitlines()[-5:])}",
+        where=", ".join(files),
+        remedy="correct what it says; `docker compose -f FILE config` (or docker-compose) shows it again",
+    )
+
+
+def _services(
+    content: Mapping[str, Any], files: tuple[str, ...], names: tuple[str, ...]
+) -> dict[str, ComposeService]:
+    bodies = {
+        str(service): body if isinstance(body, dict) else {}
+        for service, body in (content.get("services") or {}).items()
+    }
+    called = {service: _name(service, body, names) for service, body in bodies.items()}
+    return {
+        called[service]: ComposeService(
+            called[service],
+            service,
+            str(body.get("container_name") or ""),
+            files,
+            str(body.get("image") or ""),
+            bool(body.get("build")),
+            tuple(called[need] for need in _needs(body) if need in called),
+            older="name" not in content,  # the plugin prints the project's name
+        )
+        for service, body in bodies.items()
+    }
+
+
+def _name(service: str, body: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    container = str(body.get("container_name") or "")
+    if container:
+        return container
+    # the settings may name the service, or the container that compose makes of it (project-service-1)
+    endings = (f"-{service}-1", f"_{service}_1")
+    return next((name for name in names if name == service or name.endswith(endings)), service)
+
+
+def _needs(body: Mapping[str, Any]) -> list[str]:
+    """The services that must run before this one: named, linked, or those whose namespaces it shares."""
+    needs = [str(need) for need in body.get("depends_on") or ()]
+    needs += [str(link).partition(":")[0] for link in body.get("links") or ()]
+    needs += [str(source).partition(":")[0] for source in body.get("volumes_from") or ()]
+    for key in ("network_mode", "ipc", "pid"):
+        kind, _, service = str(body.get(key) or "").partition(":")
+        needs += [service] if kind == "service" else []
+    return list(dict.fromkeys(needs))
