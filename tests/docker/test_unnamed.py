@@ -1,4 +1,4 @@
-"""Services whose compose file fixes no container_name: found by compose's labels, started, followed, stopped."""
+"""Services whose compose file fixes no container_name: found by labels, started, followed, stopped."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ services:
 
 
 @pytest.fixture
-def settings(docker_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StackSettings]:
+def settings(
+    docker_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StackSettings]:
     for name in ("shop", "else"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "c.yml").write_text(FILE)
     monkeypatch.setenv("DOCKER_HOST", docker_engine.environment["DOCKER_HOST"])
     apps = AppsSettings(str(tmp_path / "none.yml"), "old", ())
     yield StackSettings("docker", apps, WorkspaceSettings(str(tmp_path / "shop/c.yml"), ("api", "db")))
-    if names := docker_engine.docker("ps", "-aq", "--filter", "label=com.docker.compose.service").stdout.split():
+    if names := docker_engine.docker(
+        "ps", "-aq", "--filter", "label=com.docker.compose.service"
+    ).stdout.split():
         docker_engine.docker("rm", "-f", *names)
 
 
@@ -39,7 +43,9 @@ def states(readings: list[ContainerReading]) -> dict[str, str]:
     return {reading.name: reading.state for reading in readings}
 
 
-async def test_they_are_read_started_followed_and_stopped(settings: StackSettings, docker_engine: Engine) -> None:
+async def test_they_are_read_started_followed_and_stopped(
+    settings: StackSettings, docker_engine: Engine
+) -> None:
     said: list[str] = []
     stack = DockerStack(settings)
     try:
@@ -60,7 +66,7 @@ async def test_they_are_read_started_followed_and_stopped(settings: StackSetting
         await stack.close()
 
 
-async def test_those_of_another_project_are_not_ours(settings: StackSettings, docker_engine: Engine) -> None:
+async def test_those_of_another_project_are_not_ours(settings: StackSettings) -> None:
     other = Path(settings.workspace.file).parents[1] / "else/c.yml"
     of_another = WorkspaceSettings(str(other), settings.workspace.containers)
     theirs = DockerStack(StackSettings("docker", settings.apps, of_another))

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.stack.engine import Engine, inspected, serving
+from tests.support.servers import free_port
+from tests.watch.support import http_server
 from wsdash.errors import InputError, UnreachableError
 from wsdash.stack.docker_client import DockerClient, negotiated
 from wsdash.stack.docker_place import find_engine
-from wsdash.stack.docker_ssh import ssh_command
+from wsdash.stack.docker_ssh import listening_ports, ssh_command
 
 
 @pytest.fixture
@@ -126,6 +130,16 @@ while piece := far.recv(65536):
 """
 
 
+# a head line, a listener on 127.0.0.1:5432, a connection, a listener on [::]:6400: /proc/net/tcp and tcp6
+PROC = """import sys
+assert sys.argv[-3:] == ["cat", "/proc/net/tcp", "/proc/net/tcp6"]
+print("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode")
+print("   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000   0   0 1 1 0 100 0")
+print("   1: 0100007F:1F90 0100007F:9C40 01 00000000:00000000 00:00000000 00000000   0   0 2 1 0 100 0")
+print("   0: 00000000000000000000000000000000:1900 00000000000000000000000000000000:0000 0A 0 0 0 0")
+"""
+
+
 async def test_an_engine_behind_ssh_is_asked_through_dial_stdio(programs: Path) -> None:
     with tempfile.TemporaryDirectory() as short:
         path = Path(short) / "d.sock"
@@ -134,7 +148,7 @@ async def test_an_engine_behind_ssh_is_asked_through_dial_stdio(programs: Path) 
             client = DockerClient(read_only=True)
             found = await client.get("containers/one/json")
             assert found["State"]["Status"] == "running"
-            assert not client.here
+            assert not await client.here()
             assert client._bridge is not None
             directory = client._bridge._directory
             assert os.stat(directory).st_mode & 0o077 == 0
@@ -152,3 +166,28 @@ async def test_what_ssh_says_when_it_fails_is_told(programs: Path) -> None:
         said.append(caught.value.what)
     assert "Permission denied (publickey)" in said[-1]
     await client.close()
+
+
+async def test_a_machine_behind_ssh_tells_who_listens_there(programs: Path) -> None:
+    standin_ssh(programs, PROC)
+    assert await listening_ports("ssh://me@far") == frozenset({5432, 6400})
+
+
+async def test_a_machine_behind_ssh_that_does_not_tell_is_not_taken_for_free(programs: Path) -> None:
+    standin_ssh(programs, "import sys; sys.exit('Permission denied')")
+    assert await listening_ports("ssh://me@far") is None
+
+
+@pytest.mark.parametrize(("name", "here"), [(socket.gethostname(), True), ("elsewhere", False)])
+async def test_a_loopback_address_is_here_when_its_engine_says_so(
+    name: str, here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def info(request: web.Request) -> web.Response:
+        return web.json_response({"Name": name, "ApiVersion": "1.41"})
+
+    port = free_port()
+    async with http_server(port, {"/version": info, "/v1.41/info": info}):
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+        client = DockerClient(read_only=True)
+        assert await client.here() is here
+        await client.close()

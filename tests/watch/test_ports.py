@@ -18,6 +18,7 @@ import pytest
 from tests.support.servers import free_port
 from tests.watch.support import FakeClock, Recorder, running, settings_of
 from wsdash.model import PortReading
+from wsdash.model.ports import PortPlan, in_the_way
 from wsdash.watch.board import Board
 from wsdash.watch.ports import UNKNOWN, PortWatch, behind_proxy, port_holders, visible_command
 
@@ -59,6 +60,64 @@ def ended_process() -> int:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     return child.pid
+
+
+async def no_plan() -> PortPlan:
+    return PortPlan()
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "stands"),
+    [
+        ("127.0.0.2", ("127.0.0.1",), False),
+        ("127.0.0.1", ("127.0.0.1",), True),
+        ("0.0.0.0", ("127.0.0.1",), True),  # noqa: S104
+        ("::", ("127.0.0.1",), True),
+        ("127.0.0.2", ("0.0.0.0",), True),  # noqa: S104
+        ("127.0.0.2", ("",), True),
+        ("127.0.0.2", (), True),
+        ("::ffff:127.0.0.1", ("127.0.0.1",), True),
+        ("10.0.0.7", ("127.0.0.1", "10.0.0.7"), True),
+    ],
+)
+def test_what_is_in_the_way_is_what_the_kernel_refuses(
+    held: str, wanted: tuple[str, ...], stands: bool
+) -> None:
+    assert in_the_way(held, wanted) is stands
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+async def test_who_listens_on_another_address_holds_nothing(
+    hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if hidden:
+
+        def refuse(kind: str) -> list[Any]:
+            raise psutil.AccessDenied
+
+        monkeypatch.setattr(psutil, "net_connections", refuse)
+    with socket.create_server(("127.0.0.2", 0)) as server:
+        port = server.getsockname()[1]
+        (free,) = await port_holders([port], plan=PortPlan(addresses={port: ("127.0.0.1",)}))
+        (taken,) = await port_holders([port], plan=PortPlan(addresses={port: ("127.0.0.2",)}))
+        (anywhere,) = await port_holders([port])
+    assert free.holder == ""
+    assert taken.holder
+    assert anywhere.holder
+
+
+async def test_of_another_machine_only_what_it_tells_is_known() -> None:
+    here = free_port()
+    with listener(here):
+        told = PortPlan(here=False, engine="ssh://far", listening=frozenset({5433}))
+        readings = await port_holders([here, 5433, 6400], {6400: "other"}, told)
+        silent = PortPlan(here=False, engine="tcp://far:2376")
+        assert [one.port for one in await port_holders([here, 6400], {6400: "other"}, silent)] == [6400]
+    assert [(one.port, one.holder) for one in readings] == [
+        (here, ""),
+        (5433, "a program of the machine at ssh://far"),
+        (6400, "container other (at ssh://far)"),
+    ]
 
 
 async def test_a_port_nobody_listens_on_has_no_holder() -> None:
@@ -176,7 +235,7 @@ async def test_a_port_of_a_running_container_of_ours_is_ours(tmp_path: Path) -> 
     board = Board(settings, FakeClock())
     board.put(running("workspace-api", ports=(port,)))
     with socket.create_server(("127.0.0.1", port)):
-        await PortWatch(settings, board, seen.emit)()
+        await PortWatch(settings, board, seen.emit, no_plan)()
     (reading,) = seen.of(PortReading)
     assert reading.ours
 

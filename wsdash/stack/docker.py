@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from wsdash.config import StackSettings
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, LogLine
+from wsdash.model.ports import PortPlan, in_the_way
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose import (
     built_image,
@@ -27,6 +28,7 @@ from wsdash.stack.docker_follow import follow_logs
 from wsdash.stack.docker_inspect import Inspected, Inspections
 from wsdash.stack.docker_names import ComposeNames
 from wsdash.stack.docker_parse import healthy_within, host_ports, parse_container
+from wsdash.stack.docker_ssh import listening_ports
 from wsdash.stack.docker_watch import EventFollower, StatsFollower
 from wsdash.stack.order import in_order, together, with_needs
 from wsdash.stack.ports import ports_still_taken
@@ -165,14 +167,33 @@ class DockerStack:
     async def publishers(self) -> dict[int, str]:
         """Port of the engine's machine -> running container that publishes it, also those of others.
 
-        Raises UnreachableError.
+        One that publishes it on an address where it is in nobody's way is left out. Raises UnreachableError.
         """
+        addresses = await self._addresses()
         return {
             int(port["PublicPort"]): str(container["Names"][0]).lstrip("/")
             for container in await self._client.get("containers/json") or []
             for port in container.get("Ports") or []
             if port.get("PublicPort") and port.get("Type") == "tcp" and container.get("Names")
+            if in_the_way(str(port.get("IP") or ""), addresses.get(int(port["PublicPort"]), ()))
         }
+
+    async def port_plan(self) -> PortPlan:
+        """Where the new stack's ports will be, as its compose file says. Raises UnreachableError."""
+        place, here = await self._client.place(), await self._client.here()
+        with suppress(WsdashError):  # what cannot be read may publish anywhere
+            await self._names.described()
+        there = None if here or not place.url.startswith("ssh://") else await listening_ports(place.url)
+        return PortPlan(here, str(place), await self._addresses(), there)
+
+    async def _addresses(self) -> dict[int, tuple[str, ...]]:
+        """Port -> addresses the workspace's compose file publishes it on; {} when it cannot be read."""
+        found: dict[int, set[str]] = {}
+        for service in (await self._names.remembered()).values():
+            if self._settings.workspace.file in service.files:
+                for address, port in service.ports:
+                    found.setdefault(port, set()).add(address)
+        return {port: tuple(sorted(addresses)) for port, addresses in found.items()}
 
     async def images(self) -> dict[str, bool]:
         """Image of each container of the workspace group -> whether the engine has it.
@@ -296,7 +317,7 @@ class DockerStack:
         return WsdashError(what + said, where=name, remedy=f"read docker logs --tail 50 {name}, then retry")
 
     async def _ports_still_taken(self, inspected: dict[str, Any]) -> list[int]:
-        if not self._client.here:
+        if not await self._client.here():
             return []  # its ports are another machine's
         return await ports_still_taken(host_ports(inspected), _PORTS_SECONDS)
 

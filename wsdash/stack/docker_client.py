@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,15 +76,23 @@ class DockerClient:
         self._bridge: SshBridge | None = None
         self._opening = asyncio.Lock()
 
-    @property
-    def here(self) -> bool:
-        """The engine is this machine's, so its ports are too. True before it was found."""
-        return self._place is None or self._place.here
+    async def place(self) -> Place:
+        """Where the engine is. Raises UnreachableError when nothing names one, InputError for no address."""
+        await self._engine()
+        assert self._place is not None
+        return self._place
 
-    @property
-    def place(self) -> str:
-        """The engine's address and what named it; '' before it was found."""
-        return str(self._place or "")
+    async def here(self) -> bool:
+        """The engine is this machine's, so its ports are too.
+
+        An address of this machine's own loopback may be a proxy for its engine or a tunnel to another one:
+        then the engine's own name for its machine decides. Raises as get.
+        """
+        place = await self.place()
+        if place.here or not place.loopback:
+            return place.here
+        told = await self.get("info") or {}
+        return str(told.get("Name") or "") == socket.gethostname()
 
     async def get(
         self, path: str, params: dict[str, str] | None = None, *, timeout: float = _REQUEST_SECONDS

@@ -71,6 +71,12 @@ class ComposeNames:
             await asyncio.wait((self._learning,), timeout=LEARN_SECONDS)
         return self._known
 
+    async def remembered(self) -> dict[str, ComposeService]:
+        """What the files said when they were last read, or say now; nothing where they cannot be read."""
+        if not self._known:
+            await self.learn()
+        return self._services
+
     async def close(self) -> None:
         """End what runs in the background."""
         if self._learning is not None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from wsdash.errors import InputError, UnreachableError
 
@@ -35,6 +36,12 @@ class Place:
     def here(self) -> bool:
         """The engine's ports are this machine's."""
         return self.url.startswith("unix://")
+
+    @property
+    def loopback(self) -> bool:
+        """A network address of this machine itself."""
+        host = urlsplit(self.url).hostname or ""
+        return host in ("localhost", "::1") or host.startswith("127.")
 
     def __str__(self) -> str:
         return f"{self.url} ({self.told_by})"

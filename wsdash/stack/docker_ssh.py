@@ -15,14 +15,36 @@ from urllib.parse import unquote, urlsplit
 
 from wsdash.errors import InputError, UnreachableError
 from wsdash.stack.text import clean
+from wsdash.subprocesses import ProgramError, run_program
 
 CONNECT_SECONDS = 10
 _PIECE = 65_536
 _LAST_WORDS = 4_096
+_MOST_SOCKETS = 4 * 2**20
 
 
 def ssh_command(url: str) -> list[str]:
     """argv that reaches the engine of an ssh:// address. Raises InputError."""
+    argv, path = _login(url)
+    docker = ["docker"] + (["--host", f"unix://{path}"] if path.strip("/") else [])
+    return [*argv, *docker, "system", "dial-stdio"]
+
+
+async def listening_ports(url: str) -> frozenset[int] | None:
+    """TCP ports that programs of an ssh:// engine's machine listen on; None when it does not tell."""
+    argv = [*_login(url)[0], "cat", "/proc/net/tcp", "/proc/net/tcp6"]
+    try:
+        done = await run_program(argv, seconds=2 * CONNECT_SECONDS, keep=_MOST_SOCKETS)
+    except ProgramError:
+        return None
+    rows = [line.split() for line in done.stdout.decode("ascii", "replace").splitlines()]
+    # proc(5): local_address is the second field, hexadecimal, the state the fourth; 0A is LISTEN
+    listening = [row[1] for row in rows if len(row) > 3 and row[3] == "0A" and ":" in row[1]]
+    return frozenset(int(address.rpartition(":")[2], 16) for address in listening) if rows else None
+
+
+def _login(url: str) -> tuple[list[str], str]:
+    """argv that logs in at an ssh:// address and runs what follows it, and the address' path."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -39,8 +61,7 @@ def ssh_command(url: str) -> list[str]:
     argv = ["ssh", "-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS}"]
     argv += ["-l", unquote(parts.username)] if parts.username else []
     argv += ["-p", str(port)] if port else []
-    docker = ["docker"] + (["--host", f"unix://{parts.path}"] if parts.path.strip("/") else [])
-    return [*argv, "--", host, *docker, "system", "dial-stdio"]
+    return [*argv, "--", host], parts.path
 
 
 class SshBridge:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, LogLine
+from wsdash.model.ports import PortPlan
 from wsdash.stack.base import OutputSink
 from wsdash.stack.local_client import SupervisorClient
 from wsdash.stack.order import in_order, with_needs
@@ -106,6 +107,10 @@ class LocalStack:
     async def publishers(self) -> dict[int, str]:
         """Port -> running service."""
         return {port: r.name for r in await self.readings() if r.state == "running" for port in r.ports}
+
+    async def port_plan(self) -> PortPlan:
+        """The supervised services listen on this machine's own address only."""
+        return PortPlan(addresses={port: ("127.0.0.1",) for r in await self.readings() for port in r.ports})
 
     async def images(self) -> dict[str, bool]:
         """Program of each service of the workspace group -> whether it exists and answers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wsdash.errors import RefusedError
+from wsdash.model.ports import port_plan
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.ports import port_holders
 
@@ -15,18 +16,23 @@ class PortsFree:
     id = "ports-free"
 
     async def check(self, ctx: StepContext) -> Evidence:
-        """Holds when each port is free, or held by the new stack itself."""
-        taken, ours = await _holders(ctx)
+        """Holds when each port is free, or held by the new stack itself.
+
+        Insufficient when the engine is another machine's, which does not tell who listens there.
+        """
+        taken, ours, unseen = await _holders(ctx)
         ports = ", ".join(str(port) for port in ctx.settings.ports)
         if taken:
             return Evidence(False, "taken: " + "; ".join(taken))
+        if unseen:
+            return Evidence(False, unseen, insufficient=True)
         if ours:
             return Evidence(True, f"{ports}: free, or held by the new stack itself ({', '.join(ours)})")
         return Evidence(True, f"{ports}: nobody listens")
 
     async def act(self, ctx: StepContext) -> None:
         """Ports of others are not wsdash's to free. Raises RefusedError naming each holder."""
-        taken, _ = await _holders(ctx)
+        taken, _, _ = await _holders(ctx)
         if taken:
             raise RefusedError(
                 "ports that the new stack needs are taken: " + "; ".join(taken),
@@ -39,13 +45,15 @@ class PortsFree:
         return None
 
 
-async def _holders(ctx: StepContext) -> tuple[list[str], list[str]]:
-    """(what others hold, what the new stack holds), as 'port by holder'."""
+async def _holders(ctx: StepContext) -> tuple[list[str], list[str], str]:
+    """(what others hold, what the new stack holds) as 'port by holder', and what could not be seen, or ''."""
+    plan = await port_plan(ctx.stack)
     publishers = await ctx.stack.publishers()
     workspace = ctx.settings.stack.workspace.containers
-    taken, ours = [], []
-    for reading in await port_holders(ctx.settings.ports, publishers):
+    taken, ours, seen = [], [], set()
+    for reading in await port_holders(ctx.settings.ports, publishers, plan):
         mine = publishers.get(reading.port) in workspace
+        seen.add(reading.port)
         ctx.emit(msgspec.structs.replace(reading, ours=mine))
         if not reading.holder:
             continue
@@ -53,4 +61,8 @@ async def _holders(ctx: StepContext) -> tuple[list[str], list[str]]:
             ours.append(f"{reading.port} by {publishers[reading.port]}")
         else:
             taken.append(f"{reading.port} by {reading.holder}")
-    return taken, ours
+    unseen = ", ".join(str(port) for port in ctx.settings.ports if port not in seen)
+    if unseen:
+        unseen += f": no container publishes them at {plan.engine}, and which other programs of that machine"
+        unseen += " listen cannot be seen from here; look with ss -ltn there, then skip this item"
+    return taken, ours, unseen

@@ -9,6 +9,7 @@ import msgspec
 
 from wsdash.clock import ShiftedClock
 from wsdash.model import ContainerReading, LogLine
+from wsdash.model.ports import PortPlan, port_plan
 from wsdash.watch.sources import WatchedStack
 
 
@@ -26,6 +27,10 @@ class ShiftedStack:
     async def watch(self, changed: Callable[[], object]) -> None:
         """As the stack's."""
         await self._stack.watch(changed)
+
+    async def port_plan(self) -> PortPlan:
+        """As the stack's."""
+        return await port_plan(self._stack)
 
     async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
         """Lines from the run's time `since` on, none of the days before the shift."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,7 @@ import aiohttp
 from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading
+from wsdash.model.ports import port_plan
 from wsdash.watch import api, containers, errors, host, metrics, ports, storage
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
@@ -151,7 +153,9 @@ class _World:
             self._alerts.restarted,
             self.clock,
         )
-        port_watch = ports.PortWatch(self._settings, self._board, self.emit)
+        port_watch = ports.PortWatch(
+            self._settings, self._board, self.emit, partial(port_plan, self._stack), self.clock
+        )
         self._containers = self.poller("containers", container_watch, containers.PACE)
         return [self._containers, self.poller("ports", port_watch, ports.PACE)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from wsdash.subprocesses import ProgramError, run_program
 CONFIG_SECONDS = 60.0
 _OUTPUT_BYTES = 8 * 2**20
 _MISSING_VARIABLES = 50
+_MOST_PORTS = 1000
 # 1.29 quotes the text it was at (['P=${SECRET:?set SECRET}'] in service ...); the plugin names the variable
 _MISSING = re.compile(r"\$\{(\w+):?\?|required variable (\w+) is missing")
 # profiles hide services from `config`; `up SERVICE` starts them all the same
@@ -31,8 +32,9 @@ class ComposeService:
 
     name: its container_name, else as wsdash's settings call it, else the service. container: its
     container_name, '' where compose makes a name of project, service and number. needs: names of the same
-    kind as name. image: '' when it is built and has no name of its own. older: as docker-compose 1.29 reads
-    it, not the plugin.
+    kind as name. image: '' when it is built and has no name of its own. ports: TCP ports of the engine's
+    machine with the address each is published on ('': every one). older: as docker-compose 1.29 reads it, not
+    the plugin.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ComposeService:
     image: str
     builds: bool
     needs: tuple[str, ...]
+    ports: tuple[tuple[str, int], ...] = ()
     older: bool = False
 
     @property
@@ -109,6 +112,7 @@ def _services(
             str(body.get("image") or ""),
             bool(body.get("build")),
             tuple(called[need] for need in _needs(body) if need in called),
+            ports=tuple(_ports(body)),
             older="name" not in content,  # the plugin prints the project's name
         )
         for service, body in bodies.items()
@@ -122,6 +126,22 @@ def _name(service: str, body: Mapping[str, Any], names: tuple[str, ...]) -> str:
     # the settings may name the service, or the container that compose makes of it (project-service-1)
     endings = (f"-{service}-1", f"_{service}_1")
     return next((name for name in names if name == service or name.endswith(endings)), service)
+
+
+def _ports(body: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """1.29 prints an address only in the short form (127.0.0.1:5433:5432/tcp), the plugin in the long one."""
+    for port in body.get("ports") or ():
+        if isinstance(port, dict):
+            address, published = str(port.get("host_ip") or ""), str(port.get("published") or "")
+            protocol = str(port.get("protocol") or "tcp")
+        else:
+            binding, _, protocol = str(port).partition("/")
+            host, _, _ = binding.rpartition(":")
+            address, _, published = host.rpartition(":")
+        first, _, last = published.partition("-")
+        if first.isdigit() and (last or first).isdigit() and protocol in ("", "tcp"):
+            for number in range(int(first), min(int(last or first), int(first) + _MOST_PORTS) + 1):
+                yield address.strip("[]"), number
 
 
 def _needs(body: Mapping[str, Any]) -> list[str]:
