@@ -15,6 +15,8 @@ from wsdash.stack.docker_logs import Cursor, Stamped, read_frames, read_lines
 from wsdash.stack.docker_parse import CpuSample, cpu_percent, memory_used, nanoseconds, parse_container
 from wsdash.stack.text import LINE_LIMIT
 
+PART = 16_384
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -91,24 +93,54 @@ async def test_frames_are_told_apart_by_stream() -> None:
 
 
 async def test_a_long_line_in_several_frames_is_one_line() -> None:
-    parts = [frame(1, f"1970-01-01T00:00:0{n}Z {'abc'[n] * 10}" + "\n" * (n == 2)) for n in range(3)]
+    sizes = (PART, PART, 5)
+    parts = [frame(1, f"1970-01-01T00:00:0{n}Z {'abc'[n] * sizes[n]}" + "\n" * (n == 2)) for n in range(3)]
     other = frame(2, "1970-01-01T00:00:01Z between\n")
     found = await frames(parts[0] + other + parts[1] + parts[2])
-    assert [line.text for line in found] == ["between", "a" * 10 + "b" * 10 + "c" * 10]
+    whole = "a" * PART + "b" * PART + "c" * 5
+    assert [line.text for line in found] == ["between", whole[:LINE_LIMIT] + " … (5 more bytes)"]
     assert found[1].at == 0
 
 
-async def test_a_huge_line_is_cut() -> None:
-    data = b"".join(frame(1, "1970-01-01T00:00:01Z " + "x" * 16_000) for _ in range(10))
-    (line,) = await frames(data + frame(1, "1970-01-01T00:00:01Z end\n"))
-    assert line.text == "x" * LINE_LIMIT + f" … ({160_003 - LINE_LIMIT:,} more bytes)"
+@pytest.mark.parametrize("last", ["", "the end"])
+async def test_a_last_part_without_a_newline_is_not_glued_to_the_next_line(last: str) -> None:
+    """As the drivers local and journald give it."""
+    data = frame(1, "1970-01-01T00:00:01Z " + "x" * PART) + frame(1, f"1970-01-01T00:00:02Z {last}")
+    found = await frames(data + frame(1, "1970-01-01T00:00:03Z next\n"))
+    assert [line.text for line in found] == ["x" * PART + last, "next"]
+
+
+async def test_a_huge_line_is_cut_and_an_error_in_its_rest_is_told() -> None:
+    data = b"".join(frame(1, "1970-01-01T00:00:01Z " + "x" * PART) for _ in range(10))
+    (line,) = await frames(data + frame(1, "1970-01-01T00:00:01Z an Error\n"))
+    left = 10 * PART + 8 - LINE_LIMIT
+    assert line.text == "x" * LINE_LIMIT + f" … ({left:,} more bytes, with an error among them)"
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["json-file", "local"])
+@pytest.mark.parametrize("piece", [1_000_000, 1_000, 7])
+async def test_parts_of_a_terminals_line_are_put_together(end: bytes, piece: int) -> None:
+    stamps = [f"1970-01-01T00:00:0{n}.000000000Z ".encode() for n in range(1, 4)]
+    data = stamps[0] + b"a" * PART + stamps[1] + b"rest" + end + stamps[2] + b"next\r\n"
+    source = asyncio.StreamReader(limit=2**20)
+
+    async def trickle() -> None:
+        for at in range(0, len(data), piece):
+            source.feed_data(data[at : at + piece])
+            await asyncio.sleep(0)
+        source.feed_eof()
+
+    feeding = asyncio.create_task(trickle())
+    found = [(line.at // 10**9, line.text) async for line in read_lines(source)]
+    await feeding
+    assert found == [(1, "a" * PART + "rest"), (3, "next")]
 
 
 async def test_a_huge_frame_is_not_kept_whole() -> None:
     noise = bytes(range(256)) * 40_000
     huge = struct.pack(">BxxxL", 2, len(noise) + 24) + b"1970-01-01T00:00:01.5Z " + noise + b"\n"
     first, second = await frames(huge + frame(1, "1970-01-01T00:00:02Z next\n"))
-    assert (first.stream, first.text[-23:]) == ("stderr", "… (10,223,616 more bytes)"[-23:])
+    assert (first.stream, first.text[-23:]) == ("stderr", "… (10,207,232 more bytes)"[-23:])
     assert len(first.text) < 2 * LINE_LIMIT
     assert second.text == "next"
 

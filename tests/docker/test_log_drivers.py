@@ -1,0 +1,65 @@
+"""Lines as long as the engine splits them, on every log driver that can be read: none lost, none glued."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from tests.docker.engine import Engine
+from tests.docker.image import IMAGE
+from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
+from wsdash.model import LogLine
+from wsdash.stack.docker import DockerStack
+from wsdash.watch.logs import ErrorCounter
+
+NAME = "wsdash-t-lines"
+SIZES = (10, 16_383, 16_384, 16_385, 20_000, 32_768, 3, 50_000, 5)
+SCRIPT = f"""
+import sys
+for number, size in enumerate({SIZES}):
+    print(chr(97 + number) * (size - 5) + 'error' if size > 10 else chr(97 + number) * size, flush=True)
+"""
+
+
+@pytest.fixture
+def stack(docker_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerStack]:
+    monkeypatch.setenv("DOCKER_HOST", docker_engine.environment["DOCKER_HOST"])
+    apps = AppsSettings(str(tmp_path / "none.yml"), NAME, (NAME,))
+    yield DockerStack(StackSettings("docker", apps, WorkspaceSettings(str(tmp_path / "none.yml"), ())))
+    docker_engine.docker("rm", "-f", NAME, check=False)
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "tty"])
+@pytest.mark.parametrize("driver", ["json-file", "local", "journald"])
+async def test_every_line_comes_once_and_whole(
+    driver: str, terminal: bool, stack: DockerStack, docker_engine: Engine
+) -> None:
+    words = ["-t"] if terminal else []
+    started = docker_engine.docker(
+        *("run", "-d", "--name", NAME, "--log-driver", driver, *words, IMAGE, "python3", "-c", SCRIPT),
+        check=driver != "journald",
+    )
+    if started.returncode != 0:
+        pytest.skip(f"this machine has no journald: {started.stderr.strip().splitlines()[-1][:200]}")
+    found: list[LogLine] = []
+    try:
+        async with asyncio.timeout(20), aclosing(stack.follow_logs(0.0)) as lines:
+            async for line in lines:
+                found.append(line)
+                if line.text == chr(96 + len(SIZES)) * SIZES[-1]:
+                    break
+    finally:
+        await stack.close()
+    assert [line.text[0] for line in found] == [chr(97 + number) for number in range(len(SIZES))]
+    whole = [line for line, size in zip(found, SIZES, strict=True) if size <= 32_768]
+    assert [len(line.text) for line in whole] == [size for size in SIZES if size <= 32_768]
+    assert found[7].text.endswith("… (17,232 more bytes, with an error among them)")
+    counter = ErrorCounter(NAME)
+    for line in found:
+        counter.see(line)
+    assert counter.count(time.time()) == sum(size > 10 for size in SIZES)
