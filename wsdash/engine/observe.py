@@ -36,7 +36,8 @@ async def observe(
 ) -> None:
     """Poll until cancelled. Nothing is written anywhere; database sessions and the stack are read-only.
 
-    logs_since: epoch seconds of the newest log line that the caller has; without it logs begin now.
+    logs_since: epoch seconds of the newest log line that the caller has; without it logs begin with the
+    last minutes before.
     clock: the run's; None: the machine's.
 
     Raises InputError or UnreachableError when the containers cannot be read at all.

@@ -15,6 +15,8 @@ from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
 OVERLAP = 30.0
 """Seconds that are asked for again after a break, because containers' lines arrive interleaved."""
+BACKLOG = 600.0
+"""Seconds before the watch began whose lines are read too, where nobody says from when on."""
 SETTLED = 1.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0
@@ -81,7 +83,10 @@ class Resume:
 
 
 class LogWatch:
-    """The source `logs`: follows the stack's logs from `since` (seconds since the epoch) on, for ever."""
+    """The source `logs`: follows the stack's logs for ever.
+
+    since: seconds since the epoch from when on; None: the last BACKLOG seconds are read first.
+    """
 
     def __init__(
         self,
@@ -99,7 +104,7 @@ class LogWatch:
         self._chance = chance
         self._teller = SourceTeller("logs", emit)
         self._resume = Resume()
-        self._since = self._clock.time() if since is None else since
+        self._since = self._clock.time() - BACKLOG if since is None else since
         self._newest = self._since
         self._attempt = 0
 
