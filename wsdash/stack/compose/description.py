@@ -20,6 +20,7 @@ _MISSING_VARIABLES = 50
 _MOST_PORTS = 1000
 # 1.29 quotes the text it was at (['P=${SECRET:?set SECRET}'] in service ...); the plugin names the variable
 _MISSING = re.compile(r"\$\{(\w+):?\?|required variable (\w+) is missing")
+_LINE = re.compile(r"\bline (\d+)")
 # profiles hide services from `config`; `up SERVICE` starts them all the same
 _READING = {"COMPOSE_PROFILES": "*", "COMPOSE_ANSI": "never"}
 _PLACEHOLDER = "1"
@@ -90,9 +91,18 @@ def _parsed(output: bytes, files: Sequence[str]) -> Mapping[str, Any]:
 def _unreadable(files: Sequence[str], why: str) -> InputError:
     return InputError(
         f"the compose command cannot read the file: {' / '.join(why.splitlines()[-5:])}",
-        where=", ".join(files),
+        where=_place(files, why),
         remedy="correct what it says; `docker compose -f FILE config` (or docker-compose) shows it again",
     )
+
+
+def _place(files: Sequence[str], why: str) -> str:
+    """The file that compose's words name, with the line; all of them when it names none."""
+    named = [file for file in files if os.path.basename(file) in why] if len(files) > 1 else files
+    lines = _LINE.findall(why)
+    if len(named) == 1:
+        return f"{named[0]}, line {lines[-1]}" if lines else named[0]
+    return ", ".join(files)
 
 
 def _services(
