@@ -107,7 +107,7 @@ async def test_what_one_version_knows_the_other_refuses_in_its_own_words(
             InputError, match="could not determine a constructor for the tag '!reset'"
         ) as caught:
             await described_services(compose[1], files("base.yml", "tags.yml"), [])
-        assert caught.value.where.endswith("tags.yml")
+        assert caught.value.where.endswith("tags.yml, line 3")
         with pytest.raises(InputError, match="'include' does not match"):
             await described_services(compose[1], files("included.yml"), [])
         return
@@ -128,7 +128,7 @@ async def test_what_one_version_knows_the_other_refuses_in_its_own_words(
 async def test_a_compose_that_cannot_read_is_quoted(script: str, told: str) -> None:
     with pytest.raises(InputError, match=told) as caught:
         await described_services(["sh", "-c", script], ["/nowhere/c.yml"], [])
-    assert caught.value.where == "/nowhere/c.yml"
+    assert caught.value.where.startswith("/nowhere/c.yml")
 
 
 async def test_a_compose_that_is_not_there_is_said_to_be() -> None:
