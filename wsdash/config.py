@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,15 @@ class AppsSettings(_Section, frozen=True):
 class WorkspaceSettings(_Section, frozen=True):
     """The new stack's compose file and its four containers. overrides: compose files laid over it, in this
     order. build_command: argv of the operator's own way to make missing images; empty: they are pulled.
+    after_schema: containers whose health needs the tables, so that only init-neon waits for it; empty: the
+    one whose name contains "api".
     """
 
     file: str
     containers: tuple[str, ...]
     overrides: tuple[str, ...] = ()
     build_command: tuple[str, ...] = ()
+    after_schema: tuple[str, ...] = ()
 
 
 class StackSettings(_Section, frozen=True):
@@ -64,20 +68,39 @@ class DatabaseSettings(_Section, frozen=True):
 
 
 class ApiSettings(_Section, frozen=True):
-    """Base URLs of the old and the new workspace API, and the dashboard's page."""
+    """Base URLs of the old and the new API, the dashboard's page, and the API's shape (docs/api.md).
+
+    path, health_path, categories_path: of the list of items, the health page, the categories; an empty one
+    is not asked. table: of the items. headers: sent with every request; token_env: name of the variable that
+    holds a bearer token. body, update: what is sent to make and to change a test item, {marker} and
+    {category} replaced. compare: fields that are read back; empty: those that the API stores. statuses: what
+    an item is moved through. max_requests_per_minute: 0: as the API's own RateLimit headers say.
+    """
 
     old: str
     new: str
-    dashboard: str
+    dashboard: str = ""
+    path: str = "/api/items"
+    health_path: str = "/health"
+    categories_path: str = "/api/categories"
+    table: str = "workspace_items"
+    headers: dict[str, str] = {}
+    token_env: str = ""
+    body: dict[str, Any] = {}
+    update: dict[str, Any] = {}
+    update_method: str = "PUT"
+    compare: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ("new", "review", "in-progress", "completed", "rejected")
+    max_requests_per_minute: int = 0
 
 
 class EndpointSettings(_Section, frozen=True):
-    """The storage nodes: PostgreSQL ports as host:port, HTTP as URLs. compute_http may be left out."""
+    """The storage nodes: PostgreSQL ports as host:port, HTTP as URLs. Empty ones are not asked."""
 
-    pageserver_pg: str
-    pageserver_http: str
-    safekeeper_pg: str
-    safekeeper_http: str
+    pageserver_pg: str = ""
+    pageserver_http: str = ""
+    safekeeper_pg: str = ""
+    safekeeper_http: str = ""
     compute_http: str = ""
 
 
@@ -161,8 +184,8 @@ class Settings(_Section, frozen=True):
     source: DatabaseSettings
     target: DatabaseSettings
     api: ApiSettings
-    endpoints: EndpointSettings
-    ports: tuple[int, ...]
+    endpoints: EndpointSettings = EndpointSettings()
+    ports: tuple[int, ...] = ()
     world: str = "production"
     thresholds: Thresholds = Thresholds()
     paths: PathSettings = PathSettings()
@@ -304,6 +327,7 @@ def _check_values(settings: Settings, path: Path) -> None:
         refuse("branching.open", settings.branching.open, "use compute or database")
     if not 1 <= settings.copy.workers <= 64:
         refuse("copy.workers", settings.copy.workers, "use 1 to 64")
+    _check_api(settings.api, refuse)
     urls = (
         ("api.old", settings.api.old),
         ("api.new", settings.api.new),
@@ -312,3 +336,21 @@ def _check_values(settings: Settings, path: Path) -> None:
     for key, url in urls:
         if not url.startswith(("http://", "https://")):
             refuse(key, url, "use a URL that begins with http:// or https://")
+
+
+def _check_api(api: ApiSettings, refuse: Callable[[str, object, str], None]) -> None:
+    if not 0 <= api.max_requests_per_minute <= 1_000_000:
+        refuse("api.max_requests_per_minute", api.max_requests_per_minute, "use 0 (as the API says) or more")
+    for key in ("path", "health_path", "categories_path"):
+        value = getattr(api, key)
+        if value and not value.startswith("/"):
+            refuse(f"api.{key}", value, "begin it with /, or leave it empty")
+    if api.update_method not in ("PUT", "PATCH"):
+        refuse("api.update_method", api.update_method, "use PUT or PATCH")
+    for name, value in api.headers.items():
+        if name.lower() in ("authorization", "cookie", "proxy-authorization", "x-api-key"):
+            refuse(f"api.headers.{name}", "(hidden)", "name the variable that holds a token in api.token_env")
+        if not (name + value).isprintable():
+            refuse(f"api.headers.{name}", value, "use printable text")
+    if api.body and "{marker}" not in str(api.body):
+        refuse("api.body", api.body, "put {marker} into a text field: wsdash finds its test items by it")

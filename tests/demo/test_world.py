@@ -205,7 +205,7 @@ async def test_traffic_writes_when_asked_to(directory: Path) -> None:
 
 
 async def _rows_by_traffic(conn: asyncpg.Connection) -> int:
-    query = "select count(*) from workspace.workspace_items where created_by = 'traffic'"
+    query = "select count(*) from workspace.workspace_items where 'traffic' = any(tags)"
     count: int = await conn.fetchval(query)
     return count
 

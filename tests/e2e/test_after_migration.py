@@ -18,7 +18,7 @@ from tests.support.prometheus import program as prometheus_program
 from tests.support.servers import free_port
 from tests.support.world import World
 from wsdash.config import MetricsSettings, shipped
-from wsdash.steps.api_checks import MARKER
+from wsdash.steps.api_items import PREFIX
 from wsdash.watch.monitoring import render_monitoring
 
 pytestmark = pytest.mark.xdist_group("after-migration")
@@ -43,7 +43,7 @@ def _json(world: World, *words: str, code: int) -> Any:
 
 
 def _left(world: World) -> int:
-    marked = f"select count(*) from workspace.workspace_items where created_by = '{MARKER}'"
+    marked = f"select count(*) from workspace.workspace_items t where t::text like '%{PREFIX}%'"
     return int(world.target(marked))
 
 

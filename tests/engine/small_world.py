@@ -10,7 +10,7 @@ import dataclasses
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ class NoContainers:
     async def readings(self) -> list[ContainerReading]:
         return []
 
-    async def start(self, names: list[str], output: OutputSink) -> None:
+    async def start(
+        self, names: list[str], output: OutputSink, *, unready: Collection[str] = frozenset()
+    ) -> None:
         raise WsdashError("there are no containers here")
 
     async def stop(self, names: list[str], output: OutputSink) -> None:

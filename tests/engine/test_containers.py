@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import pytest
@@ -28,7 +28,9 @@ class Standin(NoContainers):
         names = ("data-timescale", "apps-workspace", "workspace-api", "workspace-db-compute")
         return [ContainerReading(name, "running", "healthy") for name in names]
 
-    async def start(self, names: list[str], output: OutputSink) -> None:
+    async def start(
+        self, names: list[str], output: OutputSink, *, unready: Collection[str] = frozenset()
+    ) -> None:
         await self._do("start", *names)
 
     async def stop(self, names: list[str], output: OutputSink) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ class NoContainers:
     async def readings(self) -> list[ContainerReading]:
         return []
 
-    async def start(self, names: list[str], output: OutputSink) -> None:
+    async def start(
+        self, names: list[str], output: OutputSink, *, unready: Collection[str] = frozenset()
+    ) -> None:
         raise AssertionError(f"nothing may be started here: {names}")
 
     async def stop(self, names: list[str], output: OutputSink) -> None:

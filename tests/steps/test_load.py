@@ -12,9 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.steps.support import context
+from wsdash.api import ApiClient
 from wsdash.config import ApiSettings, LoadTestSettings
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import LoadTested
+from wsdash.steps.api_items import TestItems
 from wsdash.steps.load import LoadPlan, run_load
 from wsdash.steps.load_test import BASELINE, Benchmarks, record_baseline
 
@@ -59,8 +61,19 @@ async def base(api: Api) -> AsyncIterator[str]:
         yield str(server.make_url("")).rstrip("/")
 
 
-async def test_each_rung_counts_its_answers(base: str) -> None:
-    rungs = await run_load(base, QUICK)
+@pytest.fixture
+async def reader(base: str) -> AsyncIterator[ApiClient]:
+    async with ApiClient(base) as client:
+        yield client
+
+
+def _items(state: Path) -> TestItems:
+    ctx, _ = context(state)
+    return TestItems(ctx, {"marker": "wsdash-test-1", "ids": [], "begun": 0.0})
+
+
+async def test_each_rung_counts_its_answers(reader: ApiClient) -> None:
+    rungs = await run_load(reader, QUICK)
     assert [rung.clients for rung in rungs] == [1, 4]
     for rung in rungs:
         assert rung.requests > 0
@@ -68,29 +81,32 @@ async def test_each_rung_counts_its_answers(base: str) -> None:
         assert 0 < rung.p50 <= rung.p95 <= rung.p99 <= rung.worst
 
 
-async def test_a_load_of_reads_sends_nothing_but_gets(base: str, api: Api) -> None:
-    await run_load(base, QUICK)
+async def test_a_load_of_reads_sends_nothing_but_gets(reader: ApiClient, api: Api) -> None:
+    await run_load(reader, QUICK)
     assert set(api.asked) == {"GET"}
 
 
-async def test_a_mixed_load_reads_mostly_and_leaves_no_item_behind(base: str, api: Api) -> None:
-    await run_load(base, LoadPlan(ladder=(4,), seconds=0.3, warm_up=0.05, writes=True))
+async def test_a_mixed_load_reads_mostly_and_leaves_no_item_behind(
+    reader: ApiClient, api: Api, tmp_path: Path
+) -> None:
+    await run_load(reader, LoadPlan(ladder=(4,), seconds=0.3, warm_up=0.05, writes=True), _items(tmp_path))
     assert {"POST", "PUT", "DELETE"} <= set(api.asked)
     assert api.asked.count("POST") == api.asked.count("DELETE")
     assert api.asked.count("GET") > api.asked.count("POST")
     assert set(api.items) == {"first"}
 
 
-async def test_failed_requests_are_counted_and_the_first_is_told(base: str, api: Api) -> None:
+async def test_failed_requests_are_counted_and_the_first_is_told(reader: ApiClient, api: Api) -> None:
     api.fail_every = 3
-    (rung,) = await run_load(base, LoadPlan(ladder=(2,), seconds=0.2, warm_up=0.0))
+    (rung,) = await run_load(reader, LoadPlan(ladder=(2,), seconds=0.2, warm_up=0.0))
     assert rung.errors > 0
     assert "503: too busy" in rung.first_error
 
 
 async def test_an_api_that_is_not_there_is_told() -> None:
     with pytest.raises(UnreachableError, match="got no answer"):
-        await run_load("http://127.0.0.1:9", QUICK)
+        async with ApiClient("http://127.0.0.1:9") as nobody:
+            await run_load(nobody, QUICK)
 
 
 def _settings(base: str, *confirmed: str) -> dict[str, Any]:

@@ -155,7 +155,7 @@ async def test_an_api_that_waits_for_its_schema_is_not_asked_for_items(
 
     routes = {"/health": answer(200, '{"status": "healthy", "schema": "missing"}'), "/api/items": items}
     async with http_server(free_port(), routes) as url:
-        with pytest.raises(NotStartedError, match="no workspace schema yet"):
+        with pytest.raises(NotStartedError, match="waits for its tables"):
             await ApiProbe("api-new", url, session, board, seen.emit)()
     assert asked == []
     assert seen.events == []

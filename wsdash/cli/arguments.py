@@ -260,6 +260,12 @@ def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
         metavar="W",
         help="traffic on the old API (0)",
     )
+    sub.add_argument(
+        "--api",
+        choices=("lenient", "real-shape"),
+        default="lenient",
+        help="real-shape: with the real API's rate limit and rules",
+    )
     sub.add_argument("--port-offset", type=int, metavar="N", help="add N to every port of the guide")
     sub.add_argument("--fortnight", metavar="NAME", help="live fourteen days after it: good, slow-api, ...")
     sub.add_argument(

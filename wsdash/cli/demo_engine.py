@@ -48,6 +48,7 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
             writes_per_second=arguments.writes_per_second,
             port_offset=arguments.port_offset,
             keep=arguments.keep,
+            api=arguments.api,
         )
         config: Path = await demo_world.build_world(world, options, progress)
         return config

@@ -41,6 +41,7 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
 
     words = ["--demo", "--state", str(state), "--items", str(arguments.items), "--seed", str(arguments.seed)]
     words += ["--writes-per-second", str(arguments.writes_per_second)]
+    words += ["--api", arguments.api]
     if arguments.port_offset is not None:
         words += ["--port-offset", str(arguments.port_offset)]
     if arguments.fortnight:

@@ -5,6 +5,13 @@
 
 `GET /api/items` answers `count`, the number of all items that match, and `data`, one page of them, newest
 first: 100 unless `limit` (at most 1000) and `offset` say otherwise. So its time does not grow with the table.
+
+Compared with the service in the field (Express; routes/items.js, services/WorkspaceService.js,
+validation/schemas.js): /health answers 503 until the tables exist; who made an item is the logged-in user or
+null, whatever a body says; a new item's status is `new`; what a new item's body has beside the known fields
+is ignored, and refused in a change; 429 beyond RATE_LIMIT_MAX requests of one address (api_limit.py). With
+`--shape real` also: description and priority are required, a body with metadata is answered 500 (a fault of
+the validator's locked version), and the list is all items in one answer, whatever limit says.
 """
 
 from __future__ import annotations
@@ -26,7 +33,8 @@ from aiohttp import web
 from wsdash.demo import prometheus
 from wsdash.demo.api_categories import add_category_routes
 from wsdash.demo.api_items import add_item_routes
-from wsdash.demo.api_rows import POOL, ApiError
+from wsdash.demo.api_limit import RateLimit, rate_limited
+from wsdash.demo.api_rows import POOL, SHAPE, ApiError
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
@@ -79,13 +87,21 @@ class Metrics:
     requests: Counter[tuple[str, str, str]]
 
 
+HEALTH_QUERY = "select id from workspace.workspace_items limit 1"
 METRICS = web.AppKey("metrics", Metrics)
 GENERATION = web.AppKey("generation", str)
 
 
-def create_app(generation: str, database: Database) -> web.Application:
-    """The application. It starts without its database too, and answers 503 until that is there."""
-    application = web.Application(middlewares=[_boundary], client_max_size=1024**2)
+def create_app(
+    generation: str, database: Database, *, shape: str = "lenient", limit: RateLimit | None = None
+) -> web.Application:
+    """The application. It starts without its database too, and answers 503 until that is there.
+
+    shape: lenient, or real. limit: of requests of one address; None: no limit.
+    """
+    middlewares = [rate_limited(limit), _boundary] if limit is not None else [_boundary]
+    application = web.Application(middlewares=middlewares, client_max_size=1024**2)
+    application[SHAPE] = shape
     application[GENERATION] = generation
     application[METRICS] = Metrics(
         prometheus.Histogram("http_request_duration_seconds", "Time to answer a request"), Counter()
@@ -99,16 +115,16 @@ def create_app(generation: str, database: Database) -> web.Application:
 
 
 async def health(request: web.Request) -> web.Response:
-    """200 while the database answers, else 503. `schema` tells whether the tables are there yet."""
+    """200 while the items can be read, else 503 with the database's words."""
     body: dict[str, object] = {"service": "workspace-api", "generation": request.app[GENERATION]}
     try:
         async with request.app[POOL].acquire(timeout=CONNECT_SECONDS) as conn:
-            there = await conn.fetchval("select to_regclass('workspace.workspace_items') is not null")
+            await conn.fetchval(HEALTH_QUERY)
     except (*UNREACHABLE, asyncpg.PostgresError) as error:
-        reason = str(error) or type(error).__name__
-        return reply({**body, "status": "unhealthy", "database": "unreachable", "message": reason}, 503)
-    schema = "ready" if there else "missing"
-    return reply({**body, "status": "healthy", "database": "connected", "schema": schema})
+        check = {"status": "unhealthy", "message": str(error) or type(error).__name__}
+        return reply({"status": "unhealthy", **body, "checks": {"database": check}}, 503)
+    check = {"status": "healthy", "message": f"{PREFIXES[request.app[GENERATION]].lower()} connected"}
+    return reply({"status": "healthy", **body, "checks": {"database": check}})
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -210,8 +226,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--generation", choices=sorted(PREFIXES), required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--shape", choices=("lenient", "real"), default="lenient")
     chosen = parser.parse_args(argv)
-    application = create_app(chosen.generation, Database.from_environment(chosen.generation))
+    application = create_app(
+        chosen.generation,
+        Database.from_environment(chosen.generation),
+        shape=chosen.shape,
+        limit=RateLimit.from_environment(),
+    )
     asyncio.run(serve(application, chosen.host, chosen.port, f"workspace-api ({chosen.generation})"))
 
 

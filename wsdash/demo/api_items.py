@@ -10,13 +10,12 @@ from aiohttp import web
 from asyncpg.pool import PoolConnectionProxy
 
 from wsdash.data.sql import column_list, ident
-from wsdash.demo.api_rows import POOL, ApiError, as_json, body_of, checked, item_id, one, text_field
+from wsdash.demo.api_rows import POOL, SHAPE, ApiError, as_json, body_of, checked, item_id, one, text_field
 from wsdash.demo.generate import PRIORITIES, STATUSES
 from wsdash.demo.service import reply
 
 EDITABLE = ("title", "description", "category", "priority", "status", "tags", "metadata")
 FIELDS = ("id", *EDITABLE, "created_at", "updated_at", "created_by", "updated_by")
-WRITABLE = frozenset((*EDITABLE, "created_by", "updated_by"))
 Session = asyncpg.Connection | PoolConnectionProxy
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 
@@ -35,6 +34,8 @@ async def list_items(request: web.Request) -> web.Response:
     query = request.query
     wanted = {name: query[name] for name in ("category", "status", "priority") if query.get(name)}
     limit = _whole(query.get("limit"), "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    if request.app[SHAPE] == "real":
+        limit = 2**31
     offset = _whole(query.get("offset"), "offset", 0, 2**31)
     where = " and ".join(f"{ident(name)} = ${place}" for place, name in enumerate(wanted, start=1)) or "true"
     table = "workspace.workspace_items"
@@ -55,12 +56,14 @@ async def read_item(request: web.Request) -> web.Response:
 
 
 async def create_item(request: web.Request) -> web.Response:
-    """201 and the new item. title and category are required."""
-    values = checked(await body_of(request), WRITABLE, _field)
+    """201 and the new item, its status `new`. title and category are required; other fields are ignored."""
+    body = await body_of(request)
+    _refuse_as_real(request, body, ("title", "description", "category", "priority"))
+    known = {name: value for name, value in body.items() if name in EDITABLE}
+    values = checked(known, EDITABLE, _field) | {"status": "new"}
     for name in ("title", "category"):
         if name not in values:
             raise ApiError(400, f"{name} is required")
-    values.setdefault("created_by", "workspace-api")
     async with request.app[POOL].acquire(timeout=5) as conn:
         await _known_category(conn, values)
         places = ", ".join(f"${place}" for place in range(1, len(values) + 1))
@@ -74,10 +77,11 @@ async def create_item(request: web.Request) -> web.Response:
 
 async def update_item(request: web.Request) -> web.Response:
     """The item with the given fields changed, or 404."""
-    found, values = item_id(request), checked(await body_of(request), WRITABLE, _field)
+    found, body = item_id(request), await body_of(request)
+    _refuse_as_real(request, body, ())
+    values = checked(body, EDITABLE, _field)
     if not values:
         raise ApiError(400, "nothing to change: give at least one field")
-    values.setdefault("updated_by", "workspace-api")
     async with request.app[POOL].acquire(timeout=5) as conn:
         await _known_category(conn, values)
         changes = ", ".join(f"{ident(name)} = ${place}" for place, name in enumerate(values, start=2))
@@ -93,6 +97,16 @@ async def delete_item(request: web.Request) -> web.Response:
     """The removed item, or 404."""
     query = f"delete from workspace.workspace_items where id = $1 returning {column_list(FIELDS)}"
     return one(await request.app[POOL].fetchrow(query, item_id(request)), "item")
+
+
+def _refuse_as_real(request: web.Request, body: dict[str, Any], required: tuple[str, ...]) -> None:
+    if request.app[SHAPE] != "real":
+        return
+    if "metadata" in body:
+        raise ApiError(500, "Cannot read properties of undefined (reading '_zod')")
+    for name in required:
+        if not isinstance(body.get(name), str) or not body[name].strip():
+            raise ApiError(400, f"Validation failed: {name} is required")
 
 
 def _field(name: str, value: Any) -> Any:

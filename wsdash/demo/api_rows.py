@@ -13,6 +13,8 @@ from aiohttp import web
 from wsdash.demo.service import reply
 
 POOL = web.AppKey("pool", asyncpg.Pool)
+SHAPE = web.AppKey("shape", str)
+"""lenient or real: how closely the service in the field is imitated."""
 
 
 class ApiError(Exception):

@@ -25,6 +25,10 @@ LEASE_SECONDS, KEPT_LEASE_SECONDS = 600, 86_400
 HOST = "127.0.0.1"
 
 
+UNLIMITED = "1000000"
+"""Requests a minute that the lenient API takes: the load test and the traffic are all from one address."""
+
+
 @dataclass(frozen=True)
 class World:
     """Where the embedded world lives and what it listens on."""
@@ -35,6 +39,8 @@ class World:
     writes_per_second: float
     keep: bool = False
     """It goes on for a day without users, not for ten minutes."""
+    api: str = "lenient"
+    """The API's shape: lenient, or real-shape with the limit of 120 requests a minute of the real one."""
 
     @property
     def source_password(self) -> Path:
@@ -128,12 +134,16 @@ def _api(world: World, generation: str) -> dict[str, Any]:
         f"{prefix}_USER": SOURCE_USER if old else TARGET_USER,
         f"{prefix}_PASSWORD_FILE": str(world.source_password if old else world.target_password),
     }
+    real = world.api == "real-shape"
+    limit = {} if real else {"RATE_LIMIT_MAX": UNLIMITED}
     return _service(
         "apps-workspace" if old else "workspace-api",
         "apps" if old else "workspace",
         f"workspace-api:{generation}",
-        _python("api", "--generation", generation, "--port", str(port)),
-        env=_environment() | address,
+        _python(
+            "api", "--generation", generation, "--port", str(port), *(["--shape", "real"] if real else [])
+        ),
+        env=_environment() | address | limit,
         ports=[port],
         depends_on=["data-timescale" if old else "workspace-db-compute"],
         health=_http(port, "/health"),

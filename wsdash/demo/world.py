@@ -48,13 +48,14 @@ OnProgress = Callable[[SetupProgress], None]
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What is asked of the embedded world. keep: it goes on when wsdash ends."""
+    """What is asked of the embedded world. keep: it goes on when wsdash ends. api: lenient or real-shape."""
 
     items: int = 10_000
     seed: int = 1
     writes_per_second: float = 0.0
     port_offset: int | None = None
     keep: bool = False
+    api: str = "lenient"
 
 
 async def build_world(directory: Path, options: WorldOptions, progress: OnProgress) -> Path:
@@ -75,7 +76,7 @@ async def build_world(directory: Path, options: WorldOptions, progress: OnProgre
         ) from error
     with building(directory):
         record = await asyncio.to_thread(read_record, directory) or Record(
-            options.items, options.seed, options.writes_per_second
+            options.items, options.seed, options.writes_per_second, api=options.api
         )
         _check_options(directory, record, options)
         builder = _Builder(directory, options, record, progress)
@@ -172,7 +173,7 @@ class _Builder:
 
     def _place(self, directory: Path, ports: port_room.Ports) -> World:
         record = self._record
-        return World(directory, ports, record.seed, record.writes_per_second, self._options.keep)
+        return World(directory, ports, record.seed, record.writes_per_second, self._options.keep, record.api)
 
     async def _make_clusters(self) -> str:
         directory, ports = self._world.directory, self._world.ports
@@ -320,13 +321,14 @@ def _check_options(directory: Path, record: Record, options: WorldOptions) -> No
             where="--items, --writes-per-second",
             remedy="use 0 or more",
         )
-    was = (record.items, record.seed, record.writes_per_second)
-    asked = (options.items, options.seed, options.writes_per_second)
+    was = (record.items, record.seed, record.writes_per_second, record.api)
+    asked = (options.items, options.seed, options.writes_per_second, options.api)
     moved = options.port_offset is not None and record.done and options.port_offset != record.offset
     if was != asked or moved:
         raise InputError(
             f"the embedded world here has {record.items:,} items, seed {record.seed}, "
-            f"{record.writes_per_second:g} writes per second and port offset {record.offset}",
+            f"{record.writes_per_second:g} writes per second, API {record.api} "
+            f"and port offset {record.offset}",
             where=str(directory),
             remedy="use the same options again, or another --state directory",
         )

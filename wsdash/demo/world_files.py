@@ -45,6 +45,7 @@ class Record(msgspec.Struct):
     offset: int = 0
     done: list[str] = []
     chunks_until: str = ""
+    api: str = "lenient"
 
 
 def read_record(directory: Path) -> Record | None:

@@ -51,7 +51,7 @@ class Performer:
         async def attempt_it() -> ItemChanged:
             evidence = await self._check_act_check(item.id, step, context, attempt)
             state = _answer(evidence)
-            return ItemChanged(item.id, state, evidence.text, remedy=REMEDY.get(state, ""))
+            return ItemChanged(item.id, state, evidence.text, remedy=evidence.remedy or REMEDY.get(state, ""))
 
         return await self._concluded(item.id, started, attempt_it)
 
@@ -59,7 +59,8 @@ class Performer:
         await self._record(ItemIntended(item, "check", attempt))
         await self._record(ItemChanged(item, ItemState.RUNNING))
         evidence = await step.check(context)
-        if not evidence.holds:
+        # a fence around a service that was not found would stop nothing and start the downtime's clock
+        if not evidence.holds and not (item == DOWNTIME_BEGINS and evidence.insufficient):
             await self._record(ItemIntended(item, "act", attempt))
             if item == DOWNTIME_BEGINS:
                 await self._downtime_begins()
@@ -99,7 +100,7 @@ class Performer:
             await self._record(ItemChanged(item.id, ItemState.RUNNING, note="rolling back"))
             evidence = await step.undo(context) or Evidence(True, "nothing to take back")
             if not evidence.holds:
-                remedy = "correct what the evidence names, then roll back again"
+                remedy = evidence.remedy or "correct what the evidence names, then roll back again"
                 return ItemChanged(item.id, ItemState.FAILED, evidence.text, remedy=remedy)
             if item.id == DOWNTIME_BEGINS:
                 await self._downtime_ends()

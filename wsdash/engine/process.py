@@ -54,6 +54,7 @@ from wsdash.model import (
 )
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
+from wsdash.steps.api_items import clear_at_start
 from wsdash.steps.base import RESTORE_FIRST, StepContext
 from wsdash.steps.carried import preflight
 
@@ -278,6 +279,7 @@ class Engine:
             hands_free=beside.hands_free,
         )
         self._runner = self._ending.runner = runner
+        await clear_at_start(context("test-api", False, {}))
         if options.rollback:
             await journal.put(RESTORE_FIRST, options.restore)
             runner.roll_back()

@@ -25,7 +25,8 @@ def _secrets(settings: Settings) -> Iterator[str]:
     for side in (settings.source, settings.target):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             yield endpoint(side).password() or ""
-    for variable in ("PGPASSWORD", settings.notify.webhook_env, settings.alerts.webhook_env):
+    named = (settings.notify.webhook_env, settings.alerts.webhook_env, settings.api.token_env)
+    for variable in ("PGPASSWORD", *named):
         yield os.environ.get(variable, "") if variable else ""
     if settings.alerts.webhook_file:
         with contextlib.suppress(OSError, UnicodeDecodeError):

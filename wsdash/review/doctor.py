@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from pathlib import Path
 from typing import NamedTuple
 
+from wsdash.api.client import ApiClient
 from wsdash.config import Settings
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.errors import ServerErrors
@@ -17,7 +19,6 @@ from wsdash.review import troubleshooting
 from wsdash.review.connection_test import connection_test, psql_words
 from wsdash.review.finding import Finding
 from wsdash.stack.factory import open_stack
-from wsdash.steps.api_client import ApiClient
 from wsdash.steps.base import endpoint
 from wsdash.steps.rows import count_rows
 from wsdash.watch.ports import port_holders
@@ -42,8 +43,8 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
         _database("source", endpoint(settings.source), settings.source.schema),
         _database("target", endpoint(settings.target), settings.target.schema),
         _counts(settings),
-        _api("old API", settings.api.old),
-        _api("new API", settings.api.new),
+        _api("old API", settings.api.old, settings),
+        _api("new API", settings.api.new, settings),
         _disk(settings),
         _engine(state),
         _way_out(settings, state),
@@ -126,16 +127,21 @@ async def _counts(settings: Settings) -> list[Finding]:
     return [Finding("row counts", None if differing else True, seen, more=more)]
 
 
-async def _api(name: str, base: str) -> list[Finding]:
-    more = f"curl -si {base}/health"
-    async with ApiClient(base) as api:
-        try:
-            _, seconds = await api.timed("GET", "/health", expect=(200,))
-        except UnreachableError as error:
-            return [Finding(name, None, error.what, more=more)]
-        except WsdashError as error:
-            return [Finding(name, False, error.what, error.remedy, more)]
-    return [Finding(name, True, f"{base}/health answered 200 in {seconds * 1000:.0f} ms")]
+async def _api(name: str, base: str, settings: Settings) -> list[Finding]:
+    more = f"curl -si {base}{settings.api.health_path}"
+    try:
+        async with ApiClient(base, settings.api) as api:
+            began = time.monotonic()
+            pong = await api.ping()
+            seconds, limit = time.monotonic() - began, api.allowance.text
+    except WsdashError as error:
+        return [Finding(name, False, error.what, error.remedy, more)]
+    if not pong.status:
+        return [Finding(name, None, f"{base} does not answer: {pong.said}", more=more)]
+    seen = f"{base}: {pong.said}" + (f"; wsdash sends {limit}" if limit else "")
+    if not pong.ready:
+        return [Finding(name, False, seen, "see the logs of this API's container", more)]
+    return [Finding(name, True, f"{seen}, in {seconds * 1000:.0f} ms")]
 
 
 async def _disk(settings: Settings) -> list[Finding]:

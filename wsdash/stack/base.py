@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Protocol
 
 from wsdash.model import ContainerReading, LogLine
@@ -21,8 +21,11 @@ class Stack(Protocol):
         """All containers of both groups as they are now, with CPU and memory where running."""
         ...
 
-    async def start(self, names: list[str], output: OutputSink) -> None:
+    async def start(
+        self, names: list[str], output: OutputSink, *, unready: Collection[str] = frozenset()
+    ) -> None:
         """Start containers in dependency order, waiting for the health of each before its dependents start.
+        Those in `unready` need only have been started: their health waits for something that comes later.
 
         Raises WsdashError naming the container, its last health output and the command that shows more,
         when one exits or is not healthy within its start period. Starting a running container is no error.

@@ -7,20 +7,15 @@ from typing import Any
 
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionMeasured
-from wsdash.steps.api_checks import (
-    functional_checks,
-    latencies,
-    leftover_rows,
-    percentile,
-    remove_test_rows,
-)
-from wsdash.steps.api_client import ApiClient
+from wsdash.steps.api_checks import functional_checks, latencies, percentile
+from wsdash.steps.api_items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.rows import count_table
+from wsdash.steps.rows import stored_items
 
 RESULT = "test-api.result"
 """The fact that holds the last tests' result: {"holds", "text", "at"}. Once it is there, the new service has
 been opened for writes: the tests write first."""
+READY_SECONDS = 30.0
 
 
 class TestApi:
@@ -36,28 +31,24 @@ class TestApi:
             return Evidence(False, "the endpoints were not tested in this run")
         if not result["holds"]:
             return Evidence(False, result["text"])
-        left = await leftover_rows(ctx.target, ctx.settings.target.schema)
-        if left:
-            return Evidence(False, f"{left} rows of the tests are still in the target")
-        async with ApiClient(ctx.settings.api.new) as api:
-            await api.wait_healthy(5.0)
-            count = await api.count_items()
-        return Evidence(True, f"{result['text']}; now {count:,} items at {ctx.settings.api.new}")
+        if (left := TestItems.noted(ctx)) is not None:
+            return Evidence(False, f"items of the tests, marked {left.marker}, were not proven removed")
+        async with client(ctx) as api:
+            await api.wait_ready(5.0)
+            rows, count = await api.list_items()
+        shown = f"{len(rows) if count is None else count:,}"
+        return Evidence(True, f"{result['text']}; now {shown} items at {ctx.settings.api.new}")
 
     async def act(self, ctx: StepContext) -> None:
         """Run the list; the test rows are removed whatever happens."""
-        schema = ctx.settings.target.schema
         begun = {"holds": False, "text": "the tests were begun and not ended", "at": time.time()}
         await ctx.facts.put(RESULT, begun)
-        await remove_test_rows(ctx.target, schema)
-        expected = await count_table(ctx.source, ctx.settings.source.schema, "workspace_items")
-        try:
-            async with ApiClient(ctx.settings.api.new) as api:
-                await api.wait_healthy(30.0)
-                checks = await functional_checks(api, expected)
-                gets, posts = await latencies(api)
-        finally:
-            await remove_test_rows(ctx.target, schema)
+        expected = await stored_items(ctx.source, ctx.settings.source.schema, ctx.settings.api.table)
+        async with items_for_test(ctx) as (api, items):
+            await api.wait_ready(READY_SECONDS)
+            checks = await functional_checks(api, items, expected)
+            gets, posts = await latencies(api, items)
+            pace = api.allowance.text
         limits = ctx.settings.thresholds
         get_p95, post_p95 = percentile(gets, 0.95), percentile(posts, 0.95)
         failed = [f"{check.name} ({check.seen})" for check in checks if not check.holds]
@@ -74,12 +65,15 @@ class TestApi:
                 )
             )
             if value >= limit:
-                failed.append(f"{name} /api/items p95 {value * 1000:.0f} ms, limit {limit * 1000:.0f} ms")
+                failed.append(
+                    f"{name} {ctx.settings.api.path} p95 {value * 1000:.0f} ms, limit {limit * 1000:.0f} ms"
+                )
         latency = (
             f"GET p50 {percentile(gets, 0.5) * 1000:.0f} p95 {get_p95 * 1000:.0f} ms (limit "
             f"{limits.get_seconds * 1000:.0f}), POST p50 {percentile(posts, 0.5) * 1000:.0f} "
-            f"p95 {post_p95 * 1000:.0f} ms (limit {limits.post_seconds * 1000:.0f})"
+            f"p95 {post_p95 * 1000:.0f} ms (limit {limits.post_seconds * 1000:.0f}), {len(gets)} samples each"
         )
+        latency += f"; the tests sent {pace}" if pace else ""
         held = ", ".join(check.name for check in checks if check.holds)
         text = f"{held}; {latency}" if not failed else "failed: " + "; ".join(failed)
         await ctx.facts.put(RESULT, {"holds": not failed, "text": text, "at": time.time()})
@@ -89,6 +83,7 @@ class TestApi:
             )
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
-        """The tests leave nothing; their result no longer stands."""
+        """The tests leave nothing, also when they were killed; their result no longer stands."""
+        done = await remove_left(ctx)
         await ctx.facts.put(RESULT, None)
-        return None
+        return Evidence(True, done) if done else None

@@ -23,12 +23,14 @@ class Evidence:
 
     insufficient: it does not hold because too little was seen for an answer, not because it failed.
     broken_at: since when it does not hold (epoch seconds), where the world tells; None where it does not.
+    remedy: what to do where it does not hold, where the check knows better than the plan.
     """
 
     holds: bool
     text: str
     insufficient: bool = False
     broken_at: float | None = None
+    remedy: str = ""
 
 
 class Facts(Protocol):

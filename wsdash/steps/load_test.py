@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 from wsdash.config import Settings
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import LOAD, LoadRung, LoadTested
-from wsdash.steps.api_checks import remove_test_rows
-from wsdash.steps.api_client import ApiClient
+from wsdash.steps.api_items import client, items_for_test
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.load import LoadPlan, run_load
+from wsdash.steps.load import LoadPlan, limited, run_load
 
 BASELINE, RESULT = "benchmarks.baseline", "benchmarks.result"
 GENTLE = LoadPlan(ladder=(1,), seconds=0.5, warm_up=0.2)
@@ -42,10 +41,10 @@ async def record_baseline(ctx: StepContext) -> None:
         return
     plan = plan_of(ctx.settings, writes=False) if confirmed(ctx.settings, base) else GENTLE
     try:
-        async with ApiClient(base) as api:
-            if not await api.answers():
+        async with client(ctx, base) as api:
+            if not (await api.ping()).status:
                 return
-        rungs = await run_load(base, plan)
+            rungs = await run_load(api, plan)
     except (WsdashError, TimeoutError):  # a baseline is wanted, not needed: nothing waits for it
         return
     ctx.emit(LoadTested("baseline", base, "read", rungs))
@@ -84,19 +83,18 @@ class Benchmarks:
         return None
 
     async def _measured(self, ctx: StepContext, base: str) -> dict[str, Any]:
-        schema = ctx.settings.target.schema
-        await remove_test_rows(ctx.target, schema)
         reads = plan_of(ctx.settings, writes=False)
         old = await self._old(ctx, reads)
-        new = await run_load(base, reads)
-        ctx.emit(LoadTested("new", base, "read", new))
-        try:
-            mixed = await run_load(base, plan_of(ctx.settings, writes=True))
-        finally:
-            await remove_test_rows(ctx.target, schema)
+        async with items_for_test(ctx) as (api, items):
+            new = await run_load(api, reads)
+            ctx.emit(LoadTested("new", base, "read", new))
+            mixed = await run_load(api, plan_of(ctx.settings, writes=True), items)
+            pace = api.allowance.text if limited(api) else ""
         ctx.emit(LoadTested("new", base, "mixed", mixed))
         limit = ctx.settings.thresholds.get_seconds
         texts = [_compared(new, old, ctx.facts.get(BASELINE)), f"mixed: {_told(mixed[-1])}"]
+        if pace:
+            texts.append(f"one client only, {pace}: more would measure that limit")
         problems = _problems((*new, *mixed), limit)
         text = "; ".join([*problems, *texts])
         return {"holds": not problems, "text": text, "at": time.time()}
@@ -104,11 +102,12 @@ class Benchmarks:
     async def _old(self, ctx: StepContext, plan: LoadPlan) -> tuple[LoadRung, ...]:
         """The old API in the same run, where it (still, or again) serves and may be loaded."""
         base = ctx.settings.api.old
-        async with ApiClient(base) as api:
-            serves = await api.answers()
-        if not serves or not confirmed(ctx.settings, base):
+        if not confirmed(ctx.settings, base):
             return ()
-        rungs = await run_load(base, plan)
+        async with client(ctx, base) as api:
+            if not (await api.ping()).status:
+                return ()
+            rungs = await run_load(api, plan)
         ctx.emit(LoadTested("old", base, "read", rungs))
         return rungs
 

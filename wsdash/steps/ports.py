@@ -20,6 +20,9 @@ class PortsFree:
 
         Insufficient when the engine is another machine's, which does not tell who listens there.
         """
+        if not ctx.settings.ports:
+            text = "no port is named (key ports in wsdash.yaml): nothing was looked at"
+            return Evidence(False, text, insufficient=True, remedy="name the new stack's ports, or skip this")
         taken, ours, unseen = await _holders(ctx)
         ports = ", ".join(str(port) for port in ctx.settings.ports)
         if taken:

@@ -197,6 +197,14 @@ async def count_table(side: Endpoint, schema: str, table: str) -> int:
             return await _exact(session, ident(schema, table))
 
 
+async def stored_items(side: Endpoint, schema: str, table: str) -> int | None:
+    """How many items the table of the API's items holds; None where there is no such table."""
+    async with connection(side, read_only=True) as session:
+        if not await session.fetchval("SELECT to_regclass($1) IS NOT NULL", ident(schema, table), timeout=10):
+            return None
+        return await _exact(session, ident(schema, table))
+
+
 async def count_rows(settings: Settings) -> list[RowsReading]:
     """Counts of every root table of both schemas now, both sides at once: exact as far as they can be had.
 

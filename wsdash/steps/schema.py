@@ -13,6 +13,7 @@ from wsdash.errors import RefusedError
 from wsdash.model import SchemaCompared, SchemaObject
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import compare_sides, place, read_mapping
+from wsdash.steps.readiness import api_state, wait_for_api
 
 
 class InitNeon:
@@ -42,16 +43,29 @@ class InitNeon:
             return Evidence(False, "blocked by " + _names(blocking))
         if missing:
             return Evidence(False, f"{len(missing)} objects are missing: {_names(missing)}")
+        if not found.source.tables:
+            return Evidence(
+                False,
+                f"the source's schema {ctx.settings.source.schema} has no table: there is nothing to move",
+                insufficient=True,
+                remedy="correct source.schema (and source.database) in wsdash.yaml",
+            )
         tables = sum(1 for one in needed if one.kind == "table" and one.fate in ("same", "adapted"))
         left = sum(1 for one in found.objects if one.fate == "not-carried")
         why = "hypertable machinery" if found.mapping is None else "see the schema panel for the reasons"
         return Evidence(
             True,
             f"{tables} tables and {len(needed) - tables} further objects are in the target's schema "
-            f"{ctx.settings.target.schema}; {left} of the source are not carried ({why})",
+            f"{ctx.settings.target.schema}; {left} of the source are not carried ({why})"
+            + await api_state(ctx),
         )
 
     async def act(self, ctx: StepContext) -> None:
+        """As _create, then wait for the API, whose health needs the tables."""
+        await self._create(ctx)
+        await wait_for_api(ctx)
+
+    async def _create(self, ctx: StepContext) -> None:
         """Create what is missing, from the source's catalog or the configured SQL file.
 
         The file is run and the mapping asked in one transaction: a mapping that does not fit leaves nothing.

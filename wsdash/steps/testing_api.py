@@ -5,94 +5,86 @@ Every item that a trial makes carries our marker and is removed, also what a kil
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from urllib.parse import urldefrag
 
 import aiohttp
 
 from wsdash.steps.api_checks import (
-    POST_SAMPLES,
-    create_test_item,
-    delete_test_item,
-    missing_categories,
+    GONE,
+    Check,
+    categories_check,
+    category_names,
+    create_item,
+    delete_item,
     percentile,
-    read_item,
-    remove_test_rows,
+    read_back,
+    samples_within,
     timed_gets,
     timed_posts,
+    update_item,
 )
-from wsdash.steps.api_client import ApiClient
+from wsdash.steps.api_items import client, items_for_test
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.rows import count_table
+from wsdash.steps.rows import stored_items
 from wsdash.watch.http import timed_get
 
-LATENCY_SAMPLES = max(POST_SAMPLES, 40)
-TITLE = "wsdash test, updated"
+LATENCY_SAMPLES = 40
 
 
-@asynccontextmanager
-async def _api(ctx: StepContext) -> AsyncIterator[ApiClient]:
-    """The new API; rows of our tests are gone before and after."""
-    schema = ctx.settings.target.schema
-    await remove_test_rows(ctx.target, schema)
-    try:
-        async with ApiClient(ctx.settings.api.new) as api:
-            yield api
-    finally:
-        await remove_test_rows(ctx.target, schema)
+def _evidence(check: Check, more: str = "") -> Evidence:
+    return Evidence(check.holds, f"{check.name}: {check.seen}{more}")
 
 
 async def list_items(ctx: StepContext) -> Evidence:
-    """GET /api/items: its count is the table's."""
-    async with ApiClient(ctx.settings.api.new) as api:
-        listing = await api.call("GET", "/api/items")
-    stored = await count_table(ctx.target, ctx.settings.target.schema, "workspace_items")
-    count, rows = listing.get("count"), listing.get("data")
-    holds = listing.get("success") is True and isinstance(rows, list) and count == stored
-    return Evidence(holds, f"count {count}, {len(rows or [])} items listed, the table holds {stored:,}")
+    """GET of the list: its count is the table's."""
+    async with client(ctx) as api:
+        rows, count = await api.list_items()
+    stored = await stored_items(ctx.target, ctx.settings.target.schema, ctx.settings.api.table)
+    text = f"{len(rows)} items listed" + (f", count {count}" if count is not None else "")
+    if stored is None:
+        return Evidence(True, f"{text}; there is no table {ctx.settings.api.table} to compare with")
+    shown = len(rows) if count is None else count
+    return Evidence(shown == stored, f"{text}, the table holds {stored:,}")
 
 
-async def create_item(ctx: StepContext) -> Evidence:
+async def try_create(ctx: StepContext) -> Evidence:
     """POST an item, read it back equal."""
-    async with _api(ctx) as api:
-        item_id, differing = await create_test_item(api)
-    if differing:
-        return Evidence(False, f"item {item_id} read back differs in {', '.join(differing)}")
-    return Evidence(True, f"item {item_id} created and read back equal; removed")
+    async with items_for_test(ctx) as (api, items):
+        made = await create_item(api, items, await category_names(api))
+        check = await read_back(api, made)
+    return Evidence(check.holds, f"item {made.id} created and read back {check.seen}; removed")
 
 
-async def update_item(ctx: StepContext) -> Evidence:
-    """PUT a title and every status, read them back."""
-    async with _api(ctx) as api:
-        item_id, _ = await create_test_item(api)
-        await api.call("PUT", f"/api/items/{item_id}", {"title": TITLE, "status": "in-progress"})
-        back = await read_item(api, item_id)
-    seen = (back.get("title"), back.get("status"))
-    return Evidence(seen == (TITLE, "in-progress"), f"title {seen[0]!r}, status {seen[1]!r} after the update")
+async def try_update(ctx: StepContext) -> Evidence:
+    """Change an item, read the change back."""
+    async with items_for_test(ctx) as (api, items):
+        made = await create_item(api, items, await category_names(api))
+        check = await update_item(api, items, made.id)
+    return _evidence(check, " after the update; removed")
 
 
-async def delete_item(ctx: StepContext) -> Evidence:
+async def try_delete(ctx: StepContext) -> Evidence:
     """DELETE an item, 404 afterwards."""
-    async with _api(ctx) as api:
-        item_id, _ = await create_test_item(api)
-        await delete_test_item(api, item_id)
-        await api.call("GET", f"/api/items/{item_id}", expect=(404,))
-    return Evidence(True, f"item {item_id} deleted; 404 afterwards")
+    async with items_for_test(ctx) as (api, items):
+        made = await create_item(api, items, await category_names(api))
+        await delete_item(api, items, made.id)
+        await api.call("GET", api.item_path(made.id), expect=GONE)
+    return Evidence(True, f"item {made.id} deleted; 404 afterwards")
 
 
 async def categories_populated(ctx: StepContext) -> Evidence:
-    """GET /api/categories has the six of the guide."""
-    async with ApiClient(ctx.settings.api.new) as api:
-        names, missing = await missing_categories(api)
-    return Evidence(
-        not missing, f"{len(names)} categories" + (f", missing {', '.join(missing)}" if missing else "")
-    )
+    """The API has categories to choose from."""
+    if not ctx.settings.api.categories_path:
+        return Evidence(False, "api.categories_path is empty: no categories are asked for", insufficient=True)
+    async with client(ctx) as api:
+        return _evidence(categories_check(await category_names(api)))
 
 
 async def dashboard_loads(ctx: StepContext) -> Evidence:
     """The dashboard's page answers 200 with HTML. What is behind # never reaches a server."""
     url = urldefrag(ctx.settings.api.dashboard).url
+    if not url:
+        return Evidence(False, "api.dashboard is empty: there is no page to load", insufficient=True)
     async with aiohttp.ClientSession() as session:
         answer = await timed_get(session, url)
     if answer.seconds is None:
@@ -103,17 +95,18 @@ async def dashboard_loads(ctx: StepContext) -> Evidence:
 
 
 async def get_latency(ctx: StepContext) -> Evidence:
-    """GET /api/items: p95 under the guide's limit."""
-    async with ApiClient(ctx.settings.api.new) as api:
-        samples = await timed_gets(api, LATENCY_SAMPLES)
-    return _latency("GET /api/items", samples, ctx.settings.thresholds.get_seconds)
+    """GET of the list: p95 under the guide's limit."""
+    async with client(ctx) as api:
+        samples = await timed_gets(api, samples_within(api, LATENCY_SAMPLES, 1))
+    return _latency(f"GET {ctx.settings.api.path}", samples, ctx.settings.thresholds.get_seconds)
 
 
 async def post_latency(ctx: StepContext) -> Evidence:
-    """POST /api/items: p95 under the guide's limit."""
-    async with _api(ctx) as api:
-        samples = await timed_posts(api, LATENCY_SAMPLES)
-    return _latency("POST /api/items", samples, ctx.settings.thresholds.post_seconds)
+    """POST of an item: p95 under the guide's limit."""
+    async with items_for_test(ctx) as (api, items):
+        names = await category_names(api)
+        samples = await timed_posts(api, items, names, samples_within(api, LATENCY_SAMPLES, 2))
+    return _latency(f"POST {ctx.settings.api.path}", samples, ctx.settings.thresholds.post_seconds)
 
 
 def _latency(what: str, samples: list[float], limit: float) -> Evidence:

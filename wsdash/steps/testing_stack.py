@@ -11,11 +11,11 @@ from wsdash.errors import WsdashError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE as HISTORY
 from wsdash.model import ContainerReading
-from wsdash.steps.api_client import ApiClient
+from wsdash.steps.api_items import client
 from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.branching import Branching
-from wsdash.steps.rows import count_table
-from wsdash.steps.services import StartStack
+from wsdash.steps.rows import stored_items
+from wsdash.steps.services import stack_evidence
 from wsdash.watch.http import timed_get
 
 HOUR = 3600.0
@@ -60,12 +60,21 @@ async def branching_works(ctx: StepContext) -> Evidence:
 async def metrics_respond(ctx: StepContext) -> Evidence:
     """Pageserver and safekeeper serve metrics pages that a scraper can read."""
     nodes = ctx.settings.endpoints
-    told, holds = [], True
-    async with aiohttp.ClientSession() as session:
+    asked = [
+        (base, prefix)
         for base, prefix in (
             (nodes.pageserver_http, b"pageserver_"),
             (nodes.safekeeper_http, b"safekeeper_"),
-        ):
+        )
+        if base
+    ]
+    if not asked:
+        return Evidence(
+            False, "no storage nodes are configured (endpoints in wsdash.yaml)", insufficient=True
+        )
+    told, holds = [], True
+    async with aiohttp.ClientSession() as session:
+        for base, prefix in asked:
             answer = await timed_get(session, f"{base.rstrip('/')}/metrics")
             families = answer.body.count(b"\n# TYPE ") + answer.body.startswith(b"# TYPE ")
             holds = holds and answer.status == 200 and families > 0 and prefix in answer.body
@@ -75,19 +84,18 @@ async def metrics_respond(ctx: StepContext) -> Evidence:
 
 async def health_checks(ctx: StepContext) -> Evidence:
     """Every container is healthy, and the API and both storage nodes say so themselves."""
-    containers = await StartStack().check(ctx)
+    containers = await stack_evidence(ctx)
     if not containers.holds:
         return containers
     nodes = ctx.settings.endpoints
-    asked = [
-        f"{ctx.settings.api.new}/health",
-        f"{nodes.pageserver_http}/v1/status",
-        f"{nodes.safekeeper_http}/v1/status",
-    ]
+    asked = [f"{base}/v1/status" for base in (nodes.pageserver_http, nodes.safekeeper_http) if base]
     async with aiohttp.ClientSession() as session:
         answers = [(url, await timed_get(session, url)) for url in asked]
+    async with client(ctx) as api:
+        pong = await api.ping()
     told = [f"{url} {answer.error or answer.status}" for url, answer in answers]
-    holds = all(answer.status == 200 for _, answer in answers)
+    told.append(f"{api.base}: {pong.said}")
+    holds = pong.ready and all(answer.status == 200 for _, answer in answers)
     return Evidence(
         holds, f"{len(ctx.settings.stack.workspace.containers)} containers healthy; " + "; ".join(told)
     )
@@ -96,19 +104,23 @@ async def health_checks(ctx: StepContext) -> Evidence:
 async def graceful_shutdown(ctx: StepContext) -> Evidence:
     """Stop the new stack, start it again: nobody was killed, and every row is there."""
     schema, names = ctx.settings.target.schema, list(ctx.settings.stack.workspace.containers)
-    before = await count_table(ctx.target, schema, "workspace_items")
+    table = ctx.settings.api.table
+    before = await stored_items(ctx.target, schema, table)
+    if before is None:
+        return Evidence(False, f"there is no table {schema}.{table} to count before and after", True)
     began = time.monotonic()
     await ctx.stack.stop(names, command_output(ctx))
     took = time.monotonic() - began
     stopped = await _stack(ctx)
     await ctx.stack.start(names, command_output(ctx))
-    async with ApiClient(ctx.settings.api.new) as api:
-        await api.wait_healthy(60.0)
-        served = await api.count_items()
-    after = await count_table(ctx.target, schema, "workspace_items")
+    async with client(ctx) as api:
+        await api.wait_ready(60.0)
+        rows, count = await api.list_items()
+        served = len(rows) if count is None else count
+    after = await stored_items(ctx.target, schema, table)
     killed = [reading.name for reading in stopped if reading.oom_killed or reading.exit_code in (137, -9)]
-    rows = f"{before:,} items before, {after:,} after, {served:,} served"
-    text = f"stopped in {took:.1f} s and started again; {rows}"
+    counted = f"{before:,} items before, {after or 0:,} after, {served:,} served"
+    text = f"stopped in {took:.1f} s and started again; {counted}"
     if killed:
         text += f"; had to be killed: {', '.join(killed)}"
     return Evidence(not killed and before == after == served, text)

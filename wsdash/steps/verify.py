@@ -46,6 +46,9 @@ class VerifyData:
             workers=ctx.settings.copy.workers,
         )
         differing = [result for result in results if not result.match]
+        if not results:
+            text = "no table was compared: the source's schema has none that is carried"
+            return Evidence(False, text, insufficient=True, remedy="correct source.schema in wsdash.yaml")
         if differing:
             lines = "; ".join(
                 f"{result.name}: {result.source_rows:,} rows in the source, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ class Timing:
     status: int = 0
     error: str = ""
     body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def probe_session() -> aiohttp.ClientSession:
@@ -40,14 +42,22 @@ def probe_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, trace_configs=[trace])
 
 
-async def timed_get(session: aiohttp.ClientSession, url: str, *, timeout: float = PROBE_TIMEOUT) -> Timing:
+async def timed_get(
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    timeout: float = PROBE_TIMEOUT,
+    headers: Mapping[str, str] | None = None,
+) -> Timing:
     """GET a page and read all of it, within `timeout` seconds. Never raises, except when cancelled."""
     marks: dict[str, float] = {}
     begun = time.monotonic()
     try:
         limit = aiohttp.ClientTimeout(total=timeout)
-        async with session.get(url, timeout=limit, trace_request_ctx=marks) as response:
-            headers = time.monotonic()
+        async with session.get(
+            url, timeout=limit, trace_request_ctx=marks, headers=headers or {}
+        ) as response:
+            begun_to_answer = time.monotonic()
             body = await response.read()
             status = response.status
     except TimeoutError:
@@ -57,9 +67,9 @@ async def timed_get(session: aiohttp.ClientSession, url: str, *, timeout: float 
     ended = time.monotonic()
     parts = _parts(begun, marks)
     if parts:
-        parts["first_byte"] = headers - marks["connect_end"]
-        parts["body"] = ended - headers
-    return Timing(ended - begun, parts, status, body=body)
+        parts["first_byte"] = begun_to_answer - marks["connect_end"]
+        parts["body"] = ended - begun_to_answer
+    return Timing(ended - begun, parts, status, body=body, headers=response.headers)
 
 
 def _mark(name: str) -> Any:

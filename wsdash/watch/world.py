@@ -167,7 +167,7 @@ class _World:
         settings, nodes = self._settings, self._settings.endpoints
 
         def api_probe(series: str, base: str) -> Poller:
-            probe = api.ApiProbe(series, base, session, self._board, self.emit)
+            probe = api.ApiProbe(series, base, session, self._board, self.emit, settings.api)
             return self.poller(f"latency:{series}", probe, api.PACE)
 
         def storage_probe(series: str, address: str, http: str) -> Poller:

@@ -1,0 +1,51 @@
+"""Readiness that a later item brings about: an API that says it is well only once its tables exist."""
+
+from __future__ import annotations
+
+from wsdash.config import Settings
+from wsdash.errors import UnreachableError
+from wsdash.model import Notice
+from wsdash.steps.api_items import client
+from wsdash.steps.base import StepContext, command_output
+from wsdash.watch.board import containers_of_series
+
+READY_SECONDS = 60.0
+
+
+def needs_schema(settings: Settings) -> frozenset[str]:
+    """Containers of the new stack whose health may need the tables: as configured, else the API's."""
+    named = settings.stack.workspace.after_schema
+    api = containers_of_series(settings).get("api-new")
+    return frozenset(named or ([api] if api else []))
+
+
+async def wait_for_api(ctx: StepContext, within: float = READY_SECONDS) -> str:
+    """Start what waited for the tables and ended meanwhile, and wait for the new API; '' once it is ready,
+    else what it says. Nothing is waited for where the stack has no such container.
+    """
+    later = needs_schema(ctx.settings)
+    readings = {one.name: one for one in await ctx.stack.readings() if one.name in later}
+    if not readings:
+        return ""
+    ended = [name for name, one in readings.items() if one.state in ("exited", "created", "dead")]
+    if ended:
+        await ctx.stack.start(ended, command_output(ctx), unready=later)
+    async with client(ctx) as api:
+        try:
+            await api.wait_ready(within)
+        except UnreachableError as error:
+            ctx.emit(Notice(level="warning", text=error.what, item=ctx.item))
+            return error.what
+    return ""
+
+
+async def api_state(ctx: StepContext) -> str:
+    """How the new API is now, for the evidence; '' where the stack has no container of it."""
+    later = needs_schema(ctx.settings)
+    if not any(one.name in later and one.state == "running" for one in await ctx.stack.readings()):
+        return ""
+    async with client(ctx) as api:
+        pong = await api.ping()
+    if pong.ready:
+        return f"; the API is ready ({pong.said})"
+    return f"; the API is not ready yet ({pong.said}), which test-api waits for"
