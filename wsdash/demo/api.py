@@ -29,6 +29,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from wsdash.demo import prometheus
 from wsdash.demo.api_categories import add_category_routes
@@ -99,7 +100,9 @@ def create_app(
 
     shape: lenient, or real. limit: of requests of one address; None: no limit.
     """
-    middlewares = [rate_limited(limit), _boundary] if limit is not None else [_boundary]
+    middlewares: list[Middleware] = [_boundary]
+    if limit is not None:
+        middlewares.insert(0, rate_limited(limit))
     application = web.Application(middlewares=middlewares, client_max_size=1024**2)
     application[SHAPE] = shape
     application[GENERATION] = generation

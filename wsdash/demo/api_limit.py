@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from wsdash.demo.service import reply
 
@@ -52,7 +53,7 @@ class RateLimit:
         return allowed, headers if allowed else headers | {"Retry-After": str(left)}
 
 
-def rate_limited(limit: RateLimit) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def rate_limited(limit: RateLimit) -> Middleware:
     """The limit as a middleware."""
 
     @web.middleware

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from wsdash.api.allowance import allowance_of
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.errors import UnreachableError, WsdashError
@@ -208,6 +209,7 @@ class MetricsWatch:
         self._board = board
         self._emit = emit
         self._clock = clock or SystemClock()
+        self._api = allowance_of(settings.api.new, settings.api.max_requests_per_minute)
         self._growth: dict[str, Growth] = {service: Growth() for service in self._urls}
 
     async def __call__(self) -> None:
@@ -224,7 +226,14 @@ class MetricsWatch:
             raise NotStartedError(reasons[0]) if not_started else UnreachableError(reasons[0])
 
     async def _read(self, service: str) -> Page | str:
+        allowance = self._api if service == "api" else None
+        if allowance is not None:
+            if allowance.refused:
+                return "not asked for a while: the API answered 429 (too many requests from here)"
+            allowance.count()
         timing = await timed_get(self._session, self._urls[service], timeout=PAGE_TIMEOUT)
+        if allowance is not None:
+            allowance.answered(timing.status, timing.headers)
         if timing.status != 200:
             series = {"api": "api-new", "compute": "target-db"}.get(service, service)
             absence = self._board.absence(series)
