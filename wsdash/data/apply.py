@@ -16,6 +16,7 @@ from wsdash.data.ddl import Statement
 from wsdash.data.errors import DATABASE_ERRORS, ServerErrors, describe, server_of, session_lives, words_of
 from wsdash.data.judge import Judge
 from wsdash.data.sql_script import Command, split_script
+from wsdash.data.transactions import transaction
 from wsdash.errors import InputError, RefusedError
 
 STATEMENT_TIMEOUT = 6 * 3600.0
@@ -139,7 +140,7 @@ async def run_statement(
     doing = f"{statement.kind} {statement.name} cannot be made"
     with ServerErrors(conn, doing, "then retry: what was made is kept"):
         if not conn.is_closed() and conn.is_in_transaction():
-            async with conn.transaction():
+            async with transaction(conn):
                 await conn.execute(_LOCAL, timeout=30)
                 await conn.execute(statement.sql, timeout=timeout)
         else:
@@ -162,7 +163,7 @@ async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
         ) from error
     commands = split_script(text, str(path))
     try:
-        async with conn.transaction():
+        async with transaction(conn):
             await conn.execute('SET LOCAL search_path = "$user", public', timeout=30)
             for command in commands:
                 await _run_command(conn, command, path)

@@ -29,6 +29,7 @@ from wsdash.data.errors import ServerErrors
 from wsdash.data.hypertable import Machinery, read_machinery
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
+from wsdash.data.transactions import SNAPSHOT, begin, roll_back
 
 TIMEOUT = queries.TIMEOUT
 
@@ -173,10 +174,9 @@ async def _aliases(conn: asyncpg.Connection, namespace: int) -> dict[Ref, Ref]:
 @asynccontextmanager
 async def _pg_catalog_only(conn: asyncpg.Connection) -> AsyncIterator[None]:
     """One snapshot, and a search_path under which the server prints every name qualified."""
-    own = None
-    if not conn.is_in_transaction():
-        own = conn.transaction(isolation="repeatable_read", readonly=True)
-        await own.start()
+    own = not conn.is_in_transaction()
+    if own:
+        await begin(conn, mode=SNAPSHOT)
     before = await conn.fetchval("SELECT current_setting('search_path')", timeout=TIMEOUT)
     set_path = "SELECT pg_catalog.set_config('search_path', $1, true)"
     await conn.execute(set_path, "pg_catalog", timeout=TIMEOUT)
@@ -185,7 +185,7 @@ async def _pg_catalog_only(conn: asyncpg.Connection) -> AsyncIterator[None]:
     finally:
         if conn.is_closed():
             pass
-        elif own is not None:
-            await own.rollback()
+        elif own:
+            await roll_back(conn)
         else:
             await conn.execute(set_path, before, timeout=TIMEOUT)

@@ -17,6 +17,7 @@ from wsdash.data.copy_progress import Reporter
 from wsdash.data.manifest import Range, finish_range
 from wsdash.data.mapping_keys import STAGE, open_stage, pass_stage
 from wsdash.data.snapshot import Snapshot
+from wsdash.data.transactions import begin
 from wsdash.data.transfer import Stream, server_words, transfer
 from wsdash.tasks import task_group
 
@@ -109,8 +110,8 @@ class Loader:
         doing = f"writing {table.qualified}"
         with server_words(self.target, doing):
             # no rollback on failure: the session ends with it
-            begin = "; ".join(["BEGIN", *(trigger.off for trigger in plan.triggers)])
-            await worker.target.execute(begin, timeout=TRIGGER_SECONDS if plan.triggers else BEGIN_SECONDS)
+            off = [trigger.off for trigger in plan.triggers]
+            await begin(worker.target, *off, timeout=TRIGGER_SECONDS if off else BEGIN_SECONDS)
             if lookups:
                 await open_stage(worker.target, table, lookups)
         self.reporter.works(pid, table.qualified)

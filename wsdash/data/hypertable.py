@@ -14,6 +14,7 @@ import asyncpg
 
 from wsdash.data.errors import session_lives
 from wsdash.data.shape import Table
+from wsdash.data.transactions import transaction
 
 TIMEOUT = 60.0
 INTERNAL = "_timescaledb_"
@@ -123,7 +124,7 @@ async def _guarded(
     """TimescaleDB's own catalog in a savepoint: a version that answers otherwise must not end the reading."""
     found = [Machinery("extension", "timescaledb", f"version {version}; the target is plain PostgreSQL")]
     try:
-        async with conn.transaction():
+        async with transaction(conn):
             return await _timescaledb(conn, schema, tables, found)
     except asyncpg.PostgresError as error:
         if not session_lives(error):

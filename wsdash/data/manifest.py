@@ -15,6 +15,7 @@ import asyncpg
 from wsdash.data.errors import described
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident, literal
+from wsdash.data.transactions import commit, transaction
 from wsdash.errors import WsdashError
 
 SCHEMA = "wsdash"
@@ -139,12 +140,13 @@ async def finish_range(
     """
     rows, size, seconds = done
     try:
-        await conn.execute(
+        await commit(
+            conn,
             f"WITH line AS (UPDATE {SCHEMA}.load_ranges SET snapshot = {literal(snapshot)}, rows = {rows:d}, "
             f"bytes = {size:d}, seconds = {seconds:f}, xid = pg_current_xact_id()::xid::text, "
             f"finished_at = now() WHERE (run, table_schema, table_name, number) = "
             f"({literal(run)}, {literal(table.schema)}, {literal(table.name)}, {number:d}) "
-            "AND finished_at IS NULL RETURNING 1) SELECT 1 / count(*) FROM line; COMMIT",
+            "AND finished_at IS NULL RETURNING 1) SELECT 1 / count(*) FROM line",
             timeout=COMMIT_SECONDS,
         )
     except asyncpg.DivisionByZeroError as error:
@@ -158,8 +160,8 @@ async def finish_range(
 async def flush(conn: asyncpg.Connection, run: str) -> None:
     """Make sure that all that was committed before is on the server's disk, whatever its settings are."""
     await conn.execute(
-        "BEGIN; SET LOCAL synchronous_commit = on; "
-        f"UPDATE {SCHEMA}.load_ranges SET number = number WHERE (run, number) = ({literal(run)}, 0); COMMIT",
+        "SET LOCAL synchronous_commit = on; "  # the server makes one transaction of a message
+        f"UPDATE {SCHEMA}.load_ranges SET number = number WHERE (run, number) = ({literal(run)}, 0)",
         timeout=COMMIT_SECONDS,
     )
 
@@ -167,7 +169,7 @@ async def flush(conn: asyncpg.Connection, run: str) -> None:
 async def empty_tables(conn: asyncpg.Connection, tables: Sequence[Table]) -> None:
     """Remove all rows of the tables and every line about them, together. The caller has seen that it may."""
     names = ", ".join(ident(table.schema, table.name) for table in tables)
-    async with conn.transaction():
+    async with transaction(conn):
         await conn.execute(f"TRUNCATE {names}", timeout=TIMEOUT)
         await conn.execute(
             f"DELETE FROM {SCHEMA}.load_ranges WHERE (table_schema, table_name) IN "

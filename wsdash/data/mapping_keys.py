@@ -13,6 +13,7 @@ from wsdash.data.mapping_types import KEY_SCHEMA, KeyMap
 from wsdash.data.shape import Lookup, Table
 from wsdash.data.snapshot import Snapshot
 from wsdash.data.sql import column_list, ident, literal
+from wsdash.data.transactions import begin, commit, roll_back
 from wsdash.data.transfer import Stream, server_words, transfer
 from wsdash.errors import WsdashError
 
@@ -32,12 +33,11 @@ async def fill_key_maps(
     endpoint, conn = target
     for keys in maps:
         with server_words(endpoint, f"writing the new keys of {keys.table}"):
-            await conn.execute("BEGIN", timeout=TIMEOUT)
+            await begin(conn, timeout=TIMEOUT)
         try:
             await _fill(snapshot, endpoint, conn, keys)
         except BaseException:
-            if not conn.is_closed():
-                await conn.execute("ROLLBACK", timeout=TIMEOUT)
+            await roll_back(conn, timeout=TIMEOUT)
             raise
 
 
@@ -59,11 +59,12 @@ async def _fill(snapshot: Snapshot, endpoint: Endpoint, conn: asyncpg.Connection
     stream = Stream(f"the keys of {keys.table}", keys.old, "pg_temp", "wsdash_old", ("old_id",), "text")
     await transfer((snapshot.endpoint, snapshot.conn), (endpoint, conn), stream, lambda _: None)
     with server_words(endpoint, doing):
-        await conn.execute(
+        await commit(
+            conn,
             f"INSERT INTO {keys.relation} (old_id, new_id) SELECT o.old_id, "
             f"(SELECT coalesce(max(new_id), 0) FROM {keys.relation}) + row_number() OVER (ORDER BY o.place) "
             f"FROM wsdash_old o LEFT JOIN {keys.relation} k ON k.old_id = o.old_id WHERE k.old_id IS NULL "
-            "ORDER BY o.place; COMMIT",
+            "ORDER BY o.place",
             timeout=FILL_SECONDS,
         )
         await conn.execute(f"ANALYZE {keys.relation}", timeout=FILL_SECONDS)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from wsdash.data.sql import ident, literal
+from wsdash.data.transactions import begin, commit
 from wsdash.errors import InputError
 
 ANSWER_SECONDS = 10.0
@@ -65,11 +66,11 @@ async def _shared(conn: asyncpg.Connection, other: asyncpg.Connection) -> bool:
         async with asyncio.timeout(ANSWER_SECONDS):
             for _ in range(PROBES):
                 mine.add(await conn.fetchval("SELECT pg_backend_pid()"))
-                await other.execute("BEGIN")
+                await begin(other)
                 if await other.fetchval("SELECT pg_backend_pid()") in mine:
                     return True
                 mine.add(await conn.fetchval("SELECT pg_backend_pid()"))
-                await other.execute("COMMIT")
+                await commit(other)
     except TimeoutError:
         return False  # the other session waits until this one ends: each has a server of its own
     except asyncpg.PostgresError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -23,13 +23,12 @@ from wsdash.data.backup_meter import Meter, OnProgress
 from wsdash.data.catalog import Catalog
 from wsdash.data.checksum import TableChecksum, checksum_table
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.errors import DATABASE_ERRORS
 from wsdash.data.restore_reader import BackupReader
 from wsdash.data.restore_result import SESSION
 from wsdash.data.shape import Table
+from wsdash.data.transactions import transaction
 from wsdash.errors import WsdashError
 
-_ANSWER_SECONDS = 5.0
 INDEX_KINDS = frozenset({"index", "constraint"})
 
 
@@ -47,15 +46,11 @@ async def verified_path(file: Path) -> Path:
 @asynccontextmanager
 async def all_or_nothing(endpoint: Endpoint) -> AsyncIterator[asyncpg.Connection]:
     """A session in one transaction: committed at the block's end, else rolled back, or cut if that hangs."""
-    async with connection(endpoint, read_only=False, settings=SESSION) as conn:
-        await conn.execute("BEGIN", timeout=_ANSWER_SECONDS)
-        try:
-            yield conn
-        except BaseException:
-            with suppress(*DATABASE_ERRORS):
-                await conn.execute("ROLLBACK", timeout=_ANSWER_SECONDS)
-            raise
-        await conn.execute("COMMIT", timeout=STATEMENT_SECONDS)
+    async with (
+        connection(endpoint, read_only=False, settings=SESSION) as conn,
+        transaction(conn, commit_seconds=STATEMENT_SECONDS),
+    ):
+        yield conn
 
 
 async def play(reader: BackupReader, conn: asyncpg.Connection, item: str, on_progress: OnProgress) -> None:

@@ -15,6 +15,7 @@ from wsdash.data.connect import Endpoint, connection, open_connection, opened_to
 from wsdash.data.errors import ServerErrors
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
+from wsdash.data.transactions import SNAPSHOT, begin, roll_back
 from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
 
@@ -97,7 +98,7 @@ async def open_readers(
                 if attempt == BUSY_ATTEMPTS:
                     raise
             for conn in (holder, *readers):
-                await conn.execute("ROLLBACK", timeout=ANSWER_SECONDS)
+                await roll_back(conn)
             await asyncio.sleep(BUSY_SECONDS)
         async with task_group() as group:
             heartbeat = group.create_task(_heartbeat(holder, endpoint, lost))
@@ -113,10 +114,7 @@ async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Seque
     """
     names = ", ".join(ident(table.schema, table.name) for table in tables)
     with ServerErrors(endpoint, "the tables cannot be held still for reading"):
-        begin = (
-            f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '{LOCK_SECONDS:.0f}s'"
-        )
-        await conn.execute(begin, timeout=ANSWER_SECONDS)
+        await begin(conn, f"SET LOCAL lock_timeout = '{LOCK_SECONDS:.0f}s'", mode=SNAPSHOT)
         if names:
             lock = f"LOCK TABLE {names} IN ACCESS SHARE MODE"
             await conn.execute(lock, timeout=LOCK_SECONDS + ANSWER_SECONDS)
@@ -138,9 +136,8 @@ async def _join(
     waiting behind it, the copy would wait for this session, and the change for the copy.
     """
     commands = [
-        f"SET row_security = off; SET lock_timeout = '{LOCK_SECONDS:.0f}s'",
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         f"SET TRANSACTION SNAPSHOT '{snapshot_id}'",
+        f"SET row_security = off; SET lock_timeout = '{LOCK_SECONDS:.0f}s'",
     ]
     if 0 < len(tables) <= HELD_BY_ALL:
         names = ", ".join(f"ONLY {ident(table.schema, table.name)}" for table in tables)
@@ -148,7 +145,7 @@ async def _join(
     holding = f"the session that holds the snapshot of {endpoint.label} cannot be joined"
     with ServerErrors(endpoint, holding):
         try:
-            await conn.execute("; ".join(commands), timeout=ANSWER_SECONDS)
+            await begin(conn, *commands, mode=SNAPSHOT)
         except asyncpg.LockNotAvailableError as error:
             raise BusyError(
                 f"another session of {endpoint.label} waits to change a table that is being read",

@@ -8,6 +8,7 @@ import asyncpg
 from aiohttp import web
 
 from wsdash.data.sql import column_list, ident
+from wsdash.data.transactions import transaction
 from wsdash.demo.api_rows import POOL, ApiError, as_json, body_of, checked, item_id, one, text_field
 from wsdash.demo.service import reply
 
@@ -66,7 +67,7 @@ async def update_category(request: web.Request) -> web.Response:
 async def delete_category(request: web.Request) -> web.Response:
     """The removed category; 404, or 409 while items refer to it."""
     found = item_id(request)
-    async with request.app[POOL].acquire(timeout=5) as conn, conn.transaction():
+    async with request.app[POOL].acquire(timeout=5) as conn, transaction(conn):
         row = await conn.fetchrow(
             f"delete from workspace.workspace_categories where id = $1 returning {column_list(FIELDS)}", found
         )

@@ -10,6 +10,7 @@ from aiohttp import web
 from asyncpg.pool import PoolConnectionProxy
 
 from wsdash.data.sql import column_list, ident
+from wsdash.data.transactions import transaction
 from wsdash.demo.api_rows import POOL, SHAPE, ApiError, as_json, body_of, checked, item_id, one, text_field
 from wsdash.demo.generate import PRIORITIES, STATUSES
 from wsdash.demo.service import reply
@@ -39,7 +40,7 @@ async def list_items(request: web.Request) -> web.Response:
     offset = _whole(query.get("offset"), "offset", 0, 2**31)
     where = " and ".join(f"{ident(name)} = ${place}" for place, name in enumerate(wanted, start=1)) or "true"
     table = "workspace.workspace_items"
-    async with request.app[POOL].acquire(timeout=5) as conn, conn.transaction(readonly=True):
+    async with request.app[POOL].acquire(timeout=5) as conn, transaction(conn, "READ ONLY"):
         count = await conn.fetchval(f"select count(*) from {table} where {where}", *wanted.values())
         rows = await conn.fetch(
             f"select {column_list(FIELDS)} from {table} where {where} "

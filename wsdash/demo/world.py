@@ -18,6 +18,7 @@ import asyncpg
 
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.errors import DATABASE_ERRORS, words_of
+from wsdash.data.transactions import transaction
 from wsdash.demo import ports as port_room
 from wsdash.demo import schema
 from wsdash.demo.clusters import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
@@ -204,7 +205,7 @@ class _Builder:
         return f"data-timescale on port {self._world.ports.source}"
 
     async def _make_schema(self) -> str:
-        async with self._session() as conn, conn.transaction():
+        async with self._session() as conn, transaction(conn):
             if await conn.fetchval("select to_regclass('workspace.workspace_items') is null", timeout=10):
                 await conn.execute(schema.before_rows(), timeout=DDL_SECONDS)
         self._record.chunks_until = _month()
@@ -216,7 +217,7 @@ class _Builder:
             # rows and indexes are one transaction: the last index is there when all rows are
             finished = "select to_regclass('workspace.workspace_audit_log_action_idx') is not null"
             if not await conn.fetchval(finished, timeout=10):
-                async with conn.transaction():
+                async with transaction(conn):
                     # a load that was killed has used up numbers: the same seed must give the same rows
                     await conn.execute("alter sequence workspace.workspace_audit_log_id_seq restart")
                     await load_items(conn, count, seed, self._rows_loaded)

@@ -17,6 +17,7 @@ import asyncpg
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.errors import DATABASE_ERRORS, describe, session_lives, words_of
 from wsdash.data.sql import ident
+from wsdash.data.transactions import transaction
 from wsdash.errors import WsdashError
 
 SEARCH_SECONDS = 120.0
@@ -87,7 +88,7 @@ async def remove_rows(target: Endpoint, schema: str, table: str, traces: Traces)
     """
     async with connection(target, read_only=False) as session:
         try:
-            async with session.transaction():
+            async with transaction(session):
                 removed: dict[str, int] = {}
                 conditions = await _conditions(session, schema, table, traces)
                 others = [name for name in conditions if name != table]

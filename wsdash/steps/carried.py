@@ -23,6 +23,7 @@ from wsdash.data.mapping_keys import serial_values
 from wsdash.data.mapping_types import KeyMap, MappedTables
 from wsdash.data.rehearsal import DdlRehearsal, rehearse_between, with_findings
 from wsdash.data.shape import Table
+from wsdash.data.transactions import transaction
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import SchemaObject
 from wsdash.steps.base import endpoint
@@ -154,18 +155,12 @@ async def _target(
         if not rehearse:
             yield session, target, False
             return
-    async with connection(side, read_only=False) as session:
-        trial = session.transaction()
-        await trial.start()
-        try:
-            by_file = bool(settings.target.schema_file) and not target.tables
-            if by_file:
-                await apply_file(session, place(settings, settings.target.schema_file))
-                target = await read_catalog(session, schema)
-            yield session, target, by_file
-        finally:
-            if not session.is_closed():
-                await trial.rollback()
+    async with connection(side, read_only=False) as session, transaction(session, taken_back=True):
+        by_file = bool(settings.target.schema_file) and not target.tables
+        if by_file:
+            await apply_file(session, place(settings, settings.target.schema_file))
+            target = await read_catalog(session, schema)
+        yield session, target, by_file
 
 
 async def _compared(

@@ -9,6 +9,7 @@ from wsdash.data.connect import connection
 from wsdash.data.ddl import before_rows, pre_data
 from wsdash.data.mapping_catalog import reduced
 from wsdash.data.mapping_check import fit
+from wsdash.data.transactions import transaction
 from wsdash.errors import RefusedError
 from wsdash.model import SchemaCompared, SchemaObject
 from wsdash.steps.base import Evidence, StepContext
@@ -78,7 +79,7 @@ class InitNeon:
         ):
             source = await read_catalog(old, ctx.settings.source.schema)
             rest = source if mapping is None else reduced(source, mapping)
-            async with session.transaction():
+            async with transaction(session):
                 existing = await read_catalog(session, settings.schema)
                 if settings.schema_file and not existing.tables:
                     await apply_file(session, place(ctx.settings, settings.schema_file))
