@@ -52,7 +52,11 @@ class StackSettings(_Section, frozen=True):
 
 
 class DatabaseSettings(_Section, frozen=True):
-    """One side's database; the password is named, never held."""
+    """One side's database; the password is named, never held.
+
+    pause_jobs (of the source): TimescaleDB's background jobs are paused while an item reads the source, and
+    put back.
+    """
 
     label: str
     host: str
@@ -65,6 +69,7 @@ class DatabaseSettings(_Section, frozen=True):
     sslmode: str = "prefer"
     schema_file: str = ""
     mapping: str = ""
+    pause_jobs: bool = False
 
 
 class ApiSettings(_Section, frozen=True):

@@ -24,6 +24,7 @@ INSTALLED = Path("/usr/lib/postgresql")
 SETTINGS = (
     "shared_preload_libraries = 'timescaledb'\n"
     "timescaledb.telemetry_level = off\n"
+    "autovacuum = off\n"  # it holds locks at moments that no test can foresee
     "timescaledb.max_background_workers = 16\n"
     "max_worker_processes = 40\n"
     "max_locks_per_transaction = 512\n"
@@ -144,8 +145,10 @@ async def make_field_schema(
         async def run(sql: str) -> None:
             await conn.execute(sql, timeout=120)
 
+        # as in the field: the extension's functions are in public
+        await run("SET search_path = public, pg_catalog")
         await run("CREATE EXTENSION timescaledb")
-        await run("SET search_path = public, pg_catalog; " + before_rows("inheritance"))
+        await run(before_rows("inheritance"))
         for table, column in HYPERTABLES.items():
             await run(
                 f"SELECT create_hypertable('workspace.{table}', '{column}', "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from wsdash.data.restore_result import object_counts
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot, open_snapshot
 from wsdash.data.sql import ident
+from wsdash.data.timescaledb.states import read_anew
 from wsdash.errors import InputError, WsdashError
 
 __all__ = [
@@ -67,33 +68,44 @@ async def take_backup(
     on_progress: OnProgress,
     run: str = "",
     role: str = "source",
+    on_retake: Callable[[str], None] = lambda _: None,
 ) -> BackupManifest:
     """Back up `schema` into `directory` (made if missing) as NAME.sql and NAME.manifest.json.
 
     Rows, counts, checksums and schema belong to one snapshot; writers are not blocked. The file appears under
     its name only when it is complete and on the disk; its rows are as `psql -f` alone restores them. The
-    manifest's proof is None: a backup counts only after prove_backup. Memory stays flat.
+    manifest's proof is None: a backup counts only after prove_backup. Memory stays flat. When maintenance
+    rewrites chunks meanwhile, it is taken anew a few times; on_retake hears why, and the manifest says so.
     Raises WsdashError (no tables, disk too small or full), InputError (name taken), UnreachableError.
     """
     directory = await _prepare(directory)
     doing = f"backing up schema {schema}"
     async with server_errors(source, doing):
         identity = await database_identity(source)
-    async with (
-        server_errors(source, doing),
-        _snapshot_with_catalog(source, schema) as (snapshot, catalog),
-    ):
-        if not catalog.tables and role == "source":
-            raise WsdashError(
-                f"schema {schema} holds no tables: there is nothing to back up",
-                where=source.address,
-                remedy="correct source.database and source.schema in wsdash.yaml",
-            )
-        frozen = await _freeze(snapshot, catalog, source, identity, run, role, item, on_progress)
-        needed = await _bytes_needed(snapshot.conn, frozen)
-        await require_space(directory, needed, f"a backup of schema {schema}")
-        path = directory / _file_name(name, schema, snapshot.taken_at)
-        return await write_backup(path, snapshot.conn, frozen, item, on_progress)
+    retakes: list[str] = []
+
+    async def take() -> BackupManifest:
+        async with (
+            server_errors(source, doing),
+            _snapshot_with_catalog(source, schema) as (snapshot, catalog),
+        ):
+            if not catalog.tables and role == "source":
+                raise WsdashError(
+                    f"schema {schema} holds no tables: there is nothing to back up",
+                    where=source.address,
+                    remedy="correct source.database and source.schema in wsdash.yaml",
+                )
+            frozen = await _freeze(snapshot, catalog, source, identity, run, role, item, on_progress)
+            needed = await _bytes_needed(snapshot.conn, frozen)
+            await require_space(directory, needed, f"a backup of schema {schema}")
+            path = directory / _file_name(name, schema, snapshot.taken_at)
+            return await write_backup(path, snapshot, frozen, item, on_progress, retakes)
+
+    def tell(why: str) -> None:
+        retakes.append(why)
+        on_retake(why)
+
+    return await read_anew(take, tell)
 
 
 async def keep_copy(

@@ -95,6 +95,10 @@ class BackupManifest(BackupContent, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     proof: BackupProof | None = None
+    chunks: str = ""
+    """How it is known that no chunk of a hypertable was rewritten meanwhile; '' without hypertables."""
+    retakes: tuple[str, ...] = ()
+    """Why it was taken anew, once for each time."""
     directory: str = ""
     """Where the manifest was found; never written."""
 

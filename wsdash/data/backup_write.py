@@ -36,6 +36,7 @@ from wsdash.data.checksum import row_source
 from wsdash.data.ddl import Statement
 from wsdash.data.disk import write_failure
 from wsdash.data.shape import Table
+from wsdash.data.snapshot import Snapshot
 from wsdash.errors import WsdashError
 
 _SETTINGS = (
@@ -64,16 +65,23 @@ class Frozen:
 
 
 async def write_backup(
-    path: Path, conn: asyncpg.Connection, frozen: Frozen, item: str, on_progress: OnProgress
+    path: Path,
+    snapshot: Snapshot,
+    frozen: Frozen,
+    item: str,
+    on_progress: OnProgress,
+    retakes: Sequence[str] = (),
 ) -> BackupManifest:
-    """Write what `conn`'s snapshot holds to `path` (or path-2 ...), then its manifest, unproven.
+    """Write what the snapshot holds to `path` (or path-2 ...), then its manifest, unproven.
 
-    Both appear under their names complete or not at all. Raises WsdashError when the disk is full.
+    retakes: why it was begun anew, for the manifest. Both files appear under their names complete or not at
+    all. Raises WsdashError when the disk is full, MovedError when chunks were rewritten meanwhile.
     """
     writer = BackupWriter(await asyncio.to_thread(_free_path, path))
     try:
         await writer.open()
-        await _write_sections(writer, conn, frozen, item, on_progress)
+        await _write_sections(writer, snapshot.conn, frozen, item, on_progress)
+        await snapshot.require_unmoved()
         sha = await writer.publish()
     except BaseException:
         await writer.discard()
@@ -81,7 +89,13 @@ async def write_backup(
     fields = msgspec.structs.asdict(frozen.content)
     final = writer.final
     manifest = BackupManifest(
-        **fields, file=final.name, bytes=writer.bytes, sha256=sha, directory=str(final.parent)
+        **fields,
+        file=final.name,
+        bytes=writer.bytes,
+        sha256=sha,
+        directory=str(final.parent),
+        chunks=snapshot.chunks.evidence,
+        retakes=tuple(retakes),
     )
     try:
         await asyncio.to_thread(write_manifest, manifest)

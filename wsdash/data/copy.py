@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import asyncpg
@@ -44,6 +44,7 @@ from wsdash.data.mapping_keys import fill_key_maps
 from wsdash.data.mapping_types import KeyMap
 from wsdash.data.shape import Table, source_tables
 from wsdash.data.snapshot import Snapshot, open_readers
+from wsdash.data.timescaledb.states import read_anew
 from wsdash.data.transfer import server_words
 from wsdash.errors import RefusedError
 from wsdash.model import Progress
@@ -101,6 +102,10 @@ class CopyResult:
     made: tuple[str, ...]
     load_seconds: float
     build_seconds: float
+    chunks: str = ""
+    """How it is known that no chunk of the source was rewritten meanwhile; '' without hypertables."""
+    retakes: tuple[str, ...] = ()
+    """Why rows were read anew, once for each time."""
 
     @property
     def rows(self) -> int:
@@ -116,20 +121,35 @@ class CopiedState:
     text: str
 
 
-async def copy_tables(request: CopyRequest, on_progress: Callable[[Progress], None]) -> CopyResult:
+async def copy_tables(
+    request: CopyRequest,
+    on_progress: Callable[[Progress], None],
+    on_retake: Callable[[str], None] = lambda _: None,
+) -> CopyResult:
     """Make the target hold exactly the source's rows, with all that follows them; safe to call again.
 
-    A call after a crash keeps what is here and still equals the source, and carries the rest. Raises
+    A call after a crash keeps what is here and still equals the source, and carries the rest; so does this
+    call by itself when maintenance of the source's chunks rewrote what was being read (on_retake hears why;
+    the result counts it). Raises
     RefusedError naming tables and counts when the target holds rows that this run did not write (unless
     force), WsdashError with the failing server's own words, UnreachableError when one is gone.
     """
-    reporter = Reporter(on_progress, request.item)
-    async with AsyncExitStack() as stack, task_group() as group:
-        watch = group.create_task(_watch(request.target, reporter))
-        result = await _copy(request, reporter, stack, group)
-        watch.cancel()
-    reporter.close()
-    return result
+    retakes: list[str] = []
+
+    def tell(why: str) -> None:
+        retakes.append(why)
+        on_retake(why)
+
+    async def copy() -> CopyResult:
+        reporter = Reporter(on_progress, request.item)
+        async with AsyncExitStack() as stack, task_group() as group:
+            watch = group.create_task(_watch(request.target, reporter))
+            result = await _copy(request, reporter, stack, group)
+            watch.cancel()
+        reporter.close()
+        return result
+
+    return replace(await read_anew(copy, tell), retakes=tuple(retakes))
 
 
 @described("reading what was copied")
@@ -219,6 +239,7 @@ async def _copy(
         if callable(sequences):
             with server_words(request.source, "reading sequences"):
                 sequences = await sequences(snapshot.conn)
+        await snapshot.require_unmoved()
         with server_words(request.target, "ending the rows' half"):
             await flush(standing.conn, request.run)
     loaded = time.monotonic()
@@ -228,7 +249,8 @@ async def _copy(
         await flush(standing.conn, request.run)
         book = await read_book(standing.conn, request.run)
     copied = tuple(_copied(table, book.get(table.qualified, ())) for table in request.tables)
-    return CopyResult(copied, tuple(made), loaded - started, time.monotonic() - loaded)
+    seconds = (loaded - started, time.monotonic() - loaded)
+    return CopyResult(copied, tuple(made), *seconds, chunks=snapshot.chunks.evidence)
 
 
 def _sessions(request: CopyRequest) -> int:

@@ -24,6 +24,7 @@ from wsdash.data.errors import ServerErrors, remedy_for
 from wsdash.data.scratch import scratch_database
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
+from wsdash.data.transactions import transaction
 from wsdash.errors import WsdashError
 from wsdash.model import SchemaObject
 
@@ -96,13 +97,8 @@ async def rehearse_between(
     target: what `new` is connected to. Raises UnreachableError.
     """
     with ServerErrors(target, "rehearsing the schema", "then retry; nothing of it was kept"):
-        trial = new.transaction()
-        await trial.start()
-        try:
+        async with transaction(new, taken_back=True):
             return await _Rehearsal(old, new, catalog, target).run()
-        finally:
-            if not new.is_closed():
-                await trial.rollback()
 
 
 class _Rehearsal:
@@ -171,7 +167,7 @@ class _Rehearsal:
                 timeout=STATEMENT_SECONDS,
             )
             sample.seek(0)
-            async with self.new.transaction():
+            async with transaction(self.new):
                 done = await self.new.copy_to_table(
                     table.name,
                     schema_name=table.schema,
@@ -191,7 +187,7 @@ class _Rehearsal:
         rows."""
         wrote = self.samples[table.qualified]
         try:
-            async with self.new.transaction():
+            async with transaction(self.new):
                 seen = await self.new.fetchval(
                     f"SELECT count(*) FROM {ident(table.schema, table.name)}", timeout=STATEMENT_SECONDS
                 )

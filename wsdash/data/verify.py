@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import asyncpg
@@ -13,9 +13,10 @@ from wsdash.data.connect import Endpoint, connection
 from wsdash.data.copy_jobs import Schedule
 from wsdash.data.shape import Column, Side, Table, source_tables
 from wsdash.data.snapshot import open_snapshot
+from wsdash.data.timescaledb.states import read_anew
 from wsdash.data.transfer import server_words
 from wsdash.data.verify_diff import Differing, Sums, differing_rows, sums_of, whole
-from wsdash.data.verify_pair import Pair, lone_connections, lone_pair, shared_pair
+from wsdash.data.verify_pair import Pair, lone_connections, lone_pair, require_lone_unmoved, shared_pair
 from wsdash.data.verify_parts import (
     SMALL_ROWS,
     Parts,
@@ -78,6 +79,7 @@ async def verify_tables(
     *,
     on_table: Callable[[TableVerified], None],
     workers: int,
+    on_retake: Callable[[str], None] = lambda _: None,
 ) -> list[TableVerified]:
     """Compare every row of `tables` on both sides; results in their order, on_table hears each as it comes.
 
@@ -85,9 +87,20 @@ async def verify_tables(
     at a time and each with the server's parallel query. Where they differ, only the differing parts of the
     rows are opened, down to keys and cells, and told in `differences` (at most 20 lines). The order of rows
     and columns does not matter; a table without a key is compared as a multiset; a missing table or column
-    is a difference; columns that only the target has are not looked at. Writes nothing. Raises
+    is a difference; columns that only the target has are not looked at. When maintenance of the source's
+    chunks rewrites what is being read, all is compared anew (on_retake hears why). Writes nothing. Raises
     UnreachableError and WsdashError.
     """
+    return await read_anew(lambda: _verify_tables(source, target, tables, on_table, workers), on_retake)
+
+
+async def _verify_tables(
+    source: Endpoint,
+    target: Endpoint,
+    tables: Sequence[Table],
+    on_table: Callable[[TableVerified], None],
+    workers: int,
+) -> list[TableVerified]:
     found: dict[str, TableVerified] = {}
 
     def tell(result: TableVerified) -> None:
@@ -102,13 +115,13 @@ async def verify_tables(
                 (source, target), conns, (source_tables(tables), _in_target(comparables)), workers
             )
             await _schedule(comparables, tell).work(pair)
+            await require_lone_unmoved(pair, source_tables(tables))
     else:
         async with connection(target, read_only=True) as conn:
             comparables = await _comparables(target, conn, tables)
         async with (
             open_snapshot(source, source_tables(tables)) as old,
             open_snapshot(target, _in_target(comparables)) as new,
-            task_group() as group,
         ):
             schedule = _schedule(comparables, tell)
 
@@ -116,13 +129,16 @@ async def verify_tables(
                 async with shared_pair(old, new, workers) as pair:
                     await schedule.work(pair)
 
-            for _ in range(sessions):
-                group.create_task(work())
+            async with task_group() as group:
+                for _ in range(sessions):
+                    group.create_task(work())
+            await old.require_unmoved()
     return [found[table.qualified] for table in tables]
 
 
 def _in_target(comparables: Sequence[_Comparable]) -> list[Table]:
-    return [one.table for one in comparables if one.in_target]
+    """The tables to be locked in the target: it has no chunks."""
+    return [replace(one.table, hypertable="", chunks=()) for one in comparables if one.in_target]
 
 
 def _schedule(comparables: Sequence[_Comparable], tell: Callable[[TableVerified], None]) -> Schedule[Pair]:

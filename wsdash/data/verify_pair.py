@@ -13,6 +13,8 @@ from wsdash.data.checksum import CHECKSUM_SECONDS
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.shape import Side, Table
 from wsdash.data.snapshot import Snapshot, hold_still
+from wsdash.data.timescaledb.states import NO_CHUNKS, ChunkStates, require_unmoved
+from wsdash.data.transactions import roll_back
 from wsdash.data.transfer import server_words
 from wsdash.tasks import task_group
 
@@ -33,6 +35,8 @@ class Pair:
     new_side: Endpoint
     new: asyncpg.Connection
     seconds: float = CHECKSUM_SECONDS
+    chunks: ChunkStates = NO_CHUNKS
+    """The chunks of the old side's hypertables, of a lone pair."""
 
     async def both(self, doing: str, query: Query) -> tuple[list[Any], list[Any]]:
         """Fetch on both sides at once what `query` makes of each side's session."""
@@ -74,14 +78,29 @@ async def lone_pair(
     comparison takes. Raises WsdashError when a table cannot be locked.
     """
     async with task_group() as group:
-        for side, conn, held in zip(sides, conns, tables, strict=True):
+        old, _ = [
             group.create_task(_begin(side, conn, held, workers))
-    return Pair(sides[0], conns[0], sides[1], conns[1], SHORT_SECONDS)
+            for side, conn, held in zip(sides, conns, tables, strict=True)
+        ]
+    return Pair(sides[0], conns[0], sides[1], conns[1], SHORT_SECONDS, old.result())
 
 
-async def _begin(endpoint: Endpoint, conn: asyncpg.Connection, tables: Sequence[Table], workers: int) -> None:
+async def require_lone_unmoved(pair: Pair, tables: Sequence[Table]) -> None:
+    """Prove that what a lone pair read of the source is what was there; ends its transaction there.
+
+    Raises MovedError when maintenance rewrote chunks meanwhile.
+    """
+    if pair.chunks.states:
+        with server_words(pair.old_side, "reading the states of the chunks again", "then retry"):
+            await roll_back(pair.old)
+            await require_unmoved(pair.old, pair.old_side, tables, pair.chunks)
+
+
+async def _begin(
+    endpoint: Endpoint, conn: asyncpg.Connection, tables: Sequence[Table], workers: int
+) -> ChunkStates:
     await _settle(endpoint, conn, workers)
-    await hold_still(conn, endpoint, tables)
+    return await hold_still(conn, endpoint, tables)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from wsdash.api.client import ApiClient
 from wsdash.config import Settings
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.errors import ServerErrors
+from wsdash.data.timescaledb.jobs import describe_jobs, read_jobs
 from wsdash.engine.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
@@ -42,6 +43,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
         _ports(settings),
         _database("source", endpoint(settings.source), settings.source.schema),
         _database("target", endpoint(settings.target), settings.target.schema),
+        _jobs(settings),
         _counts(settings),
         _api("old API", settings.api.old, settings),
         _api("new API", settings.api.new, settings),
@@ -111,6 +113,23 @@ async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
         return [Finding(name, False, f"{side.address}: {error.what}", error.remedy, more)]
     seen = f"{side.address}: PostgreSQL {version}, {tables} tables in {schema}, {used} of {limit} connections"
     return [Finding(name, True, seen)]
+
+
+async def _jobs(settings: Settings) -> list[Finding]:
+    """TimescaleDB's background jobs that may start during a run; no line without the extension."""
+    side = endpoint(settings.source)
+    try:
+        with ServerErrors(side, "reading the background jobs"):
+            async with connection(side, read_only=True) as session:
+                jobs = await read_jobs(session, settings.source.schema)
+    except WsdashError:
+        return []  # what is wrong with the source has a line of its own
+    told = describe_jobs(jobs)
+    if not told:
+        return [Finding("background jobs", True, f"{len(jobs)} of the source, all paused")] if jobs else []
+    agreed = settings.source.pause_jobs
+    remedy = "" if agreed else "source.pause_jobs: yes pauses them while rows are read"
+    return [Finding("background jobs", True if agreed else None, told, remedy)]
 
 
 async def _counts(settings: Settings) -> list[Finding]:

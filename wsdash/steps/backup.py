@@ -6,9 +6,10 @@ from pathlib import Path
 
 from wsdash.data.backup import check_backup, take_backup
 from wsdash.data.backup_proof import prove_backup
-from wsdash.model import BackupTaken
+from wsdash.model import BackupTaken, Notice
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.load_test import record_baseline
+from wsdash.steps.source_jobs import jobs_evidence, jobs_paused
 
 MANIFEST = "backup.manifest"
 """The fact that names the manifest of this run's backup."""
@@ -23,7 +24,8 @@ class Backup:
         """Holds when this run's backup is on disk, unchanged, and was restored and compared."""
         path = ctx.facts.get(MANIFEST)
         if path is None:
-            return Evidence(False, "no backup was taken in this run")
+            jobs = await jobs_evidence(ctx)
+            return Evidence(False, "no backup was taken in this run" + (f"; {jobs}" if jobs else ""))
         manifest = await check_backup(Path(path))
         if manifest.proof is None:
             return Evidence(False, f"{manifest.path.name} was never read back")
@@ -33,20 +35,23 @@ class Backup:
         return Evidence(
             True,
             f"{manifest.path} ({manifest.bytes:,} bytes, sha256 {manifest.sha256[:16]}…): {counts} rows; "
-            f"restored into a scratch database on {manifest.proof.server}, counts and checksums equal",
+            f"restored into a scratch database on {manifest.proof.server}, counts and checksums equal"
+            + "".join(f"; {told}" for told in (manifest.chunks, _anew(manifest.retakes)) if told),
         )
 
     async def act(self, ctx: StepContext) -> None:
         """Dump one snapshot, restore it into a scratch database on the source's server, compare."""
         directory = Path(ctx.settings.paths.backups)
-        manifest = await take_backup(
-            ctx.source,
-            ctx.settings.source.schema,
-            directory,
-            item=ctx.item,
-            on_progress=ctx.emit,
-            run=ctx.run,
-        )
+        async with jobs_paused(ctx):
+            manifest = await take_backup(
+                ctx.source,
+                ctx.settings.source.schema,
+                directory,
+                item=ctx.item,
+                on_progress=ctx.emit,
+                run=ctx.run,
+                on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
+            )
         await prove_backup(manifest.manifest_path, ctx.source, item=ctx.item, on_progress=ctx.emit)
         await ctx.facts.put(MANIFEST, str(manifest.manifest_path))
         # how fast the old service is belongs to what the new one is measured by
@@ -57,3 +62,7 @@ class Backup:
         path = ctx.facts.get(MANIFEST)
         await ctx.facts.put(MANIFEST, None)
         return None if path is None else Evidence(True, f"{path} stays; a new migration takes a new one")
+
+
+def _anew(retakes: tuple[str, ...]) -> str:
+    return f"taken anew {len(retakes)} times, at last because {retakes[-1]}" if retakes else ""

@@ -7,16 +7,21 @@ from typing import Any
 
 from wsdash.data.backup import keep_copy
 from wsdash.data.connect import connection
-from wsdash.data.copy import CopyRequest, copied_state, copy_tables
+from wsdash.data.copy import CopyRequest, CopyResult, copied_state, copy_tables
 from wsdash.data.manifest import inspect_target
 from wsdash.model import Notice
 from wsdash.steps.api_tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried, written_tables
 from wsdash.steps.services import STOPPED_AT
+from wsdash.steps.source_jobs import jobs_paused
 
 FENCE = "migrate-data.fence"
 """The fact that says behind which stop of the old service the rows were copied: {"stopped_at"}."""
+
+
+READ = "migrate-data.read"
+"""The fact that says, in words, how it is known that no chunk of the source was rewritten meanwhile."""
 
 
 class MigrateData:
@@ -41,7 +46,8 @@ class MigrateData:
         broken = fence is not None and fence["stopped_at"] != ctx.facts.get(STOPPED_AT)
         if state.complete and broken and ctx.facts.get(API_TESTED) is None:
             return Evidence(False, "the old service ran again after its rows were copied: they are compared")
-        return Evidence(state.complete, state.text)
+        read = ctx.facts.get(READ) if state.complete else ""
+        return Evidence(state.complete, state.text + (f"; {read}" if read else ""))
 
     async def act(self, ctx: StepContext) -> None:
         """Copy; with force, keep a copy of what the target holds and write over it. What is copied already
@@ -66,7 +72,13 @@ class MigrateData:
             maintenance_work_mem=ctx.settings.copy.maintenance_work_mem,
             force=ctx.force,
         )
-        await copy_tables(request, ctx.emit)
+
+        def tell(why: str) -> None:
+            ctx.emit(Notice(level="warning", text=why, item=ctx.item))
+
+        async with jobs_paused(ctx):
+            result = await copy_tables(request, ctx.emit, tell)
+        await ctx.facts.put(READ, _how_read(result))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's rows stay; what was written there after the migration is kept in a file first."""
@@ -97,3 +109,8 @@ class MigrateData:
             Notice(level="warning", text=f"the target's rows are kept in {manifest.path}", item=ctx.item)
         )
         return manifest.path
+
+
+def _how_read(result: CopyResult) -> str:
+    anew = f"read anew {len(result.retakes)} times: {result.retakes[-1]}" if result.retakes else ""
+    return "; ".join(told for told in (result.chunks, anew) if told)

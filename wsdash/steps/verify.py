@@ -9,6 +9,7 @@ from wsdash.data.connect import connection
 from wsdash.data.transfer import server_words
 from wsdash.data.verify import verify_tables
 from wsdash.errors import WsdashError
+from wsdash.model import Notice
 from wsdash.steps.api_tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried
@@ -44,6 +45,7 @@ class VerifyData:
             carried.tables,
             on_table=ctx.emit,
             workers=ctx.settings.copy.workers,
+            on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
         )
         differing = [result for result in results if not result.match]
         if not results:

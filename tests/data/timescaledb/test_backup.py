@@ -26,7 +26,8 @@ async def test_an_extension_that_is_merely_installed_does_not_matter(
     timescale: Endpoint, tmp_path: Path
 ) -> None:
     await run_sql(
-        timescale, "CREATE EXTENSION timescaledb; CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 1 AS n"
+        timescale,
+        "CREATE EXTENSION timescaledb SCHEMA public; CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 1 AS n",
     )
     manifest = await take_backup(timescale, "s", tmp_path, item="backup", on_progress=quiet)
     proof = await prove_backup(manifest.manifest_path, timescale, item="backup", on_progress=quiet)
