@@ -11,15 +11,17 @@ import asyncpg
 
 from wsdash.data import catalog_queries as queries
 from wsdash.data.catalog_ddl import table_drafts
-from wsdash.data.catalog_items import Draft, Ref, SchemaItem, ordered_items
+from wsdash.data.catalog_items import Draft, Ref, SchemaItem
+from wsdash.data.catalog_order import ordered_items
 from wsdash.data.catalog_parts import (
+    read_attached_constraints,
     read_constraints,
     read_indexes,
-    read_left_out,
     read_rules,
     read_security,
     read_statistics,
     read_triggers,
+    read_view_defaults,
     read_views,
 )
 from wsdash.data.catalog_rights import read_comments, read_grants
@@ -27,6 +29,9 @@ from wsdash.data.catalog_tables import read_tables
 from wsdash.data.catalog_types import read_functions, read_sequences, read_types
 from wsdash.data.errors import ServerErrors
 from wsdash.data.hypertable import Machinery, read_machinery
+from wsdash.data.kinds import read_around, read_made
+from wsdash.data.kinds.extensions import with_extensions
+from wsdash.data.kinds.parts import read_parts
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.data.transactions import SNAPSHOT, begin, roll_back
@@ -114,18 +119,26 @@ async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catal
     item = SchemaItem("schema", schema, f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
     drafts = [Draft(item, [("pg_namespace", namespace)], f"SCHEMA {ident(schema)}")]
     drafts += await read_types(conn, namespace, schema)
+    drafts += await read_made(conn, namespace, schema)
     names = {oid: table.name for oid, table in tables.items()}
-    sequences, identities = await read_sequences(conn, namespace, schema, names)
+    sequences, subjects, identities = await read_sequences(conn, namespace, schema, names)
     drafts += sequences
     drafts += await table_drafts(conn, namespace, tables, identities)
     drafts += await _after_rows(conn, namespace, schema, tables)
-    drafts += await read_grants(conn, drafts)
-    drafts += await read_comments(conn, drafts)
+    parts, folded = await read_parts(conn, tables)
+    late, attached = await read_attached_constraints(conn, namespace, schema, tables)
+    drafts += late
+    subjects += attached
+    drafts += parts
+    grants = await read_grants(conn, drafts + subjects)
+    drafts += grants + await read_comments(conn, drafts + subjects)
+    drafts += await read_around(conn, namespace)
+    items = await ordered_items(conn, drafts, await _aliases(conn, namespace), folded)
     settings = await conn.fetch(queries.SETTINGS, timeout=TIMEOUT)
     return replace(
         catalog,
         tables=tuple(tables.values()),
-        items=await ordered_items(conn, drafts, await _aliases(conn, namespace)),
+        items=await with_extensions(conn, items, catalog.extensions),
         machinery=machinery,
         settings=tuple(
             f"{row['shown'] or row['name']}" + (f" of role {row['role']}" if row["role"] else "")
@@ -153,10 +166,10 @@ async def _after_rows(
         *await read_indexes(conn, everything, rows),
         *await read_statistics(conn, tables),
         *views,
+        *await read_view_defaults(conn, {oid: (schema, name) for oid, name in relations.items()}),
         *await read_rules(conn, everything),
         *triggers,
         *await read_security(conn, tables),
-        *await read_left_out(conn, namespace, schema),
     ]
 
 

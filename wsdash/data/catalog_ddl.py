@@ -74,7 +74,10 @@ def _column_line(
     elif column.default is not None and not without_default:
         parts.append(f"DEFAULT {column.default}")
     if column.not_null:
-        parts.append("NOT NULL")
+        # servers before 18 accept the name and forget it
+        parts.append(
+            f"CONSTRAINT {ident(column.not_null_name)} NOT NULL" if column.not_null_name else "NOT NULL"
+        )
     return " ".join(parts)
 
 

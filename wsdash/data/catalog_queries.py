@@ -40,8 +40,11 @@ SELECT t.oid, t.typname AS name, format_type(t.typbasetype, t.typtypmod) AS type
        CASE WHEN t.typcollation <> b.typcollation
             THEN quote_ident(cn.nspname) || '.' || quote_ident(co.collname) ELSE '' END AS collation,
        array(SELECT 'CONSTRAINT ' || quote_ident(k.conname) || ' ' || pg_get_constraintdef(k.oid)
-             FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c' ORDER BY k.conname) AS checks,
-       array(SELECT k.oid FROM pg_constraint k WHERE k.contypid = t.oid) AS constraints
+             FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c' AND k.convalidated
+             ORDER BY k.conname) AS checks,
+       (SELECT k.conname FROM pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'n'
+          AND k.conname <> t.typname || '_not_null') AS not_null_name,
+       array(SELECT k.oid FROM pg_constraint k WHERE k.contypid = t.oid AND k.convalidated) AS constraints
 FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype
 LEFT JOIN pg_collation co ON co.oid = t.typcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 WHERE t.typnamespace = $1 AND t.typtype = 'd' AND {_OWN.format(catalog="pg_type", oid="t.oid")}
@@ -83,7 +86,8 @@ ORDER BY 2
 SEQUENCES = f"""
 SELECT c.oid, c.relname AS name, format_type(s.seqtypid, NULL) AS type, s.seqstart AS start,
        s.seqincrement AS increment, s.seqmin AS minimum, s.seqmax AS maximum, s.seqcache AS cache,
-       s.seqcycle AS cycle, d.deptype::text AS owned, d.refobjid AS owner, a.attname AS owner_column
+       s.seqcycle AS cycle, c.relpersistence = 'u' AS unlogged, d.deptype::text AS owned,
+       d.refobjid AS owner, a.attname AS owner_column
 FROM pg_class c JOIN pg_sequence s ON s.seqrelid = c.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0
   AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
@@ -96,9 +100,9 @@ FUNCTIONS = f"""
 SELECT p.oid, p.proname AS name, pg_get_function_identity_arguments(p.oid) AS arguments,
 p.prokind::text AS kind,
        l.lanname AS language, p.prosrc AS source,
-       CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE '' END AS definition
+       pg_get_functiondef(p.oid) AS definition
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-WHERE p.pronamespace = $1 AND {_OWN.format(catalog="pg_proc", oid="p.oid")}
+WHERE p.pronamespace = $1 AND p.prokind <> 'a' AND {_OWN.format(catalog="pg_proc", oid="p.oid")}
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
                   AND d.deptype = 'i')
 ORDER BY 2, 3
@@ -120,8 +124,11 @@ ORDER BY 2
 INDEXES = """
 SELECT c.oid, c.relname AS name, i.indrelid AS relation, pg_get_indexdef(c.oid) AS definition,
        quote_ident(c.relname) AS quoted, am.amname AS method, i.indnatts AS width, i.indisvalid AS valid,
-       i.indisclustered AS clustered, i.indisreplident AS identity
+       s.spcname AS tablespace,
+       array(SELECT a.attnum || ' SET STATISTICS ' || a.attstattarget FROM pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attstattarget >= 0 ORDER BY a.attnum) AS targets
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam
+LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
 WHERE i.indrelid = ANY ($1::oid[])
   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = c.oid AND k.contype IN ('p', 'u', 'x'))
 ORDER BY 2
@@ -131,9 +138,19 @@ CONSTRAINTS = """
 SELECT k.oid, k.conname AS name, k.conrelid AS relation, k.contype::text AS type, k.conindid AS index,
        pg_get_constraintdef(k.oid) AS definition, k.connoinherit AS own_rows_only
 FROM pg_constraint k
-WHERE k.conrelid = ANY ($1::oid[]) AND k.conparentid = 0 AND k.contype IN ('p', 'u', 'x', 'c', 'f')
+WHERE k.conrelid = ANY ($1::oid[]) AND k.conparentid = 0
+  AND (k.contype IN ('p', 'u', 'x', 'c', 'f') OR k.contype = 'n' AND NOT k.convalidated)
 ORDER BY 3, 2
 """
+
+ATTACHED_CONSTRAINTS = """
+SELECT k.oid, k.conname AS name, r.relname AS relation, t.typname AS domain, k.contype::text AS type,
+       k.convalidated AS valid, pg_get_constraintdef(k.oid) AS definition
+FROM pg_constraint k LEFT JOIN pg_class r ON r.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.contypid
+WHERE t.typnamespace = $1 OR k.contype = 'n' AND k.convalidated AND k.conrelid = ANY ($2::oid[])
+ORDER BY 1
+"""
+"""Those that come with their column or domain, and domains' checks that are not validated."""
 
 TRIGGERS = """
 SELECT t.oid, t.tgname AS name, t.tgrelid AS relation, pg_get_triggerdef(t.oid) AS definition,
@@ -145,7 +162,8 @@ ORDER BY 3, 2
 """
 
 RULES = """
-SELECT r.oid, r.rulename AS name, r.ev_class AS relation, pg_get_ruledef(r.oid) AS definition
+SELECT r.oid, r.rulename AS name, r.ev_class AS relation, pg_get_ruledef(r.oid) AS definition,
+       r.ev_enabled::text AS enabled
 FROM pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) AND r.rulename <> '_RETURN' ORDER BY 3, 2
 """
 
@@ -154,12 +172,14 @@ SELECT p.oid, p.polname AS name, p.polrelid AS relation, p.polcmd::text AS comma
 p.polpermissive AS permissive,
        pg_get_expr(p.polqual, p.polrelid) AS qualifier, pg_get_expr(p.polwithcheck, p.polrelid) AS checked,
        array(SELECT CASE WHEN r = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END
-             FROM unnest(p.polroles) r ORDER BY 1) AS roles
+             FROM unnest(p.polroles) r ORDER BY 1) AS roles,
+       array(SELECT pg_get_userbyid(r)::text FROM unnest(p.polroles) r WHERE r <> 0 ORDER BY 1) AS named
 FROM pg_policy p WHERE p.polrelid = ANY ($1::oid[]) ORDER BY 3, 2
 """
 
 STATISTICS = """
 SELECT s.oid, s.stxname AS name, n.nspname AS schema, s.stxrelid AS relation,
+       coalesce((to_jsonb(s) ->> 'stxstattarget')::int, -1) AS target,
        pg_get_statisticsobjdef(s.oid) AS definition
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
 WHERE s.stxrelid = ANY ($1::oid[]) ORDER BY 2
@@ -167,8 +187,15 @@ WHERE s.stxrelid = ANY ($1::oid[]) ORDER BY 2
 
 RELATION_STATE = """
 SELECT c.oid, c.relrowsecurity AS secured, c.relforcerowsecurity AS forced, c.relreplident::text AS identity,
-       s.spcname AS tablespace
-FROM pg_class c LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = ANY ($1::oid[]) ORDER BY 1
+       s.spcname AS tablespace, c.reloftype::regtype::text AS type, m.amname AS method,
+       (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid AND x.indisreplident) AS identity_index,
+       (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = c.oid AND x.indisclustered) AS cluster_index,
+       (SELECT quote_ident(n.relname) FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
+        WHERE x.indrelid = c.oid AND x.indisreplident) AS identity_name,
+       (SELECT quote_ident(n.relname) FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
+        WHERE x.indrelid = c.oid AND x.indisclustered) AS cluster_name
+FROM pg_class c LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+LEFT JOIN pg_am m ON m.oid = c.relam AND m.amname <> 'heap' WHERE c.oid = ANY ($1::oid[]) ORDER BY 1
 """
 
 DEFAULTS = """
@@ -191,26 +218,35 @@ WHERE t.typnamespace = $1
 """
 
 GRANTS = """
-SELECT o.class, o.oid, o.sub, coalesce(a.attname, '') AS column, o.owner,
-       CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee) END AS grantee,
-       x.privilege_type AS privilege, x.is_grantable AS grantable
-FROM (
-  SELECT 'pg_namespace' AS class, oid, 0 AS sub, nspowner AS owner, nspacl AS acl FROM pg_namespace
-  UNION ALL SELECT 'pg_class', oid, 0, relowner, relacl FROM pg_class
-  UNION ALL SELECT 'pg_class', t.attrelid, t.attnum, c.relowner, t.attacl
+WITH subject AS (
+  SELECT 'pg_namespace' AS class, oid, 0 AS sub, nspowner AS owner, nspacl AS acl, 'n'::"char" AS kind
+    FROM pg_namespace
+  UNION ALL SELECT 'pg_class', oid, 0, relowner, relacl, CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END
+    FROM pg_class
+  UNION ALL SELECT 'pg_class', t.attrelid, t.attnum, c.relowner, t.attacl, 'c'
     FROM pg_attribute t JOIN pg_class c ON c.oid = t.attrelid WHERE t.attnum > 0 AND NOT t.attisdropped
-  UNION ALL SELECT 'pg_proc', oid, 0, proowner, proacl FROM pg_proc
-  UNION ALL SELECT 'pg_type', oid, 0, typowner, typacl FROM pg_type
-) o CROSS JOIN LATERAL aclexplode(o.acl) x
-LEFT JOIN pg_attribute a ON o.class = 'pg_class' AND o.sub > 0 AND a.attrelid = o.oid AND a.attnum = o.sub
-WHERE o.oid = ANY ($1::oid[]) AND o.acl IS NOT NULL AND x.grantee <> o.owner
-ORDER BY 1, 2, 3, 6, 7
+  UNION ALL SELECT 'pg_proc', oid, 0, proowner, proacl, 'f' FROM pg_proc
+  UNION ALL SELECT 'pg_type', oid, 0, typowner, typacl, 'T' FROM pg_type),
+own AS (SELECT * FROM subject WHERE oid = ANY ($1::oid[]) AND acl IS NOT NULL),
+given AS (SELECT o.*, x.* FROM own o CROSS JOIN LATERAL aclexplode(o.acl) x),
+usual AS (SELECT o.*, x.* FROM own o CROSS JOIN LATERAL aclexplode(acldefault(o.kind, o.owner)) x)
+SELECT r.class, r.oid, r.sub, coalesce(a.attname, '') AS column, r.revoked, r.grantee = r.owner AS by_owner,
+       CASE WHEN r.grantee = 0 THEN '' ELSE pg_get_userbyid(r.grantee) END AS grantee,
+       r.privilege_type AS privilege, r.is_grantable AS grantable,
+       CASE WHEN r.grantor IN (0, r.owner) THEN '' ELSE pg_get_userbyid(r.grantor) END AS grantor
+FROM (
+  SELECT g.*, false AS revoked FROM given g WHERE g.grantee <> g.owner AND NOT EXISTS (
+    SELECT FROM usual u WHERE (u.class, u.oid, u.sub, u.grantee, u.privilege_type, u.is_grantable)
+      = (g.class, g.oid, g.sub, g.grantee, g.privilege_type, g.is_grantable))
+  UNION ALL
+  SELECT u.*, true FROM usual u WHERE NOT EXISTS (
+    SELECT FROM given g WHERE (u.class, u.oid, u.sub, u.grantee, u.privilege_type)
+      = (g.class, g.oid, g.sub, g.grantee, g.privilege_type))
+) r
+LEFT JOIN pg_attribute a ON r.class = 'pg_class' AND r.sub > 0 AND a.attrelid = r.oid AND a.attnum = r.sub
+ORDER BY 1, 2, 3, 5, 7, 8
 """
-
-CLOSED_FUNCTIONS = """
-SELECT p.oid FROM pg_proc p WHERE p.oid = ANY ($1::oid[]) AND p.proacl IS NOT NULL
-  AND NOT EXISTS (SELECT FROM aclexplode(p.proacl) x WHERE x.grantee = 0)
-"""
+"""What differs from what the server grants by itself; revoked: it takes something of that away."""
 
 DESCRIPTIONS = """
 SELECT d.classoid::regclass::text AS class, d.objoid AS oid, d.description
@@ -224,45 +260,35 @@ WHERE d.classoid = 'pg_class'::regclass AND d.objoid = ANY ($1::oid[]) AND d.obj
   AND NOT a.attisdropped ORDER BY 1, a.attnum
 """
 
-NOT_CARRIED = """
-SELECT o.kind, o.name FROM (
-  SELECT oid, 'foreign table' AS kind, relname::text AS name FROM pg_class
-    WHERE relnamespace = $1 AND relkind = 'f' AND NOT relispartition
-  UNION ALL SELECT oid, 'base type', typname FROM pg_type WHERE typnamespace = $1 AND typtype = 'b'
-  AND typelem = 0
-  UNION ALL SELECT oid, 'operator', oprname FROM pg_operator WHERE oprnamespace = $1
-  UNION ALL SELECT oid, 'operator class', opcname FROM pg_opclass WHERE opcnamespace = $1
-  UNION ALL SELECT oid, 'collation', collname FROM pg_collation WHERE collnamespace = $1
-  UNION ALL SELECT oid, 'conversion', conname FROM pg_conversion WHERE connamespace = $1
-  UNION ALL SELECT oid, 'text search configuration', cfgname FROM pg_ts_config WHERE cfgnamespace = $1
-  UNION ALL SELECT oid, 'text search dictionary', dictname FROM pg_ts_dict WHERE dictnamespace = $1
-) o WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.objid = o.oid AND e.deptype = 'e') ORDER BY 1, 2
+VIEW_DEFAULTS = """
+SELECT d.oid, d.adrelid AS relation, a.attname AS name, pg_get_expr(d.adbin, 0) AS expression
+FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE d.adrelid = ANY ($1::oid[]) ORDER BY 2, 3
 """
 
-AROUND = """
-SELECT DISTINCT 'publication' AS kind, pubname::text AS name,
-       'what it publishes is replicated to nobody in the target; make it by hand where it is used' AS reason
-FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname WHERE n.oid = $1
-UNION ALL
-SELECT DISTINCT 'default privileges', pg_get_userbyid(d.defaclrole) || ' in schema ' || n.nspname,
-       'they say what later objects are granted; set them in the target with ALTER DEFAULT PRIVILEGES'
-FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace WHERE n.oid = $1
-UNION ALL
-SELECT 'event trigger', e.evtname::text, 'it belongs to the whole database; make it by hand where it is used'
-FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM pg_depend d
-  WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
-UNION ALL
-SELECT 'large objects', count(*)::text, 'values that only name a large object (oid) would name nothing'
-FROM pg_largeobject_metadata HAVING count(*) > 0
-ORDER BY 1, 2
+EXTENSION_MEMBERS = """
+SELECT e.extname AS extension, lower(coalesce(p.proname, t.typname, c.relname)::text) AS name
+FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid AND t.typelem = 0
+LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = ANY ($1::text[])
+  AND coalesce(p.proname, t.typname, c.relname) IS NOT NULL
+UNION SELECT extname, lower(extname) FROM pg_extension WHERE extname = ANY ($1::text[])
 """
-"""What belongs to the database or its settings and concerns the schema; never carried."""
+
+EXTENSION_COMMENTS = """
+SELECT e.extname AS name, obj_description(e.oid, 'pg_extension') AS comment
+FROM pg_extension e LEFT JOIN pg_available_extensions a ON a.name = e.extname
+WHERE obj_description(e.oid, 'pg_extension') IS DISTINCT FROM a.comment
+  AND obj_description(e.oid, 'pg_extension') IS NOT NULL
+"""
 
 SETTINGS = """
 SELECT coalesce(r.rolname, '') AS role, split_part(c, '=', 1) AS name,
        CASE WHEN split_part(c, '=', 1) = 'search_path' THEN c ELSE '' END AS shown
 FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) c LEFT JOIN pg_roles r ON r.oid = s.setrole
-WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
 ORDER BY 1, 2
 """
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from wsdash.data import catalog_queries as queries
 from wsdash.data.catalog_items import COMMENTS, GRANTS, Draft, Ref, SchemaItem
+from wsdash.data.kinds.around import read_memberships
 from wsdash.data.sql import ident, literal
 
 TIMEOUT = queries.TIMEOUT
@@ -31,35 +32,61 @@ def role_item(role: str) -> SchemaItem:
 
 
 async def read_grants(conn: asyncpg.Connection, drafts: list[Draft]) -> list[Draft]:
-    """Roles and what each may do; what an owner may do is not carried, because ownership is not."""
+    """Roles and what each may do, and what PUBLIC may not; what an owner may do is not carried, because
+    ownership is not. Roles that a policy names come with them."""
     objects = {draft.refs[0]: draft for draft in drafts if draft.refs and draft.comment_on}
     oids = sorted({oid for _, oid in objects})
-    grouped: dict[tuple[str, int, str, str], list[Any]] = defaultdict(list)
+    grouped: dict[tuple[Ref, str, bool, str], list[Any]] = defaultdict(list)
     for row in await conn.fetch(queries.GRANTS, oids, timeout=TIMEOUT):
-        if (row["class"], row["oid"]) in objects:
-            grouped[row["class"], row["oid"], row["column"], row["grantee"]].append(row)
+        subject: Ref = (row["class"], row["oid"])
+        if subject in objects:
+            grouped[subject, row["column"], row["revoked"], row["grantee"]].append(row)
     made = []
-    for (catalog, oid, column, grantee), rows in grouped.items():
-        subject = objects[catalog, oid]
-        if not (catalog == "pg_proc" and not grantee and not rows[0]["grantable"]):
-            made.append(_grant(subject, column, grantee, rows))
-    for row in await conn.fetch(queries.CLOSED_FUNCTIONS, oids, timeout=TIMEOUT):
-        subject = objects["pg_proc", row["oid"]]
-        sql = f"REVOKE ALL ON {subject.comment_on} FROM PUBLIC"
-        name = f"PUBLIC shut out of {subject.item.kind} {subject.item.name}"
-        parts = frozenset({"-EXECUTE"})
-        left_out = subject.item.left_out and "its function is not carried"
-        item = SchemaItem("grant", name, sql, stage=GRANTS, parts=parts, left_out=left_out)
-        made.append(Draft(item, [], rank="1"))
-    roles = sorted({draft.item.role for draft in made} - {""})
-    return made + [Draft(role_item(role), [], rank="0") for role in roles]
+    for (ref, column, revoked, grantee), rows in grouped.items():
+        if not revoked:
+            made.append(_grant(objects[ref], column, grantee, rows))
+        elif rows[0]["by_owner"]:
+            made.append(_owners(objects[ref], rows))
+        else:
+            made.append(_shut_out(objects[ref], rows))
+    named = {role for draft in drafts if not draft.item.left_out for role in draft.item.roles}
+    roles = sorted(({draft.item.role for draft in made} | named) - {""})
+    return (
+        made + [Draft(role_item(role), [], rank="0") for role in roles] + await read_memberships(conn, roles)
+    )
+
+
+def _on(subject: Draft) -> str:
+    """How GRANT and REVOKE name it."""
+    on = subject.comment_on
+    if subject.item.kind in ("view", "materialized view"):
+        return "TABLE " + on.split("VIEW ", 1)[1]
+    for word, instead in (("DOMAIN ", "TYPE "), ("AGGREGATE ", "FUNCTION ")):
+        if on.startswith(word):
+            return instead + on.removeprefix(word)
+    return on
+
+
+def _shut_out(subject: Draft, rows: list[Any]) -> Draft:
+    name = f"PUBLIC shut out of {subject.item.kind} {subject.item.name}"
+    sql = f"REVOKE ALL ON {_on(subject)} FROM PUBLIC"
+    parts = frozenset(f"-{row['privilege']}" for row in rows)
+    left_out = subject.item.left_out and "what it is about is not carried"
+    item = SchemaItem("grant", name, sql, stage=GRANTS, parts=parts, left_out=left_out)
+    return Draft(item, [], rank="1")
+
+
+def _owners(subject: Draft, rows: list[Any]) -> Draft:
+    privileges = ", ".join(row["privilege"] for row in rows)
+    name = f"{rows[0]['grantee']} without {privileges} on {subject.item.kind} {subject.item.name}"
+    reason = (
+        "its owner gave that up; in the target everything belongs to the target's user, who has all rights"
+    )
+    return Draft(SchemaItem("owner's rights", name, left_out=reason), [])
 
 
 def _grant(subject: Draft, column: str, grantee: str, rows: list[Any]) -> Draft:
-    on = subject.comment_on
-    if subject.item.kind in ("view", "materialized view"):
-        on = "TABLE " + on.split("VIEW ", 1)[1]
-    on = {"DOMAIN ": "TYPE "}.get(on[:7], on[:7]) + on[7:]
+    on = _on(subject)
     commands = []
     for row in rows:
         privilege = row["privilege"] + (f" ({ident(column)})" if column else "")
@@ -83,6 +110,7 @@ def _grant(subject: Draft, column: str, grantee: str, rows: list[Any]) -> Draft:
         parts=frozenset(row["privilege"] + ("*" if row["grantable"] else "") for row in rows),
         role=grantee,
         left_out="what it is granted on is not carried" if subject.item.left_out else "",
+        note=f"granted by {rows[0]['grantor']} in the source" if rows[0]["grantor"] else "",
     )
     return Draft(item, [], rank="2")
 
@@ -116,5 +144,5 @@ async def read_comments(conn: asyncpg.Connection, drafts: list[Draft]) -> list[D
 
 def _comment(name: str, on: str, text: str, about: SchemaItem) -> Draft:
     sql = f"COMMENT ON {on} IS {literal(text)}"
-    item = SchemaItem("comment", name, sql, table=about.table, stage=COMMENTS, about=about)
+    item = SchemaItem("comment", name, sql, table=about.table, stage=COMMENTS, about=about, since=about.since)
     return Draft(item, [])

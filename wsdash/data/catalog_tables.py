@@ -51,7 +51,9 @@ ORDER BY n.nspname, c.relname
 COLUMNS = """
 SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, format_type(a.atttypid, a.atttypmod)
          AS type,
-       a.attnotnull AS not_null,
+       a.attnotnull AND NOT coalesce(n.loose, false) AS not_null,
+       CASE WHEN n.conname <> left(c.relname || '_' || a.attname || '_not_null', 63) THEN n.conname END
+         AS not_null_name,
        pg_get_expr(d.adbin, CASE WHEN a.attgenerated = '' THEN 0 ELSE d.adrelid END) AS expression,
        a.attgenerated::text AS generated,
        a.attidentity::text AS identity, col_description(a.attrelid, a.attnum) AS comment,
@@ -61,7 +63,12 @@ SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, format_typ
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END AS storage,
        a.attcompression::text AS compression, coalesce(a.attstattarget, -1)::int AS statistics,
        coalesce(a.attoptions, '{}') AS options
-FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid
+LEFT JOIN (SELECT k.conrelid, k.conkey[1] AS number, k.conname,
+             NOT k.convalidated OR k.connoinherit AND EXISTS (
+               SELECT FROM pg_inherits i WHERE i.inhparent = k.conrelid) AS loose
+           FROM pg_constraint k WHERE k.contype = 'n' AND k.conrelid = ANY ($1::oid[])) n
+  ON n.conrelid = a.attrelid AND n.number = a.attnum
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_collation co ON co.oid = a.attcollation LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
@@ -79,7 +86,8 @@ AND i.indexprs IS NULL
   AND (i.indisvalid OR EXISTS (SELECT FROM pg_class p WHERE p.oid = i.indrelid AND p.relkind = 'p'))
   AND NOT EXISTS (SELECT FROM unnest(i.indkey[0:i.indnkeyatts - 1]) k(number)
                   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-                  WHERE NOT a.attnotnull)
+                  WHERE NOT a.attnotnull OR EXISTS (SELECT FROM pg_constraint n WHERE n.contype = 'n'
+                    AND n.conrelid = i.indrelid AND n.conkey[1] = a.attnum AND NOT n.convalidated))
   OR i.indrelid = ANY ($1::oid[]) AND i.indisprimary
 ORDER BY i.indrelid, i.indisprimary DESC, i.indnkeyatts, c.relname
 """
@@ -130,6 +138,7 @@ def _column(row: Any) -> Column:
         name=row["name"],
         type=row["type"],
         not_null=row["not_null"],
+        not_null_name=(row["not_null_name"] or "") if row["not_null"] else "",
         default=row["expression"],
         generated=row["generated"],
         identity=row["identity"],

@@ -48,6 +48,8 @@ def _domain(schema: str, row: Any) -> Draft:
         parts.append(f"COLLATE {row['collation']}")
     if row["expression"] is not None:
         parts.append(f"DEFAULT {row['expression']}")
+    if row["not_null_name"]:
+        parts.append(f"CONSTRAINT {ident(row['not_null_name'])}")
     if row["not_null"]:
         parts.append("NOT NULL")
     item = SchemaItem("domain", f"{schema}.{row['name']}", " ".join(parts + row["checks"]))
@@ -73,17 +75,15 @@ def _range(schema: str, row: Any) -> Draft:
 
 
 async def read_functions(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
-    """Functions and procedures; aggregates and those in C are named as left out."""
+    """Functions and procedures; those in C are named as left out."""
     return [_function(schema, row) for row in await conn.fetch(queries.FUNCTIONS, namespace, timeout=TIMEOUT)]
 
 
 def _function(schema: str, row: Any) -> Draft:
-    word = {"p": "PROCEDURE", "a": "AGGREGATE"}.get(row["kind"], "FUNCTION")
+    word = "PROCEDURE" if row["kind"] == "p" else "FUNCTION"
     signature = f"{ident(schema, row['name'])}({row['arguments']})"
     left_out = note = ""
-    if row["kind"] == "a":
-        left_out = "aggregates are not carried; create it by hand"
-    elif row["language"] in ("c", "internal"):
+    if row["language"] in ("c", "internal"):
         left_out = "it is a C function; install its library on the target"
     elif TIMESCALE_CALLS.search(row["source"] or ""):
         note = "its body calls TimescaleDB, which the target does not have"
@@ -99,31 +99,41 @@ def _function(schema: str, row: Any) -> Draft:
 
 async def read_sequences(
     conn: asyncpg.Connection, namespace: int, schema: str, roots: dict[int, str]
-) -> tuple[list[Draft], dict[tuple[int, str], str]]:
-    """Drafts of the free and the serial sequences, and the text that each identity column's sequence needs.
+) -> tuple[list[Draft], list[Draft], dict[tuple[int, str], str]]:
+    """Drafts of the free and the serial sequences, subjects for the grants and comments of identity columns'
+    sequences (which their tables make), and the text that each of these needs in its column.
 
     roots: table names by oid. A sequence that only a chunk owns is left out.
     """
     drafts: list[Draft] = []
+    subjects: list[Draft] = []
     identities: dict[tuple[int, str], str] = {}
     for row in await conn.fetch(queries.SEQUENCES, namespace, timeout=TIMEOUT):
         name = ident(schema, row["name"])
         options = _sequence_options(row)
+        unlogged = "UNLOGGED " if row["unlogged"] else ""
         if row["owned"] == "i":
+            if row["owner"] in roots:
+                subjects.append(_identity(schema, roots[row["owner"]], row))
             identities[row["owner"], row["owner_column"]] = f"(SEQUENCE NAME {name} {options})"
             continue
         item = SchemaItem(
             "sequence",
             f"{schema}.{row['name']}",
-            f"CREATE SEQUENCE {name} AS {row['type']} {options}",
+            f"CREATE {unlogged}SEQUENCE {name} AS {row['type']} {options}",
             body=f"{row['type']} {row['increment']} {row['minimum']} {row['maximum']} {row['cycle']}",
         )
         if row["owned"] and row["owner"] not in roots:
-            item = SchemaItem("sequence", item.name, left_out="it belongs to a chunk's column")
+            item = SchemaItem("sequence", item.name, left_out="it belongs to a column that is not carried")
         drafts.append(Draft(item, [("pg_class", row["oid"])], f"SEQUENCE {name}"))
         if row["owned"] and row["owner"] in roots:
             drafts.append(_owner(schema, roots[row["owner"]], row))
-    return drafts, identities
+    return drafts, subjects, identities
+
+
+def _identity(schema: str, table: str, row: Any) -> Draft:
+    item = SchemaItem("sequence", f"{schema}.{row['name']}", table=f"{schema}.{table}")
+    return Draft(item, [("pg_class", row["oid"])], f"SEQUENCE {ident(schema, row['name'])}")
 
 
 def _sequence_options(row: Any) -> str:

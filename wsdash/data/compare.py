@@ -41,7 +41,7 @@ def compare(source: Catalog, target: Catalog | None) -> tuple[SchemaObject, ...]
 
 def _unreachable(judge: Judge, item: SchemaItem) -> Verdict:
     verdict = judge.verdict(item)
-    if verdict.fate != "blocks":
+    if verdict.fate != "blocks" or item.blocked:
         return verdict
     return Verdict("created", verdict.detail)
 

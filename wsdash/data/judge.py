@@ -14,7 +14,17 @@ from wsdash.data.shape import Table
 RENAMED = frozenset({"constraint", "index"})
 """Kinds of which an equal one under another name does."""
 KEPT = frozenset(
-    {"comment", "default", "column option", "sequence owner", "trigger state", "replica identity"}
+    {
+        "comment",
+        "default",
+        "column option",
+        "sequence owner",
+        "trigger state",
+        "replica identity",
+        "cluster",
+        "statistics target",
+        "rule state",
+    }
 )
 """Kinds of which a differing one of the target is kept without harm to rows."""
 RELATIONS = frozenset({"table", "view", "materialized view", "sequence"})
@@ -77,6 +87,14 @@ class Judge:
         return canonical(item.body or item.sql, unqualified=unqualified)
 
     def _missing(self, item: SchemaItem) -> Verdict:
+        if item.blocked:
+            return Verdict("blocks", f"{item.blocked}: make it by hand in the target, or change the source")
+        if item.since > self.target.server_version > 0:
+            return Verdict("not-carried", f"only PostgreSQL {item.since // 10000} and later know this")
+        absent = [role for role in item.roles if role not in self.target.roles]
+        if absent and not self.target.makes_roles:
+            text = f"role {absent[0]} is missing and user {self.target.user} may not create roles"
+            return Verdict("blocks", f"{text}: create it in the target first")
         other = self._relations.get(item.name) if item.kind in RELATIONS else None
         if other is not None:
             return Verdict("blocks", f"the target has a {other} of that name: rename or drop it")

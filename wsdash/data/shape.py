@@ -29,6 +29,8 @@ class Column:
     comment: str = ""
     options: dict[str, str] = field(default_factory=dict)
     """storage, compression, statistics and the attribute's own options, where they are not the default."""
+    not_null_name: str = ""
+    """The name of the NOT NULL constraint where somebody gave it one (PostgreSQL 18 and later)."""
 
 
 @dataclass(frozen=True)
