@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from typing import Any
 
 import asyncpg
 
-from wsdash.data.errors import DATABASE_ERRORS, describe_connecting, remember_server
+from wsdash.data.errors import DATABASE_ERRORS, Fault, describe_connecting, fault_of, remember_server
 from wsdash.data.pooler import is_pooled, use_pooler
 from wsdash.tasks import task_group
 
 CONNECT_TIMEOUT = 10.0
+STARTING_SECONDS = 30.0
+"""How long a server that starts up, shuts down or recovers is asked again before that is an error."""
+_STARTING_PAUSE = 0.25
 
 FIXED_SETTINGS = {
     "TimeZone": "UTC",
@@ -78,8 +82,9 @@ async def open_connection(
     """Connect with the fixed session settings. The caller closes it.
 
     read_only makes every transaction of the session read-only on the server (invariant 6).
-    Raises UnreachableError with the server's own words within `timeout` seconds, InputError for a pooler that
-    does not keep sessions.
+    A server that says it is starting up, shutting down or recovering is asked again for STARTING_SECONDS.
+    Raises UnreachableError with the server's own words, within `timeout` seconds where it does not answer;
+    InputError for a pooler that does not keep sessions.
     """
     server_settings = dict(FIXED_SETTINGS) | {"application_name": "wsdash"} | (settings or {})
     if read_only:
@@ -96,12 +101,23 @@ async def open_connection(
             "timeout": timeout,
             "statement_cache_size": 0,
         }
-        conn = await _connect(arguments, server_settings)
+        conn = await _connect_when_started(arguments, server_settings)
     except DATABASE_ERRORS as error:
         where = f"{endpoint.host}:{endpoint.port}, database {name}, user {endpoint.user}"
         raise describe_connecting(error, endpoint, where) from error
     remember_server(conn, endpoint)
     return conn
+
+
+async def _connect_when_started(arguments: dict[str, Any], settings: dict[str, str]) -> asyncpg.Connection:
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            return await _connect(arguments, settings)
+        except DATABASE_ERRORS as error:
+            if fault_of(error) is not Fault.STARTING or time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(_STARTING_PAUSE)
 
 
 async def _connect(arguments: dict[str, Any], settings: dict[str, str]) -> asyncpg.Connection:
