@@ -27,6 +27,7 @@ from wsdash.data.catalog_parts import (
 from wsdash.data.catalog_rights import read_comments, read_grants
 from wsdash.data.catalog_tables import read_tables
 from wsdash.data.catalog_types import read_functions, read_sequences, read_types
+from wsdash.data.collation import default_collation
 from wsdash.data.errors import ServerErrors
 from wsdash.data.hypertable import Machinery, read_machinery
 from wsdash.data.kinds import read_around, read_made
@@ -66,6 +67,8 @@ class Catalog:
     available: frozenset[str] = frozenset()
     elsewhere: frozenset[tuple[str, str]] = frozenset()
     """(kind, name) of relations, types and functions in other schemas: what an item may need from outside."""
+    collation: str = ""
+    """The database's default one, in words."""
     settings: tuple[str, ...] = ()
     """Settings that ALTER DATABASE or ALTER ROLE fixed for this database: names; of search_path the value
     too."""
@@ -108,6 +111,7 @@ async def _read_catalog(conn: asyncpg.Connection, schema: str, objects: bool) ->
             available=frozenset(server["available"]),
             elsewhere=frozenset((row["kind"], row["name"]) for row in elsewhere),
             owner=found["owner"] if found is not None else "",
+            collation=await default_collation(conn, TIMEOUT),
         )
         return catalog if found is None or not objects else await _read(conn, found, catalog)
 

@@ -34,7 +34,8 @@ async def table_drafts(
         name = ident(table.schema, table.name)
         left = {column for relation, column in apart if relation == oid}
         lines = [_column_line(oid, column, identities, column.name in left) for column in table.columns]
-        sql = f"CREATE {'UNLOGGED ' if table.unlogged else ''}TABLE {name} (\n  "
+        # always logged: Neon empties unlogged tables at each restart, plain PostgreSQL after a crash
+        sql = f"CREATE TABLE {name} (\n  "
         sql += ",\n  ".join(lines) + "\n)"
         if table.options:
             options = (

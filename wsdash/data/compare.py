@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.catalog_items import SchemaItem
+from wsdash.data.collation import changed_order
 from wsdash.data.ddl import Statement, pre_data
 from wsdash.data.judge import Judge, Verdict, folded
 from wsdash.data.shape import Column, Table
@@ -36,6 +37,8 @@ def compare(source: Catalog, target: Catalog | None) -> tuple[SchemaObject, ...]
         lines += _lines(item, verdict)
     if target is not None:
         lines += _only_there(target, seen)
+        sorted_anew = changed_order(source.collation, target.collation, source.tables)
+        lines += [sorted_anew] if sorted_anew is not None else []
     return (*lines, *_left_behind(source, target))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from wsdash.data.compare_text import canonical
 from wsdash.data.shape import Column, Table
+from wsdash.data.sql import ident
 
 _VARCHAR = re.compile(r"character varying(?:\((\d+)\))?$")
 
@@ -38,8 +39,11 @@ def compare_tables(source: Table, target: Table) -> Differences:
     common = [column.name for column in source.columns if column.name in theirs]
     if common != [column.name for column in target.columns if column.name in ours]:
         found.harmless.append("columns in another order")
-    if target.unlogged and not source.unlogged:
-        found.harmless.append("unlogged in the target: a crash of the server empties it")
+    if target.unlogged:
+        found.harmless.append(
+            "unlogged in the target: a crash empties it, on Neon every restart of the compute; "
+            f"ALTER TABLE {ident(target.name)} SET LOGGED there"
+        )
     return found
 
 

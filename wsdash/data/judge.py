@@ -152,19 +152,24 @@ def _table(source: Table, found: SchemaItem) -> Verdict:
     differences = compare_tables(source, found.shape)
     if differences.blocking:
         return Verdict("blocks", "; ".join(differences.blocking), found)
-    notes = [*folded(source), *differences.harmless]
+    made = [note for note in folded(source) if note != MADE_LOGGED or not found.shape.unlogged]
+    notes = [*made, *differences.harmless]
     return Verdict("adapted" if notes else "same", "; ".join(notes), found)
 
 
+MADE_LOGGED = "logged instead of UNLOGGED: a Neon compute empties unlogged tables at each restart"
+
+
 def folded(table: Table) -> list[str]:
-    """What becomes of a hypertable or of partitions, in words."""
+    """What becomes of a hypertable, of partitions, and of a table that is not logged, in words."""
+    logged = [MADE_LOGGED] if table.unlogged else []
     if not table.hypertable:
-        return []
+        return logged
     if table.hypertable == "timescaledb":
-        return [f"plain table instead of a hypertable of {len(table.chunks)} chunks"]
+        return [f"plain table instead of a hypertable of {len(table.chunks)} chunks", *logged]
     if table.hypertable == "inheritance":
-        return [f"plain table instead of a parent with {len(table.chunks)} chunks"]
-    return [f"plain table instead of {len(table.chunks)} partitions (partitions folded)"]
+        return [f"plain table instead of a parent with {len(table.chunks)} chunks", *logged]
+    return [f"plain table instead of {len(table.chunks)} partitions (partitions folded)", *logged]
 
 
 def _short(text: str) -> str:
