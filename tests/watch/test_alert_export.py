@@ -50,7 +50,7 @@ def test_only_the_backup_has_no_metric_in_the_stack() -> None:
 def test_prometheus_accepts_the_rules(promtool: str, tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(prometheus_rules(rules()))
-    assert "SUCCESS: 12 rules found" in run(promtool, "check", "rules", str(file))
+    assert "SUCCESS: 13 rules found" in run(promtool, "check", "rules", str(file))
 
 
 API = '{job="workspace-api", instance="a"}'
@@ -99,6 +99,10 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "target-down": (
         {'up{job="pageserver", instance="p"}': "1x10 0x30"},
         {'up{job="pageserver", instance="p"}': "1x40"},
+    ),
+    "wal-kept": (
+        {f"safekeeper_commit_lsn{{{LSN}}}": "3e9x40", f"safekeeper_remote_consistent_lsn{{{LSN}}}": "1x40"},
+        {f"safekeeper_commit_lsn{{{LSN}}}": "3e9x40", f"safekeeper_remote_consistent_lsn{{{LSN}}}": "0x40"},
     ),
     "wal-lag": (
         {f"safekeeper_commit_lsn{{{LSN}}}": "70000000x40", f"pageserver_last_record_lsn{{{LSN}}}": "0x40"},

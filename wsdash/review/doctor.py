@@ -16,7 +16,7 @@ from wsdash.data.timescaledb.jobs import describe_jobs, read_jobs
 from wsdash.engine.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
-from wsdash.review import troubleshooting
+from wsdash.review import stack_safety, troubleshooting
 from wsdash.review.connection_test import connection_test, psql_words
 from wsdash.review.finding import Finding
 from wsdash.stack.factory import open_stack
@@ -62,7 +62,8 @@ async def _stack(settings: Settings) -> list[Finding]:
         readings = await stack.readings()
         tests = await connection_test(settings, readings)
         logs = await troubleshooting.logs(settings, stack, readings)
-        return [*_containers(settings, readings), *tests, logs, troubleshooting.diagnostics(tests)]
+        made = await stack_safety.safety(settings, stack)
+        return [*_containers(settings, readings), *made, *tests, logs, troubleshooting.diagnostics(tests)]
     except WsdashError as error:
         more = "docker version" if settings.stack.engine == "docker" else "wsdash demo"
         return [Finding("containers", False, f"{error.what} ({error.where})", error.remedy, more)]

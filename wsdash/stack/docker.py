@@ -24,6 +24,7 @@ from wsdash.stack.compose import (
     run_command,
 )
 from wsdash.stack.docker_client import DockerClient, refusal
+from wsdash.stack.docker_facts import ContainerFacts, EngineFacts, facts_of
 from wsdash.stack.docker_follow import follow_logs
 from wsdash.stack.docker_inspect import Inspected, Inspections
 from wsdash.stack.docker_names import ComposeNames
@@ -188,6 +189,13 @@ class DockerStack:
             await self._names.described()
         there = None if here or not place.url.startswith("ssh://") else await listening_ports(place.url)
         return PortPlan(here, str(place), await self._addresses(), there)
+
+    async def facts(self) -> tuple[list[ContainerFacts], EngineFacts]:
+        """How the containers that exist were made, and on what machine. Raises UnreachableError."""
+        found = await together(self._names.inspect(name) for name in self._groups)
+        told = await self._client.get("info") or {}
+        engine = EngineFacts(str(told.get("KernelVersion") or ""), str(told.get("ServerVersion") or ""))
+        return [facts_of(name, one) for name, one in zip(self._groups, found, strict=True) if one], engine
 
     async def _addresses(self) -> dict[int, tuple[str, ...]]:
         """Port -> addresses the workspace's compose file publishes it on; {} when it cannot be read."""

@@ -44,6 +44,7 @@ KNOWN: tuple[Metric, ...] = (
     _m(ERRORS, "api:errors", "5xx a minute", "n", "answers of the new API that say it failed"),
     _m(ERRORS, "api:requests", "requests a second", "n", "how much the new API is used"),
     _m(STORAGE, "neon:getpage-p99", "page read p99", "s", "the pageserver hands one page to the compute"),
+    _m(STORAGE, "neon:wal-kept", "WAL kept", "B", "kept by the safekeeper until the pageserver stored it"),
     _m(STORAGE, "wal-lag", "WAL lag", "B", "written by the safekeeper, not yet taken in by the pageserver"),
     _m(STORAGE, "neon:wait-lsn-p99", "WAL wait p99", "s", "a read that had to wait for WAL to arrive"),
     _m(STORAGE, "neon:wal-redo-p99", "WAL redo p99", "s", "making a page up from the log"),

@@ -105,6 +105,22 @@ def _wal_lag(pages: Pages) -> float:
     return max(max(0.0, safe[timeline] - page[timeline]) for timeline in both)
 
 
+def wal_kept(families: Families) -> float:
+    """Bytes of WAL that the safekeeper may not remove yet: committed, and not stored by the pageserver.
+
+    Of the timeline with most of it (safekeeper/src/remove_wal.rs, calc_horizon_lsn). A backup of WAL, where
+    one is kept, comes on top, and no metric counts it. Raises AbsentError.
+    """
+    page = Page(families, 0.0, {})
+    committed = _lsn_by_timeline(page, "safekeeper_commit_lsn")
+    stored = _lsn_by_timeline(page, "safekeeper_remote_consistent_lsn")
+    # 0: the pageserver has told nothing yet, since this safekeeper or this timeline began
+    found = [lsn - stored[timeline] for timeline, lsn in committed.items() if stored.get(timeline)]
+    if not found:
+        raise AbsentError("the pageserver has not told yet what it stored")
+    return max(0.0, *found)
+
+
 def _lsn_by_timeline(page: Page, name: str) -> dict[tuple[str, str], float]:
     page.total(name)
     return {
@@ -135,6 +151,7 @@ READERS: dict[str, Read] = {
         "pageserver", lambda page: max(0.0, page.total(f"{LIVE}_started") - page.total(f"{LIVE}_finished"))
     ),
     "neon:safekeeper-disk": _of("safekeeper", lambda page: page.total("safekeeper_disk_usage_bytes")),
+    "neon:wal-kept": _of("safekeeper", lambda page: wal_kept(page.families)),
     "neon:compute-up": _of("compute", lambda page: page.total("compute_ctl_up")),
     "neon:compute-downtime": _of(
         "compute", lambda page: page.total("compute_pg_current_downtime_ms") / 1000.0
