@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
+from wsdash import outside
 from wsdash.errors import InputError
 
 ENV_PREFIX = "WSDASH__"
@@ -210,39 +210,27 @@ def shipped(*parts: str) -> Path:
     return installed if installed.exists() else package.parent.joinpath(*parts)
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: YAML would silently keep the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key.value} stands twice", problem_mark=key.start_mark
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def read_yaml(path: Path) -> Any:
     """Parse a YAML file. Raises InputError with file, line and remedy, for a key that stands twice too."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        return outside.read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
             f"{path.name} does not exist",
             where=str(path),
             remedy="name the directory that holds wsdash.yaml and plan.yaml with --config DIR",
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not UTF-8", where=str(path), remedy="save it as UTF-8 text"
+        ) from error
+    except outside.DocumentError as error:
+        line = f"{path}, line {error.line}" if error.line else str(path)
+        raise InputError(f"{path.name}: {error}", where=line, remedy="correct the YAML") from error
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path.name} cannot be read: {error}", where=str(path), remedy="make it a readable UTF-8 file"
         ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"{path}, line {mark.line + 1}" if mark is not None else str(path)
-        problem = getattr(error, "problem", None) or "not valid YAML"
-        raise InputError(f"{path.name}: {problem}", where=line, remedy="correct the YAML") from error
 
 
 def load_settings(directory: Path | None = None) -> Settings:
@@ -282,10 +270,12 @@ def _apply_environment(raw: dict[str, Any], environment: dict[str, str]) -> None
                     remedy="unset it, or use the form WSDASH__SECTION__KEY",
                 )
         try:
-            node[key] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+            node[key] = outside.read_yaml(text)
+        except outside.DocumentError as error:
             raise InputError(
-                f"{name} is not a YAML value", where=f"environment variable {name}", remedy="correct it"
+                f"{name} is not a YAML value: {error}",
+                where=f"environment variable {name}",
+                remedy="correct it",
             ) from error
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from wsdash.errors import InputError
+from wsdash.outside import read_json
 
 
 def default_state() -> Path:
@@ -50,8 +51,8 @@ def remember_current(state: Path) -> None:
 def current_state() -> Path | None:
     """The state directory of the newest run, or None when there is none (any more)."""
     try:
-        state = Path(json.loads((default_state() / "current.json").read_text(encoding="utf-8"))["state"])
-    except (OSError, ValueError, KeyError):
+        state = Path(read_json((default_state() / "current.json").read_bytes())["state"])
+    except (OSError, ValueError, LookupError, TypeError):
         return None
     return state if state.exists() else None
 

@@ -17,6 +17,7 @@ import aiohttp
 from wsdash.api.allowance import allowance_of
 from wsdash.config import ApiSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
+from wsdash.outside.http import client_session
 
 CALL_TIMEOUT = 10.0
 PING_SECONDS = 3.0
@@ -72,7 +73,7 @@ class ApiClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> ApiClient:
-        self._session = aiohttp.ClientSession(
+        self._session = client_session(
             connector=aiohttp.TCPConnector(limit=self._connections),
             timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3),
             headers=request_headers(self.api),

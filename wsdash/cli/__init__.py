@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from wsdash.cli.printing import say
 from wsdash.errors import WsdashError
 
 
@@ -19,17 +20,17 @@ def main(argv: list[str] | None = None) -> int:
         code: int = arguments.command(arguments)
         return code
     except WsdashError as error:
-        print(tell(error), file=sys.stderr)
+        say(tell(error), error=True)
         return error.exit_code
     except KeyboardInterrupt:
-        print("wsdash: interrupted; the state is saved, the same command goes on from here", file=sys.stderr)
+        say("wsdash: interrupted; the state is saved, the same command goes on from here", error=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except OSError as error:
         where = f"\n  where:  {error.filename}" if error.filename else ""
-        print(f"wsdash: {error.strerror or error}{where}", file=sys.stderr)
+        say(f"wsdash: {error.strerror or error}{where}", error=True)
         return 1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from wsdash.cli.places import config_of, found_state, needed_state
-from wsdash.cli.printing import print_json
+from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError
@@ -50,10 +50,10 @@ def listed(arguments: argparse.Namespace) -> int:
         how = f"acknowledged by {span.acknowledged_by}" if span.acknowledged_by else "nobody looks after it"
         if silence is not None:
             how += f"; silenced by {silence.who} until {_clock(silence.until)}"
-        print(f"▲ {span.severity:<8} {span.alert:<32} since {_clock(span.begun)}  {span.text}  ({how})")
+        say(f"▲ {span.severity:<8} {span.alert:<32} since {_clock(span.begun)}  {span.text}  ({how})")
     for silence in board.active_silences(now):
-        print(f"– silence  {silence.match:<32} until {_clock(silence.until)}  {silence.who}: {silence.note}")
-    print(f"{len(board.raised)} raised, {len(board.ended)} ended")
+        say(f"– silence  {silence.match:<32} until {_clock(silence.until)}  {silence.who}: {silence.note}")
+    say(f"{len(board.raised)} raised, {len(board.ended)} ended")
     return 1 if unheeded else 0
 
 
@@ -82,10 +82,10 @@ def tested(arguments: argparse.Namespace) -> int:
         return 0
     units = {rule.id: rule for rule in rules}
     for span in spans:
-        print(_span_line(span, units[span.rule], until))
-    print(f"{len(spans)} alerts of {len(rules)} rules between {_clock(since)} and {_clock(until)}")
+        say(_span_line(span, units[span.rule], until))
+    say(f"{len(spans)} alerts of {len(rules)} rules between {_clock(since)} and {_clock(until)}")
     if blind:
-        print(f"no recorded series for: {', '.join(blind)}")
+        say(f"no recorded series for: {', '.join(blind)}")
     return 0
 
 
@@ -99,7 +99,7 @@ def exported(arguments: argparse.Namespace) -> int:
     left_out = untold(rules)
     told = f"; only wsdash itself can judge: {', '.join(left_out)}" if left_out else ""
     told_of = len(rules) - len(left_out)
-    print(f"{told_of} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
+    say(f"{told_of} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
     return 0
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.engine.containers import CONTAINER, act_at_rest, done, failed
 from wsdash.engine.control import ControlClient
@@ -57,7 +58,7 @@ def _told(state: Path, after: int, reply: Reply, name: str, action: str) -> int:
                     continue
                 if event.text.startswith(failed(name, action)):
                     raise WsdashError(event.text)
-                print(event.text, flush=True)
+                say(event.text)
                 if event.text.startswith(done(name, action)):
                     return 0
             time.sleep(POLL_SECONDS)

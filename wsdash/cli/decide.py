@@ -7,6 +7,7 @@ import asyncio
 from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.printing import say
 from wsdash.engine.control import ControlClient
 from wsdash.engine.decisions import CONFIRM, DECIDE
 from wsdash.engine.launch import engine_alive
@@ -26,7 +27,7 @@ def decide(arguments: argparse.Namespace) -> int:
             reply = asyncio.run(_without_engine(state, config_of(arguments, state), intent))
     if not reply.ok:
         raise InputError(reply.text, where="wsdash decide", remedy="correct it; nothing was recorded")
-    print(reply.text)
+    say(reply.text)
     return 0
 
 
@@ -63,5 +64,5 @@ def finish(arguments: argparse.Namespace) -> int:
     state = needed_state(arguments)
     config = config_of(arguments, state)
     told = finishing(state, load_settings(config), config)
-    print("\n".join(told.lines))
+    say("\n".join(told.lines))
     return 0 if told.approved else 1

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from wsdash.cli.places import make, offline_only
+from wsdash.cli.printing import say
 from wsdash.errors import InputError
 
 LIVELY = "incidents"
@@ -37,14 +38,14 @@ def demo(arguments: argparse.Namespace) -> int:
     from wsdash.cli.headless import run_engine
 
     if not arguments.auto:
-        print("wsdash: --headless runs the whole plan (as with --auto)", flush=True)
+        say("wsdash: --headless runs the whole plan (as with --auto)")
     code = run_engine(engine_options(arguments, state, headless=True), arguments.report)
     if temporary and code == 0 and not arguments.keep:
         for name in SERVERS:
             shutil.rmtree(state / "world" / name, ignore_errors=True)
-        print(f"The journal, the backup and the logs stay in {state}", flush=True)
+        say(f"The journal, the backup and the logs stay in {state}")
     else:
-        print(f"state: {state}", flush=True)
+        say(f"state: {state}")
     return code
 
 

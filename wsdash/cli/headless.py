@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.places import config_of, offline_only, own_state
+from wsdash.cli.printing import say
 from wsdash.data.backup import load_manifest
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError
@@ -44,25 +45,24 @@ def printer() -> Callable[[Recorded], None]:
         event = recorded.event
         if isinstance(event, RunStarted):
             again = " (resumed)" if event.resumed else ""
-            print(f"run {event.run}, {event.mode}{again}", flush=True)
+            say(f"run {event.run}, {event.mode}{again}")
         elif isinstance(event, SetupProgress):
             # a stage tells where it stands in the whole (k of n) and is over when k has grown
             if event.failed or event.done > stages.setdefault(event.stage, event.done):
-                print(f"  world: {event.stage} {event.detail}".rstrip(), flush=True)
+                say(f"  world: {event.stage} {event.detail}".rstrip())
         elif isinstance(event, ItemChanged) and event.state is not ItemState.RUNNING:
             text = event.evidence + (f" — {event.remedy}" if event.remedy else "")
-            print(
+            say(
                 f"{GLYPHS[event.state]} {event.item:<18} {event.state:<12} {event.seconds:6.1f} s  {text}",
-                flush=True,
             )
         elif isinstance(event, Notice) and event.level != "info":
-            print(f"! {event.level}: {event.text}", flush=True)
+            say(f"! {event.level}: {event.text}")
         elif isinstance(event, AlertChanged) and event.raised:
-            print(f"! alert: {event.text}", flush=True)
+            say(f"! alert: {event.text}")
         elif isinstance(event, RunFinished):
-            print(f"outcome: {event.outcome} {event.detail}".rstrip(), flush=True)
+            say(f"outcome: {event.outcome} {event.detail}".rstrip())
         elif isinstance(event, EngineStopped):
-            print(f"engine stopped: {event.reason}", flush=True)
+            say(f"engine stopped: {event.reason}")
 
     return show
 
@@ -78,7 +78,7 @@ def run_engine(options: EngineOptions, report: Path | None) -> int:
     code = asyncio.run(serve(options))
     if report is not None:
         write_report(options.state, report, options.config)
-        print(f"report: {report}", flush=True)
+        say(f"report: {report}")
     return code
 
 

@@ -7,7 +7,7 @@ import asyncio
 
 from wsdash.cli.headless import GLYPHS
 from wsdash.cli.places import config_of, found_state, needed_state
-from wsdash.cli.printing import print_json
+from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
 from wsdash.model import ItemState
 from wsdash.review.report import build_report
@@ -21,12 +21,10 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(report)
         return 1 if failed else 0
-    print(f"run {report.run}  mode {report.mode}  {report.outcome}  state {state}")
+    say(f"run {report.run}  mode {report.mode}  {report.outcome}  state {state}")
     for item in report.items:
         glyph = GLYPHS[ItemState(item.state)]
-        print(
-            f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<12} {item.seconds:7.1f} s  {item.evidence}"
-        )
+        say(f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<12} {item.seconds:7.1f} s  {item.evidence}")
     return 1 if failed else 0
 
 
@@ -43,9 +41,9 @@ def doctor(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             glyph = {True: "✓ well   ", False: "✗ unwell ", None: "· absent "}[finding.well]
-            print(f"{glyph} {finding.name:<36} {finding.seen}")
+            say(f"{glyph} {finding.name:<36} {finding.seen}")
             if finding.remedy:
-                print(f"{'':<11}{'':<36} {finding.remedy}")
+                say(f"{'':<11}{'':<36} {finding.remedy}")
             if finding.more:
-                print(f"{'':<11}{'':<36} more: {finding.more}")
+                say(f"{'':<11}{'':<36} more: {finding.more}")
     return 1 if unwell else 0

@@ -1,4 +1,4 @@
-"""What commands print for programs."""
+"""What commands print: for people with everything harmful written out, for programs as JSON."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ import sys
 
 import msgspec
 
+from wsdash.outside import clean
+
+LONGEST_OUTPUT = 64 << 20
+"""Characters that one call prints."""
+
 
 def print_json(value: object) -> None:
     """A value, with the typed structs in it, as indented JSON and a line's end on standard output."""
     json.dump(msgspec.to_builtins(value), sys.stdout, indent=2)
     print()
+
+
+def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
+    """Print for a person, on standard output or (error) standard error, at once.
+
+    Control characters, also those that reverse or hide text, are written out: what servers, files and people
+    said is only ever shown. A stream of another encoding gets '?' for what it lacks.
+    """
+    stream = sys.stderr if error else sys.stdout
+    shown = clean(str(text), LONGEST_OUTPUT)
+    encoding = stream.encoding or "utf-8"
+    print(shown.encode(encoding, "replace").decode(encoding, "replace"), file=stream, end=end, flush=True)

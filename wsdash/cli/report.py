@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.printing import say
 from wsdash.engine.fold import outcome
 from wsdash.model import Outcome
 from wsdash.review.calendar import calendar_of
@@ -24,11 +24,11 @@ def report(arguments: argparse.Namespace) -> int:
     known = read_story(state, config_of(arguments, state))
     if arguments.check is not None:
         holds, text = prove(known, arguments.check.absolute())
-        print(text)
+        say(text)
         return 0 if holds else 1
     if arguments.directory is not None:
         for file in write_folder(known, arguments.directory.absolute()):
-            print(file)
+            say(file)
     if arguments.ics is not None:
         write_whole(arguments.ics, calendar_of(known))
     _tell(known, arguments)
@@ -44,6 +44,6 @@ def _tell(known: KnownStory, arguments: argparse.Namespace) -> None:
         if arguments.ics is None and known.judged.migrated_at is not None:
             days = file.with_suffix(".ics")
             write_whole(days, calendar_of(known))
-            print(f"calendar of the days: {days}", file=sys.stderr)
+            say(f"calendar of the days: {days}", error=True)
     elif arguments.json or (arguments.ics is None and arguments.directory is None):
-        print(rendered(known, suffix), end="")
+        say(rendered(known, suffix), end="")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from wsdash.cli.headless import confirm_phrase
 from wsdash.cli.places import config_of, own_state
+from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.data.restore import restore_backup, restore_missing_into_source
 from wsdash.engine.lock import OperatorLock
@@ -37,9 +38,9 @@ def restore(arguments: argparse.Namespace) -> int:
                 )
             )
     rows = sum(done.rows.values())
-    print(f"restored {rows:,} rows of {len(done.rows)} tables into {side.address}")
+    say(f"restored {rows:,} rows of {len(done.rows)} tables into {side.address}")
     for name, count in sorted(done.rows.items()):
-        print(f"  {name:<40} {count:>12,}")
+        say(f"  {name:<40} {count:>12,}")
     return 0
 
 
@@ -50,6 +51,6 @@ def _show() -> Callable[[AnyEvent], None]:
         nonlocal last
         if isinstance(event, Progress) and (event.finished or time.monotonic() - last > 1):
             last = time.monotonic()
-            print(f"  {event.activity} {event.subject}: {event.rows:,} rows", flush=True)
+            say(f"  {event.activity} {event.subject}: {event.rows:,} rows")
 
     return show

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections import Counter
 from typing import Any
 
 import msgspec
 
 from wsdash.cli.places import config_of, found_state
-from wsdash.cli.printing import print_json
+from wsdash.cli.printing import print_json, say
 from wsdash.config import Settings, load_settings
 from wsdash.errors import UnreachableError
 from wsdash.model import SchemaObject
@@ -37,7 +36,7 @@ def schema(arguments: argparse.Namespace) -> int:
     else:
         _print(found, blocks)
     if found.unreached:
-        print(f"wsdash: {found.unreached}; shown is what would be created", file=sys.stderr)
+        say(f"wsdash: {found.unreached}; shown is what would be created", error=True)
         return 2
     return 1 if blocks else 0
 
@@ -73,17 +72,15 @@ def _built(settings: Settings, found: Compared, blocks: int) -> dict[str, Any]:
 
 def _print(found: Compared, blocks: int) -> None:
     counts = Counter(one.fate for one in found.objects)
-    print("   ".join(f"{GLYPHS[fate]} {counts[fate]} {fate}" for fate in FATES if counts[fate]))
+    say("   ".join(f"{GLYPHS[fate]} {counts[fate]} {fate}" for fate in FATES if counts[fate]))
     for one in sorted(found.objects, key=_rank):
-        print(
-            f"{GLYPHS.get(one.fate, '?')} {one.fate:<11} {one.kind:<18} {one.name:<52} {one.detail}".rstrip()
-        )
+        say(f"{GLYPHS.get(one.fate, '?')} {one.fate:<11} {one.kind:<18} {one.name:<52} {one.detail}".rstrip())
     if found.trial is not None:
         tried = f"{found.trial.tried} statements and {found.trial.rows} sample rows"
-        print(f"{tried} were tried on the target's server and taken back")
+        say(f"{tried} were tried on the target's server and taken back")
     if found.rehearsed:
-        print("the target's schema file was run for this comparison and taken back")
-    print(f"{blocks} of {len(found.objects)} objects block" if blocks else "nothing blocks")
+        say("the target's schema file was run for this comparison and taken back")
+    say(f"{blocks} of {len(found.objects)} objects block" if blocks else "nothing blocks")
 
 
 def _rank(one: SchemaObject) -> int:

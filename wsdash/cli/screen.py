@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from wsdash.cli.places import config_of, found_state, own_state
+from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.engine.control import ControlClient
 from wsdash.engine.launch import engine_alive, spawn_engine
@@ -84,12 +85,14 @@ def operate(
             finishing=_finishing(state, config),
         )
         left = app.run()
+    if app.failure:
+        say(f"wsdash: {app.failure}", error=True)
     again = "wsdash demo" if "--demo" in words else "wsdash run"
     if engine_alive(state) is not None and left != "stopped":
-        print(f"The engine goes on. Look again with `{again} --state {state}`, or `wsdash monitor`.")
+        say(f"The engine goes on. Look again with `{again} --state {state}`, or `wsdash monitor`.")
     else:
-        print(f"The run is saved. Go on with `{again} --state {state}`.")
-    return 0
+        say(f"The run is saved. Go on with `{again} --state {state}`.")
+    return 1 if app.failure else 0
 
 
 def _finishing(state: Path, config: Path | None) -> Callable[[], list[str]]:
@@ -124,8 +127,11 @@ def monitor(arguments: argparse.Namespace) -> int:
         found = config if config is not None or state is None else config_of(arguments, state)
         await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state))
 
-    WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config)).run()
-    return 0
+    app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config))
+    app.run()
+    if app.failure:
+        say(f"wsdash: {app.failure}", error=True)
+    return 1 if app.failure else 0
 
 
 def need_terminal() -> None:

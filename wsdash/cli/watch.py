@@ -8,6 +8,7 @@ import asyncio
 from wsdash.cli.demo_engine import under_way
 from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, own_state
+from wsdash.cli.printing import say
 from wsdash.engine.ending import INTERRUPTED
 from wsdash.engine.options import MetricsAddress
 from wsdash.engine.process import EngineOptions, serve
@@ -26,6 +27,6 @@ def watch(arguments: argparse.Namespace) -> int:
         metrics=metrics,
         script=under_way(state),
     )
-    print(f"recording into {state / FILE}; look with `wsdash monitor --state {state}`", flush=True)
+    say(f"recording into {state / FILE}; look with `wsdash monitor --state {state}`")
     code = asyncio.run(serve(options))
     return 0 if code == INTERRUPTED else code  # to be stopped is how a recording ends

@@ -13,6 +13,7 @@ import msgspec
 
 from wsdash.data.backup_partial import open_partial, publish
 from wsdash.errors import InputError, WsdashError
+from wsdash.outside import DocumentError, read_json
 
 FORMAT = 1
 SQL_SUFFIX = ".sql"
@@ -113,6 +114,9 @@ class BackupManifest(BackupContent, frozen=True, kw_only=True):
         return manifest_of(self.path)
 
 
+LARGEST_MANIFEST = 256 << 20
+
+
 def manifest_of(path: Path) -> Path:
     """The manifest's path for a backup named by either of its two files."""
     if path.name.endswith(MANIFEST_SUFFIX):
@@ -134,7 +138,7 @@ def load_manifest(path: Path) -> BackupManifest:
     """
     manifest_path = manifest_of(path)
     try:
-        raw = msgspec.json.decode(manifest_path.read_bytes())
+        raw = read_json(manifest_path.read_bytes(), largest=LARGEST_MANIFEST)
         if not isinstance(raw, dict):
             raise msgspec.ValidationError("not a JSON object")
         if raw.get("format") != FORMAT:
@@ -146,7 +150,7 @@ def load_manifest(path: Path) -> BackupManifest:
             where=str(manifest_path.parent),
             remedy="name a backup that wsdash took: its .sql or .manifest.json file",
         ) from error
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, DocumentError, msgspec.DecodeError) as error:
         raise InputError(
             f"{manifest_path.name} is not a backup's manifest: {error}",
             where=str(manifest_path),

@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
 
-import msgspec
-
 from wsdash.data.backup_file import (
     END_OF_ROWS,
     FIRST_LINE,
@@ -25,6 +23,7 @@ from wsdash.data.backup_file import (
 )
 from wsdash.data.backup_manifest import BackupContent
 from wsdash.errors import InputError, WsdashError
+from wsdash.outside import DocumentError, read_json
 
 _BLOCK = 256 * 1024
 _LONGEST_MARKER = 64 << 20
@@ -138,8 +137,8 @@ class BackupReader:
         while line := self._file.readline(_LONGEST_MARKER):
             if line.startswith(MARKER):
                 try:
-                    decoded: AnyMarker = msgspec.json.decode(line[len(MARKER) - 1 :], type=AnyMarker)
-                except msgspec.DecodeError as error:
+                    decoded: AnyMarker = read_json(line[len(MARKER) - 1 :], AnyMarker)
+                except DocumentError as error:
                     raise self._broken(f"a marker is damaged ({error})") from error
                 return decoded
             if line.strip() and not line.startswith(b"--"):

@@ -20,6 +20,7 @@ from wsdash.data.backup_errors import server_errors
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.sql import ident, literal
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.outside import read_json
 
 PREFIX = "wsdash_scratch_"
 ABANDONED_SECONDS = 24 * 3600.0
@@ -138,7 +139,7 @@ def _tag() -> str:
 def _may_live(tag: str, made_at: int) -> bool:
     """Whether the run that made it may still be at work."""
     try:
-        owner = json.loads(tag)
+        owner = read_json(tag)
         host, pid, started = str(owner["host"]), int(owner["pid"]), float(owner["started"])
     except (ValueError, KeyError, TypeError):
         host, pid, started = "", 0, 0.0

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from wsdash.demo.service import log, log_request, reply, serve
+from wsdash.outside.http import client_session
 
 API_SECONDS = 3.0
 SHOWN = 25
@@ -58,7 +59,7 @@ async def page(request: web.Request) -> web.Response:
 
 async def _session(application: web.Application) -> AsyncIterator[None]:
     timeout = aiohttp.ClientTimeout(total=API_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    async with client_session(timeout=timeout) as session:
         application[SESSION] = session
         yield
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from wsdash.demo.standin_shared import (
     parse_lsn,
     wal_position,
 )
+from wsdash.outside import read_json
 
 ATTACH_SECONDS = 0.2
 DELETE_SECONDS = 0.2
@@ -322,7 +322,7 @@ async def _lsn_by_timestamp(request: web.Request) -> web.Response:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    content = json.loads(await request.text() or "null")
+    content = read_json(await request.text() or "null")
     if not isinstance(content, dict):
         raise web.HTTPBadRequest(reason="the body is not a JSON object")
     return content

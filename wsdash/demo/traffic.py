@@ -19,6 +19,7 @@ import aiohttp
 
 from wsdash.demo.generate import CATEGORIES, PRIORITIES, STATUSES
 from wsdash.demo.service import log
+from wsdash.outside.http import client_session
 
 TAG = "traffic"
 """Among the tags of every item that it makes."""
@@ -47,7 +48,7 @@ class Traffic:
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
         connector = aiohttp.TCPConnector(limit=AT_ONCE)
         async with (
-            aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
+            client_session(timeout=timeout, connector=connector) as session,
             asyncio.TaskGroup() as group,
         ):
             began = reported = time.monotonic()

@@ -19,6 +19,7 @@ from wsdash.demo.services import HOST, World, services_file
 from wsdash.demo.standin_branches import branch_database
 from wsdash.demo.standin_shared import TENANT_ID, TIMELINE_ID
 from wsdash.errors import InputError
+from wsdash.outside import DocumentError, read_json
 
 RECORD, SERVICES, CONFIG, LOCK = "world.json", "services.json", "config", "world.lock"
 OURS = (
@@ -52,10 +53,10 @@ def read_record(directory: Path) -> Record | None:
     """The record of the world in `directory`; None when there is none. Raises InputError when broken."""
     path = directory / RECORD
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
+        return read_json(path.read_bytes(), Record)
     except FileNotFoundError:
         return None
-    except msgspec.DecodeError as error:
+    except DocumentError as error:
         raise InputError(
             f"the embedded world's record is broken: {error}",
             where=str(path),

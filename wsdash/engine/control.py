@@ -15,6 +15,7 @@ import msgspec
 
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Intent, Reply
+from wsdash.outside import DocumentError, clean_texts, read_json
 from wsdash.runtime import socket_path
 
 NAME = "control"
@@ -37,7 +38,7 @@ class ControlClient:
         try:
             async with asyncio.timeout(timeout):
                 return await self._exchange(intent)
-        except (OSError, TimeoutError, EOFError, msgspec.MsgspecError) as error:
+        except (OSError, TimeoutError, EOFError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise UnreachableError(
                 f"the engine does not answer: {reason}",
@@ -53,7 +54,7 @@ class ControlClient:
             line = await reader.readline()
             if not line:
                 raise EOFError("it closed the connection")
-            return msgspec.json.decode(line, type=Reply)
+            return clean_texts(read_json(line, Reply))
         finally:
             writer.close()
 
@@ -119,8 +120,8 @@ class ControlServer:
 
     async def _reply(self, line: bytes) -> Reply:
         try:
-            intent = msgspec.json.decode(line, type=Intent)
-        except msgspec.MsgspecError as error:
+            intent = clean_texts(read_json(line, Intent))
+        except DocumentError as error:
             return Reply(False, f"this is not an intent: {error}")
         try:
             async with asyncio.timeout(HANDLE_SECONDS):

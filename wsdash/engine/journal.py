@@ -26,6 +26,7 @@ from wsdash.engine.journal_store import (
     FILE,
     Heartbeat,
     JournalError,
+    decode_facts,
     encode,
     open_for_writing,
     reading_key,
@@ -83,7 +84,7 @@ class Journal:
         """Why the journal cannot be written right now, or ''."""
         self.lost_readings = 0
         self._db = db
-        self._facts = {name: msgspec.json.decode(raw) for name, raw in db.execute("select * from facts")}
+        self._facts = decode_facts(db.execute("select * from facts"))
         self._seq: int = db.execute(
             "select coalesce(max(seq), 0) from (select seq from history union all select seq from readings)"
         ).fetchone()[0]

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import msgspec
-
-from wsdash.engine.journal_store import FILE, JOURNAL, Heartbeat, decode, time_of
+from wsdash.engine.journal_store import FILE, JOURNAL, Heartbeat, decode_all, decode_facts, time_of
 from wsdash.errors import InputError
 from wsdash.model import Recorded, TimePassing, run_time
 
@@ -51,15 +49,15 @@ class JournalReader:
 
     def events(self, after: int, limit: int = 2000) -> list[Recorded]:
         """Events with seq > after, in order, at most `limit`; one consistent view."""
-        return [decode(row) for row in self._rows(_EVENTS, (after, limit))]
+        return decode_all(self._rows(_EVENTS, (after, limit)))
 
     def history(self) -> list[Recorded]:
         """All history without the readings, in order."""
-        return [decode(row) for row in self._rows("select seq, at, event from history order by seq")]
+        return decode_all(self._rows("select seq, at, event from history order by seq"))
 
     def facts(self) -> dict[str, Any]:
         """All facts by name."""
-        return {name: msgspec.json.decode(raw) for name, raw in self._rows("select name, value from facts")}
+        return decode_facts(self._rows("select name, value from facts"))
 
     def heartbeat(self) -> Heartbeat | None:
         """The engine's newest sign of life, or None when there was none yet."""

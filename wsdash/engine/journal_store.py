@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import re
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from wsdash.model import (
     HostReading,
     LatencyReading,
     MetricsReading,
+    Notice,
     PortReading,
     Progress,
     Recorded,
@@ -24,6 +29,7 @@ from wsdash.model import (
     SourceState,
     TimePassing,
 )
+from wsdash.outside import DocumentError, clean, clean_texts, read_json
 from wsdash.sqlite_file import FileKind
 
 FILE = "journal.db"
@@ -48,6 +54,8 @@ JOURNAL = FileKind(
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
+_SUSPECT = re.compile(rb"\\u00|\\u20|\\ufe|\\ud|[\x7f\xc2\xd8\xe1\xe2\xef\xf3]")
+"""What every harmful character has among its bytes, as it is or as JSON escapes it."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -71,8 +79,45 @@ def encode(value: Any) -> bytes:
 
 
 def decode(row: tuple[int, float, bytes]) -> Recorded:
-    """A row as it was recorded."""
-    return Recorded(row[0], row[1], _decoder.decode(row[2]))
+    """A row as it was recorded, its texts cleaned where another writer left them as they were.
+
+    Raises DocumentError for a row that this version cannot read: an unknown kind, or a spoiled value.
+    """
+    number, at, raw = row
+    try:
+        if not isinstance(raw, bytes) or not math.isfinite(at):
+            raise DocumentError("a value of the row has the wrong type")
+        event = _decoder.decode(raw)
+    except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError) as error:
+        raise DocumentError(str(error)) from error
+    return Recorded(number, at, clean_texts(event) if _SUSPECT.search(raw) else event)
+
+
+def decode_all(rows: Iterable[tuple[int, float, bytes]]) -> list[Recorded]:
+    """The rows in order. Those that this version cannot read are left out, and one warning in the place of
+    the last of them says how many and why the first could not be read."""
+    found: list[Recorded] = []
+    unreadable, reason, place = 0, "", 0
+    for row in rows:
+        try:
+            found.append(decode(row))
+        except DocumentError as error:
+            unreadable, reason, place = unreadable + 1, reason or f"number {row[0]}: {error}", len(found)
+            last = row
+    if unreadable:
+        text = f"{unreadable} events of the journal cannot be read and are left out (the first is {reason})"
+        at = last[1] if isinstance(last[1], float) and math.isfinite(last[1]) else 0.0
+        found.insert(place, Recorded(last[0], at, Notice("warning", clean(text))))
+    return found
+
+
+def decode_facts(rows: Iterable[tuple[str, bytes]]) -> dict[str, Any]:
+    """Facts by name, without those whose value is spoiled: what is not known is found out again."""
+    facts = {}
+    for name, raw in rows:
+        with contextlib.suppress(DocumentError, TypeError):
+            facts[name] = read_json(raw)
+    return facts
 
 
 def reading_key(event: AnyEvent) -> str:
@@ -107,7 +152,7 @@ def time_of(db: sqlite3.Connection) -> tuple[TimePassing | None, float]:
         "select seq, at, event from history where instr(event, cast('\"time-passing\"' as blob)) > 0"
         " order by seq desc"
     )
-    passing = next((event for row in rows if isinstance(event := decode(row).event, TimePassing)), None)
+    passing = next((one.event for one in decode_all(rows) if isinstance(one.event, TimePassing)), None)
     query = "select coalesce(max(at), 0) from (select at from history union all select at from readings)"
     return passing, float(db.execute(query).fetchone()[0])
 

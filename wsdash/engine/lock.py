@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wsdash.errors import InputError, LockHeldError
+from wsdash.outside import DocumentError, read_json
 
 FILE = "operator.lock"
 PATIENCE = 0.5
@@ -148,8 +149,8 @@ def _lock(descriptor: int, how: int, patience: float) -> bool:
 
 def _read(descriptor: int) -> Holder | None:
     try:
-        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Holder)
-    except (OSError, msgspec.MsgspecError):
+        return read_json(os.pread(descriptor, 4096, 0), Holder)
+    except (OSError, DocumentError):
         return None
 
 

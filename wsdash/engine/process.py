@@ -52,6 +52,7 @@ from wsdash.model import (
     Reply,
     RunStarted,
 )
+from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.api_items import clear_at_start
@@ -337,4 +338,4 @@ class Engine:
 def _errors_to_stderr(recorded: Recorded) -> None:
     event = recorded.event
     if isinstance(event, Notice) and event.level == "error":
-        print(f"wsdash: {event.text}", file=sys.stderr, flush=True)
+        print(clean(f"wsdash: {event.text}"), file=sys.stderr, flush=True)

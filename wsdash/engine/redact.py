@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
 from wsdash.model import Event, LogLine
+from wsdash.outside import change_texts, clean, without_sequences
 
 MASK = "***"
+LONGEST_LINE = 1 << 20
+"""Characters of a log line; the spool cuts it again where it keeps it."""
 SHORTEST = 3
 """A secret of fewer characters is not searched for by value: it would stand in every second word."""
 
@@ -61,36 +64,22 @@ class Redactor:
 
     def value(self, value: T) -> T:
         """A JSON-like value (or a struct) with every text in it redacted; names of things stay."""
-        return self._walk(value)  # type: ignore[no-any-return]
+        return change_texts(value, self._redacted)
 
     def event(self, event: T) -> T:
-        """The event without secrets; the same object when it holds none."""
+        """The event without secrets and what could act on a terminal; the same object when it has none."""
         assert isinstance(event, Event)
-        return self._walk(event)  # type: ignore[no-any-return]
+        return change_texts(event, lambda field, text: clean(self._redacted(field, text)))
+
+    def _redacted(self, field: str, text: str) -> str:
+        return text if field in _IDENTIFIERS else self.text(text)
 
     def line(self, line: LogLine) -> LogLine:
-        """The log line without secrets."""
-        text = self.text(line.text)
-        return line if text == line.text else msgspec.structs.replace(line, text=text)
-
-    def _walk(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value) if type(value) is str else value
-        if isinstance(value, msgspec.Struct):
-            changed = {}
-            for field in value.__struct_fields__:
-                before = getattr(value, field)
-                after = before if field in _IDENTIFIERS else self._walk(before)
-                if after is not before and after != before:
-                    changed[field] = after
-            return msgspec.structs.replace(value, **changed) if changed else value
-        if isinstance(value, dict):
-            return {key: self._walk(inner) for key, inner in value.items()}
-        if isinstance(value, tuple):
-            return tuple(self._walk(inner) for inner in value)
-        if isinstance(value, list):
-            return [self._walk(inner) for inner in value]
-        return value
+        """The log line without secrets and terminal sequences."""
+        text = clean(self.text(without_sequences(line.text)), LONGEST_LINE)
+        name = clean(line.container)
+        same = text == line.text and name == line.container
+        return line if same else msgspec.structs.replace(line, text=text, container=name)
 
 
 def _forms(secret: str) -> set[str]:

@@ -161,7 +161,7 @@ class SpoolReader:
                     if not raw.endswith(b"\n") or (limit is not None and len(lines) >= limit):
                         break
                     offset += len(raw)
-                    with contextlib.suppress(msgspec.DecodeError):
+                    with contextlib.suppress(msgspec.DecodeError, RecursionError):
                         lines.append(_decoder.decode(raw))
         except FileNotFoundError:
             pass  # thrown away between listing and opening

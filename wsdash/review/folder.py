@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from icalendar import Calendar
 
 from wsdash.errors import InputError
 from wsdash.model import ItemState
+from wsdash.outside import DocumentError, read_json
 from wsdash.review.calendar import calendar_of, day_uid
 from wsdash.review.form import Report
 from wsdash.review.report import as_json, report_of, write_whole
@@ -34,6 +34,9 @@ class Proof(NamedTuple):
 
     holds: bool
     text: str
+
+
+LARGEST_REPORT = 256 << 20
 
 
 def write_folder(known: KnownStory, directory: Path) -> tuple[Path, ...]:
@@ -74,9 +77,9 @@ def prove(known: KnownStory, directory: Path) -> Proof:
     if missing:
         return Proof(False, f"not written yet: {', '.join(missing)} in {directory}")
     try:
-        told = msgspec.json.decode((directory / DATA).read_bytes(), type=Report)
+        told = read_json((directory / DATA).read_bytes(), Report, largest=LARGEST_REPORT)
         trouble = _trouble(known, told, directory)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, DocumentError, UnicodeDecodeError) as error:
         return Proof(False, f"{directory} cannot be read back: {error}")
     if trouble:
         return Proof(False, f"{trouble}, in {directory}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from wsdash.errors import WsdashError
+from wsdash.outside import read_json
 from wsdash.stack.events import EventHub
 from wsdash.stack.guardian import Guardian
 from wsdash.stack.log_files import log_path
@@ -133,8 +134,8 @@ class Daemon:
     # --- what should run ---
 
     def _read_desired(self) -> dict[str, str]:
-        with suppress(OSError, ValueError):
-            found = json.loads((self.directory / "desired.json").read_text(encoding="utf-8"))
+        with suppress(OSError, ValueError, AttributeError):
+            found = read_json((self.directory / "desired.json").read_bytes())
             return {str(name): str(state) for name, state in found.items()}
         return {}
 

@@ -14,6 +14,7 @@ import aiodocker
 import aiohttp
 
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
+from wsdash.outside.http import client_session
 from wsdash.stack.docker_logs import Stamped, read_frames, read_lines
 from wsdash.stack.docker_place import Place, find_engine
 from wsdash.stack.docker_ssh import SshBridge
@@ -232,7 +233,7 @@ class DockerClient:
         else:
             tls = await asyncio.to_thread(place.tls)
             connector = aiohttp.TCPConnector(limit=0, ssl=tls if tls is not None else True)
-        session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout())
+        session = client_session(connector=connector, timeout=aiohttp.ClientTimeout())
         return _Engine(url=url, connector=connector, session=session)
 
     def _explain(self, error: Exception) -> WsdashError:

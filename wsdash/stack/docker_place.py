@@ -8,7 +8,6 @@ the sha256 of the context's name).
 from __future__ import annotations
 
 import hashlib
-import json
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wsdash.errors import InputError, UnreachableError
+from wsdash.outside import read_json
 
 SOCKETS = (Path("/var/run/docker.sock"), Path("/run/docker.sock"))
 _SCHEMES = ("unix://", "tcp://", "http://", "https://", "ssh://")
@@ -117,7 +117,7 @@ def _of_context(name: str, told_by: str, config: Path) -> Place:
 
 def _json(path: Path, name: str, told_by: str) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return read_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(
             f"there is no Docker context {name!r}",
@@ -134,7 +134,7 @@ def _json(path: Path, name: str, told_by: str) -> Any:
 
 def _current_context(path: Path) -> str:
     try:
-        return str(_mapping(json.loads(path.read_bytes())).get("currentContext") or "")
+        return str(_mapping(read_json(path.read_bytes())).get("currentContext") or "")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-import msgspec
-
 from wsdash.errors import WsdashError
+from wsdash.outside import DocumentError, read_json
 from wsdash.stack.docker_client import DockerClient
 from wsdash.stack.docker_inspect import Inspections
 from wsdash.tasks import task_group
@@ -33,8 +32,8 @@ _SILENCE = 10.0
 def attributes_of(event: bytes) -> dict[str, str]:
     """What the event says of the container it is about: its name and labels. Nothing for what is no event."""
     try:
-        found = msgspec.json.decode(event)["Actor"]["Attributes"]
-    except (msgspec.DecodeError, LookupError, TypeError):
+        found = read_json(event)["Actor"]["Attributes"]
+    except (DocumentError, LookupError, TypeError):
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
@@ -46,9 +45,9 @@ def ended_with(event: bytes) -> int | None:
     `docker restart` the engine answers it only when the container runs again.
     """
     try:
-        told = msgspec.json.decode(event)
+        told = read_json(event)
         return int(told["Actor"]["Attributes"]["exitCode"]) if told["Action"] == "die" else None
-    except (msgspec.DecodeError, LookupError, TypeError, ValueError):
+    except (DocumentError, LookupError, TypeError, ValueError):
         return None
 
 
@@ -142,8 +141,8 @@ class StatsFollower:
             lines = self._client.each_line(path, {"stream": "1"}, silence=_SILENCE)
             async with aclosing(lines):
                 async for line in lines:
-                    self._newest[instance] = (self._clock(), msgspec.json.decode(line))
-        except (WsdashError, msgspec.DecodeError):
+                    self._newest[instance] = (self._clock(), read_json(line))
+        except (WsdashError, DocumentError):
             pass
         finally:
             self._newest.pop(instance, None)

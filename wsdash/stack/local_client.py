@@ -13,6 +13,8 @@ import msgspec
 
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.model import LogLine
+from wsdash.outside import DocumentError, read_json
+from wsdash.outside.http import client_session
 from wsdash.stack.view import Failure, SupervisorView, supervisor_socket
 
 _BASE = "http://supervisor"
@@ -36,11 +38,11 @@ class SupervisorClient:
     async def get(self, path: str, kind: type[_T]) -> _T:
         """GET and decode. Raises UnreachableError, or WsdashError with the supervisor's own words."""
         await self._renew_lease()
-        return msgspec.json.decode(await self._request("GET", path, _REQUEST_SECONDS), type=kind)
+        return self._decoded(await self._request("GET", path, _REQUEST_SECONDS), kind)
 
     async def post(self, path: str, kind: type[_T], timeout: float = _REQUEST_SECONDS) -> _T:
         """POST and decode. Raises RefusedError when read-only, before anything is sent."""
-        return msgspec.json.decode(await self._request("POST", path, timeout), type=kind)
+        return self._decoded(await self._request("POST", path, timeout), kind)
 
     def refuse_if_read_only(self) -> None:
         """Raise RefusedError when nothing may be changed."""
@@ -60,7 +62,7 @@ class SupervisorClient:
                     if raw.strip():
                         yield decoder.decode(raw)
                     await self._renew_lease()
-        except (OSError, aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+        except (OSError, aiohttp.ClientError, TimeoutError, msgspec.DecodeError, RecursionError) as error:
             raise self._unreachable() from error
         raise self._unreachable()
 
@@ -74,10 +76,14 @@ class SupervisorClient:
         if self._read_only or time.monotonic() - self._renewed < self._renew_after:
             return
         self._renewed = time.monotonic()
-        view = msgspec.json.decode(
-            await self._request("PUT", "/lease", _REQUEST_SECONDS), type=SupervisorView
-        )
+        view = self._decoded(await self._request("PUT", "/lease", _REQUEST_SECONDS), SupervisorView)
         self._renew_after = min(5.0, (view.lease_seconds or 20.0) / 4)
+
+    def _decoded(self, body: bytes, kind: type[_T]) -> _T:
+        try:
+            return read_json(body, kind)
+        except DocumentError as error:
+            raise self._unreachable() from error
 
     async def _request(self, method: str, path: str, timeout: float) -> bytes:
         if method != "GET":
@@ -89,8 +95,8 @@ class SupervisorClient:
             raise self._unreachable() from error
         if answer.status >= 400:
             try:
-                failure = msgspec.json.decode(body, type=Failure)
-            except msgspec.DecodeError:
+                failure = read_json(body, Failure)
+            except DocumentError:
                 failure = Failure(f"the supervisor answered {answer.status} to {method} {path}")
             raise WsdashError(failure.what, where=failure.where, remedy=failure.remedy)
         return body
@@ -98,7 +104,7 @@ class SupervisorClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.UnixConnector(str(supervisor_socket(self.directory)))
-            self._session = aiohttp.ClientSession(connector=connector)
+            self._session = client_session(connector=connector)
         return self._session
 
     def _unreachable(self) -> UnreachableError:

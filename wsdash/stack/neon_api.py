@@ -6,7 +6,6 @@ Shapes and status codes: pageserver/src/http/routes.rs and safekeeper/src/http/r
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import aiohttp
 
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.outside import read_json
+from wsdash.outside.http import client_session
 
 CALL_SECONDS = 15.0
 CREATE_SECONDS = 330.0
@@ -47,7 +48,7 @@ class NeonApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> NeonApi:
-        self._session = aiohttp.ClientSession()
+        self._session = client_session()
         return self
 
     async def __aexit__(
@@ -143,7 +144,7 @@ def _timeline(row: dict[str, Any]) -> Timeline:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text or "null")
+        return read_json(text or "null")
     except ValueError:
         return None
 

@@ -9,6 +9,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
+from wsdash.outside import read_json
 from wsdash.stack.service_spec import ServiceSpec
 from wsdash.stack.tree import ProcessId, identify, stop_tree
 
@@ -39,8 +40,8 @@ def forget_pid(directory: Path, name: str) -> None:
 def clear_leftovers(directory: Path, spec: ServiceSpec) -> None:
     """Stop what still runs of this service, whoever started it. Blocking, up to the grace period."""
     owner = owner_of(directory, spec.name)
-    with suppress(OSError, ValueError, KeyError):
-        found = json.loads(_path(directory, spec.name).read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        found = read_json(_path(directory, spec.name).read_bytes())
         root = ProcessId(int(found["pid"]), float(found["mark"]))
         stop_tree(root, spec.stop_number, spec.grace_seconds, owner)
     forget_pid(directory, spec.name)

@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
+from wsdash.outside.http import client_session
 from wsdash.stack.events import EventHub
 from wsdash.stack.guardian import Guardian
 from wsdash.stack.health import HealthState, probe
@@ -244,7 +243,7 @@ class Service:
         if self.spec.health is None:
             return
         environment = self.environment()
-        async with aiohttp.ClientSession() as session:
+        async with client_session() as session:
             while True:
                 if self.health.take(await probe(self.spec, environment, session)):
                     self._around.events.emit(self.spec.name, "health", self.health.status)

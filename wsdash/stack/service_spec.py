@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from wsdash.errors import InputError
+from wsdash.outside import DocumentError, read_json
 
 SERVICES_FILE = "services.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -77,14 +78,14 @@ def read_services(directory: Path) -> Services:
     """Read DIR/services.json. Raises InputError naming file, key and remedy, never a value."""
     path = directory / SERVICES_FILE
     try:
-        services = msgspec.json.decode(path.read_bytes(), type=Services)
+        services = read_json(path.read_bytes(), Services)
     except OSError as error:
         raise InputError(
             f"the services file cannot be read: {error.strerror}",
             where=str(path),
             remedy="name the directory that holds services.json",
         ) from error
-    except msgspec.DecodeError as error:
+    except DocumentError as error:
         raise InputError(str(error), where=str(path), remedy="correct the services file") from error
     _check(services, path)
     return services

@@ -19,9 +19,10 @@ import time
 from pathlib import Path
 
 import aiohttp
-import msgspec
 
 from wsdash.errors import WsdashError
+from wsdash.outside import DocumentError, read_json
+from wsdash.outside.http import client_session
 from wsdash.stack.daemon import Daemon, services_digest
 from wsdash.stack.guardian import start_guardian
 from wsdash.stack.pidfile import clear_leftovers
@@ -72,11 +73,11 @@ async def ask(directory: Path) -> SupervisorView | None:
     timeout = aiohttp.ClientTimeout(total=2.0)
     try:
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            client_session(connector=connector, timeout=timeout) as session,
             session.get("http://supervisor/supervisor") as answer,
         ):
-            return msgspec.json.decode(await answer.read(), type=SupervisorView)
-    except (OSError, aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
+            return read_json(await answer.read(), SupervisorView)
+    except (OSError, aiohttp.ClientError, TimeoutError, DocumentError):
         return None
 
 
@@ -89,7 +90,7 @@ async def shut_down(directory: Path, timeout: float = 60.0) -> None:
         return
     connector = aiohttp.UnixConnector(str(supervisor_socket(directory)))
     deadline = time.monotonic() + timeout
-    async with aiohttp.ClientSession(connector=connector) as session:
+    async with client_session(connector=connector) as session:
         while time.monotonic() < deadline:
             try:
                 async with asyncio.timeout(5), session.post("http://supervisor/shutdown"):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import aiohttp
-
 from wsdash.config import shipped
 from wsdash.errors import WsdashError
+from wsdash.outside.http import client_session
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.http import timed_get
 from wsdash.watch.monitoring import Endpoint, render_monitoring
@@ -91,7 +90,7 @@ async def _told_of_itself(endpoints: list[Endpoint]) -> str:
 
 
 async def _unanswered(urls: list[str]) -> list[str]:
-    async with aiohttp.ClientSession() as session:
+    async with client_session() as session:
         timings = await asyncio.gather(*(timed_get(session, url) for url in urls))
     return [
         f"{url} ({timing.error or timing.status})"

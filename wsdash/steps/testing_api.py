@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urldefrag
 
-import aiohttp
-
+from wsdash.outside.http import client_session
 from wsdash.steps.api_checks import (
     GONE,
     Check,
@@ -85,7 +84,7 @@ async def dashboard_loads(ctx: StepContext) -> Evidence:
     url = urldefrag(ctx.settings.api.dashboard).url
     if not url:
         return Evidence(False, "api.dashboard is empty: there is no page to load", insufficient=True)
-    async with aiohttp.ClientSession() as session:
+    async with client_session() as session:
         answer = await timed_get(session, url)
     if answer.seconds is None:
         return Evidence(False, f"{url}: {answer.error}")

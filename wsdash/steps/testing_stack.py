@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-import aiohttp
-
 from wsdash.errors import WsdashError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE as HISTORY
 from wsdash.model import ContainerReading
+from wsdash.outside.http import client_session
 from wsdash.steps.api_items import client
 from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.branching import Branching
@@ -73,7 +72,7 @@ async def metrics_respond(ctx: StepContext) -> Evidence:
             False, "no storage nodes are configured (endpoints in wsdash.yaml)", insufficient=True
         )
     told, holds = [], True
-    async with aiohttp.ClientSession() as session:
+    async with client_session() as session:
         for base, prefix in asked:
             answer = await timed_get(session, f"{base.rstrip('/')}/metrics")
             families = answer.body.count(b"\n# TYPE ") + answer.body.startswith(b"# TYPE ")
@@ -89,7 +88,7 @@ async def health_checks(ctx: StepContext) -> Evidence:
         return containers
     nodes = ctx.settings.endpoints
     asked = [f"{base}/v1/status" for base in (nodes.pageserver_http, nodes.safekeeper_http) if base]
-    async with aiohttp.ClientSession() as session:
+    async with client_session() as session:
         answers = [(url, await timed_get(session, url)) for url in asked]
     async with client(ctx) as api:
         pong = await api.ping()

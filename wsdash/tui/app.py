@@ -10,15 +10,19 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, Recorded
+from wsdash.outside import clean
 from wsdash.plan import Plan
 from wsdash.tui.attention import Attention
 from wsdash.tui.copying import to_tmux
+from wsdash.tui.failure import note_failure
 from wsdash.tui.feed import Feed, Update
+from wsdash.tui.harmless import Harmless
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
@@ -81,6 +85,9 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._told = 0.0
         self._mounted = 0.0
         self._trouble = ""
+        self.failure = ""
+        """What ended the screen against its will, in one sentence; '' while nothing did."""
+        self._harmless = Harmless()
         for theme in OURS:
             self.register_theme(theme)
         self.theme = first_theme()
@@ -99,6 +106,23 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.set_interval(TICK_SECONDS, self._show)
         if self._starting is not None:
             self.run_worker(self._start(self._starting), group="starting", exit_on_error=False)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, and the last gate before the terminal."""
+        return [*super().get_line_filters(), self._harmless]
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with one sentence instead of Textual's traceback; the details go into a file.
+
+        Textual has no public hook for this; the version is pinned.
+        """
+        if not self.failure:
+            self.failure = note_failure(self.state, error)
+        if self.is_headless:
+            super()._handle_exception(error)
+            return
+        self._return_code = 1
+        self._close_messages_no_wait()
 
     def on_unmount(self) -> None:
         """End following."""
@@ -133,6 +157,7 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy by the terminal's own means (OSC 52) and into tmux's buffer, and say so."""
+        text = clean(text)
         super().copy_to_clipboard(text)
         self.run_worker(self._copied(text), group="copy", exit_on_error=False)
 

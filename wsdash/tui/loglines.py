@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import deque
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from wsdash.model import LogLine
+from wsdash.outside import read_json
 
 MOST_LINES = 10_000
 _ERROR = re.compile(
@@ -41,7 +41,7 @@ def readable(text: str) -> str:
     if not text.startswith("{"):
         return clean(text)
     try:
-        record = json.loads(text)
+        record = read_json(text)
         parts = [str(record.pop("level", "")).upper(), str(record.pop("message"))]
     except (ValueError, KeyError, AttributeError):
         return clean(text)

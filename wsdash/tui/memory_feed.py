@@ -11,6 +11,7 @@ import msgspec
 
 from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, LogLine, Recorded, TimePassing
+from wsdash.outside import clean, clean_texts, without_sequences
 from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line
 from wsdash.tui.viewstate import ViewState, fold, run_time
 
@@ -102,14 +103,14 @@ class MemoryFeed(Feed):
             self._folded = fold(self._folded, Recorded(0, alone.at, alone))
 
     def _emit(self, event: AnyEvent) -> None:
-        recorded = Recorded(0, run_time(self._folded, time.time()), event)
+        recorded = Recorded(0, run_time(self._folded, time.time()), clean_texts(event))
         self._folded = fold(self._folded, recorded)
         line = as_line(recorded)
         if line is not None:
             self._waiting.append(line)
 
     def _waiting_line(self, line: LogLine) -> None:
-        self._waiting.append(line)
+        self._waiting.append(msgspec.structs.replace(line, text=clean(without_sequences(line.text))))
 
 
 def _restored(view: ViewState, trouble: str) -> ViewState:

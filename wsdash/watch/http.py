@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from wsdash.outside.http import client_session
 from wsdash.watch.reasons import reason
 
 PROBE_TIMEOUT = 5.0
@@ -39,7 +40,7 @@ def probe_session() -> aiohttp.ClientSession:
     trace.on_connection_create_start.append(_mark("connect_start"))
     trace.on_connection_create_end.append(_mark("connect_end"))
     connector = aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False)
-    return aiohttp.ClientSession(connector=connector, trace_configs=[trace])
+    return client_session(connector=connector, trace_configs=[trace])
 
 
 async def timed_get(

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from wsdash.config import Settings
 from wsdash.errors import InputError
+from wsdash.outside import DocumentError, read_json, read_yaml
 from wsdash.watch.alerting.export import prometheus_rules
 from wsdash.watch.alerting.rules import AlertRule
 
@@ -126,8 +125,8 @@ def _fill(path: Path, values: dict[str, str]) -> str:
 
 def _parse(path: Path, text: str) -> Any:
     try:
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        return read_json(text) if path.suffix == ".json" else read_yaml(text)
+    except DocumentError as error:
         problem = " ".join(str(error).split())
         raise InputError(
             f"{path.name} is not valid once it is filled in: {problem}",

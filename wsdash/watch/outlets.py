@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from wsdash.outside.http import client_session
 from wsdash.subprocesses import ProgramError, run_program
 
 
@@ -18,7 +19,7 @@ async def post_message(url: str, message: Mapping[str, Any], timeout: float) -> 
     """Post JSON; the status (under 300). timeout in seconds. Follows no redirection. Raises OutletError."""
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
+            client_session(timeout=aiohttp.ClientTimeout(total=timeout)) as session,
             session.post(url, json=message, allow_redirects=False) as response,
         ):
             status = response.status

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from wsdash.model import Intent
@@ -19,6 +18,7 @@ from wsdash.tui.looks import BAD
 from wsdash.tui.panes.alerts import draw_alerts, standing_order
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.screens.dialogs import CANCEL, SignDialog, Signed, user_name
+from wsdash.tui.screens.modal import Modal
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
 
@@ -103,7 +103,7 @@ class OperatorAlertsPanel(AlertsPanel):
         return raised[self._chosen % len(raised)].alert if raised else ""
 
 
-class SilenceDialog(ModalScreen[Intent | None]):
+class SilenceDialog(Modal[Intent | None]):
     """What, for how long, by whom (typed: a silence hides things) and why."""
 
     BINDINGS: ClassVar[list[BindingType]] = [CANCEL]

@@ -12,10 +12,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from wsdash.tui.looks import BAD, DIM, TITLE
+from wsdash.tui.screens.modal import Modal
 
 CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Close without doing anything")
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def user_name() -> str:
         return ""
 
 
-class _Named(ModalScreen[Result | None], Generic[Result]):
+class _Named(Modal[Result | None], Generic[Result]):
     """A question that is answered by name, with a note; with `reason` the note must not be empty."""
 
     WORD: ClassVar[str] = "Reason"
@@ -165,7 +165,7 @@ class AnswerDialog(_Named[Answered]):
             self.dismiss(Answered(given.who, given.note, answer))
 
 
-class TypedDialog(ModalScreen[str | None]):
+class TypedDialog(Modal[str | None]):
     """Shows exactly what will be done and wants one word typed; returns the word, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [CANCEL]
@@ -207,7 +207,7 @@ class TypedDialog(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class LeaveDialog(ModalScreen[str | None]):
+class LeaveDialog(Modal[str | None]):
     """How to leave: 'left' (the engine goes on), 'stopped' (it ends, the run saved), or None (stay)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

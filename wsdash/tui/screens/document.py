@@ -9,15 +9,15 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Markdown
 
 from wsdash.tui.panes.base import as_title
+from wsdash.tui.screens.modal import Modal
 
 LONGEST = 512 * 1024
 
 
-class DocumentScreen(ModalScreen[bool]):
+class DocumentScreen(Modal[bool]):
     """Shows a Markdown file; True when the confirm button was chosen. The file is read in a thread."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

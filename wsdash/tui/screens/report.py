@@ -9,18 +9,18 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Markdown, Static
 
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.report import ReportFile, draw_heading, draw_standing, read_report
+from wsdash.tui.screens.modal import Modal
 from wsdash.tui.viewstate import ViewState
 
 LOOK_SECONDS = 2.0
 """Between two looks at whether the file was written anew."""
 
 
-class ReportPanel(ModalScreen[None]):
+class ReportPanel(Modal[None]):
     """Renders DIRECTORY/report.md section by section: laid out whole, a long report would hold up the keys.
 
     It only reads, in a thread; a monitor opens it too.

@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from wsdash.model import ItemState, SchemaObject
@@ -36,6 +35,7 @@ from wsdash.tui.looks import (
     took,
 )
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
+from wsdash.tui.screens.modal import Modal
 from wsdash.tui.viewstate import ViewState
 
 WIDEST = 156
@@ -49,7 +49,7 @@ BELOW = 16
 """Where an object's detail stands when it is told below it."""
 
 
-class ViewPanel(ModalScreen[None]):
+class ViewPanel(Modal[None]):
     """A scrolling panel that follows the state; Escape, Enter or q closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,0 +1,22 @@
+"""What all questions and panels over the main screen share: they close once, whatever is pressed how fast."""
+
+from __future__ import annotations
+
+from textual.await_complete import AwaitComplete
+from textual.screen import ModalScreen, ScreenResultType
+
+
+class Modal(ModalScreen[ScreenResultType]):
+    """A screen over another one that gives one answer, or none.
+
+    Keys that come faster than the screen closes find it still there: the second answer counts for nothing.
+    """
+
+    _closing = False
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Close with the result; nothing when it closed already or another screen lies over it."""
+        if self._closing or not self.is_current:
+            return AwaitComplete()
+        self._closing = True
+        return super().dismiss(result)
