@@ -12,11 +12,11 @@ class Modal(ModalScreen[ScreenResultType]):
     Keys that come faster than the screen closes find it still there: the second answer counts for nothing.
     """
 
-    _closing = False
+    _gave_answer = False
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Close with the result; nothing when it closed already or another screen lies over it."""
-        if self._closing or not self.is_current:
+        if self._gave_answer or not self.is_current:
             return AwaitComplete()
-        self._closing = True
+        self._gave_answer = True
         return super().dismiss(result)
