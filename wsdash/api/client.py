@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable
@@ -17,12 +16,13 @@ import aiohttp
 from wsdash.api.allowance import allowance_of
 from wsdash.config import ApiSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
-from wsdash.outside.http import client_session
+from wsdash.outside import DocumentError, read_json
+from wsdash.outside.http import LargeResponse, client_session
 
 CALL_TIMEOUT = 10.0
 PING_SECONDS = 3.0
-MOST_BYTES = 64 * 1024**2
-"""Of an answer's body, unpacked: the workspace API lists every item in one answer."""
+LARGE_BYTES = 1 << 20
+"""A body from this size on is parsed in a thread: the workspace API lists every item in one answer."""
 MOST_REFUSALS = 3
 """Answers 429 to one request before it is given up."""
 NO_SUCH_PAGE = (404, 405, 501)
@@ -74,6 +74,7 @@ class ApiClient:
 
     async def __aenter__(self) -> ApiClient:
         self._session = client_session(
+            large=True,
             connector=aiohttp.TCPConnector(limit=self._connections),
             timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3),
             headers=request_headers(self.api),
@@ -108,8 +109,8 @@ class ApiClient:
         if not raw.strip():
             return {}, seconds
         try:
-            content = await asyncio.to_thread(json.loads, raw) if len(raw) > 2**20 else json.loads(raw)
-        except (ValueError, RecursionError) as error:
+            content = await _parsed(raw)
+        except DocumentError as error:
             if status >= 400:
                 return {}, seconds  # the status was what was asked for; its page is its own
             raise WsdashError(
@@ -127,7 +128,7 @@ class ApiClient:
             started = time.monotonic()
             try:
                 async with self._session.request(method, self.base + path, json=body) as response:
-                    raw = await bounded_body(response)
+                    raw = await response.read()
                     seconds = time.monotonic() - started
                     pause = self.allowance.answered(response.status, response.headers)
                     if pause and attempt < MOST_REFUSALS:
@@ -156,7 +157,7 @@ class ApiClient:
             limit = aiohttp.ClientTimeout(total=PING_SECONDS)
             async with self._session.get(self.base + path, timeout=limit) as response:
                 self.allowance.answered(response.status, response.headers)
-                said = describe_body(await bounded_body(response), response.content_type)
+                said = describe_body(await response.read(), response.content_type)
                 return Pong(response.status, f"GET {path} answered {response.status}: {said}")
         except aiohttp.ClientConnectorDNSError as error:
             said, refused = f"the name {error.host} is not known", False
@@ -215,15 +216,11 @@ def request_headers(api: ApiSettings) -> dict[str, str]:
     return headers
 
 
-async def bounded_body(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body, unpacked. Raises ValueError where it is longer than MOST_BYTES."""
-    parts, size = [], 0
-    async for part in response.content.iter_chunked(2**16):
-        size += len(part)
-        if size > MOST_BYTES:
-            raise ValueError(f"the answer is longer than {MOST_BYTES // 2**20} MB")
-        parts.append(part)
-    return b"".join(parts)
+async def _parsed(raw: bytes) -> Any:
+    """The JSON of a body; a large one is parsed beside the event loop."""
+    if len(raw) > LARGE_BYTES:
+        return await asyncio.to_thread(read_json, raw, largest=LargeResponse.largest)
+    return read_json(raw)
 
 
 def describe_body(raw: bytes, kind: str) -> str:
@@ -235,8 +232,8 @@ def describe_body(raw: bytes, kind: str) -> str:
         return "an HTML page"
     if len(raw) < 2**20:
         try:
-            content = json.loads(raw)
-        except (ValueError, RecursionError):
+            content = read_json(raw)
+        except DocumentError:
             content = None
         if isinstance(content, dict):
             said = _messages(content)

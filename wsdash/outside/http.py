@@ -22,7 +22,9 @@ class BodyError(aiohttp.ClientPayloadError):
 
 
 class BoundedResponse(aiohttp.ClientResponse):
-    """A response whose body is read to at most LARGEST_BODY bytes; text() and json() are built on that."""
+    """A response whose body is read to at most `largest` bytes; text() and json() are built on that."""
+
+    largest = LARGEST_BODY
 
     async def read(self) -> bytes:
         """The whole body, unpacked. Raises BodyError, TimeoutError after BODY_SECONDS."""
@@ -37,7 +39,7 @@ class BoundedResponse(aiohttp.ClientResponse):
 
     async def json(self, **_: Any) -> Any:
         """The body as JSON of bounded depth, whatever its declared type. Raises DocumentError, BodyError."""
-        return read_json(await self.read() or b"null", largest=LARGEST_BODY)
+        return read_json(await self.read() or b"null", largest=self.largest)
 
     async def _read_bounded(self) -> bytes:
         packing = self.headers.get("Content-Encoding", "identity").strip().lower()
@@ -46,7 +48,7 @@ class BoundedResponse(aiohttp.ClientResponse):
         unpacker = zlib.decompressobj(_PACKED[packing]) if packing in _PACKED else None
         body = bytearray()
         while data := await self.content.readany():
-            room = LARGEST_BODY - len(body) + 1
+            room = self.largest - len(body) + 1
             if unpacker is None:
                 body += data[:room]
             else:
@@ -54,17 +56,26 @@ class BoundedResponse(aiohttp.ClientResponse):
                     body += unpacker.decompress(data, room)
                 except zlib.error as error:
                     raise BodyError(f"the packed body cannot be unpacked: {error}") from error
-            if len(body) > LARGEST_BODY:
-                raise BodyError(f"the body is larger than {LARGEST_BODY:,} bytes")
+            if len(body) > self.largest:
+                raise BodyError(f"the body is larger than {self.largest:,} bytes")
         return bytes(body)
 
 
-def client_session(**options: Any) -> aiohttp.ClientSession:
-    """An aiohttp session whose answers are BoundedResponse; options as ClientSession takes them.
+class LargeResponse(BoundedResponse):
+    """For lists that a step wants whole; not for what is asked every second."""
+
+    largest = 64 << 20
+
+
+def client_session(*, large: bool = False, **options: Any) -> aiohttp.ClientSession:
+    """An aiohttp session whose answers are BoundedResponse, or LargeResponse; options as ClientSession's.
 
     Nothing packed is asked for, and what comes packed all the same is unpacked only as far as the bound.
     """
     headers = {"Accept-Encoding": "identity", **options.pop("headers", {})}
     return aiohttp.ClientSession(
-        response_class=BoundedResponse, auto_decompress=False, headers=headers, **options
+        response_class=LargeResponse if large else BoundedResponse,
+        auto_decompress=False,
+        headers=headers,
+        **options,
     )

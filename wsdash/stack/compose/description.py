@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from wsdash.errors import InputError
+from wsdash.outside import DocumentError, read_yaml
 from wsdash.stack.text import clean
 from wsdash.subprocesses import ProgramError, run_program
 
@@ -82,8 +81,8 @@ async def described_services(
 
 def _parsed(output: bytes, files: Sequence[str]) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(output.decode("utf-8", "replace"))
-    except (yaml.YAMLError, RecursionError) as error:
+        content = read_yaml(output.decode("utf-8", "replace"), largest=16 << 20)
+    except DocumentError as error:
         raise _unreadable(files, "`compose config` printed something that is not YAML") from error
     return content if isinstance(content, dict) else {}
 
