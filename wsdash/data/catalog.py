@@ -155,7 +155,8 @@ async def _after_rows(
     conn: asyncpg.Connection, namespace: int, schema: str, tables: dict[int, Table]
 ) -> list[Draft]:
     named = {oid: (table.schema, table.name) for oid, table in tables.items()}
-    views = await read_views(conn, namespace, schema)
+    # a continuous aggregate is a view that is carried as a table
+    views = [draft for draft in await read_views(conn, namespace, schema) if draft.refs[0][1] not in tables]
     relations = {draft.refs[0][1]: draft.item.name.removeprefix(f"{schema}.") for draft in views}
     everything = named | {oid: (schema, name) for oid, name in relations.items()}
     triggers, routing = await read_triggers(conn, everything, tables)

@@ -108,9 +108,7 @@ async def read_tables(conn: asyncpg.Connection, namespace: int, schema: str) -> 
     members: dict[int, list[Any]] = defaultdict(list)
     for row in await conn.fetch(MEMBERS, oids, timeout=TIMEOUT):
         members[row["root"]].append(row)
-    columns: dict[int, list[Column]] = defaultdict(list)
-    for row in await conn.fetch(COLUMNS, oids, timeout=TIMEOUT):
-        columns[row["relation"]].append(_column(row))
+    columns = await read_columns(conn, oids)
     keys: dict[int, tuple[str, ...]] = {}
     for row in await conn.fetch(KEYS, oids, timeout=TIMEOUT):
         keys.setdefault(row["relation"], tuple(row["columns"]))
@@ -121,6 +119,14 @@ async def read_tables(conn: asyncpg.Connection, namespace: int, schema: str) -> 
         oid: _table(schema, row, members[oid], tuple(columns[oid]), keys.get(oid, ()), checked.get(oid, ""))
         for oid, row in roots.items()
     }
+
+
+async def read_columns(conn: asyncpg.Connection, relations: list[int]) -> dict[int, list[Column]]:
+    """The live columns of tables or views, by the oid of the relation. `conn` sees pg_catalog only."""
+    columns: dict[int, list[Column]] = defaultdict(list)
+    for row in await conn.fetch(COLUMNS, relations, timeout=TIMEOUT):
+        columns[row["relation"]].append(_column(row))
+    return columns
 
 
 def _column(row: Any) -> Column:

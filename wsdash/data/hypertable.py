@@ -14,6 +14,8 @@ import asyncpg
 
 from wsdash.data.errors import session_lives
 from wsdash.data.shape import Table
+from wsdash.data.timescaledb.aggregates import read_aggregates
+from wsdash.data.timescaledb.jobs import read_jobs
 from wsdash.data.transactions import transaction
 
 TIMEOUT = 60.0
@@ -43,18 +45,6 @@ SELECT h.hypertable_name AS name, h.compression_enabled AS compression,
         WHERE c.hypertable_schema = h.hypertable_schema AND c.hypertable_name = h.hypertable_name
           AND c.is_compressed) AS compressed
 FROM timescaledb_information.hypertables h WHERE h.hypertable_schema = $1 ORDER BY 1
-"""
-
-JOBS = """
-SELECT j.job_id, j.proc_name, j.hypertable_name, j.schedule_interval::text AS every, j.config::text AS config,
-       j.scheduled
-FROM timescaledb_information.jobs j WHERE j.hypertable_schema = $1 ORDER BY j.job_id
-"""
-
-AGGREGATES = """
-SELECT a.view_schema || '.' || a.view_name AS name, a.hypertable_schema || '.' || a.hypertable_name AS source
-FROM timescaledb_information.continuous_aggregates a
-WHERE a.hypertable_schema = $1 OR a.view_schema = $1 ORDER BY 1
 """
 
 
@@ -129,8 +119,11 @@ async def _guarded(
     except asyncpg.PostgresError as error:
         if not session_lives(error):
             raise
-        detail = f"version {version}: jobs, compression and aggregates cannot be read ({error})"
-        return tables, [Machinery("extension", "timescaledb", detail)]
+        detail = (
+            f"version {version}: hypertables, aggregates and jobs cannot be read ({error}), and history that "
+            "only an aggregate holds could be lost; grant the user SELECT on what the server names"
+        )
+        return tables, [Machinery("extension", "timescaledb", detail, blocks=True)]
 
 
 async def _timescaledb(
@@ -149,16 +142,14 @@ async def _timescaledb(
             count = f"{row['compressed']} of {len(table.chunks)} chunks are compressed"
             detail = f"{count}; rows arrive uncompressed"
             found.append(Machinery("compression", table.qualified, detail))
-    for job in await conn.fetch(JOBS, schema, timeout=TIMEOUT):
-        kind = {"policy_retention": "retention", "policy_compression": "compression job"}
-        state = "" if job["scheduled"] else ", paused"
-        detail = f"job {job['job_id']} every {job['every']}{state}, {job['config']}"
-        detail += ": nothing does this in the target"
-        name = f"{schema}.{job['hypertable_name']}"
-        found.append(Machinery(kind.get(job["proc_name"], f"job {job['proc_name']}"), name, detail))
-    for view in await conn.fetch(AGGREGATES, schema, timeout=TIMEOUT):
-        detail = f"a continuous aggregate of {view['source']}; make it a plain view by hand where it is read"
-        found.append(Machinery("continuous aggregate", view["name"], detail))
+    for job in await read_jobs(conn, schema):
+        detail = f"{job.described}: nothing does this in the target"
+        found.append(
+            Machinery(job.kind if job.kind == "retention" else "background job", job.subject, detail)
+        )
+    aggregates, fates = await read_aggregates(conn, schema)
+    told |= aggregates
+    found += [Machinery("continuous aggregate", name, detail) for name, detail in fates]
     return told, found
 
 

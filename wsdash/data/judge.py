@@ -167,6 +167,8 @@ def folded(table: Table) -> list[str]:
         return logged
     if table.hypertable == "timescaledb":
         return [f"plain table instead of a hypertable of {len(table.chunks)} chunks", *logged]
+    if table.hypertable == "aggregate":
+        return ["plain table instead of a continuous aggregate", *logged]
     if table.hypertable == "inheritance":
         return [f"plain table instead of a parent with {len(table.chunks)} chunks", *logged]
     return [f"plain table instead of {len(table.chunks)} partitions (partitions folded)", *logged]

@@ -45,6 +45,8 @@ SELECT format('%I.%I', c.schema_name, c.table_name) AS chunk, c.status, c.compre
        c.xmin::text AS written_by, r.relfilenode::bigint AS heap, z.relfilenode::bigint AS inner_heap
 FROM unnest($1::text[], $2::text[]) wanted(schema, name)
 JOIN _timescaledb_catalog.hypertable h ON (h.schema_name, h.table_name) = (wanted.schema, wanted.name)
+  OR h.id IN (SELECT a.mat_hypertable_id FROM _timescaledb_catalog.continuous_agg a
+              WHERE (a.user_view_schema, a.user_view_name) = (wanted.schema, wanted.name))
 JOIN _timescaledb_catalog.chunk c ON c.hypertable_id = h.id
 JOIN pg_catalog.pg_namespace rn ON rn.nspname = c.schema_name
 JOIN pg_catalog.pg_class r ON r.relnamespace = rn.oid AND r.relname = c.table_name
