@@ -41,6 +41,8 @@ def restore(arguments: argparse.Namespace) -> int:
     say(f"restored {rows:,} rows of {len(done.rows)} tables into {side.address}")
     for name, count in sorted(done.rows.items()):
         say(f"  {name:<40} {count:>12,}")
+    for note in done.notes:
+        say(f"  {note}")
     return 0
 
 

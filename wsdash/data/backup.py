@@ -36,6 +36,7 @@ from wsdash.data.restore_result import object_counts
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot, open_snapshot
 from wsdash.data.sql import ident
+from wsdash.data.timescaledb.definitions import read_definitions
 from wsdash.data.timescaledb.states import read_anew
 from wsdash.errors import InputError, WsdashError
 
@@ -229,6 +230,7 @@ async def _freeze(
         objects=object_counts(catalog),
         not_carried=tuple(f"{one.kind} {one.name}: {one.left_out}" for one in catalog.items if one.left_out),
         identity=identity,
+        definitions=await read_definitions(snapshot.conn, catalog.schema, catalog.tables),
     )
     return Frozen(content, catalog.tables, before, after)
 

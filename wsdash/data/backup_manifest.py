@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from wsdash.data.backup_partial import open_partial, publish
+from wsdash.data.timescaledb.definitions import Definition
 from wsdash.errors import InputError, WsdashError
 from wsdash.outside import DocumentError, read_json
 
@@ -82,6 +83,8 @@ class BackupContent(msgspec.Struct, frozen=True, kw_only=True):
     not_carried: tuple[str, ...] = ()
     """Objects that are not in the file, each with the reason."""
     identity: DatabaseIdentity = DatabaseIdentity()
+    definitions: dict[str, Definition] | None = None
+    """What made tables hypertables or continuous aggregates, by name; None: taken before this was noted."""
 
     @property
     def total_rows(self) -> int:

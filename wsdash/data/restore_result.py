@@ -30,6 +30,8 @@ class RestoreResult:
     """The backup of what was there before, when it was replaced."""
     left_alone: tuple[str, ...] = ()
     """Tables that held the backup's content already."""
+    notes: tuple[str, ...] = ()
+    """What became of lost tables that were more than plain ones."""
 
     @property
     def rows(self) -> dict[str, int]:

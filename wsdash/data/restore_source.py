@@ -22,6 +22,8 @@ from wsdash.data.restore_result import RestoreResult, object_counts, refuse_diff
 from wsdash.data.restore_run import all_or_nothing, copy_rows, differences, measure, skip_rows, verified_path
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
+from wsdash.data.timescaledb.definitions import enable_compression, made_again, make_hypertable
+from wsdash.data.timescaledb.jobs import HOME
 from wsdash.errors import RefusedError
 
 _TIMEOUT = 60.0
@@ -64,7 +66,8 @@ async def restore_missing_into_source(
     """Give `source` the tables of a backup that it lacks or that are empty there; touch nothing else.
 
     Rows go by COPY through the root (of a hypertable too) with user triggers off; a missing table is created
-    as a plain one, with its indexes and triggers. Tables that equal the backup are left alone. Everything is
+    with its indexes and triggers, and is a hypertable again when it was one (notes say what it is not).
+    Tables that equal the backup are left alone. Everything is
     read back before it is committed. Raises RefusedError with a comparison, changing nothing, when a table
     holds other rows than the backup; else as restore_backup does.
     """
@@ -77,6 +80,7 @@ async def restore_missing_into_source(
             all_or_nothing(source) as conn,
         ):
             gaps = await _find_gaps(conn, source, content, item, on_progress)
+            _refuse_unknown(content, gaps, source, bool(await conn.fetchval(HOME, timeout=_TIMEOUT)))
             if gaps.restored:
                 await _triggers_off(conn, source)
                 async with _routing(conn, gaps.empty):
@@ -94,7 +98,21 @@ async def restore_missing_into_source(
         server_version=catalog.server_version,
         seconds=time.monotonic() - started,
         left_alone=gaps.equal,
+        notes=tuple(
+            made_again(name, one) for name, one in (content.definitions or {}).items() if name in gaps.missing
+        ),
     )
+
+
+def _refuse_unknown(content: BackupContent, gaps: _Gaps, source: Endpoint, has_timescaledb: bool) -> None:
+    """A backup that does not say what its tables were must not turn hypertables into plain tables."""
+    if content.definitions is None and gaps.missing and has_timescaledb:
+        raise RefusedError(
+            "this backup does not note which tables were hypertables: they would come back as plain tables: "
+            + ", ".join(sorted(gaps.missing)),
+            where=source.address,
+            remedy="create the lost tables as hypertables first (empty ones are filled), then retry",
+        )
 
 
 async def _find_gaps(
@@ -172,14 +190,20 @@ async def _routing(conn: asyncpg.Connection, empty: dict[str, Table]) -> AsyncIt
 async def _fill(
     reader: BackupReader, conn: asyncpg.Connection, gaps: _Gaps, item: str, on_progress: OnProgress
 ) -> None:
+    made = {name: one for name, one in (reader.content.definitions or {}).items() if name in gaps.missing}
     async for marker, sql in reader.sections():
         if isinstance(marker, Run):
             if gaps.wants(marker):
                 await conn.execute(sql, timeout=STATEMENT_SECONDS)
         elif _name(marker) in gaps.restored:
+            if _name(marker) in made and made[_name(marker)].dimensions:
+                await make_hypertable(conn, marker.schema, marker.table, made[_name(marker)])
             await copy_rows(reader, conn, marker, item, on_progress)
         else:
             await skip_rows(reader)
+    for name, definition in made.items():
+        entry = reader.content.tables[name]
+        await enable_compression(conn, entry.schema, entry.name, definition)
 
 
 def _name(marker: Rows) -> str:

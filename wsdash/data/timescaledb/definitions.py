@@ -1,0 +1,158 @@
+"""What made a table a hypertable, noted in a backup, and made again where a source has lost the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from wsdash.data.shape import Table
+from wsdash.data.sql import ident, literal
+from wsdash.data.timescaledb import aggregates, jobs, states
+from wsdash.errors import RefusedError
+
+TIMEOUT = 60.0
+
+DIMENSIONS = """
+SELECT hypertable_name AS name, column_name AS column, time_interval::text AS interval, integer_interval,
+       num_partitions AS partitions
+FROM timescaledb_information.dimensions WHERE hypertable_schema = $1 ORDER BY 1, dimension_number
+"""
+COMPRESSION = """
+SELECT h.hypertable_name AS name, c.attname AS column, c.segmentby_column_index AS segment,
+       c.orderby_column_index AS "order", c.orderby_asc AS ascending, c.orderby_nullsfirst AS nulls_first
+FROM timescaledb_information.hypertables h
+LEFT JOIN timescaledb_information.compression_settings c
+  ON (c.hypertable_schema, c.hypertable_name) = (h.hypertable_schema, h.hypertable_name)
+WHERE h.hypertable_schema = $1 AND h.compression_enabled
+ORDER BY 1, c.segmentby_column_index, c.orderby_column_index
+"""
+
+
+class Dimension(msgspec.Struct, frozen=True):
+    """One column by which rows are put into chunks: an interval (of time, or of whole numbers), or
+    partitions."""
+
+    column: str
+    interval: str = ""
+    integer_interval: int = 0
+    partitions: int = 0
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """What made a table of the source more than a plain one.
+
+    dimensions: () for a continuous aggregate. compressed: compression is enabled, by these columns,
+    SQL-ready. jobs: its policies, in words; they are not made again.
+    """
+
+    dimensions: tuple[Dimension, ...] = ()
+    compressed: bool = False
+    segment_by: str = ""
+    order_by: str = ""
+    jobs: tuple[str, ...] = ()
+
+
+async def read_definitions(
+    conn: asyncpg.Connection, schema: str, tables: Sequence[Table]
+) -> dict[str, Definition]:
+    """The definition of every hypertable and continuous aggregate among the tables, by its qualified name.
+
+    Raises asyncpg.PostgresError.
+    """
+    special = [table for table in tables if table.hypertable in (states.KIND, aggregates.KIND)]
+    if not special:
+        return {}
+    dimensions: dict[str, list[Dimension]] = {}
+    for row in await conn.fetch(DIMENSIONS, schema, timeout=TIMEOUT):
+        dimensions.setdefault(row["name"], []).append(
+            Dimension(
+                row["column"], row["interval"] or "", row["integer_interval"] or 0, row["partitions"] or 0
+            )
+        )
+    settings: dict[str, list[asyncpg.Record]] = {}
+    for row in await conn.fetch(COMPRESSION, schema, timeout=TIMEOUT):
+        settings.setdefault(row["name"], []).append(row)
+    policies: dict[str, list[str]] = {}
+    for job in await jobs.read_jobs(conn, schema):
+        policies.setdefault(job.subject, []).append(job.described)
+    return {
+        table.qualified: Definition(
+            tuple(dimensions.get(table.name, ())),
+            table.name in settings,
+            ", ".join(ident(row["column"]) for row in settings.get(table.name, ()) if row["segment"]),
+            ", ".join(_ordered(row) for row in settings.get(table.name, ()) if row["order"]),
+            tuple(policies.get(table.qualified, ())),
+        )
+        for table in special
+    }
+
+
+def _ordered(row: asyncpg.Record) -> str:
+    direction = "ASC" if row["ascending"] else "DESC"
+    return f"{ident(row['column'])} {direction} NULLS {'FIRST' if row['nulls_first'] else 'LAST'}"
+
+
+async def make_hypertable(conn: asyncpg.Connection, schema: str, name: str, definition: Definition) -> None:
+    """Make an empty plain table the hypertable that it was; its policies are not made again.
+
+    Raises RefusedError on a server without TimescaleDB, asyncpg.PostgresError.
+    """
+    home = await conn.fetchval(jobs.HOME, timeout=TIMEOUT)
+    if home is None:
+        raise RefusedError(
+            f"{schema}.{name} was a hypertable, and this server has no TimescaleDB",
+            where=f"table {schema}.{name}",
+            remedy="CREATE EXTENSION timescaledb there first, or restore into another database",
+        )
+    table = literal(ident(schema, name))
+    first, *others = definition.dimensions
+    await conn.execute(
+        f"SELECT {home}.create_hypertable({table}, {literal(first.column)}, "
+        f"chunk_time_interval => {_interval(first)}, create_default_indexes => false)",
+        timeout=TIMEOUT,
+    )
+    for one in others:
+        how = f"number_partitions => {one.partitions:d}" if one.partitions else ""
+        how = how or f"chunk_time_interval => {_interval(one)}"
+        await conn.execute(
+            f"SELECT {home}.add_dimension({table}, {literal(one.column)}, {how})", timeout=TIMEOUT
+        )
+
+
+async def enable_compression(
+    conn: asyncpg.Connection, schema: str, name: str, definition: Definition
+) -> None:
+    """Enable compression on a hypertable as it was; no chunk is compressed by that. Call it after its
+    indexes.
+
+    Raises asyncpg.PostgresError.
+    """
+    if not definition.compressed:
+        return
+    options = ["timescaledb.compress"]
+    options += [f"timescaledb.compress_segmentby = {literal(definition.segment_by)}"] * bool(
+        definition.segment_by
+    )
+    options += [f"timescaledb.compress_orderby = {literal(definition.order_by)}"] * bool(definition.order_by)
+    await conn.execute(f"ALTER TABLE {ident(schema, name)} SET ({', '.join(options)})", timeout=TIMEOUT)
+
+
+def made_again(name: str, definition: Definition) -> str:
+    """What became of a lost table that was more than a plain one, for people."""
+    if not definition.dimensions:
+        return f"{name} was a continuous aggregate and is a plain table now: nothing refreshes it"
+    columns = ", ".join(one.column for one in definition.dimensions)
+    told = f"{name} is a hypertable again (by {columns})"
+    if definition.compressed:
+        told += ", compression enabled, its chunks uncompressed"
+    if definition.jobs:
+        told += f"; add these policies by hand: {'; '.join(definition.jobs)}"
+    return told
+
+
+def _interval(dimension: Dimension) -> str:
+    if dimension.integer_interval:
+        return f"{dimension.integer_interval:d}"
+    return f"interval {literal(dimension.interval)}"
