@@ -39,8 +39,6 @@ CREATE VIEW timescaledb_information.continuous_aggregates AS SELECT 'workspace':
   'workspace_items'::name AS hypertable_name, 'workspace'::name AS view_schema, 'per_day'::name AS view_name,
   '_timescaledb_internal'::name AS materialization_hypertable_schema,
   '_materialized_hypertable_3'::name AS materialization_hypertable_name;
-CREATE FUNCTION public.approximate_row_count(regclass) RETURNS bigint LANGUAGE sql
-  AS 'SELECT 50013::bigint';
 CREATE FUNCTION public.hypertable_detailed_size(regclass) RETURNS TABLE (table_bytes bigint,
 index_bytes bigint,
   toast_bytes bigint, total_bytes bigint, node_name name)
@@ -71,7 +69,8 @@ async def test_count_size_and_time_come_from_timescaledb(hypertables: Endpoint) 
     items = next(table for table in catalog.tables if table.name == "workspace_items")
     assert catalog.timescaledb == "2.23.0"
     assert (items.hypertable, items.time_column) == ("timescaledb", "created_at")
-    assert (items.rows, items.bytes) == (50013, 1024)
+    # nothing tells how many rows compressed chunks hold
+    assert (items.rows, items.bytes) == (None, 1024)
     assert len(items.chunks) == 40
 
 

@@ -164,7 +164,7 @@ async def _after_rows(
     for draft in functions:
         if draft.refs[0][1] in routing:
             draft.item = replace(draft.item, left_out="only triggers that are not carried call it")
-    rows = {oid: table.rows for oid, table in tables.items()}
+    rows = {oid: table.rows or 0 for oid, table in tables.items()}
     return [
         *functions,
         *await read_constraints(conn, tables),

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.estimates import HEAP, heap_bounds, total
 from wsdash.data.shape import Column, Table
 from wsdash.data.sql import ident
 
@@ -31,16 +32,14 @@ WHERE c.relnamespace = $1 AND c.relkind IN ('r', 'p')
 ORDER BY c.relname
 """
 
-MEMBERS = """
+MEMBERS = f"""
 WITH RECURSIVE tree(root, oid) AS (
   SELECT r, r FROM unnest($1::oid[]) r
   UNION
   SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
 SELECT t.root, c.oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
 c.relispartition AS partition,
-       CASE WHEN c.relkind = 'p' THEN 0
-            WHEN c.reltuples < 0 THEN coalesce(pg_stat_get_live_tuples(c.oid), 0)
-            ELSE c.reltuples::bigint END AS rows,
+       {HEAP},
        CASE WHEN c.relkind = 'r' THEN coalesce(pg_table_size(c.oid), 0) ELSE 0 END AS bytes,
        pg_get_expr(c.relpartbound, c.oid) AS bound
 FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -164,12 +163,14 @@ def _table(
 ) -> Table:
     options = dict(o.split("=", 1) for o in row["options"])
     options |= {"toast." + name: value for name, value in (o.split("=", 1) for o in row["toast_options"])}
+    bounds = total(heap_bounds(member) for member in members if member["kind"] == "r")
     table = Table(
         schema=schema,
         name=row["name"],
         columns=columns,
         key=key,
-        rows=sum(member["rows"] for member in members),
+        rows=bounds.rows,
+        bounds=bounds,
         bytes=sum(member["bytes"] for member in members),
         comment=row["comment"] or "",
         options=options,

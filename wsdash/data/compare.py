@@ -83,8 +83,9 @@ def _describe(column: Column) -> str:
 
 
 def _figures(table: Table) -> str:
+    rows = "an unknown number of rows" if table.rows is None else f"about {table.rows} rows"
     key = f"key ({', '.join(table.key)})" if table.key else "no key: compared as a multiset"
-    return f"{len(table.columns)} columns, {key}, about {table.rows} rows"
+    return f"{len(table.columns)} columns, {key}, {rows}"
 
 
 def _needed(source: Catalog) -> list[Statement]:

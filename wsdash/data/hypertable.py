@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.errors import session_lives
+from wsdash.data.estimates import compressed_bounds, read_compressed, total
 from wsdash.data.shape import Table
 from wsdash.data.timescaledb.aggregates import read_aggregates
 from wsdash.data.timescaledb.jobs import read_jobs
@@ -134,10 +135,11 @@ async def _timescaledb(
         timeout=TIMEOUT,
     )
     known = {row["name"]: row for row in await conn.fetch(HYPERTABLES, schema, timeout=TIMEOUT)}
+    compressed = await read_compressed(conn, schema)
     told: dict[int, Table] = {}
     for oid, table in tables.items():
         row = known.get(table.name)
-        told[oid] = table if row is None else await _hypertable(conn, home, oid, table, row)
+        told[oid] = table if row is None else await _hypertable(conn, home, oid, table, row, compressed)
         if row is not None and row["compression"]:
             count = f"{row['compressed']} of {len(table.chunks)} chunks are compressed"
             detail = f"{count}; rows arrive uncompressed"
@@ -153,21 +155,24 @@ async def _timescaledb(
     return told, found
 
 
-async def _hypertable(conn: asyncpg.Connection, home: str, oid: int, table: Table, row: Any) -> Table:
-    """The root knows nothing of its rows: count and size come from TimescaleDB (facts of the chunks)."""
-    rows = await conn.fetchval(
-        f"SELECT {home}.approximate_row_count($1::oid::regclass)", oid, timeout=TIMEOUT
-    )
+async def _hypertable(
+    conn: asyncpg.Connection, home: str, oid: int, table: Table, row: Any, compressed: list[Any] | None
+) -> Table:
+    """The root knows nothing of its rows: size and compressed rows come from TimescaleDB.
+
+    compressed: None where that cannot be asked.
+    """
     size = await conn.fetchval(
         f"SELECT sum(table_bytes + coalesce(toast_bytes, 0))::bigint "
         f"FROM {home}.hypertable_detailed_size($1::oid::regclass)",
         oid,
         timeout=TIMEOUT,
     )
+    inside = [compressed_bounds(one) for one in compressed or () if one["name"] == table.name]
     return replace(
         table,
         hypertable="timescaledb",
         time_column=row["time_column"] or "",
-        rows=int(rows or 0),
+        rows=None if compressed is None else total([table.bounds, *inside]).rows,
         bytes=int(size or 0),
     )

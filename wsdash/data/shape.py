@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wsdash.data.estimates import Bounds
 from wsdash.data.sql import ident
 
 Side = Literal["source", "target"]
@@ -88,7 +89,7 @@ class Table:
     chunks: the relations that hold the rows (the hypertable's chunks, the partitions), quoted and qualified,
     ready for SQL; empty for a plain table.
     key: the primary key, else the first usable unique index, else ().
-    rows and bytes: estimates, summed over the chunks.
+    rows: an estimate, right within a factor of two, or None (estimates.py). bytes: summed over the chunks.
     """
 
     schema: str
@@ -99,11 +100,13 @@ class Table:
     """'' for a plain table, else 'timescaledb', 'partitions' or 'inheritance'."""
     chunks: tuple[str, ...] = ()
     time_column: str = ""
-    rows: int = 0
+    rows: int | None = 0
     bytes: int = 0
     comment: str = ""
     options: dict[str, str] = field(default_factory=dict)
     unlogged: bool = False
+    bounds: Bounds = field(default=Bounds(0, 0), repr=False, compare=False)
+    """What rows was made of."""
     mapped: Mapped | None = field(default=None, repr=False)
     """None: both sides have the table under this name. Else name and columns are the target's."""
 

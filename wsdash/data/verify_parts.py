@@ -109,7 +109,7 @@ class Parts:
 
 def rows_guessed(table: Table) -> int:
     """About how many rows the table has, from the catalog's estimates of rows and size."""
-    return table.rows if table.rows > 0 else table.bytes // BYTES_PER_ROW
+    return table.rows or table.bytes // BYTES_PER_ROW
 
 
 def range_column(table: Table, columns: Sequence[Column], target_types: dict[str, str]) -> Column | None:
