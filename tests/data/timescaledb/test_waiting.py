@@ -13,6 +13,7 @@ from tests.data.copying import ignore, prepare, request_of
 from tests.data.timescaledb.small import maintain, reader
 from wsdash.data import backup, copy
 from wsdash.data.backup import take_backup
+from wsdash.data.catalog import read_catalog
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.copy import copy_tables
 
@@ -102,7 +103,7 @@ async def test_sizes_are_read_while_maintenance_waits(
     """The catalog is read in the snapshot, chunk by chunk: that session must not wait behind the call."""
     tasks: list[asyncio.Task[bool]] = []
     calls: list[object] = []
-    original = backup.read_catalog
+    original = read_catalog
 
     async def reading(*arguments: Any) -> Any:
         calls.append(arguments)
