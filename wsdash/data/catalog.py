@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data import catalog_queries as queries
-from wsdash.data.catalog_ddl import table_drafts
+from wsdash.data.catalog_ddl import table_drafts, view_options
 from wsdash.data.catalog_items import Draft, Ref, SchemaItem
 from wsdash.data.catalog_order import ordered_items
 from wsdash.data.catalog_parts import (
@@ -27,6 +27,7 @@ from wsdash.data.catalog_parts import (
 from wsdash.data.catalog_rights import read_comments, read_grants
 from wsdash.data.catalog_tables import read_tables
 from wsdash.data.catalog_types import read_functions, read_sequences, read_types
+from wsdash.data.census import read_unexplained, read_unknown
 from wsdash.data.collation import default_collation
 from wsdash.data.errors import ServerErrors
 from wsdash.data.hypertable import Machinery, read_machinery
@@ -136,7 +137,10 @@ async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catal
     drafts += parts
     grants = await read_grants(conn, drafts + subjects)
     drafts += grants + await read_comments(conn, drafts + subjects)
-    drafts += await read_around(conn, namespace)
+    drafts += await read_around(conn, namespace) + await read_unknown(conn)
+    explained = {ref for draft in drafts + subjects for ref in draft.refs}
+    parts_oids = {oid for catalog_name, oid in folded if catalog_name == "pg_class"}
+    drafts += await read_unexplained(conn, namespace, explained, parts_oids)
     items = await ordered_items(conn, drafts, await _aliases(conn, namespace), folded)
     settings = await conn.fetch(queries.SETTINGS, timeout=TIMEOUT)
     return replace(
@@ -158,6 +162,7 @@ async def _after_rows(
     # a continuous aggregate is a view that is carried as a table
     views = [draft for draft in await read_views(conn, namespace, schema) if draft.refs[0][1] not in tables]
     relations = {draft.refs[0][1]: draft.item.name.removeprefix(f"{schema}.") for draft in views}
+    filled = {draft.refs[0][1] for draft in views if draft.item.kind == "materialized view"}
     everything = named | {oid: (schema, name) for oid, name in relations.items()}
     triggers, routing = await read_triggers(conn, everything, tables)
     functions = await read_functions(conn, namespace, schema)
@@ -171,6 +176,7 @@ async def _after_rows(
         *await read_indexes(conn, everything, rows),
         *await read_statistics(conn, tables),
         *views,
+        *await view_options(conn, {oid: (schema, name) for oid, name in relations.items() if oid in filled}),
         *await read_view_defaults(conn, {oid: (schema, name) for oid, name in relations.items()}),
         *await read_rules(conn, everything),
         *triggers,

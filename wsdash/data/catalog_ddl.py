@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import asyncpg
 
 from wsdash.data import catalog_queries as queries
-from wsdash.data.catalog_items import Draft, SchemaItem
+from wsdash.data.catalog_items import VIEWS, Draft, SchemaItem
+from wsdash.data.catalog_tables import read_columns
 from wsdash.data.shape import Column, Table
 from wsdash.data.sql import ident, literal
 
@@ -87,6 +91,17 @@ def _default(table: Table, column: Column, oid: int) -> Draft:
     sql = f"ALTER TABLE {name} ALTER COLUMN {ident(column.name)} SET DEFAULT {column.default}"
     item = SchemaItem("default", f"{table.qualified}.{column.name}", sql, table=table.qualified)
     return Draft(item, [("pg_attrdef", oid)], rank="3")
+
+
+async def view_options(conn: asyncpg.Connection, views: Mapping[int, tuple[str, str]]) -> list[Draft]:
+    """Options of materialized views' columns. views: schema and name by oid."""
+    drafts = []
+    for oid, columns in (await read_columns(conn, list(views))).items():
+        table = Table(*views[oid], tuple(columns))
+        for draft in (one for column in columns for one in _column_options(oid, table, column)):
+            draft.item = replace(draft.item, stage=VIEWS, table="")
+            drafts.append(draft)
+    return drafts
 
 
 def _column_options(oid: int, table: Table, column: Column) -> list[Draft]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -120,8 +121,9 @@ async def read_tables(conn: asyncpg.Connection, namespace: int, schema: str) -> 
     }
 
 
-async def read_columns(conn: asyncpg.Connection, relations: list[int]) -> dict[int, list[Column]]:
-    """The live columns of tables or views, by the oid of the relation. `conn` sees pg_catalog only."""
+async def read_columns(conn: asyncpg.Connection, relations: Sequence[int]) -> dict[int, list[Column]]:
+    """The live columns of relations by their oid, in the order of their numbers. `conn` sees
+    pg_catalog only."""
     columns: dict[int, list[Column]] = defaultdict(list)
     for row in await conn.fetch(COLUMNS, relations, timeout=TIMEOUT):
         columns[row["relation"]].append(_column(row))

@@ -55,6 +55,6 @@ async def with_extensions(
             stage=COMMENTS,
         )
         for row in await conn.fetch(queries.EXTENSION_COMMENTS, timeout=queries.TIMEOUT)
-        if row["name"] in needed
+        if row["name"] in needed - IGNORED
     ]
     return (*found, *unused, *comments)

@@ -1,0 +1,46 @@
+-- What belongs to the database, and what is only set beside the schema.
+CREATE SCHEMA corpus;
+CREATE SCHEMA beside;
+CREATE EXTENSION IF NOT EXISTS vector SCHEMA beside;
+CREATE TABLE corpus.t (id integer PRIMARY KEY, at timestamptz);
+CREATE TABLE beside.other (id integer PRIMARY KEY);
+CREATE FUNCTION beside.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at := now(); RETURN NEW; END $$;
+CREATE TRIGGER touched BEFORE UPDATE ON corpus.t FOR EACH ROW EXECUTE FUNCTION beside.touch();
+CREATE FUNCTION corpus.near(a text) RETURNS double precision LANGUAGE plpgsql
+  AS $$ BEGIN RETURN beside.cosine_distance(a::beside.vector, a::beside.vector); END $$;
+CREATE PUBLICATION of_tables FOR TABLE corpus.t (id) WHERE (id > 1);
+CREATE PUBLICATION of_schema FOR TABLES IN SCHEMA corpus;
+CREATE PUBLICATION of_all FOR ALL TABLES;
+CREATE SUBSCRIPTION fed CONNECTION 'host=nowhere password=corpus-secret' PUBLICATION p WITH (connect = false);
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER far FOREIGN DATA WRAPPER nothing OPTIONS (host 'nowhere');
+CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (password 'corpus-secret');
+CREATE FOREIGN TABLE corpus.abroad (id integer, v text OPTIONS (col 'x')) SERVER far OPTIONS (table 't');
+CREATE VIEW corpus.from_abroad AS SELECT * FROM corpus.abroad;
+CREATE FUNCTION corpus.guard() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER guard ON ddl_command_end EXECUTE FUNCTION corpus.guard();
+CREATE FUNCTION corpus.by_hand(bigint) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1::text || ''!''';
+CREATE CAST (bigint AS date) WITH INOUT AS ASSIGNMENT;
+CREATE CONVERSION corpus.odd FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+CREATE ACCESS METHOD our_heap TYPE TABLE HANDLER heap_tableam_handler;
+CREATE TABLE corpus.otherwise (id integer) USING our_heap;
+CREATE TRUSTED LANGUAGE ourlang HANDLER plpgsql_call_handler;
+CREATE FUNCTION corpus.in_ourlang() RETURNS integer LANGUAGE ourlang AS 'BEGIN RETURN 1; END';
+CREATE TEXT SEARCH TEMPLATE corpus.our_template (LEXIZE = dsimple_lexize);
+CREATE TEXT SEARCH PARSER corpus.our_parser (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype);
+CREATE OPERATOR FAMILY corpus.free_family USING btree;
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO corpus_reader;
+ALTER DEFAULT PRIVILEGES IN SCHEMA corpus GRANT INSERT ON TABLES TO corpus_writer;
+ALTER DEFAULT PRIVILEGES FOR ROLE corpus_writer IN SCHEMA corpus GRANT SELECT ON TABLES TO corpus_reader;
+REVOKE EXECUTE ON FUNCTION pg_catalog.pg_sleep(double precision) FROM PUBLIC;
+GRANT SELECT ON pg_catalog.pg_authid TO corpus_reader;
+SELECT lo_from_bytea(0, 'x');
+DO $$ BEGIN
+  EXECUTE format('COMMENT ON DATABASE %I IS %L', current_database(), 'the whole');
+  EXECUTE format('ALTER DATABASE %I SET work_mem = ''8MB''', current_database());
+  EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO corpus_reader', current_database());
+  EXECUTE format('ALTER ROLE corpus_writer IN DATABASE %I SET search_path = corpus', current_database());
+END $$;
+COMMENT ON EXTENSION vector IS 'ours';
+COMMENT ON SERVER far IS 'far away';
+INSERT INTO corpus.t VALUES (1, now());
