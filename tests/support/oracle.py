@@ -127,6 +127,9 @@ class _Judgement:
             part = next((one for one in self.parts if one in body), None)
             if part is not None and self.of_part(part, kind, name, body):
                 return True
+        if kind == "TABLE" and "CREATE UNLOGGED TABLE" in body:
+            logged = (found for one, found in self.lines if "logged instead of UNLOGGED" in one.detail)
+            return any(tokens <= found for found in logged)
         return self.named(tokens)
 
     def of_part(self, part: str, kind: str, name: str, body: str) -> bool:

@@ -23,6 +23,7 @@ from wsdash.data.sql import ident
 
 SHOWN = 3
 """How many parts are named in one line before the rest is a number."""
+NAME_BYTES = 63
 _DIMENSION = re.compile(r"constraint_\d+$")
 """How TimescaleDB names the CHECK that holds a chunk's borders."""
 COSTS = {
@@ -134,10 +135,16 @@ def _constraints(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]
 
 def _indexes(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
     known = {(row["root"], row["is_unique"], row["tail"]) for row in rows if row["member"] == row["root"]}
+    cloned_from: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        if row["member"] == row["root"] and parts[row["root"]].table.hypertable == "timescaledb":
+            cloned_from[row["root"]].append(row)
     groups: dict[tuple[int, bool, str], list[Any]] = defaultdict(list)
     for row in rows:
         key = (row["root"], row["is_unique"], row["tail"])
-        if row["member"] != row["root"] and key not in known:
+        if row["member"] == row["root"] or key in known:
+            continue
+        if not any(_is_clone(row, origin) for origin in cloned_from[row["root"]]):
             groups[key].append(row)
     drafts = []
     for (root, unique, tail), found in groups.items():
@@ -159,6 +166,23 @@ def _indexes(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
             label = "unique index of a part" if unique else "index of a part"
             drafts.append(_left_out(label, found, f"{name} {tail}"))
     return drafts
+
+
+def _is_clone(row: Any, origin: Any) -> bool:
+    """Whether a chunk's index is the one that TimescaleDB made for its root's index.
+
+    Their texts may differ: the clone's predicate and expressions have their constants folded. Its name is the
+    chunk's and the origin's, cut to 63 bytes together (timescaledb 2.23, chunk_index_choose_name).
+    """
+    chunk = row["relation"].rpartition(".")[2]
+    whole = f"{chunk}_{origin['name']}"
+    if len(whole.encode()) <= NAME_BYTES:
+        named = row["name"] == whole or row["name"].removeprefix(whole).isdigit()
+    else:
+        named = row["name"].startswith(f"{chunk}_")
+    method = row["tail"].split(" (", 1)[0]
+    same_kind = row["is_unique"] == origin["is_unique"] and method == origin["tail"].split(" (", 1)[0]
+    return bool(named and same_kind)
 
 
 def _triggers(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
