@@ -22,6 +22,11 @@ def test_a_rollback_stops_the_stack_and_the_old_service_serves_again(world: Worl
         assert states[name] != "running"
     status, answer = world.get(world.settings.api.old, "/api/items")
     assert (status, answer["count"]) == (200, 300)
+    backup = next(Path(world.settings.paths.backups).glob("backup-*.sql"))
+    again = world.program.run("rollback", "--yes", "--restore", str(backup))
+    assert again.returncode == 2, again.stdout + again.stderr
+    assert "would restore nothing: stop-old is undone" in again.stderr
+    assert "--to source" in again.stderr
 
 
 def test_a_rollback_in_the_middle_works_too(world: World) -> None:

@@ -97,6 +97,9 @@ def exported(arguments: argparse.Namespace) -> int:
     file: Path = arguments.prometheus
     file.write_text(prometheus_rules(rules), encoding="utf-8")
     left_out = untold(rules)
+    if arguments.json:
+        print_json({"file": str(file), "rules": len(rules) - len(left_out), "only_wsdash_judges": left_out})
+        return 0
     told = f"; only wsdash itself can judge: {', '.join(left_out)}" if left_out else ""
     told_of = len(rules) - len(left_out)
     say(f"{told_of} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")

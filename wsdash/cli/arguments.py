@@ -67,6 +67,15 @@ class _Commands:
         return sub
 
 
+def _take_over(*subs: argparse.ArgumentParser) -> None:
+    for sub in subs:
+        sub.add_argument(
+            "--take-over",
+            action="store_true",
+            help="take over the lock of a session that died on another host",
+        )
+
+
 def _json(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="as one JSON object")
 
@@ -74,9 +83,7 @@ def _json(sub: argparse.ArgumentParser) -> None:
 def _screens(commands: _Commands) -> None:
     """Commands that open a screen."""
     run = commands.add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
-    run.add_argument(
-        "--take-over", action="store_true", help="take over the lock of a dead operator's session"
-    )
+    _take_over(run)
     commands.add("monitor", "the same screen, read-only", "screen", "monitor")
     text = "build the embedded world and open the operator's screen on it"
     _demo(commands.add("demo", text, "demo", "demo"))
@@ -91,6 +98,7 @@ def _carrying(commands: _Commands) -> None:
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     rollback.add_argument("--restore", type=Path, metavar="FILE", help="fill what the source lacks first")
+    _take_over(rollback)
     restore = commands.add("restore", "restore a backup into the new database", "restore", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
     restore.add_argument(
@@ -100,6 +108,7 @@ def _carrying(commands: _Commands) -> None:
         "--replace", action="store_true", help="replace what the target holds; a copy is kept"
     )
     restore.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
+    _take_over(restore)
 
 
 def _telling(commands: _Commands) -> None:
@@ -129,6 +138,7 @@ def _judging(commands: _Commands) -> None:
     """Commands of the fourteen days' end."""
     text = "record a go or no-go, or a person's tick of a criterion"
     _decide(commands.add("decide", text, "decide", "decide"))
+    _ticks(commands)
     commands.add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
 
 
@@ -143,6 +153,9 @@ def _trying(commands: _Commands) -> None:
     load = commands.add("load-test", "load the new API and compare with the baseline", "testing", "load_test")
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
     _json(load)
+    _take_over(test, load)
+    text = "both sides compared by content, now; changes nothing"
+    _json(commands.add("verify", text, "verify", "verify"))
 
 
 def _tending(commands: _Commands) -> None:
@@ -160,6 +173,7 @@ def _hidden(commands: _Commands) -> None:
 
 
 def _watch(sub: argparse.ArgumentParser) -> None:
+    _take_over(sub)
     sub.add_argument(
         "--metrics-port",
         type=_number(int, 1, 65_535, "a port (1 to 65535)"),
@@ -180,6 +194,20 @@ def _decide(sub: argparse.ArgumentParser) -> None:
     answer.add_argument("--fails", action="store_true", help="it does not hold (for --criterion)")
     sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
     sub.add_argument("--why", default="", metavar="TEXT", help="why; a decision wants it")
+    _take_over(sub)
+
+
+def _ticks(commands: _Commands) -> None:
+    """A person's word on one item of the checklist."""
+    confirm = commands.add("confirm", "tick an item that a person confirms", "ticks", "confirm")
+    skip = commands.add("skip", "leave an item out, with a reason", "ticks", "skip")
+    for sub in (confirm, skip):
+        sub.add_argument("item", metavar="ITEM", help="the item's id (wsdash status lists them)")
+        sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
+    confirm.add_argument("--note", default="", metavar="TEXT", help="what was seen")
+    confirm.add_argument("--fails", action="store_true", help="it does not hold")
+    skip.add_argument("--why", required=True, metavar="TEXT", help="why")
+    _take_over(confirm, skip)
 
 
 def _container(sub: argparse.ArgumentParser) -> None:
@@ -187,6 +215,7 @@ def _container(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("name", metavar="NAME", help="a container of the old world or of the new stack")
     sub.add_argument("--who", metavar="WHO", help="who says so (default: the login name)")
     sub.add_argument("--force", action="store_true", help="though an item that runs stands on it")
+    _take_over(sub)
 
 
 def _alerts(sub: argparse.ArgumentParser) -> None:
@@ -239,6 +268,10 @@ def _migrate(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--dry-run", action="store_true", help="check every item, change nothing")
     sub.add_argument("--until", metavar="ITEM", help="stop after this item")
     sub.add_argument("--from", metavar="ITEM", dest="from_item", help="begin with this item")
+    sub.add_argument(
+        "--abandon-rollback", action="store_true", help="go forward again though a rollback stopped half-way"
+    )
+    _take_over(sub)
     _run_options(sub)
 
 

@@ -39,7 +39,7 @@ def container(arguments: argparse.Namespace) -> int:
     if engine_alive(state) is not None:
         reply = asyncio.run(ControlClient(state).send(intent))
     else:
-        with OperatorLock.held(state):
+        with OperatorLock.held(state, take_over=arguments.take_over):
             reply = asyncio.run(act_at_rest(state, config_of(arguments, state), intent))
     return _told(state, before, reply, name, action)
 

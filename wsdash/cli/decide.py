@@ -23,7 +23,7 @@ def decide(arguments: argparse.Namespace) -> int:
     if engine_alive(state) is not None:
         reply = asyncio.run(ControlClient(state).send(intent))
     else:
-        with OperatorLock.held(state):
+        with OperatorLock.held(state, take_over=arguments.take_over):
             reply = asyncio.run(_without_engine(state, config_of(arguments, state), intent))
     if not reply.ok:
         raise InputError(reply.text, where="wsdash decide", remedy="correct it; nothing was recorded")
@@ -38,8 +38,17 @@ def _intent(arguments: argparse.Namespace) -> Intent:
             where="wsdash decide",
             remedy="give --day N with --go or --no-go, or --criterion ID",
         )
+    stray = "--fails" if arguments.day is not None and arguments.fails else ""
+    if arguments.criterion is not None and (arguments.go or arguments.no_go):
+        stray = "--go" if arguments.go else "--no-go"
+    if stray:
+        raise InputError(
+            f"{stray} says nothing here",
+            where=stray,
+            remedy="--go or --no-go go with --day, --fails with --criterion",
+        )
     if arguments.criterion is not None:
-        options = {"holds": not (arguments.fails or arguments.no_go)}
+        options = {"holds": not (arguments.fails)}
         return Intent(CONFIRM, arguments.criterion, arguments.who, arguments.why, options=options)
     if not (arguments.go or arguments.no_go):
         raise InputError(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from wsdash.cli.places import config_of, offline_only, own_state
+from wsdash.cli.places import config_of, needed_state, offline_only, own_state
 from wsdash.cli.printing import say
 from wsdash.data.backup import load_manifest
 from wsdash.engine.process import EngineOptions, serve
@@ -85,6 +85,7 @@ def run_engine(options: EngineOptions, report: Path | None) -> int:
 def migrate(arguments: argparse.Namespace) -> int:
     """`wsdash migrate`."""
     offline_only(arguments.mode)
+    _refuse_idle(arguments)
     state = own_state(arguments)
     options = EngineOptions(
         state=state,
@@ -100,14 +101,34 @@ def migrate(arguments: argparse.Namespace) -> int:
         if arguments.force
         else "",
         exit_when_done=True,
+        take_over=arguments.take_over,
+        abandon_rollback=arguments.abandon_rollback,
         on_event=printer(),
     )
     return run_engine(options, arguments.report)
 
 
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    """Raises InputError for options that would be taken and do nothing."""
+    if not arguments.dry_run:
+        return
+    for option, given in (
+        ("--force", arguments.force),
+        ("--report", arguments.report is not None),
+        ("--abandon-rollback", arguments.abandon_rollback),
+        ("--take-over", arguments.take_over),
+    ):
+        if given:
+            raise InputError(
+                f"{option} does nothing in a dry run: no item acts and nothing is recorded",
+                where=option,
+                remedy=f"leave out {option}, or --dry-run",
+            )
+
+
 def rollback(arguments: argparse.Namespace) -> int:
     """`wsdash rollback`: undo every item in reverse order."""
-    state = own_state(arguments)
+    state = needed_state(arguments)
     if arguments.restore is not None:
         load_manifest(arguments.restore)
     confirm_phrase("ROLLBACK", "the new stack will be stopped and the old service started", arguments.yes)
@@ -117,6 +138,7 @@ def rollback(arguments: argparse.Namespace) -> int:
         rollback=True,
         restore=str(arguments.restore.absolute()) if arguments.restore is not None else "",
         exit_when_done=True,
+        take_over=arguments.take_over,
         on_event=printer(),
     )
     return run_engine(options, arguments.report)

@@ -8,6 +8,7 @@ from pathlib import Path
 from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import say
 from wsdash.engine.fold import outcome
+from wsdash.errors import InputError
 from wsdash.model import Outcome
 from wsdash.review.calendar import calendar_of
 from wsdash.review.folder import prove, write_folder
@@ -20,6 +21,13 @@ def report(arguments: argparse.Namespace) -> int:
 
     With --check: exit 1 when the directory does not hold the report of the run as it stands.
     """
+    given = [name for name in ("json", "output", "ics") if getattr(arguments, name)]
+    if arguments.check is not None and given:
+        raise InputError(
+            f"--{given[0]} does nothing beside --check, which writes nothing",
+            where=f"--{given[0]}",
+            remedy="leave it out, or run `wsdash report` twice",
+        )
     state = needed_state(arguments)
     known = read_story(state, config_of(arguments, state))
     if arguments.check is not None:

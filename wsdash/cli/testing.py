@@ -25,7 +25,7 @@ def test(arguments: argparse.Namespace) -> int:
     state = needed_state(arguments)
     config = config_of(arguments, state)
     plan = load_plan(config)
-    code = _run(state, config, _chosen(plan, arguments), arguments.json)
+    code = _run(state, config, _chosen(plan, arguments), arguments)
     if arguments.json:
         view = read_run(state)
         print_json({"tests": checklist_tests(view, plan, arguments.group or "")})
@@ -53,14 +53,20 @@ def load_test(arguments: argparse.Namespace) -> int:
             where="--yes-load",
             remedy=f"say --yes-load {place}, or name it under load_test.confirmed in wsdash.yaml",
         )
-    code = _run(state, config, ("benchmarks",), arguments.json, LOAD if arguments.yes_load else "")
+    code = _run(state, config, ("benchmarks",), arguments, LOAD if arguments.yes_load else "")
     if arguments.json:
         view = read_run(state)
         print_json({"load_test": load_reports(view), "evidence": view.item("benchmarks").evidence})
     return code
 
 
-def _run(state: Path, config: Path | None, items: tuple[str, ...], quiet: bool, phrase: str = "") -> int:
+def _run(
+    state: Path,
+    config: Path | None,
+    items: tuple[str, ...],
+    arguments: argparse.Namespace,
+    phrase: str = "",
+) -> int:
     options = EngineOptions(
         state=state,
         config=config,
@@ -68,12 +74,17 @@ def _run(state: Path, config: Path | None, items: tuple[str, ...], quiet: bool, 
         phrase=phrase,
         exit_when_done=True,
         watch=False,
-        on_event=_unheard if quiet else printer(),
+        take_over=arguments.take_over,
+        on_event=_unheard if arguments.json else printer(),
     )
     return asyncio.run(serve(options))
 
 
 def _chosen(plan: Plan, arguments: argparse.Namespace) -> tuple[str, ...]:
+    if arguments.only and arguments.group:
+        raise InputError(
+            "--group does nothing beside --only", where="--group and --only", remedy="give one of them"
+        )
     if arguments.only:
         known = [test.id for test in plan.tests]
         for name in arguments.only:

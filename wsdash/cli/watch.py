@@ -12,18 +12,26 @@ from wsdash.cli.printing import say
 from wsdash.engine.ending import INTERRUPTED
 from wsdash.engine.options import MetricsAddress
 from wsdash.engine.process import EngineOptions, serve
+from wsdash.errors import InputError
 from wsdash.history.store import FILE
+
+DEFAULT_HOST = "127.0.0.1"
 
 
 def watch(arguments: argparse.Namespace) -> int:
     """`wsdash watch`. 0 when it was told to stop; 3 when an engine works on this state already."""
     state = own_state(arguments)
     port, host = arguments.metrics_port, arguments.metrics_host
+    if port is None and host != DEFAULT_HOST:
+        raise InputError(
+            "--metrics-host does nothing without a port", where="--metrics-host", remedy="add --metrics-port"
+        )
     metrics = MetricsAddress(port, host) if port is not None else None
     options = EngineOptions(
         state=state,
         config=config_of(arguments, state),
         on_event=printer(),
+        take_over=arguments.take_over,
         metrics=metrics,
         script=under_way(state),
     )

@@ -35,13 +35,13 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
                     plan.item(str(intent.options[key]))
             return "a rollback is under way; roll back again to finish it first" if undoing else ""
         if intent.do in _NEED_ITEM:
-            return _refuse_item(intent, plan.item(intent.item), view, running)
+            return _refuse_item(intent, plan.item(intent.item), view, running, undoing)
     except InputError as error:
         return str(error)
     return ""
 
 
-def _refuse_item(intent: Intent, item: Item, view: RunView, running: str) -> str:
+def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoing: bool) -> str:
     state = view.item(item.id).state
     if item.id == running or state is ItemState.RUNNING:
         return f"{item.id} is running"
@@ -50,7 +50,7 @@ def _refuse_item(intent: Intent, item: Item, view: RunView, running: str) -> str
         case "skip":
             if not intent.who or not intent.note:
                 return f"skipping {item.id} wants a name and a reason"
-            return f"{item.id} is done" if state is ItemState.DONE else ""
+            return f"{item.id} is done" if state is ItemState.DONE and not undoing else ""
         case "confirm":
             if item.kind is ItemKind.AUTO:
                 return f"{item.id} is automatic: run it, or skip it with a reason"

@@ -75,7 +75,8 @@ class OperatorLock:
                 raise LockHeldError(
                     f"the run was last held on another host: {previous.told()}",
                     where=str(path),
-                    remedy="look with `wsdash monitor`; if that host is gone, add --take-over",
+                    remedy=f"look with `wsdash monitor`; end it there (`kill -TERM {previous.pid}`) or, if "
+                    "that host is gone, add --take-over to this command",
                 )
         except BaseException:
             os.close(descriptor)
@@ -154,10 +155,22 @@ def _read(descriptor: int) -> Holder | None:
         return None
 
 
+def _ways_on(holder: Holder | None) -> str:
+    """What a second operator may do. A lock that is held is never taken: its holder lives on this machine."""
+    ways = "look on with `wsdash monitor`, or name another run with --state"
+    if holder is None:
+        return ways
+    here = "" if holder.host == socket.gethostname() else f" on {holder.host}"
+    return (
+        f"{ways}; to end it, quit it in its screen, or `kill -TERM {holder.pid}`{here}: the state is saved "
+        "and the same command goes on from there"
+    )
+
+
 def _held(holder: Holder | None, path: Path) -> LockHeldError:
     who = holder.told() if holder is not None else "a session that has not told its name yet"
     return LockHeldError(
         f"another operator holds this run: {who}",
         where=str(path),
-        remedy="look on with `wsdash monitor`, or name another run with --state",
+        remedy=_ways_on(holder),
     )

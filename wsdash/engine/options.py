@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.engine.script import Script
-from wsdash.model import Recorded, SetupProgress
+from wsdash.errors import InputError
+from wsdash.model import Phase, Recorded, SetupProgress
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Step
@@ -29,9 +30,9 @@ class EngineOptions:
 
     config: directory of the settings (None: the shipped ones; prepare, where given, makes the world and
     returns its own). auto: run all that is automatic; yes: tick what a person confirms, saying so; until and
-    from_item limit it. rollback: roll back; restore: the backup that fills what the source
-    lacks on the way back. items: run these items, and nothing else; phrase: what was
-    typed for them. exit_when_done: end when there is nothing more to do (headless).
+    from_item limit it. rollback: roll back; restore: the backup that fills what the source lacks on the way
+    back. abandon_rollback: go forward though a rollback stopped half-way. items: run these items, and nothing
+    else; phrase: what was typed for them. exit_when_done: end when there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
     script: days lived after the migration on a clock of their own; the world is polled before and after them.
@@ -50,6 +51,7 @@ class EngineOptions:
     phrase: str = ""
     rollback: bool = False
     restore: str = ""
+    abandon_rollback: bool = False
     items: tuple[str, ...] = ()
     exit_when_done: bool = False
     take_over: bool = False
@@ -63,7 +65,19 @@ class EngineOptions:
     metrics: MetricsAddress | None = None
 
     def check_items(self, plan: Plan) -> None:
-        """Raises InputError when until or from_item name no item of the plan."""
-        for name in (self.until, self.from_item):
-            if name:
-                plan.item(name)
+        """Raises InputError when until or from_item name no item that a migration runs, or nothing is between
+        them."""
+        names = [item.id for item in plan.items]
+        for option, name in (("--until", self.until), ("--from", self.from_item)):
+            if name and plan.item(name).phase is Phase.POST:
+                raise InputError(
+                    f"{name} is done after the migration, which {option} cannot begin with or end at",
+                    where=option,
+                    remedy="name an item before the migration or of it; `wsdash` runs the ones after it",
+                )
+        if self.until and self.from_item and names.index(self.from_item) > names.index(self.until):
+            raise InputError(
+                f"{self.from_item} comes after {self.until}: nothing is between them",
+                where="--from and --until",
+                remedy="name them in the order of the checklist",
+            )

@@ -61,6 +61,9 @@ from wsdash.steps.carried import preflight
 
 __all__ = ["EngineOptions", "serve"]
 
+FORCED = "migrate-data"
+"""The item that --force is for."""
+
 
 async def serve(options: EngineOptions) -> int:
     """Be the engine until told to stop or done; the process's exit code.
@@ -282,23 +285,42 @@ class Engine:
         self._runner = self._ending.runner = runner
         await clear_at_start(context("test-api", False, {}))
         if options.rollback:
+            if options.restore and (no := runner.restore_refusal()):
+                remedy = f"fill the source by itself: wsdash restore {options.restore} --to source"
+                raise InputError(no, where="--restore", remedy=remedy)
             await journal.put(RESTORE_FIRST, options.restore)
             runner.roll_back()
         elif options.items:
             runner.run_items(options.items, options.phrase)
         elif options.auto:
-            self._start_auto(runner, journal)
+            await self._start_auto(runner, journal)
         await runner.run()
         self.stuck = runner.stuck
         return 1 if runner.succeeded is False else 0
 
-    def _start_auto(self, runner: Runner, journal: Journal) -> None:
+    async def _start_auto(self, runner: Runner, journal: Journal) -> None:
         options = self.options
-        if journal.get(ROLLING_BACK):
+        under_way = bool(journal.get(ROLLING_BACK))
+        if options.abandon_rollback and not under_way:
+            raise InputError(
+                "no rollback of this run stopped half-way: there is nothing to abandon",
+                where="--abandon-rollback",
+                remedy="leave the option out",
+            )
+        if options.force and runner.done_already(FORCED, options.from_item or "", options.until or ""):
+            raise InputError(
+                f"--force would do nothing: {FORCED} is done already, or not asked for",
+                where="--force",
+                remedy=f"add --from {FORCED} to write over the target once more",
+            )
+        if under_way and options.abandon_rollback:
+            await journal.put(ROLLING_BACK, False)
+            journal.emit(Notice("warning", "the rollback that stopped half-way was abandoned, as asked"))
+        elif under_way:
             error = RefusedError(
                 "a rollback of this run was begun and not finished",
                 where=str(options.state),
-                remedy="finish it with `wsdash rollback`; then the migration can be run again",
+                remedy="back: finish it with `wsdash rollback`; forward: `wsdash migrate --abandon-rollback`",
             )
             if options.exit_when_done:
                 raise error

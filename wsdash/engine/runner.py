@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wsdash.engine.due import AutoRun, due, halted
-from wsdash.engine.fold import RunView, outcome
+from wsdash.engine.fold import SATISFIED, RunView, outcome
 from wsdash.engine.intents import refusal
-from wsdash.engine.perform import Performer
+from wsdash.engine.perform import DOWNTIME_BEGINS, Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.reprove import Reprover
 from wsdash.model import (
@@ -130,6 +130,8 @@ class Runner:
         """Answer an intent of an operator; never waits for an item to end."""
         async with self._one_at_a_time:
             no = refusal(intent, self.plan, self.view, self.current, self._undoing())
+            if not no and intent.do == "rollback" and intent.options.get("restore"):
+                no = self.restore_refusal()
             if no:
                 return Reply(False, no)
             return await self._accept(intent)
@@ -179,7 +181,9 @@ class Runner:
     async def _tick(self, intent: Intent) -> None:
         attempt = self.view.item(intent.item).attempts + 1
         await self._record(ItemIntended(intent.item, "confirm", attempt))
-        if intent.do == "skip":
+        if intent.do == "skip" and self._undoing():
+            state, evidence = ItemState.UNDONE, f"not taken back, left as it is by {intent.who}"
+        elif intent.do == "skip":
             state, evidence = ItemState.SKIPPED, f"skipped by {intent.who}"
         elif intent.options.get("holds", True):
             state, evidence = ItemState.DONE, f"confirmed by {intent.who}"
@@ -333,6 +337,26 @@ class Runner:
             and (view.item(item.id).state in begun or view.item(item.id).touched)
         ]
 
+    def done_already(self, item: str, first: str, last: str) -> bool:
+        """Whether a run from `first` to `last` ('' for all) would not carry out this item."""
+        names = [one.id for one in self.plan.items]
+        if item not in names:
+            return False
+        place = names.index(item)
+        after = bool(last) and place > names.index(last)
+        before = bool(first) and place < names.index(first)
+        return after or before or (not first and self.view.item(item).state in SATISFIED)
+
+    def restore_refusal(self) -> str:
+        """Why a backup named for a rollback would restore nothing, or '' where it will."""
+        if any(item.id == DOWNTIME_BEGINS for item in self._to_undo()):
+            return ""
+        state = self.view.item(DOWNTIME_BEGINS).state
+        return (
+            f"this rollback would restore nothing: {DOWNTIME_BEGINS} is {state}, so the old service is not "
+            "started by it"
+        )
+
     async def _all_undone(self) -> None:
         self._roll_back = False
         self._paused = False
@@ -344,7 +368,9 @@ class Runner:
             if not await self._performer.undo(item):
                 self.succeeded = False
                 await self._finished(
-                    f"the rollback stopped at {item.id}; roll back again to go on from there"
+                    f"the rollback stopped at {item.id}. Back: correct it and roll back again, or leave it "
+                    f"as it is with `wsdash skip {item.id} --who NAME --why TEXT` and roll back again. "
+                    "Forward: `wsdash migrate --abandon-rollback`"
                 )
                 return
         await self._recorder.note(ROLLING_BACK, False)

@@ -1,0 +1,41 @@
+"""`wsdash confirm` and `wsdash skip`: a person's word on an item, without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from wsdash.cli.places import config_of, needed_state
+from wsdash.engine.control import ControlClient
+from wsdash.engine.launch import engine_alive
+from wsdash.engine.lock import OperatorLock
+from wsdash.errors import InputError
+from wsdash.model import Intent
+
+
+def confirm(arguments: argparse.Namespace) -> int:
+    """Tick an item that a person confirms; --fails says that it does not hold."""
+    options = {"holds": not arguments.fails}
+    return _tick(arguments, Intent("confirm", arguments.item, arguments.who, arguments.note, options=options))
+
+
+def skip(arguments: argparse.Namespace) -> int:
+    """Leave an item out with a name and a reason; during a rollback: leave it as it is."""
+    return _tick(arguments, Intent("skip", arguments.item, arguments.who, arguments.why))
+
+
+def _tick(arguments: argparse.Namespace, intent: Intent) -> int:
+    """Exit 0 when it was recorded, 2 when it was refused, with the reason."""
+    from wsdash.engine.ticks import tick_at_rest
+
+    state = needed_state(arguments)
+    if engine_alive(state) is not None:
+        reply = asyncio.run(ControlClient(state).send(intent))
+    else:
+        with OperatorLock.held(state, take_over=arguments.take_over):
+            reply = asyncio.run(tick_at_rest(state, config_of(arguments, state), intent))
+    if not reply.ok:
+        raise InputError(reply.text, where=f"wsdash {intent.do} {intent.item}", remedy="nothing was recorded")
+    done = {"confirm": "confirmed" if intent.options.get("holds") else "does not hold", "skip": "skipped"}
+    print(f"{intent.item}: {done[intent.do]}, says {intent.who}")
+    return 0

@@ -1,0 +1,89 @@
+"""`wsdash verify`: both sides compared by content, now; what was compared before is not asked."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from wsdash.cli.places import config_of, found_state
+from wsdash.cli.printing import print_json
+from wsdash.config import load_settings
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.journal_store import FILE
+from wsdash.steps.api_tests import RESULT as API_TESTED
+from wsdash.steps.verify_now import DIFFERS, EQUAL, MOVING, Verdict, verify_now
+
+GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
+HOW = (
+    "tables that differ were compared twice: a difference seen both times stands, one that changed meanwhile "
+    "is a row that was being written"
+)
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Exit 0 when every table is equal, 1 when one differs or is written to too fast for an answer."""
+    state = found_state(arguments)
+    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    began = time.time()
+    verdicts = asyncio.run(verify_now(settings))
+    opened = _opened_at(state)
+    well = all(verdict.how == EQUAL for verdict in verdicts)
+    if arguments.json:
+        tables = [_built(verdict) for verdict in verdicts]
+        print_json(
+            {"at": began, "equal": well, "new_service_opened_at": opened, "how": HOW, "tables": tables}
+        )
+        return 0 if well else 1
+    for verdict in verdicts:
+        _print(verdict)
+    rows = sum(verdict.table.source_rows for verdict in verdicts)
+    if well:
+        print(f"{rows:,} rows in {len(verdicts)} tables are equal by content, now")
+        return 0
+    print(HOW)
+    if opened is not None:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
+        print(f"the new service takes writes since {at}: what its users changed differs rightly from then on")
+    return 1
+
+
+def _print(verdict: Verdict) -> None:
+    table = verdict.table
+    counts = f"{table.source_rows:,} rows"
+    if table.source_rows != table.target_rows:
+        counts = f"{table.source_rows:,} rows in the source, {table.target_rows:,} in the target"
+    written = f"; written to meanwhile: {' and '.join(verdict.written)}" if verdict.written else ""
+    moved = f"; {verdict.moved} differences had moved" if verdict.moved else ""
+    print(f"{GLYPHS[verdict.how]} {table.name:<40} {verdict.how:<8} {counts}{written}{moved}")
+    for line in verdict.differences:
+        print(f"    {line}")
+
+
+def _built(verdict: Verdict) -> dict[str, Any]:
+    table = verdict.table
+    return {
+        "name": table.name,
+        "verdict": verdict.how,
+        "source_rows": table.source_rows,
+        "target_rows": table.target_rows,
+        "source_checksum": table.source_checksum,
+        "target_checksum": table.target_checksum,
+        "written_meanwhile": list(verdict.written),
+        "differences": list(verdict.differences),
+        "differences_that_moved": verdict.moved,
+    }
+
+
+def _opened_at(state: Path | None) -> float | None:
+    """When the new service was opened for writes in this run; None where it was not, or there is no run."""
+    if state is None or not (state / FILE).exists():
+        return None
+    reader = JournalReader(state)
+    try:
+        tested = reader.facts().get(API_TESTED)
+    finally:
+        reader.close()
+    return float(tested["at"]) if tested else None

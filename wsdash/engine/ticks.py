@@ -1,0 +1,38 @@
+"""A person's word on an item, confirmed or skipped, without a screen: through the engine, or at rest."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from wsdash.engine.fold import fold_all
+from wsdash.engine.journal import Journal
+from wsdash.engine.launch import LOG_FILE
+from wsdash.engine.perform import Performer
+from wsdash.engine.recorder import Recorder
+from wsdash.engine.runner import Runner
+from wsdash.engine.secrets import redactor_for
+from wsdash.engine.world import load_world
+from wsdash.model import Intent, Reply
+from wsdash.steps.base import StepContext
+
+
+async def tick_at_rest(state: Path, config: Path | None, intent: Intent) -> Reply:
+    """Record an intent `confirm` or `skip` with no engine alive, by the rules that the engine itself keeps.
+
+    The caller holds the operator's lock. Raises InputError.
+    """
+    world = await asyncio.to_thread(load_world, config, None)
+    journal = await asyncio.to_thread(Journal.open, state)
+    try:
+        journal.redactor = await asyncio.to_thread(redactor_for, world.settings, state)
+        recorder = Recorder(journal, fold_all(await journal.history()), lambda _: None, state / LOG_FILE)
+        runner = Runner(world.plan, Performer(recorder, world.steps, _no_context), recorder)
+        return await runner.handle(intent)
+    finally:
+        await journal.close()
+
+
+def _no_context(item: str, force: bool, options: dict[str, Any]) -> StepContext:
+    raise AssertionError(f"{item} is only ticked: no step is carried out here")
