@@ -7,8 +7,9 @@ import pytest
 from tests.engine.session import Session, history, states, view
 from tests.engine.small_world import AUTOMATIC, Small
 from wsdash.engine.process import serve
-from wsdash.errors import RefusedError
-from wsdash.model import Downtime, ItemState, Outcome
+from wsdash.engine.ticks import tick_at_rest
+from wsdash.errors import InputError, RefusedError
+from wsdash.model import Downtime, Intent, ItemState, Outcome
 
 
 def undone(small: Small) -> list[str]:
@@ -64,6 +65,41 @@ async def test_no_migration_goes_forward_over_half_a_rollback(small: Small) -> N
     await serve(small.options(rollback=True))
     with pytest.raises(RefusedError, match="wsdash rollback"):
         await serve(small.options(auto=True, yes=True))
+
+
+async def test_a_rollback_that_stopped_names_a_way_back_and_a_way_forward(small: Small) -> None:
+    await serve(small.options(auto=True, yes=True))
+    refusal = small.put("refuse-undo-copy", "it is in use")
+    await serve(small.options(rollback=True))
+    assert "wsdash skip copy --who NAME --why TEXT" in view(small).detail
+    assert "wsdash migrate --abandon-rollback" in view(small).detail
+    refusal.unlink()
+    assert await serve(small.options(auto=True, yes=True, abandon_rollback=True)) == 0
+    assert states(small)["test-api"] == "done"
+    with pytest.raises(InputError, match="nothing to abandon"):
+        await serve(small.options(auto=True, yes=True, abandon_rollback=True))
+
+
+async def test_an_item_that_cannot_be_taken_back_can_be_left_as_it_is(small: Small) -> None:
+    await serve(small.options(auto=True, yes=True))
+    small.put("refuse-undo-copy", "it is in use")
+    await serve(small.options(rollback=True))
+    options = small.options()
+    skip = Intent("skip", "copy", "Ana", "we keep the files")
+    assert (await tick_at_rest(options.state, options.config, skip, options.steps)).ok
+    assert await serve(small.options(rollback=True)) == 0
+    assert undone(small) == ["test-api", "copy", "stop-old", "backup"]
+    assert "left as it is by Ana: we keep the files" in view(small).item("copy").evidence
+    assert view(small).finished is Outcome.ROLLED_BACK
+
+
+async def test_a_backup_is_only_named_for_a_rollback_that_restores_it(small: Small) -> None:
+    with pytest.raises(InputError, match="would restore nothing: stop-old is pending"):
+        await serve(small.options(rollback=True, restore="backup.sql"))
+    await serve(small.options(auto=True, yes=True))
+    assert await serve(small.options(rollback=True)) == 0
+    with pytest.raises(InputError, match="would restore nothing: stop-old is undone"):
+        await serve(small.options(rollback=True, restore="backup.sql"))
 
 
 async def test_after_a_rollback_the_migration_can_be_run_again(small: Small) -> None:

@@ -15,15 +15,17 @@ from wsdash.engine.runner import Runner
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.world import load_world
 from wsdash.model import Intent, Reply
-from wsdash.steps.base import StepContext
+from wsdash.steps.base import Step, StepContext
 
 
-async def tick_at_rest(state: Path, config: Path | None, intent: Intent) -> Reply:
+async def tick_at_rest(
+    state: Path, config: Path | None, intent: Intent, steps: dict[str, Step] | None = None
+) -> Reply:
     """Record an intent `confirm` or `skip` with no engine alive, by the rules that the engine itself keeps.
 
-    The caller holds the operator's lock. Raises InputError.
+    The caller holds the operator's lock. steps replace the shipped ones. Raises InputError.
     """
-    world = await asyncio.to_thread(load_world, config, None)
+    world = await asyncio.to_thread(load_world, config, steps)
     journal = await asyncio.to_thread(Journal.open, state)
     try:
         journal.redactor = await asyncio.to_thread(redactor_for, world.settings, state)
