@@ -1,4 +1,4 @@
-"""A migration without a screen: what people confirm and skip is said on the command line; verify at any time."""
+"""A migration without a screen: people confirm, skip and verify on the command line."""
 
 from __future__ import annotations
 
