@@ -42,13 +42,30 @@ class WorkspaceSettings(_Section, frozen=True):
     after_schema: tuple[str, ...] = ()
 
 
+class ExternalService(_Section, frozen=True):
+    """A service outside Docker (docs/external.md). start, stop, status: argv; an empty one is a person's.
+
+    status exits 0 while it runs and 3 when it is stopped. health: http(s)://... or tcp://host:port. ports:
+    those it holds while it runs. seconds: how long it may take to start, or to stop.
+    """
+
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    health: str = ""
+    ports: tuple[int, ...] = ()
+    seconds: float = 60.0
+
+
 class StackSettings(_Section, frozen=True):
-    """Which engine runs the containers, and which containers there are."""
+    """Which engine runs the containers, and which containers there are. external: by name, where the engine
+    is external."""
 
     engine: str
     apps: AppsSettings
     workspace: WorkspaceSettings
     supervisor: str = ""
+    external: dict[str, ExternalService] = {}
 
 
 class DatabaseSettings(_Section, frozen=True):
@@ -303,8 +320,9 @@ def _check_values(settings: Settings, path: Path) -> None:
     def refuse(key: str, value: object, remedy: str) -> None:
         raise InputError(f"{key} has the value {value!r}", where=f"{path}, key {key}", remedy=remedy)
 
-    if settings.stack.engine not in ("docker", "local"):
-        refuse("stack.engine", settings.stack.engine, "use docker or local")
+    if settings.stack.engine not in ("docker", "local", "external"):
+        refuse("stack.engine", settings.stack.engine, "use docker, local or external")
+    _check_external(settings.stack, refuse)
     for key, side in (("source", settings.source), ("target", settings.target)):
         if not 0 < side.port < 65536:
             refuse(f"{key}.port", side.port, "use a port from 1 to 65535")
@@ -331,6 +349,20 @@ def _check_values(settings: Settings, path: Path) -> None:
     for key, url in urls:
         if not url.startswith(("http://", "https://")):
             refuse(key, url, "use a URL that begins with http:// or https://")
+
+
+def _check_external(stack: StackSettings, refuse: Callable[[str, object, str], None]) -> None:
+    named = {*stack.apps.containers, *stack.workspace.containers, stack.apps.old_service}
+    for name, service in stack.external.items():
+        key = f"stack.external.{name}"
+        if name not in named:
+            refuse(key, name, f"use a name of stack.apps or stack.workspace: {', '.join(sorted(named))}")
+        if service.health and not service.health.startswith(("http://", "https://", "tcp://")):
+            refuse(f"{key}.health", service.health, "use http://, https:// or tcp://host:port")
+        if not 1 <= service.seconds <= 3600:
+            refuse(f"{key}.seconds", service.seconds, "use 1 to 3600")
+    if stack.engine == "external" and stack.apps.old_service not in stack.external:
+        refuse("stack.external", sorted(stack.external), f"describe {stack.apps.old_service} there")
 
 
 def _check_api(api: ApiSettings, refuse: Callable[[str, object, str], None]) -> None:

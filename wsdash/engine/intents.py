@@ -52,8 +52,10 @@ def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoin
                 return f"skipping {item.id} wants a name and a reason"
             return f"{item.id} is done" if state is ItemState.DONE and not undoing else ""
         case "confirm":
-            if item.kind is ItemKind.AUTO:
+            if item.kind is ItemKind.AUTO and state is not ItemState.INSUFFICIENT:
                 return f"{item.id} is automatic: run it, or skip it with a reason"
+            if item.kind is ItemKind.AUTO and not intent.note:
+                return f"vouching for {item.id}, of which too little was seen, wants a note that says how"
             if not intent.who:
                 return f"confirming {item.id} wants a name"
         case _:

@@ -63,12 +63,12 @@ class Performer:
         if not evidence.holds and not (item == DOWNTIME_BEGINS and evidence.insufficient):
             await self._record(ItemIntended(item, "act", attempt))
             if item == DOWNTIME_BEGINS:
-                await self._downtime_begins()
+                await self.downtime_begins()
             await step.act(context)
             await self._record(ItemIntended(item, "check", attempt))
             evidence = await step.check(context)
         if evidence.holds and item == DOWNTIME_BEGINS:
-            await self._downtime_begins()
+            await self.downtime_begins()
         if evidence.holds and item == DOWNTIME_ENDS:
             await self._downtime_ends()
         return evidence
@@ -77,6 +77,10 @@ class Performer:
         """The item's step, when later items stand on it."""
         step = self._steps.get(item.id)
         return step if isinstance(step, Standing) else None
+
+    def who_said(self, item: Item) -> str:
+        """The person whose word made the item done, '' where its evidence did."""
+        return self._recorder.view.item(item.id).who
 
     async def look(self, item: Item) -> Evidence:
         """Only check, and record nothing. What cannot be read does not hold."""
@@ -148,7 +152,8 @@ class Performer:
             ended = min(max(evidence.broken_at, clock.started_at), self._recorder.journal.clock.time())
             await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
 
-    async def _downtime_begins(self) -> None:
+    async def downtime_begins(self) -> None:
+        """The old service takes no writes from now on; where the clock runs already, it runs on."""
         if self.opened:
             return  # the new service takes writes already; stopping the old one again takes nothing away
         if self._recorder.view.downtime is None or not self._recorder.view.downtime.running:

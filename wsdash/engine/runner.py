@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from wsdash.engine.due import AutoRun, due, halted
 from wsdash.engine.fold import SATISFIED, RunView, outcome
 from wsdash.engine.intents import refusal
@@ -187,11 +189,16 @@ class Runner:
             state, evidence = ItemState.SKIPPED, f"skipped by {intent.who}"
         elif intent.options.get("holds", True):
             state, evidence = ItemState.DONE, f"confirmed by {intent.who}"
+            if (seen := self.view.item(intent.item)).state is ItemState.INSUFFICIENT:
+                note = f"{intent.note} (wsdash saw too little: {seen.evidence})"
+                intent = msgspec.structs.replace(intent, note=note)
         else:
             state, evidence = ItemState.FAILED, f"does not hold, says {intent.who}"
         if intent.note:
             evidence += f": {intent.note}"
         await self._record(ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note))
+        if intent.item == DOWNTIME_BEGINS and state is ItemState.DONE:
+            await self._performer.downtime_begins()
         await self._perhaps_migrated()
 
     async def _perhaps_migrated(self) -> None:

@@ -10,7 +10,7 @@ from wsdash.stack.base import Stack
 
 
 def open_stack(settings: Settings, read_only: bool = False) -> Stack:
-    """A DockerStack or a LocalStack. Nothing is sent yet.
+    """A DockerStack, a LocalStack or an ExternalStack. Nothing is sent yet.
 
     read_only: only reading requests will ever be sent; start and stop raise RefusedError.
     Raises InputError when the local engine's directory is not set.
@@ -19,6 +19,10 @@ def open_stack(settings: Settings, read_only: bool = False) -> Stack:
         from wsdash.stack.docker import DockerStack
 
         return DockerStack(settings.stack, read_only=read_only)
+    if settings.stack.engine == "external":
+        from wsdash.stack.external import ExternalStack
+
+        return ExternalStack(settings.stack, read_only=read_only)
     from wsdash.stack.local import LocalStack
 
     if not settings.stack.supervisor:

@@ -108,6 +108,9 @@ class Branching:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run proved a branch and no branch of ours is left on the pageserver."""
+        if not ctx.settings.endpoints.pageserver_http:
+            text = "no pageserver is configured (key endpoints.pageserver_http): there is nothing to branch"
+            return Evidence(False, text, insufficient=True, remedy="skip this item with that reason")
         result: dict[str, Any] | None = ctx.facts.get(RESULT)
         async with _api(ctx.settings) as api:
             left = [one.id for tenant in await api.tenants() for one in await _ours(ctx, api, tenant)]
@@ -119,6 +122,8 @@ class Branching:
 
     async def act(self, ctx: StepContext) -> None:
         """Make a branch at the compute's current LSN, prove it, remove it; nothing stays whatever happens."""
+        if not ctx.settings.endpoints.pageserver_http:
+            return  # the check says so
         async with _api(ctx.settings) as api, session_on(ctx.target) as parent:
             tenant = await parent.value("SHOW neon.tenant_id")
             ancestor = await parent.value("SHOW neon.timeline_id")
@@ -171,5 +176,9 @@ async def _ours(ctx: StepContext, api: NeonApi, tenant: str) -> list[Timeline]:
 def _api(settings: Settings) -> NeonApi:
     nodes = settings.endpoints
     if not nodes.pageserver_http:
-        raise WsdashError("no pageserver is configured", where="wsdash.yaml, key endpoints.pageserver_http")
+        raise WsdashError(
+            "no pageserver is configured",
+            where="wsdash.yaml, key endpoints.pageserver_http",
+            remedy="name it there, or do without branches",
+        )
     return NeonApi(nodes.pageserver_http, nodes.safekeeper_http)

@@ -44,6 +44,10 @@ class StopOld:
             return Evidence(False, f"{name} is {reading.state}", broken_at=reading.started_at or time.time())
         if pong.status:
             return Evidence(False, f"{name} is {reading.state}, yet {base} answers", broken_at=time.time())
+        known = ctx.facts.get(ANSWERED) == base
+        unseen = ctx.settings.stack.engine == "external" and reading.state == "unknown"
+        if unseen and known and pong.refused:
+            return Evidence(True, f"{name}: {base} answered before it was to be stopped, and refuses now")
         if reading.state not in DOWN:
             return Evidence(
                 False,
@@ -52,7 +56,7 @@ class StopOld:
                 insufficient=True,
                 remedy="correct stack.apps.old_service in wsdash.yaml (wsdash doctor lists what is there)",
             )
-        if not pong.refused and ctx.facts.get(ANSWERED) != base:
+        if not pong.refused and not known:
             return Evidence(
                 False,
                 f"{name} is {reading.state}, but whether {base} is its address is not known: {pong.said}",

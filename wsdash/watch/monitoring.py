@@ -120,7 +120,13 @@ def _fill(path: Path, values: dict[str, str]) -> str:
         # JSON's escapes are YAML's too, inside double quotes
         return json.dumps(values[name], ensure_ascii=False)[1:-1]
 
-    return PLACEHOLDER.sub(value, template)
+    return _without_jobs_for_nobody(PLACEHOLDER.sub(value, template))
+
+
+def _without_jobs_for_nobody(text: str) -> str:
+    """A scrape configuration without the jobs of services that the settings leave out."""
+    head, *jobs = re.split(r"(?m)^(?=  - job_name:)", text)
+    return head + "".join(job for job in jobs if 'targets: [""]' not in job)
 
 
 def _parse(path: Path, text: str) -> Any:

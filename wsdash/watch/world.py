@@ -82,7 +82,7 @@ async def watch_world(
         ]
         if connections is not None:
             pollers.append(world.pool_poller(connections))
-        if branches is not None:
+        if branches is not None and settings.endpoints.pageserver_http:
             pollers.append(world.branches_poller(branches))
         loops = (host_watch.measure_lag, logs.run, world.judge, world.error_rates.run, world.wake)
         endless = (*(poller.run for poller in pollers), *loops)
@@ -178,11 +178,18 @@ class _World:
             probe = storage.DatabaseProbe(series, side.host, side.port, self._board, self.emit)
             return self.poller(f"latency:{series}", probe, storage.DATABASE_PACE)
 
+        stored = [
+            storage_probe(series, address, http)
+            for series, address, http in (
+                ("pageserver", nodes.pageserver_pg, nodes.pageserver_http),
+                ("safekeeper", nodes.safekeeper_pg, nodes.safekeeper_http),
+            )
+            if address and http
+        ]
         return [
             api_probe("api-old", settings.api.old),
             api_probe("api-new", settings.api.new),
-            storage_probe("pageserver", nodes.pageserver_pg, nodes.pageserver_http),
-            storage_probe("safekeeper", nodes.safekeeper_pg, nodes.safekeeper_http),
+            *stored,
             database_probe("source-db", settings.source),
             database_probe("target-db", settings.target),
         ]
