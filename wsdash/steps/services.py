@@ -16,11 +16,14 @@ from wsdash.steps.api_items import client
 from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_output
 from wsdash.steps.readiness import READY_SECONDS, needs_schema
 from wsdash.steps.rows import stored_items
+from wsdash.watch.board import stopped_on_purpose
 
 STOPPED_AT = "stop-old.at"
 """The fact that says when the old service was last told to stop: another one means that it ran in between."""
 ANSWERED = "stop-old.answered"
 """The fact that names the address at which the old API answered before it was stopped."""
+STARTED = "start-stack.started"
+"""The fact that says that this run started the new stack, and has not stopped it since."""
 UP = ("running", "restarting", "paused")
 DOWN = ("exited", "created", "dead", "removing")
 
@@ -108,9 +111,11 @@ class StartStack:
         """Start in dependency order, each after the health of what it needs."""
         names, later = list(ctx.settings.stack.workspace.containers), needs_schema(ctx.settings)
         await ctx.stack.start(names, command_output(ctx), unready=later)
+        await ctx.facts.put(STARTED, True)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Stop the new stack and prove that nothing of it runs, or answers at the new API's address."""
+        await ctx.facts.put(STARTED, None)
         wanted = ctx.settings.stack.workspace.containers
         await ctx.stack.stop(list(wanted), command_output(ctx))
         states = {r.name: r.state for r in await ctx.stack.readings() if r.name in wanted}
@@ -142,7 +147,7 @@ async def stack_evidence(ctx: StepContext, unready: frozenset[str] = frozenset()
     for name in wanted:
         reading = found.get(name) or ContainerReading(name=name, state="missing", health="unknown")
         well = reading.state == "running" and reading.health in ("healthy", "none")
-        if not well and name in unready and reading.state not in ("missing", "unknown", "created"):
+        if not well and name in unready and (reading.state in UP or _gave_up(ctx, reading)):
             said = f": {reading.detail}" if reading.detail else ""
             lacking.append(f"{name} is not ready yet{said}; init-neon waits for it")
         else:
@@ -150,6 +155,12 @@ async def stack_evidence(ctx: StepContext, unready: frozenset[str] = frozenset()
         said = f" ({reading.detail})" if reading.detail and not well and name not in unready else ""
         states.append(f"{name} {reading.state}, {reading.health}{said}")
     return Evidence(holds, "; ".join([*states, *lacking]))
+
+
+def _gave_up(ctx: StepContext, reading: ContainerReading) -> bool:
+    """This run started it, and it ended by itself: some services do, where their tables are not there."""
+    ended = reading.state == "exited" and not stopped_on_purpose(reading)
+    return ended and bool(ctx.facts.get(STARTED))
 
 
 async def _serves(ctx: StepContext) -> str:
