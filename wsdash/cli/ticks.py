@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.printing import say
 from wsdash.engine.control import ControlClient
 from wsdash.engine.launch import engine_alive
 from wsdash.engine.lock import OperatorLock
@@ -37,5 +38,5 @@ def _tick(arguments: argparse.Namespace, intent: Intent) -> int:
     if not reply.ok:
         raise InputError(reply.text, where=f"wsdash {intent.do} {intent.item}", remedy="nothing was recorded")
     done = {"confirm": "confirmed" if intent.options.get("holds") else "does not hold", "skip": "skipped"}
-    print(f"{intent.item}: {done[intent.do]}, says {intent.who}")
+    say(f"{intent.item}: {done[intent.do]}, says {intent.who}")
     return 0

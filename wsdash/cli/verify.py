@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.cli.places import config_of, found_state
-from wsdash.cli.printing import print_json
+from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.journal_store import FILE
@@ -41,12 +41,12 @@ def verify(arguments: argparse.Namespace) -> int:
         _print(verdict)
     rows = sum(verdict.table.source_rows for verdict in verdicts)
     if well:
-        print(f"{rows:,} rows in {len(verdicts)} tables are equal by content, now")
+        say(f"{rows:,} rows in {len(verdicts)} tables are equal by content, now")
         return 0
-    print(HOW)
+    say(HOW)
     if opened is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
-        print(f"the new service takes writes since {at}: what its users changed differs rightly from then on")
+        say(f"the new service takes writes since {at}: what its users changed differs rightly from then on")
     return 1
 
 
@@ -57,9 +57,9 @@ def _print(verdict: Verdict) -> None:
         counts = f"{table.source_rows:,} rows in the source, {table.target_rows:,} in the target"
     written = f"; written to meanwhile: {' and '.join(verdict.written)}" if verdict.written else ""
     moved = f"; {verdict.moved} differences had moved" if verdict.moved else ""
-    print(f"{GLYPHS[verdict.how]} {table.name:<40} {verdict.how:<8} {counts}{written}{moved}")
+    say(f"{GLYPHS[verdict.how]} {table.name:<40} {verdict.how:<8} {counts}{written}{moved}")
     for line in verdict.differences:
-        print(f"    {line}")
+        say(f"    {line}")
 
 
 def _built(verdict: Verdict) -> dict[str, Any]:
