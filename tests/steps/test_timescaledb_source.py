@@ -1,0 +1,157 @@
+"""The steps from a real TimescaleDB to PostgreSQL 18: saved, made, carried, compared, its jobs put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.data.backup_world import program, run_sql, value
+from tests.steps.support import context
+from tests.support.timescaledb import make_field_schema
+from wsdash.config import load_settings
+from wsdash.data.connect import Endpoint
+from wsdash.data.timescaledb.jobs import pause_jobs
+from wsdash.errors import WsdashError
+from wsdash.model import AnyEvent, Notice
+from wsdash.steps.backup import MANIFEST, Backup
+from wsdash.steps.base import StepContext
+from wsdash.steps.migrate import MigrateData
+from wsdash.steps.schema import InitNeon
+from wsdash.steps.source_jobs import PAUSED, jobs_paused
+from wsdash.steps.verify import VerifyData
+
+pytestmark = pytest.mark.timescaledb
+
+SCHEDULED = "SELECT count(*) FROM timescaledb_information.jobs WHERE job_id >= 1000 AND scheduled"
+JOBS = 4
+MD5 = """
+SELECT md5(string_agg(line, '' ORDER BY line COLLATE "C")) FROM (
+  SELECT 'item ' || md5(row(id, title, description, category, priority, status, tags, created_at, updated_at,
+                            created_by, updated_by, metadata)::text) FROM workspace.workspace_items
+  UNION ALL
+  SELECT 'audit ' || md5(row(id, changed_at, item_id, action, old_values, new_values, changed_by)::text)
+  FROM workspace.workspace_audit_log
+  UNION ALL
+  SELECT 'day ' || md5(row(day, category, items, latest)::text) FROM workspace.items_per_day) lines (line)
+"""
+"""Made by the servers, and by nothing of ours."""
+
+
+def settings_of(side: Any, endpoint: Endpoint, **changes: Any) -> Any:
+    """One side's settings with that address."""
+    address = {name: getattr(endpoint, name) for name in ("host", "port", "database", "user", "password_env")}
+    return msgspec.structs.replace(side, **address, schema_file="", mapping="", **changes)
+
+
+@dataclass
+class Run:
+    """A run's context and what it emitted."""
+
+    ctx: StepContext
+    emitted: list[AnyEvent]
+
+    @property
+    def notices(self) -> str:
+        return "\n".join(event.text for event in self.emitted if isinstance(event, Notice))
+
+
+def run_of(tmp_path: Path, source: Endpoint, target: Endpoint, *, pause_jobs: bool) -> Run:
+    """A run from one server to the other."""
+    usual = load_settings()
+    ctx, emitted = context(
+        tmp_path,
+        source=settings_of(usual.source, source, pause_jobs=pause_jobs),
+        target=settings_of(usual.target, target),
+        paths=msgspec.structs.replace(usual.paths, backups=str(tmp_path / "backups")),
+        api=msgspec.structs.replace(usual.api, old="http://127.0.0.1:9", new="http://127.0.0.1:9"),
+    )
+    return Run(ctx, emitted)
+
+
+async def test_the_plan_holds_from_a_real_timescaledb(
+    timescale: Endpoint, target: Endpoint, tmp_path: Path
+) -> None:
+    await make_field_schema(timescale, items=1000)
+    run = run_of(tmp_path, timescale, target, pause_jobs=True)
+    before = await Backup().check(run.ctx)
+    assert "retention" in before.text
+    assert "next at" in before.text
+    for step in (Backup(), InitNeon(), MigrateData()):
+        assert not (await step.check(run.ctx)).holds
+        await step.act(run.ctx)
+        found = await step.check(run.ctx)
+        assert found.holds, found.text
+        if not isinstance(step, InitNeon):
+            assert "locked against maintenance" in found.text
+    found = await VerifyData().check(run.ctx)
+    assert found.holds, found.text
+    assert await value(target, MD5) == await value(timescale, MD5)
+    assert run.notices.count("paused, and read again") == run.notices.count("put back, and read again") == 2
+    assert await value(timescale, SCHEDULED) == JOBS
+    assert run.ctx.facts.get(PAUSED) is None
+
+    file = Path(run.ctx.facts.get(MANIFEST).removesuffix(".manifest.json") + ".sql")
+    other = "restored"
+    await run_sql(target, f"CREATE DATABASE {other}")
+    restored = replace(target, database=other)
+    try:
+        done = await program(18, "psql", restored, "-X", "-f", str(file))
+        assert done.returncode == 0, done.stderr
+        assert await value(restored, MD5) == await value(timescale, MD5)
+    finally:
+        await run_sql(target, f"DROP DATABASE {other}")
+
+    # one microsecond inside a compressed chunk
+    await run_sql(
+        timescale,
+        "SET session_replication_role = replica; UPDATE workspace.workspace_items "
+        "SET updated_at = updated_at + interval '1 microsecond' "
+        "WHERE id = md5('item7')::uuid AND created_at < '2025-06-01'",
+    )
+    found = await VerifyData().check(run.ctx)
+    assert not found.holds
+    assert "workspace.workspace_items" in found.text
+    assert "updated_at" in found.text
+
+
+async def test_without_agreement_jobs_are_described_and_left_alone(
+    timescale: Endpoint, target: Endpoint, tmp_path: Path
+) -> None:
+    await make_field_schema(timescale, items=50)
+    run = run_of(tmp_path, timescale, target, pause_jobs=False)
+    async with jobs_paused(run.ctx):
+        assert await value(timescale, SCHEDULED) == JOBS
+    assert "compression, workspace.workspace_items" in run.notices
+    assert "workspace.tidy" in run.notices
+    assert "source.pause_jobs" in run.notices
+
+
+async def test_jobs_are_put_back_after_a_failure_and_after_a_crash(
+    timescale: Endpoint, target: Endpoint, tmp_path: Path
+) -> None:
+    await make_field_schema(timescale, items=50)
+    run = run_of(tmp_path, timescale, target, pause_jobs=True)
+
+    async def fail() -> None:
+        async with jobs_paused(run.ctx):
+            assert await value(timescale, SCHEDULED) == 0
+            raise WsdashError("the disk is full")
+
+    with pytest.raises(WsdashError, match="the disk is full"):
+        await fail()
+    assert await value(timescale, SCHEDULED) == JOBS
+
+    # a run that was killed leaves the fact, written before the jobs were paused, and the jobs paused
+    ids = [1000, 1003]
+    await run.ctx.facts.put(PAUSED, ids)
+    await pause_jobs(timescale, "workspace", ids)
+    killed = run_of(tmp_path, timescale, target, pause_jobs=False)
+    await killed.ctx.facts.put(PAUSED, run.ctx.facts.get(PAUSED))
+    async with jobs_paused(killed.ctx):
+        assert await value(timescale, SCHEDULED) == JOBS
+    assert killed.ctx.facts.get(PAUSED) is None
+    assert "put back, and read again: job 1000" in killed.notices
