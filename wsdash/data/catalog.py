@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,12 @@ from wsdash.data.sql import ident
 from wsdash.data.transactions import SNAPSHOT, begin, roll_back
 
 TIMEOUT = queries.TIMEOUT
+READ_ATTEMPTS = 5
+READ_PAUSE = 0.2
+DROPPED_MEANWHILE = (asyncpg.InternalServerError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)
+"""What functions like pg_get_indexdef say of an object that the snapshot still sees and another session has
+dropped
+("cache lookup failed for index"): compressing a chunk drops its indexes."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,11 @@ async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool =
     with ServerErrors(conn, f"schema {schema} cannot be read"):
         if conn.is_closed():
             raise asyncpg.InterfaceError("the connection is closed")
+        for _ in range(0 if conn.is_in_transaction() else READ_ATTEMPTS - 1):
+            try:
+                return await _read_catalog(conn, schema, objects)
+            except DROPPED_MEANWHILE:
+                await asyncio.sleep(READ_PAUSE)
         return await _read_catalog(conn, schema, objects)
 
 

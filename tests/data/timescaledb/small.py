@@ -35,6 +35,7 @@ DO $$ BEGIN CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD}';
 EXCEPTION WHEN duplicate_object THEN NULL; END $$;
 GRANT USAGE ON SCHEMA s TO {READER};
 GRANT SELECT ON s.t, s.plain TO {READER};
+ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO {READER};
 """
 """Chunks by their number: 1 and 4 are compressed, 2 and 3 are compressed and written to since (partial),
 5 and 6 are not compressed."""

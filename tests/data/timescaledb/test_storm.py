@@ -106,12 +106,12 @@ class Storm:
         while not self.over:
             await asyncio.sleep(self.random.uniform(0, 0.15))
             with suppress(asyncpg.PostgresError, TimeoutError):
-                await maintain(self.endpoint, self.random.choice(CALLS), f"{self.random.randint(50, 2000)}ms")
+                await maintain(self.endpoint, self.random.choice(CALLS), f"{self.random.randint(50, 800)}ms")
 
     async def alter(self) -> None:
         """DDL now and then."""
         for number in range(100, 1000):
-            await asyncio.sleep(self.random.uniform(0.1, 1.5))
+            await asyncio.sleep(self.random.uniform(0.05, 0.6))
             if self.over:
                 return
             with suppress(asyncpg.PostgresError, TimeoutError):
