@@ -58,6 +58,8 @@ class Storm:
     rows: Rows = field(default_factory=dict)
     past: list[Rows] = field(default_factory=list)
     over: bool = False
+    number: int = 0
+    """Of the last transaction; ids are made of it."""
 
     async def begin(self) -> None:
         """Learn the first state."""
@@ -69,13 +71,12 @@ class Storm:
         """One transaction after the other: inserts, updates, and now and then the oldest chunk goes."""
         async with connection(self.endpoint, read_only=False) as conn:
             await conn.execute("SET lock_timeout = '2s'")
-            for number in range(10_000):
-                if self.over:
-                    return
+            while not self.over:
+                self.number += 1
                 await asyncio.sleep(self.random.uniform(0, 0.05))
                 rows = dict(self.rows)
                 with suppress(asyncpg.PostgresError):
-                    await self._write(conn, number, rows)
+                    await self._write(conn, self.number, rows)
                     self.rows = rows
                     self.past.append(dict(rows))
 
