@@ -54,6 +54,11 @@ class Key:
     attach: str
 
 
+_MEMORY = re.compile(r"(\d+)\s*(B|kB|MB|GB|TB|)")
+_UNITS = {"B": 1, "": 2**10, "kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+_LEAST_MEMORY = 16 * 2**20
+
+
 def build_settings(maintenance_work_mem: str) -> dict[str, str]:
     """The settings of a session that builds indexes."""
     return {
@@ -67,6 +72,20 @@ def builders_on(target: Endpoint, sessions: int) -> int:
     if target.host not in ("localhost", "127.0.0.1", "::1") and not target.host.startswith("/"):
         return sessions
     return min(sessions, max(2, len(os.sched_getaffinity(0))))
+
+
+def within_limit(wanted: str, limit: int, builders: int) -> str:
+    """maintenance_work_mem for each of `builders`, so that together they take at most half of `limit` bytes.
+
+    The other half is the server's: shared_buffers, sessions, the page cache. A container that reaches its
+    limit has a backend killed, which ends every session (on Neon the whole compute). wanted: as PostgreSQL
+    writes it (256MB; a bare number is kB); it is kept where it fits, and where it cannot be read.
+    """
+    match = _MEMORY.fullmatch(wanted.strip())
+    if match is None:
+        return wanted
+    each = max(_LEAST_MEMORY, limit // 2 // max(1, builders))
+    return wanted if int(match[1]) * _UNITS[match[2]] <= each else f"{each >> 20}MB"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from typing import Any
 from wsdash.data.backup import keep_copy
 from wsdash.data.connect import connection
 from wsdash.data.copy import CopyRequest, CopyResult, copied_state, copy_tables
+from wsdash.data.indexes import builders_on, within_limit
 from wsdash.data.manifest import inspect_target
+from wsdash.errors import WsdashError
 from wsdash.model import Notice
 from wsdash.steps.api_tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
@@ -69,7 +71,7 @@ class MigrateData:
             run=ctx.run,
             item=ctx.item,
             workers=ctx.settings.copy.workers,
-            maintenance_work_mem=ctx.settings.copy.maintenance_work_mem,
+            maintenance_work_mem=await _build_memory(ctx),
             force=ctx.force,
         )
 
@@ -114,3 +116,27 @@ class MigrateData:
 def _how_read(result: CopyResult) -> str:
     anew = f"read anew {len(result.retakes)} times: {result.retakes[-1]}" if result.retakes else ""
     return "; ".join(told for told in (result.chunks, anew) if told)
+
+
+async def _build_memory(ctx: StepContext) -> str:
+    """copy.maintenance_work_mem, or less where the target's container has no room for all builds at once."""
+    wanted = ctx.settings.copy.maintenance_work_mem
+    target = ctx.settings.target
+    try:
+        readings = await ctx.stack.readings()
+    except WsdashError:
+        return wanted  # who does not tell a limit sets none
+    limits = [
+        one.memory_limit_bytes
+        for one in readings
+        if one.memory_limit_bytes and (one.name == target.label or target.port in one.ports)
+    ]
+    if not limits:
+        return wanted
+    limit, builders = min(limits), builders_on(ctx.target, ctx.settings.copy.workers)
+    fitting = within_limit(wanted, limit, builders)
+    if fitting != wanted:
+        text = f"{builders} index builds at once get {fitting} each instead of {wanted}: {target.label}"
+        text += f" is limited to {limit / 2**20:.0f} MiB"
+        ctx.emit(Notice(level="info", text=text, item=ctx.item))
+    return fitting
