@@ -44,7 +44,9 @@ def pooler(directory: Path, behind: Endpoint, mode: str, extra: str = "") -> Ite
     )
     (directory / "log").touch()
     (directory / "log").chmod(0o666)
-    process = subprocess.Popen([*unprivileged(), program, str(settings)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*unprivileged(Path(program), settings), program, str(settings)], stderr=subprocess.DEVNULL
+    )
     try:
         yield replace(behind, label="pooler", port=port)
     finally:

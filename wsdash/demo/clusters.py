@@ -89,7 +89,8 @@ def ensure_cluster(plan: ClusterPlan, port: int) -> bool:
 
 def _run_statements(plan: ClusterPlan, data: Path) -> None:
     """Through the single-user server: no port is needed, nobody else can connect meanwhile."""
-    argv = [*postgres.unprivileged(), str(postgres.programs(plan.version) / "postgres"), "--single"]
+    program = postgres.programs(plan.version) / "postgres"
+    argv = [*postgres.unprivileged(program, data), str(program), "--single"]
     argv += ["-D", str(data), "-c", "exit_on_error=on", "-c", "log_min_error_statement=panic", "postgres"]
     done = subprocess.run(
         argv,
@@ -105,9 +106,9 @@ def _run_statements(plan: ClusterPlan, data: Path) -> None:
 
 
 def _flush(plan: ClusterPlan, data: Path) -> None:
-    argv = [*postgres.unprivileged(), str(postgres.programs(plan.version) / "initdb")]
+    program = postgres.programs(plan.version) / "initdb"
     subprocess.run(
-        [*argv, "--sync-only", "-D", str(data)],
+        [*postgres.unprivileged(program, data), str(program), "--sync-only", "-D", str(data)],
         capture_output=True,
         timeout=SINGLE_SECONDS,
         cwd="/",

@@ -1,9 +1,11 @@
 """Real PostgreSQL 16 and 18 out of a wheel: where the programs are, how they run as root, making clusters.
 
-PostgreSQL refuses to run as root. As root, its programs are started as `nobody` through util-linux's setpriv,
-which keeps the capability to walk into directories that only root may enter (a venv or a state directory
-below /root, say): nothing has to be copied and no account has to be made. The one capability is among those
-that root has in a container.
+PostgreSQL refuses to run as root. As root, its programs are started as `nobody` through util-linux's setpriv:
+nothing has to be copied and no account has to be made. They get no capability where nobody may walk to them
+and to their data anyway. Where a directory on the way is root's alone (a venv or a state directory below
+/root, say) they get one, the smallest that does: CAP_DAC_READ_SEARCH, with which they could read any file and
+write none of others; only where root itself lacks it (a container of Docker's, without more asked for), or
+where the program itself is closed to others, CAP_DAC_OVERRIDE, with which they could write any too.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
 from wsdash.errors import InputError
 
 INSTALLS = {16: "pginstall", 18: "pginstall18"}
-_CAPS = "+dac_override"
+_READ_SEARCH, _OVERRIDE = "+dac_read_search", "+dac_override"
+_READ_SEARCH_BIT = 1 << 2  # capability.h: CAP_DAC_READ_SEARCH
 # else access(2), by which PostgreSQL looks at its own programs, heeds no capability (capabilities(7))
 _SECUREBITS = "+no_setuid_fixup"
 
@@ -45,8 +49,38 @@ def programs(version: int) -> Path:
     return directory
 
 
-def unprivileged() -> list[str]:
-    """The argv prefix under which PostgreSQL's programs run: empty unless we are root."""
+def capability(*paths: Path) -> str:
+    """What `nobody` needs to reach these paths: '' or the name of one capability, as setpriv takes it.
+
+    A path that does not exist yet is judged by the directories above it. Blocks for I/O.
+    """
+    needed = ""
+    for path in paths:
+        for one in (path, *path.parents):
+            try:
+                found = one.stat()
+            except OSError:
+                continue
+            if found.st_mode & 0o001 or (found.st_uid == pwd.getpwnam("nobody").pw_uid):
+                continue
+            if not stat.S_ISDIR(found.st_mode):
+                return _OVERRIDE
+            needed = _READ_SEARCH
+    return needed if not needed or _has(_READ_SEARCH_BIT) else _OVERRIDE
+
+
+def _has(bit: int) -> bool:
+    """This process may use and hand on a capability (proc(5): CapEff, CapBnd)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    sets = {name: int(value, 16) for name, value in (x.split(":") for x in lines if x.startswith("Cap"))}
+    return bool(sets["CapEff"] & sets["CapBnd"] & bit)
+
+
+def unprivileged(*paths: Path) -> list[str]:
+    """The argv prefix under which PostgreSQL's programs run: empty unless we are root.
+
+    paths: the program and what it works on, which it must be able to reach. Blocks for I/O.
+    """
     if os.geteuid() != 0:
         return []
     setpriv = shutil.which("setpriv")
@@ -58,8 +92,10 @@ def unprivileged() -> list[str]:
         )
     account = pwd.getpwnam("nobody")
     identity = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    kept = [f"--securebits={_SECUREBITS}", f"--inh-caps={_CAPS}", f"--ambient-caps={_CAPS}"]
-    return [setpriv, *identity, *kept, "--"]
+    caps = capability(*(path.resolve() for path in paths))
+    none = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+    one = [f"--securebits={_SECUREBITS}", f"--inh-caps=-all,{caps}", f"--ambient-caps=-all,{caps}"]
+    return [setpriv, *identity, *(one if caps else none), "--"]
 
 
 def give(path: Path) -> None:
@@ -84,9 +120,10 @@ def make_cluster(
     secret.touch(mode=0o600)
     secret.write_text(password + "\n", encoding="utf-8")
     give(secret)
+    program = (binaries or programs(version)) / "initdb"
     argv = [
-        *unprivileged(),
-        str((binaries or programs(version)) / "initdb"),
+        *unprivileged(program, data),
+        str(program),
         "-D",
         str(data),
         "-U",
@@ -109,4 +146,5 @@ def make_cluster(
 
 def server_argv(version: int, data: Path, binaries: Path | None = None) -> list[str]:
     """argv that runs the cluster in the foreground (SIGINT: fast shutdown; SIGTERM: smart)."""
-    return [*unprivileged(), str((binaries or programs(version)) / "postgres"), "-D", str(data)]
+    program = (binaries or programs(version)) / "postgres"
+    return [*unprivileged(program, data), str(program), "-D", str(data)]
