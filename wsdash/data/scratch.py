@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import asyncpg
-import psutil
+import msgspec
 
 from wsdash.data.backup_errors import server_errors
 from wsdash.data.connect import Endpoint, connection
+from wsdash.data.owner import Owner
 from wsdash.data.sql import ident, literal
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.outside import read_json
+from wsdash.outside import DocumentError, read_json
 
 PREFIX = "wsdash_scratch_"
 ABANDONED_SECONDS = 24 * 3600.0
@@ -131,21 +129,15 @@ async def _to_the_end(work: Coroutine[None, None, None]) -> None:
 
 
 def _tag() -> str:
-    return json.dumps(
-        {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
-    )
+    return msgspec.json.encode(Owner.ourselves()).decode()
 
 
 def _may_live(tag: str, made_at: int) -> bool:
     """Whether the run that made it may still be at work."""
     try:
-        owner = read_json(tag)
-        host, pid, started = str(owner["host"]), int(owner["pid"]), float(owner["started"])
-    except (ValueError, KeyError, TypeError):
-        host, pid, started = "", 0, 0.0
-    if host != socket.gethostname():
+        owner = read_json(tag, Owner)
+    except DocumentError:
+        owner = Owner("", 0, 0.0)
+    if not owner.here:
         return time.time() - made_at < ABANDONED_SECONDS
-    try:
-        return abs(psutil.Process(pid).create_time() - started) < 1
-    except psutil.NoSuchProcess:
-        return False
+    return owner.may_live()
