@@ -14,6 +14,8 @@ from wsdash.data.trial_database import begin_trial, end_trial, find_trial, read_
 from wsdash.errors import RefusedError
 
 DATABASES = "SELECT datname, oid, datallowconn, datacl::text FROM pg_database ORDER BY 1"
+SETTINGS = """SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase
+WHERE datname = $1"""
 TABLES = "SELECT count(*) FROM pg_class WHERE relname = 'made_in_rehearsal'"
 
 
@@ -37,8 +39,7 @@ async def test_what_a_rehearsal_makes_is_gone_with_its_copy(target: Endpoint, pg
         assert mark is not None
         assert (mark.run, mark.roles) == ("rehearsal-1", ("wsdash_new_role",))
         await conn.execute("CREATE TABLE public.made_in_rehearsal (); CREATE ROLE wsdash_new_role")
-        setting = "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = $1"
-        assert await conn.fetchval(setting, target.database) == ['search_path=a, "B c"']
+        assert await conn.fetchval(SETTINGS, target.database) == ['search_path=a, "B c"']
     found = await find_trial(target)
     assert found is not None
     assert (found.swapped, found.alive, found.run) == (True, True, "rehearsal-1")

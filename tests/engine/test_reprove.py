@@ -99,7 +99,8 @@ def forget(steps: Steps) -> None:
 
 
 def warnings(small: Small) -> list[str]:
-    return [e.text for e in history(small) if isinstance(e, Notice) and e.level == "warning"]
+    told = [e.text for e in history(small) if isinstance(e, Notice) and e.level == "warning"]
+    return [text for text in told if not text.startswith("never rehearsed")]
 
 
 def set_back(small: Small) -> dict[str, str]:

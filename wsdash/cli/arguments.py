@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash import __version__
+from wsdash.model.rehearsal import MOST_ROUNDS, ROUNDS
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -92,6 +93,16 @@ def _screens(commands: _Commands) -> None:
 def _carrying(commands: _Commands) -> None:
     """Commands that carry the service, or its rows, there and back."""
     _migrate(commands.add("migrate", "run the plan without a screen", "headless", "migrate"))
+    text = "the whole migration while the old service serves; changes nothing, tells the downtime to expect"
+    rehearse = commands.add("rehearse", text, "rehearse", "rehearse")
+    _json(rehearse)
+    rehearse.add_argument(
+        "--rounds",
+        type=_number(int, 1, MOST_ROUNDS, f"a number from 1 to {MOST_ROUNDS}"),
+        default=ROUNDS,
+        metavar="N",
+        help=f"how often, for the spread ({ROUNDS})",
+    )
     text = "record without a screen, until it is stopped (SIGTERM or Ctrl-C)"
     _watch(commands.add("watch", text, "watch", "watch"))
     rollback = commands.add("rollback", "back to the old service", "headless", "rollback")

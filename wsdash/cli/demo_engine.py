@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import printer
+from wsdash.demo.scratch_server import scratch_server
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.journal_store import FILE as JOURNAL
 from wsdash.engine.passing import FORTNIGHT, fortnight_of
@@ -76,4 +77,5 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         prepare=prepare,
         teardown=teardown,
         script=script,
+        scratch_server=scratch_server,
     )

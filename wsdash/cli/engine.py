@@ -7,6 +7,7 @@ import asyncio
 
 from wsdash.cli.demo_engine import engine_options, under_way
 from wsdash.cli.places import config_of, own_state
+from wsdash.demo.scratch_server import scratch_server
 from wsdash.engine.process import EngineOptions, serve
 
 
@@ -25,5 +26,6 @@ def engine(arguments: argparse.Namespace) -> int:
         phrase="OVERWRITE" if arguments.force else "",
         take_over=arguments.take_over,
         script=under_way(state),
+        scratch_server=scratch_server,
     )
     return asyncio.run(serve(options))

@@ -11,7 +11,9 @@ from pathlib import Path
 from wsdash.cli.places import config_of, needed_state, offline_only, own_state
 from wsdash.cli.printing import say
 from wsdash.data.backup import load_manifest
+from wsdash.engine.perform import DOWNTIME_BEGINS
 from wsdash.engine.process import EngineOptions, serve
+from wsdash.engine.rehearsal.words import REHEARSED
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,
@@ -55,6 +57,9 @@ def printer() -> Callable[[Recorded], None]:
             say(
                 f"{GLYPHS[event.state]} {event.item:<18} {event.state:<12} {event.seconds:6.1f} s  {text}",
             )
+        elif isinstance(event, Notice) and event.level == "info" and event.item == DOWNTIME_BEGINS:
+            if event.text.startswith(REHEARSED):
+                print(f"  {event.text}", flush=True)
         elif isinstance(event, Notice) and event.level != "info":
             say(f"! {event.level}: {event.text}")
         elif isinstance(event, AlertChanged) and event.raised:

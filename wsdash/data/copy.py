@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -43,7 +43,7 @@ from wsdash.data.manifest import (
 from wsdash.data.mapping_keys import fill_key_maps
 from wsdash.data.mapping_types import KeyMap
 from wsdash.data.shape import Table, source_tables
-from wsdash.data.snapshot import Snapshot, open_readers
+from wsdash.data.snapshot import Snapshot, open_readers, readers_in
 from wsdash.data.timescaledb.states import read_anew
 from wsdash.data.transfer import server_words
 from wsdash.errors import RefusedError
@@ -79,6 +79,9 @@ class CopyRequest:
     force: bool = False
     keys: Sequence[KeyMap] = ()
     """The new keys that the tables' mapping assigns."""
+    snapshot: Snapshot | None = None
+    """Read in this one, which the caller holds open on the tables; None: in one of the copy's own. A chunk
+    that is rewritten meanwhile raises MovedError then: it is theirs to take it anew."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,8 @@ async def copy_tables(
         reporter.close()
         return result
 
+    if request.snapshot is not None:
+        return await copy()
     return replace(await read_anew(copy, tell), retakes=tuple(retakes))
 
 
@@ -224,7 +229,7 @@ async def _copy(
     one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
     opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
     looking = group.create_task(_look(request, stack))
-    async with open_readers(request.source, source_tables(request.tables), count) as (snapshot, readers):
+    async with _readers(request, count) as (snapshot, readers):
         with server_words(request.source, "planning the copy"):
             side = await read_source_side(snapshot.conn, request.tables)
         standing = await looking
@@ -251,6 +256,14 @@ async def _copy(
     copied = tuple(_copied(table, book.get(table.qualified, ())) for table in request.tables)
     seconds = (loaded - started, time.monotonic() - loaded)
     return CopyResult(copied, tuple(made), *seconds, chunks=snapshot.chunks.evidence)
+
+
+def _readers(
+    request: CopyRequest, count: int
+) -> AbstractAsyncContextManager[tuple[Snapshot, list[asyncpg.Connection]]]:
+    if request.snapshot is not None:
+        return readers_in(request.snapshot, count)
+    return open_readers(request.source, source_tables(request.tables), count)
 
 
 def _sessions(request: CopyRequest) -> int:

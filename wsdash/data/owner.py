@@ -10,7 +10,7 @@ import psutil
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """A process: its host, pid, and when it started (epoch seconds), so that a pid used again is not mistaken."""
+    """A process: its host, pid, and when it started (epoch seconds), because pids are used again."""
 
     host: str
     pid: int

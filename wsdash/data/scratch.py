@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import asyncpg
@@ -19,6 +18,7 @@ from wsdash.data.owner import Owner
 from wsdash.data.sql import ident, literal
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.outside import DocumentError, read_json
+from wsdash.tasks import finished_though_cancelled
 
 PREFIX = "wsdash_scratch_"
 ABANDONED_SECONDS = 24 * 3600.0
@@ -51,7 +51,8 @@ async def scratch_database(server: Endpoint) -> AsyncIterator[Endpoint]:
         await _create(server, name)
         yield replace(server, database=name)
     finally:
-        await _to_the_end(_drop(server, name))
+        with suppress(UnreachableError):
+            await finished_though_cancelled(_drop(server, name))
 
 
 async def drop_leftovers(server: Endpoint) -> list[str]:
@@ -108,24 +109,6 @@ async def _drop(server: Endpoint, name: str) -> None:
         connection(server, read_only=False) as conn,
     ):
         await conn.execute(f"DROP DATABASE IF EXISTS {ident(name)} WITH (FORCE)", timeout=_TIMEOUT)
-
-
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Await `work` to its end even when we are cancelled meanwhile; a server that is gone is no error."""
-    task = asyncio.create_task(work)
-    cancelled = False
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        task.exception()
-        raise asyncio.CancelledError
-    try:
-        task.result()
-    except UnreachableError:
-        return
 
 
 def _tag() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 
 import asyncpg
@@ -140,6 +140,20 @@ async def open_readers(
                     await snapshot.require_unmoved()
                 raise
             heartbeat.cancel()
+
+
+@asynccontextmanager
+async def readers_in(
+    snapshot: Snapshot, count: int
+) -> AsyncIterator[tuple[Snapshot, list[asyncpg.Connection]]]:
+    """`count` sessions in a snapshot that somebody else holds open, and the snapshot with the first as its
+    own conn. Raises what Snapshot.session does.
+    """
+    async with AsyncExitStack() as stack:
+        async with task_group() as group:
+            opening = [group.create_task(stack.enter_async_context(snapshot.session())) for _ in range(count)]
+        readers = [task.result() for task in opening]
+        yield replace(snapshot, conn=readers[0]), readers
 
 
 async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> ChunkStates:

@@ -1,10 +1,10 @@
 """A rehearsal's own copy of the target database, under the target's own name.
 
 The new service connects to the database by its name, so a rehearsal needs that name. The real database is
-renamed aside and refuses connections; a copy of it takes its place. At the end the real one gets its name back
-and the copy is dropped: whatever the rehearsal made is gone with it, and the real database was never written to.
-Both changes of names are one message, and so one transaction, each, and the copy says in its comment who made it, so that what a
-killed rehearsal left is known for what it is, whoever finds it.
+renamed aside and refuses connections; a copy takes its place. At the end the real one gets its name back and
+the copy is dropped: whatever the rehearsal made is gone with it, and nothing wrote to the real database.
+Each change of names is one message, and so one transaction. The copy says in its comment who made it, so that
+what a killed rehearsal left is known for what it is, whoever finds it.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ async def begin_trial(target: Endpoint, run: str, roles: Sequence[str] = ()) -> 
         )
         mark = TrialMark(run, Owner.ourselves(), tuple(row["r"] for row in new))
         name = target.database
-        await _alone(
-            conn, name, lambda: _run(conn, f"CREATE DATABASE {ident(trial)} TEMPLATE {ident(name)}")
-        )
+        await _alone(conn, name, lambda: _run(conn, f"CREATE DATABASE {ident(trial)} TEMPLATE {ident(name)}"))
         comment = literal(_MARK + msgspec.json.encode(mark).decode())
         await _run(conn, f"COMMENT ON DATABASE {ident(trial)} IS {comment}")
         for statement in await _like(conn, name, trial):
@@ -241,7 +239,7 @@ LISTS = frozenset(
 
 
 async def _alone(conn: asyncpg.Connection, database: str, change: Callable[[], Awaitable[None]]) -> None:
-    """Make a change that wants no session in the database: end those there, and try again while new ones come."""
+    """Make a change that wants no session in the database: end those there, again while new ones come."""
     for attempt in range(1, ATTEMPTS + 1):
         sessions = await conn.fetch(
             "SELECT pid FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()",
@@ -269,7 +267,7 @@ async def _run(conn: asyncpg.Connection, statement: str) -> None:
         raise RefusedError(
             f"the target's user may not do what a rehearsal needs: {error}",
             where="the target's server",
-            remedy="let it own the database and give it CREATEDB, for the rehearsal; the migration needs neither",
+            remedy="for the rehearsal, let it own the database and give it CREATEDB",
         ) from error
 
 

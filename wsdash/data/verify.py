@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from wsdash.data.checksum import from_sums
 from wsdash.data.connect import Endpoint, connection
 from wsdash.data.copy_jobs import Schedule
 from wsdash.data.shape import Column, Side, Table, source_tables
-from wsdash.data.snapshot import open_snapshot
+from wsdash.data.snapshot import Snapshot, open_snapshot
 from wsdash.data.timescaledb.states import read_anew
 from wsdash.data.transfer import server_words
 from wsdash.data.verify_diff import Differing, Sums, differing_rows, sums_of, whole
@@ -80,6 +81,7 @@ async def verify_tables(
     on_table: Callable[[TableVerified], None],
     workers: int,
     on_retake: Callable[[str], None] = lambda _: None,
+    snapshot: Snapshot | None = None,
 ) -> list[TableVerified]:
     """Compare every row of `tables` on both sides; results in their order, on_table hears each as it comes.
 
@@ -88,10 +90,14 @@ async def verify_tables(
     rows are opened, down to keys and cells, and told in `differences` (at most 20 lines). The order of rows
     and columns does not matter; a table without a key is compared as a multiset; a missing table or column
     is a difference; columns that only the target has are not looked at. When maintenance of the source's
-    chunks rewrites what is being read, all is compared anew (on_retake hears why). Writes nothing. Raises
+    chunks rewrites what is being read, all is compared anew (on_retake hears why). Writes nothing.
+    snapshot: read the source's rows in this one, which the caller holds open, and takes anew when MovedError
+    is raised; None: in a new one. Raises
     UnreachableError and WsdashError.
     """
-    return await read_anew(lambda: _verify_tables(source, target, tables, on_table, workers), on_retake)
+    if snapshot is not None:
+        return await _verify_tables(source, target, tables, on_table, workers, snapshot)
+    return await read_anew(lambda: _verify_tables(source, target, tables, on_table, workers, None), on_retake)
 
 
 async def _verify_tables(
@@ -100,6 +106,7 @@ async def _verify_tables(
     tables: Sequence[Table],
     on_table: Callable[[TableVerified], None],
     workers: int,
+    snapshot: Snapshot | None,
 ) -> list[TableVerified]:
     found: dict[str, TableVerified] = {}
 
@@ -108,7 +115,7 @@ async def _verify_tables(
         on_table(result)
 
     sessions = min(workers, len(tables), 1 + sum(table.bytes for table in tables) // SESSION_BYTES)
-    if sessions <= 1:
+    if sessions <= 1 and snapshot is None:
         async with lone_connections(source, target) as conns:
             comparables = await _comparables(target, conns[1], tables)
             pair = await lone_pair(
@@ -120,7 +127,7 @@ async def _verify_tables(
         async with connection(target, read_only=True) as conn:
             comparables = await _comparables(target, conn, tables)
         async with (
-            open_snapshot(source, source_tables(tables)) as old,
+            _source_snapshot(source, tables, snapshot) as old,
             open_snapshot(target, _in_target(comparables)) as new,
         ):
             schedule = _schedule(comparables, tell)
@@ -130,10 +137,16 @@ async def _verify_tables(
                     await schedule.work(pair)
 
             async with task_group() as group:
-                for _ in range(sessions):
+                for _ in range(max(1, sessions)):
                     group.create_task(work())
             await old.require_unmoved()
     return [found[table.qualified] for table in tables]
+
+
+def _source_snapshot(
+    source: Endpoint, tables: Sequence[Table], held: Snapshot | None
+) -> AbstractAsyncContextManager[Snapshot]:
+    return open_snapshot(source, source_tables(tables)) if held is None else nullcontext(held)
 
 
 def _in_target(comparables: Sequence[_Comparable]) -> list[Table]:

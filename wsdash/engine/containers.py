@@ -14,7 +14,7 @@ from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.world import load_world, open_world_stack
-from wsdash.model import Intent, ItemState, Notice, Phase, Reply
+from wsdash.model import REHEARSAL, Intent, ItemState, Notice, Phase, Reply
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 
@@ -36,6 +36,8 @@ def refusal(intent: Intent, settings: Settings, plan: Plan, view: RunView, runni
         return f"{action} {name} wants the name of the person who says so"
     if intent.force:
         return ""
+    if running == REHEARSAL:
+        return f"a rehearsal is running and needs {name} as it is; wait for it, or force it"
     # before the migration begins, items look at the old world only
     if running and (plan.item(running).phase is not Phase.PRE or name in stack.apps.containers):
         return f"{running} is running and stands on {name}; wait for it, or force it"

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wsdash.engine.fold import fold_all
 from wsdash.engine.journal import JournalReader
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.perform import told_cause
+from wsdash.engine.perform import DOWNTIME_BEGINS, told_cause
+from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.world import World, load_world, open_world_stack
 from wsdash.errors import InputError
-from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Phase, Recorded
+from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Notice, Phase, Recorded, Rehearsed
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
@@ -79,7 +81,12 @@ async def _check_all(
     def tell(event: AnyEvent) -> None:
         show(Recorded(0, time.time(), redactor.event(event)))
 
+    now = time.time()
+    newest = await asyncio.to_thread(_newest_rehearsal, options.state)
+    level = "info" if trustworthy(newest, now) else "warning"
     for item in _asked_for(options, world.plan):
+        if item.id == DOWNTIME_BEGINS:
+            tell(Notice(level, rehearsal_summary(newest, now), item.id))
         if item.kind is not ItemKind.AUTO:
             tell(ItemChanged(item.id, ItemState.PENDING, "waits for a person"))
             continue
@@ -100,6 +107,17 @@ async def _check_all(
         seconds = round(time.monotonic() - started, 3)
         tell(ItemChanged(item.id, state_now, text, seconds=seconds, remedy=remedy))
     return well
+
+
+def _newest_rehearsal(state: Path) -> Rehearsed | None:
+    try:
+        reader = JournalReader(state)
+    except InputError:
+        return None
+    try:
+        return fold_all(reader.history()).rehearsal
+    finally:
+        reader.close()
 
 
 def _unheard(event: AnyEvent) -> None:

@@ -19,6 +19,8 @@ from wsdash.model import (
     PauseChanged,
     Phase,
     Recorded,
+    RehearsalProgress,
+    Rehearsed,
     RunFinished,
     RunStarted,
     SchemaCompared,
@@ -28,6 +30,8 @@ from wsdash.plan import Plan
 
 SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
 """States that fulfil a need."""
+REHEARSALS = 20
+"""How many rehearsals are remembered."""
 
 
 class ItemView(msgspec.Struct, frozen=True):
@@ -70,11 +74,20 @@ class RunView(msgspec.Struct, frozen=True):
     criteria: dict[str, CriterionMeasured] = {}
     loads: dict[str, LoadTested] = {}
     """The newest load test of each API and kind of load."""
+    rehearsals: tuple[Rehearsed, ...] = ()
+    """Those that are over, the newest last."""
+    rehearsing: RehearsalProgress | None = None
+    """How far the one is that runs now."""
     seq: int = 0
 
     def item(self, item_id: str) -> ItemView:
         """The item, pending when nothing was heard of it."""
         return self.items.get(item_id, ItemView())
+
+    @property
+    def rehearsal(self) -> Rehearsed | None:
+        """The newest rehearsal, None when there was none yet."""
+        return self.rehearsals[-1] if self.rehearsals else None
 
     @property
     def write_downtime_seconds(self) -> float | None:
@@ -99,10 +112,11 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
         case RunStarted():
             changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}
             changes |= {"started_at": view.started_at or recorded.at, "paused": False, "stopped": ""}
+            changes |= {"rehearsing": None}
         case RunFinished():
             changes |= {"finished": event.outcome, "finished_at": recorded.at, "detail": event.detail}
         case EngineStopped():
-            changes |= {"stopped": event.reason}
+            changes |= {"stopped": event.reason, "rehearsing": None}
         case PauseChanged():
             changes |= {"paused": event.paused}
         case ItemIntended() | ItemChanged():
@@ -117,6 +131,10 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"schema": event}
         case LoadTested():
             changes |= {"loads": view.loads | {f"{event.api} {event.load}": event}}
+        case RehearsalProgress():
+            changes |= {"rehearsing": event}
+        case Rehearsed():
+            changes |= {"rehearsals": (*view.rehearsals, event)[-REHEARSALS:], "rehearsing": None}
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wsdash.engine.fold import SATISFIED, RunView
+from wsdash.engine.rehearsal.rules import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
-from wsdash.model import Intent, ItemKind, ItemState
+from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState
 from wsdash.plan import Item, Plan
 
 OVERWRITE = "OVERWRITE"
@@ -13,7 +14,19 @@ ROLLBACK = "ROLLBACK"
 """What must be typed to roll back."""
 
 _NEED_ITEM = ("run-item", "retry", "confirm", "skip")
-_KNOWN = (*_NEED_ITEM, "run-auto", "run-tests", "pause", "resume", "rollback", "restore", "stop", "ping")
+_KNOWN = (
+    *_NEED_ITEM,
+    "run-auto",
+    "run-tests",
+    "pause",
+    "resume",
+    "rollback",
+    "restore",
+    REHEARSE,
+    STOP_REHEARSAL,
+    "stop",
+    "ping",
+)
 
 
 def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bool) -> str:
@@ -22,6 +35,8 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
         return f"there is no intent {intent.do!r}; use one of {', '.join(_KNOWN)}"
     if intent.do == "restore":
         return "a restore is a command of its own: stop the engine, then `wsdash restore FILE`"
+    if intent.do == STOP_REHEARSAL and running != REHEARSAL:
+        return "no rehearsal is running"
     if intent.do == "rollback" and intent.phrase.strip().upper() != ROLLBACK:
         return f"a rollback wants the word {ROLLBACK} typed"
     if intent.do == "rollback" and undoing and running:

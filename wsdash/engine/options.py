@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsdash.engine.rehearsal.stage import ScratchServer
 from wsdash.engine.script import Script
 from wsdash.errors import InputError
 from wsdash.model import Phase, Recorded, SetupProgress
@@ -32,11 +33,13 @@ class EngineOptions:
     returns its own). auto: run all that is automatic; yes: tick what a person confirms, saying so; until and
     from_item limit it. rollback: roll back; restore: the backup that fills what the source lacks on the way
     back. abandon_rollback: go forward though a rollback stopped half-way. items: run these items, and nothing
-    else; phrase: what was typed for them. exit_when_done: end when there is nothing more to do (headless).
+    else; phrase: what was typed for them. rehearse: rehearse the migration in so many rounds, and nothing
+    else. exit_when_done: end when there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
     script: days lived after the migration on a clock of their own; the world is polled before and after them.
     metrics: where wsdash's own metrics are served; None: nowhere.
+    scratch_server: where a rehearsal tries the schema when the target cannot be started; None: nowhere.
     """
 
     state: Path
@@ -53,6 +56,7 @@ class EngineOptions:
     restore: str = ""
     abandon_rollback: bool = False
     items: tuple[str, ...] = ()
+    rehearse: int = 0
     exit_when_done: bool = False
     take_over: bool = False
     on_event: Callable[[Recorded], None] | None = None
@@ -63,6 +67,7 @@ class EngineOptions:
     watch: bool = True
     script: Script | None = None
     metrics: MetricsAddress | None = None
+    scratch_server: ScratchServer | None = None
 
     def check_items(self, plan: Plan) -> None:
         """Raises InputError when until or from_item name no item that a migration runs, or nothing is between

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wsdash.engine.recorder import Recorder
+from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
 from wsdash.errors import InputError, WsdashError
-from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState
+from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState, Notice
 from wsdash.plan import Item
 from wsdash.steps.base import Evidence, Standing, Step, StepContext
 
@@ -56,22 +57,30 @@ class Performer:
         return await self._concluded(item.id, started, attempt_it)
 
     async def _check_act_check(self, item: str, step: Step, context: StepContext, attempt: int) -> Evidence:
-        await self._record(ItemIntended(item, "check", attempt))
-        await self._record(ItemChanged(item, ItemState.RUNNING))
-        evidence = await step.check(context)
-        # a fence around a service that was not found would stop nothing and start the downtime's clock
-        if not evidence.holds and not (item == DOWNTIME_BEGINS and evidence.insufficient):
-            await self._record(ItemIntended(item, "act", attempt))
-            if item == DOWNTIME_BEGINS:
+        async def note(action: str) -> None:
+            if action == "act" and item == DOWNTIME_BEGINS and not self._recorder.view.item(item).touched:
+                self._say_how_it_was_rehearsed()
+            await self._record(ItemIntended(item, action, attempt))
+            if self._recorder.view.item(item).state is not ItemState.RUNNING:
+                await self._record(ItemChanged(item, ItemState.RUNNING))
+            if action == "act" and item == DOWNTIME_BEGINS:
                 await self.downtime_begins()
-            await step.act(context)
-            await self._record(ItemIntended(item, "check", attempt))
-            evidence = await step.check(context)
+
+        def worth_acting(evidence: Evidence) -> bool:
+            # a fence around a service that was not found would stop nothing and start the downtime's clock
+            return not (item == DOWNTIME_BEGINS and evidence.insufficient)
+
+        evidence = await check_act_check(step, context, note, worth_acting)
         if evidence.holds and item == DOWNTIME_BEGINS:
             await self.downtime_begins()
         if evidence.holds and item == DOWNTIME_ENDS:
             await self._downtime_ends()
         return evidence
+
+    def _say_how_it_was_rehearsed(self) -> None:
+        now, newest = self._recorder.journal.clock.time(), self._recorder.view.rehearsal
+        level = "info" if trustworthy(newest, now) else "warning"
+        self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), DOWNTIME_BEGINS))
 
     def standing(self, item: Item) -> Standing | None:
         """The item's step, when later items stand on it."""
@@ -174,6 +183,25 @@ class Performer:
                 remedy="make it a confirm item, or use the shipped plan",
             )
         return step
+
+
+async def check_act_check(
+    step: Step,
+    context: StepContext,
+    before: Callable[[str], Awaitable[None]],
+    worth_acting: Callable[[Evidence], bool] = lambda _: True,
+) -> Evidence:
+    """Check; where it does not hold, act and check again: the last evidence. `before` hears check and act
+    before each begins. worth_acting: whether acting on what was seen makes sense. Raises whatever the step does.
+    """
+    await before("check")
+    evidence = await step.check(context)
+    if not evidence.holds and worth_acting(evidence):
+        await before("act")
+        await step.act(context)
+        await before("check")
+        evidence = await step.check(context)
+    return evidence
 
 
 def _answer(evidence: Evidence) -> ItemState:

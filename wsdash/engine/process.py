@@ -32,6 +32,8 @@ from wsdash.engine.outlet import Outlet
 from wsdash.engine.passing import take_up
 from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
+from wsdash.engine.rehearsal.conduct import Rehearsal
+from wsdash.engine.rehearsal.stage import Stage
 from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.spool import LogSpool
@@ -275,12 +277,16 @@ class Engine:
             )
 
         performer = Performer(recorder, world.steps, context)
+        stage = Stage(world, stack, recorder, options.state, options.scratch_server)
+        rehearsal = Rehearsal(stage)
+        await self._cleared(rehearsal, recorder)
         runner = Runner(
             world.plan,
             performer,
             recorder,
             exit_when_done=options.exit_when_done,
             hands_free=beside.hands_free,
+            rehearse=rehearsal.run,
         )
         self._runner = self._ending.runner = runner
         await clear_at_start(context("test-api", False, {}))
@@ -290,6 +296,8 @@ class Engine:
                 raise InputError(no, where="--restore", remedy=remedy)
             await journal.put(RESTORE_FIRST, options.restore)
             runner.roll_back()
+        elif options.rehearse:
+            runner.rehearse(options.rehearse)
         elif options.items:
             runner.run_items(options.items, options.phrase)
         elif options.auto:
@@ -297,6 +305,13 @@ class Engine:
         await runner.run()
         self.stuck = runner.stuck
         return 1 if runner.succeeded is False else 0
+
+    async def _cleared(self, rehearsal: Rehearsal, recorder: Recorder) -> None:
+        """What a killed rehearsal left is given back before anything else; what cannot be is said."""
+        try:
+            await rehearsal.clear_killed()
+        except WsdashError as error:
+            recorder.journal.emit(Notice("error", str(error)))
 
     async def _start_auto(self, runner: Runner, journal: Journal) -> None:
         options = self.options

@@ -17,8 +17,12 @@ from wsdash.engine.fold import SATISFIED, RunView, outcome
 from wsdash.engine.intents import refusal
 from wsdash.engine.perform import DOWNTIME_BEGINS, Performer
 from wsdash.engine.recorder import Recorder
+from wsdash.engine.rehearsal.rules import REHEARSE
+from wsdash.engine.rehearsal.rules import refusal as no_rehearsal
 from wsdash.engine.reprove import Reprover
+from wsdash.errors import RefusedError
 from wsdash.model import (
+    REHEARSAL,
     Intent,
     ItemChanged,
     ItemIntended,
@@ -30,6 +34,7 @@ from wsdash.model import (
     Reply,
     RunFinished,
 )
+from wsdash.model.rehearsal import ROUNDS
 from wsdash.plan import Item, Plan
 from wsdash.steps.base import RESTORE_FIRST
 
@@ -49,7 +54,8 @@ class _Order:
 class Runner:
     """Runs until `stop`, or until it has nothing more to do when exit_when_done.
 
-    hands_free: returns once nobody changes the world beside the run; awaited before each item.
+    hands_free: returns once nobody changes the world beside the run; awaited before each item. rehearse: the
+    migration rehearsed in so many rounds; whether all was clean.
     succeeded: what was asked last was done (None before). stuck: a step did not end after its cancellation.
     """
 
@@ -61,6 +67,7 @@ class Runner:
         *,
         exit_when_done: bool = False,
         hands_free: Callable[[], Awaitable[None]] | None = None,
+        rehearse: Callable[[int], Awaitable[bool]] | None = None,
     ) -> None:
         self.plan = plan
         self._performer = performer
@@ -72,6 +79,8 @@ class Runner:
         self.current = ""
         self._exit_when_done = exit_when_done
         self._hands_free = hands_free
+        self._rehearse = rehearse
+        self._rounds = 0
         self._auto: AutoRun | None = None
         self._orders: deque[_Order] = deque()
         self._roll_back = False
@@ -114,10 +123,23 @@ class Runner:
             options["since"] = time.time()  # a test that was asked for again is tried again
         return _Order(item, force, phrase, options)
 
+    def rehearse(self, rounds: int) -> None:
+        """Rehearse the migration next. Raises RefusedError when it cannot be rehearsed now."""
+        no = self._no_rehearsal(rounds)
+        if no:
+            raise RefusedError(no, where="this run", remedy="look at it with `wsdash status`")
+        self._rounds = rounds
+        self._wake.set()
+
+    def _no_rehearsal(self, rounds: object) -> str:
+        running = self.current or (REHEARSAL if self._rounds else "")
+        return no_rehearsal(self.view, running, self._undoing(), rounds)
+
     def roll_back(self) -> None:
         """Roll back; a running item is interrupted first."""
         self._roll_back = True
         self._auto = None
+        self._rounds = 0
         self._orders.clear()
         self._interrupt.set()
         self._wake.set()
@@ -134,6 +156,8 @@ class Runner:
             no = refusal(intent, self.plan, self.view, self.current, self._undoing())
             if not no and intent.do == "rollback" and intent.options.get("restore"):
                 no = self.restore_refusal()
+            if not no and intent.do == REHEARSE:
+                no = self._no_rehearsal(intent.options.get("rounds", ROUNDS))
             if no:
                 return Reply(False, no)
             return await self._accept(intent)
@@ -160,6 +184,10 @@ class Runner:
             case "rollback":
                 await self._recorder.note(RESTORE_FIRST, str(intent.options.get("restore") or ""))
                 self.roll_back()
+            case "rehearse":
+                self._rounds = intent.options.get("rounds", ROUNDS)
+            case "stop-rehearsal":
+                self._interrupt.set()
             case "stop":
                 self.stop()
         self._wake.set()
@@ -226,6 +254,8 @@ class Runner:
     async def _next(self) -> Callable[[], Awaitable[None]] | None:
         if self._roll_back:
             return self._all_undone
+        if self._rounds:
+            return self._rehearsed
         if self._orders:
             order = self._orders.popleft()
             return lambda: self._one(order)
@@ -269,6 +299,14 @@ class Runner:
         if self._hands_free is not None:
             await self._hands_free()
         await work()
+
+    async def _rehearsed(self) -> None:
+        rounds, self._rounds = self._rounds, 0
+        assert self._rehearse is not None
+        self.current = REHEARSAL
+        self._reprover.rested()
+        self.succeeded = False
+        self.succeeded = await self._rehearse(rounds)
 
     async def _one(self, order: _Order) -> None:
         options = order.options | ({"phrase": order.phrase} if order.phrase else {})

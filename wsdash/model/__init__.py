@@ -43,6 +43,15 @@ from wsdash.model.readings import (
     RowsReading,
     SourceState,
 )
+from wsdash.model.rehearsal import (
+    REHEARSAL,
+    ExpectedDowntime,
+    RehearsalOutcome,
+    RehearsalProgress,
+    Rehearsed,
+    RehearsedItem,
+    ResourceUse,
+)
 from wsdash.model.run import (
     Downtime,
     EngineStopped,
@@ -56,6 +65,7 @@ from wsdash.model.run import (
 __all__ = [
     "LOAD",
     "READINGS",
+    "REHEARSAL",
     "AlertAcknowledged",
     "AlertChanged",
     "AlertSilenced",
@@ -73,6 +83,7 @@ __all__ = [
     "Downtime",
     "EngineStopped",
     "Event",
+    "ExpectedDowntime",
     "HostReading",
     "Intent",
     "ItemChanged",
@@ -92,7 +103,12 @@ __all__ = [
     "PortReading",
     "Progress",
     "Recorded",
+    "RehearsalOutcome",
+    "RehearsalProgress",
+    "Rehearsed",
+    "RehearsedItem",
     "Reply",
+    "ResourceUse",
     "RowsReading",
     "RunFinished",
     "RunStarted",

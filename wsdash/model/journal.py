@@ -27,6 +27,7 @@ from wsdash.model.readings import (
     RowsReading,
     SourceState,
 )
+from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
 from wsdash.model.run import (
     Downtime,
     EngineStopped,
@@ -84,6 +85,8 @@ AnyEvent = (
     | AlertAcknowledged
     | AlertSilenced
     | AlertUnsilenced
+    | RehearsalProgress
+    | Rehearsed
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.connect import Endpoint
+from wsdash.data.snapshot import Snapshot
 from wsdash.model import AnyEvent, Notice
 from wsdash.stack.base import OutputSink, Stack
 
@@ -53,6 +54,13 @@ Emit = Callable[[AnyEvent], None]
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a rehearsal hands its steps. snapshot: the source's rows as they are to be copied and compared."""
+
+    snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True)
 class StepContext:
     """Everything a step may touch. force and phrase: the operator's explicit override of invariant 2."""
 
@@ -68,6 +76,8 @@ class StepContext:
     options: dict[str, Any] = field(default_factory=dict)
     now: Callable[[], float] = time.time
     """The run's time, epoch seconds: what the history's samples are kept by."""
+    trial: Trial | None = None
+    """Set in a rehearsal, while the old service goes on writing."""
 
     @property
     def dry(self) -> bool:

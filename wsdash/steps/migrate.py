@@ -68,6 +68,7 @@ class MigrateData:
             post=carried.post,
             sequences=carried.sequences,
             keys=carried.keys,
+            snapshot=ctx.trial.snapshot if ctx.trial is not None else None,
             run=ctx.run,
             item=ctx.item,
             workers=ctx.settings.copy.workers,

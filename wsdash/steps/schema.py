@@ -10,6 +10,8 @@ from wsdash.data.ddl import before_rows, pre_data
 from wsdash.data.mapping_catalog import reduced
 from wsdash.data.mapping_check import fit
 from wsdash.data.transactions import transaction
+from wsdash.data.transfer import server_words
+from wsdash.data.trial_database import end_trial, read_mark
 from wsdash.errors import RefusedError
 from wsdash.model import SchemaCompared, SchemaObject
 from wsdash.steps.base import Evidence, StepContext
@@ -26,6 +28,8 @@ class InitNeon:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when every table, column, type, function and sequence that the rows need is in the target."""
+        if await self._left_by(ctx):
+            return Evidence(False, "a rehearsal that was killed left its copy in the target's place")
         found = await compare_sides(ctx.settings, rehearse=ctx.dry)
         ctx.emit(SchemaCompared(objects=found.objects))
         made = found.source if found.mapping is None else reduced(found.source, found.mapping)
@@ -71,6 +75,8 @@ class InitNeon:
 
         The file is run and the mapping asked in one transaction: a mapping that does not fit leaves nothing.
         """
+        if await self._left_by(ctx):
+            await end_trial(ctx.target)
         mapping = await read_mapping(ctx.settings)
         settings = ctx.settings.target
         async with (
@@ -95,6 +101,13 @@ class InitNeon:
                 if mapping is not None:
                     await fit(mapping, (old, source), (session, existing))
             await ensure_schema(session, pre_data(rest))
+
+    async def _left_by(self, ctx: StepContext) -> bool:
+        """Whether the target's database is the copy of another rehearsal than the one we are part of."""
+        async with connection(ctx.target, read_only=True) as session:
+            with server_words(ctx.target, "reading whose database it is", "then retry"):
+                mark = await read_mark(session)
+        return mark is not None and mark.run != ctx.run
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's schema stays: it is the new stack's own and harms nobody."""

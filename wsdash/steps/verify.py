@@ -46,6 +46,7 @@ class VerifyData:
             on_table=ctx.emit,
             workers=ctx.settings.copy.workers,
             on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
+            snapshot=ctx.trial.snapshot if ctx.trial is not None else None,
         )
         differing = [result for result in results if not result.match]
         if not results:

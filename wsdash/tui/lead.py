@@ -40,6 +40,7 @@ def lead(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content:
         _setup_failed,
         _engine_away,
         _building,
+        _rehearsing,
         _running,
         _failed,
         _rolled_back,
@@ -100,6 +101,15 @@ def _building(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
     return _line(
         "◌ BUILDING", BUSY, f"the world: {view.setup_now}", Content.styled(f"· {over} stages done", DIM)
     )
+
+
+def _rehearsing(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    now = view.run.rehearsing
+    if now is None:
+        return None
+    glyph = SPINNER[int(frame.now * 8) % len(SPINNER)]
+    keys = _keys("H shows it") if frame.operator else Content()
+    return _line(f"{glyph} REHEARSING", BUSY, f"{now.doing}, round {now.round} of {now.rounds}", keys)
 
 
 def _running(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:

@@ -11,6 +11,7 @@ from wsdash.engine.fold import fold as fold_run
 from wsdash.engine.journal_store import Heartbeat
 from wsdash.model import (
     READINGS,
+    REHEARSAL,
     AlertAcknowledged,
     AlertChanged,
     AlertSilenced,
@@ -30,6 +31,7 @@ from wsdash.model import (
     PortReading,
     Progress,
     Recorded,
+    RehearsalProgress,
     RowsReading,
     RunStarted,
     SetupProgress,
@@ -211,6 +213,9 @@ def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
             return {"alerts": left, "alerting": fold_alert(view.alerting, recorded)}
         case AlertAcknowledged() | AlertSilenced() | AlertUnsilenced():
             return {"alerting": fold_alert(view.alerting, recorded)}
+        case RehearsalProgress():
+            others = {name: one for name, one in view.transfers.items() if name != REHEARSAL}
+            return {"transfers": others}
         case Notice():
             return {"notices": (*view.notices, recorded)[-NOTICES:]}
     return {}

@@ -14,6 +14,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from wsdash.engine.fold import ItemView
+from wsdash.engine.rehearsal.forecast import STOP
+from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
 from wsdash.model import ItemState, Phase
 from wsdash.plan import Item, Plan
 from wsdash.tui.lead import attention, lacking, short_title
@@ -22,11 +24,13 @@ from wsdash.tui.looks import (
     BUSY,
     DIM,
     DOING,
+    GOOD,
     ITEM,
     KIND,
     PHASE,
     SPINNER,
     TITLE,
+    WARN,
     bar,
     clock,
     count,
@@ -102,12 +106,21 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
         lines.append(Content.styled(look.evidence, BAD if look.state is ItemState.FAILED else ""))
     if look.remedy:
         lines.append(Content.assemble(("→ ", BUSY), look.remedy))
+    if item.id == STOP and look.state is ItemState.PENDING:
+        lines.append(_rehearsed(view, frame))
     needs = lacking(item, view)
     if needs and look.state is ItemState.PENDING:
         lines.append(Content.styled(f"needs {', '.join(needs)}", DIM))
     elif len(lines) == 1 and frame.operator and look.state is ItemState.PENDING:
         lines.append(Content.styled("Enter runs it" if what.word == "auto" else "Enter confirms it", DIM))
     return [*lines, Content.styled(plain_title(item.title), DIM)]
+
+
+def _rehearsed(view: ViewState, frame: Frame) -> Content:
+    """The newest rehearsal and its age: what whoever is about to stop the old service must know."""
+    newest = view.run.rehearsal
+    style = GOOD if trustworthy(newest, frame.now) else WARN
+    return Content.styled(rehearsal_summary(newest, frame.now), style)
 
 
 def _who(look: ItemView) -> str:
@@ -281,6 +294,7 @@ class Checklist(Vertical, can_focus=True):
             view.doing,
             view.transfers,
             view.overall,
+            view.run.rehearsals,
             self.selected.id,
             moving,
             ticks,

@@ -80,6 +80,7 @@ LOOKING: list[BindingType] = [
     Binding(
         "y", "timeline", "Days", show=False, id="look.timeline", tooltip="The fourteen days and the criteria"
     ),
+    Binding("H", "rehearsal", "Rehearse", show=False, id="look.rehearsal", tooltip="The newest rehearsal"),
     Binding("w", "report", "Report", show=False, id="look.report", tooltip="The report as it was written"),
     Binding(
         "space",
@@ -269,6 +270,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.timeline import TimelinePanel
 
         self.app.push_screen(TimelinePanel(self.view, self.frame))
+
+    def action_rehearsal(self) -> None:
+        """Open the rehearsal."""
+        from wsdash.tui.screens.rehearsal import RehearsalPanel
+
+        self.app.push_screen(RehearsalPanel(self.view, self.frame))
 
     def action_report(self) -> None:
         """Open the report."""

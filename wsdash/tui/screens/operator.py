@@ -218,6 +218,12 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
         self.app.push_screen(OperatorAlertsPanel(self.view, self.frame, self._send))
 
+    def action_rehearsal(self) -> None:
+        """Open the rehearsal, with keys to begin and end it."""
+        from wsdash.tui.screens.rehearsal import OperatorRehearsalPanel
+
+        self.app.push_screen(OperatorRehearsalPanel(self.view, self.frame, self._send))
+
     def action_leave(self) -> None:
         """Leave: the engine goes on, or stops with the run saved."""
         idle = engine_standing(self.view, self.frame.now) in (Engine.STOPPED, Engine.GONE)

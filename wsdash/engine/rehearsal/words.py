@@ -1,0 +1,81 @@
+"""What a rehearsal found, in lines for people: the command's report, the screen's panel, the go/no-go."""
+
+from __future__ import annotations
+
+from wsdash.data.disk import readable_bytes
+from wsdash.model import ExpectedDowntime, RehearsalOutcome, Rehearsed
+
+OLD_SECONDS = 7 * 86_400.0
+"""After this long a rehearsal says little about tonight."""
+REHEARSED = "rehearsed "
+"""How the summary of a rehearsal begins."""
+_STATES = {"done": "✓", "failed": "✗", "estimated": "~", "not-rehearsed": "–"}
+
+
+def readable_age(seconds: float) -> str:
+    """How long ago, for people: 40 s, 12 min, 3 h, 2 days."""
+    for size, unit in ((86_400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size or (seconds >= size and unit != "days"):
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def readable_downtime(expected: ExpectedDowntime) -> str:
+    """The downtime to expect, with its spread."""
+    if expected.low == expected.high:
+        return f"about {expected.likely:.0f} s ({expected.basis})"
+    return (
+        f"about {expected.likely:.0f} s, from {expected.low:.0f} to {expected.high:.0f} s ({expected.basis})"
+    )
+
+
+def rehearsal_summary(newest: Rehearsed | None, now: float) -> str:
+    """The newest rehearsal in one line, with its age at `now` (epoch seconds); none yet is said."""
+    if newest is None:
+        return "never rehearsed: `wsdash rehearse` (key H) runs the whole migration and changes nothing"
+    text = f"{REHEARSED}{readable_age(now - newest.finished_at)} ago: {newest.outcome}"
+    if newest.where != "target":
+        text += ", only the schema, on a scratch server"
+    if newest.downtime is not None:
+        text += f"; downtime {readable_downtime(newest.downtime)}"
+    faults = (*newest.blocked, *newest.differed)
+    if faults:
+        text += f"; {faults[0]}" + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
+    return text
+
+
+def trustworthy(newest: Rehearsed | None, now: float) -> bool:
+    """Whether the newest rehearsal is clean, of the target itself, and not too old to rely on tonight."""
+    if newest is None or newest.where != "target" or newest.outcome is not RehearsalOutcome.CLEAN:
+        return False
+    return now - newest.finished_at <= OLD_SECONDS
+
+
+def rehearsal_lines(found: Rehearsed) -> list[str]:
+    """The whole report of one rehearsal."""
+    took = found.finished_at - found.started_at
+    lines = [f"rehearsal {found.id}: {found.outcome}, {took:.0f} s, source and target {found.world}"]
+    if found.where != "target":
+        lines.append("only the schema's statements were rehearsed, on a scratch server")
+    for item in found.items:
+        seconds = " ".join(f"{one:.1f}" for one in item.seconds)
+        inside = "in the downtime" if item.downtime else ""
+        lines.append(
+            f"{_STATES.get(item.state, '?')} {item.item:<14} {seconds:>16} s  {inside:<16} " + item.text
+        )
+    for word, texts in (
+        ("blocked", found.blocked),
+        ("differed", found.differed),
+        ("moved", found.moved),
+        ("note", found.notes),
+        ("left behind", found.left),
+    ):
+        lines += [f"{word}: {text}" for text in texts]
+    for use in found.resources:
+        limit = f" of {readable_bytes(use.limit)}" if use.limit is not None else ""
+        lines.append(f"{use.name}: {readable_bytes(use.used)}{limit}" + (" EXCEEDED" if use.exceeded else ""))
+    if found.downtime is not None:
+        lines.append(f"downtime to expect: {readable_downtime(found.downtime)}")
+    if not found.left:
+        lines.append("cleaned up: the target's database and the stack are as they were before")
+    return lines
