@@ -16,9 +16,9 @@ from wsdash.model import (
     RehearsedItem,
 )
 from wsdash.plan import load_plan
+from wsdash.tui.lead import lead
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import detail_lines
-from wsdash.tui.panes.header import draw_header
 from wsdash.tui.screens.rehearsal import draw_rehearsal
 
 RUNNING = RehearsalProgress("rehearsal-1", "migrate-data", 1, 2)
@@ -50,9 +50,10 @@ async def test_h_opens_it_and_the_operator_begins_and_ends_one(tmp_path: Path) -
         assert "from 9 to 14 s" in on.text()
 
 
-def test_the_header_says_that_a_rehearsal_runs() -> None:
-    view = seen(started(), RUNNING)
-    assert "rehearsing migrate-data (1 of 2)" in plain(draw_header(view, Frame(view.last_at, 120)))
+def test_the_leading_line_says_that_a_rehearsal_runs() -> None:
+    view, plan = seen(started(), RUNNING), load_plan(None)
+    line = lead(plan, view, Frame(view.last_at, 120, operator=True), plan.items[0]).plain
+    assert line.endswith("REHEARSING migrate-data, round 1 of 2 H shows it")
 
 
 def test_before_stop_old_the_newest_rehearsal_and_its_age_are_shown() -> None:
