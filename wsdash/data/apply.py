@@ -15,6 +15,7 @@ from wsdash.data.compare_text import canonical
 from wsdash.data.ddl import Statement
 from wsdash.data.errors import DATABASE_ERRORS, ServerErrors, describe, server_of, session_lives, words_of
 from wsdash.data.judge import Judge
+from wsdash.data.session_settings import fix_settings
 from wsdash.data.sql_script import Command, split_script
 from wsdash.data.transactions import transaction
 from wsdash.errors import InputError, RefusedError
@@ -168,6 +169,7 @@ async def apply_file(conn: asyncpg.Connection, path: Path) -> None:
             for command in commands:
                 await _run_command(conn, command, path)
         await conn.execute("RESET SESSION AUTHORIZATION; RESET ALL", timeout=30)
+        await fix_settings(conn, {})
     except DATABASE_ERRORS as error:
         if not session_lives(error):
             raise describe(error, server_of(conn), f"running {path.name}") from error

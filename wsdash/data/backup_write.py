@@ -39,19 +39,46 @@ from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot
 from wsdash.errors import WsdashError
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
 _SETTINGS = (
     "SET statement_timeout = 0",
+    "SET lock_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
+    "SET idle_session_timeout = 0",
+    "SELECT pg_catalog.set_config('transaction_timeout', '0', false) "
+    "WHERE pg_catalog.current_setting('transaction_timeout', true) <> '0'",
+    "SELECT pg_catalog.set_config('session_replication_role', 'origin', false) "
+    "WHERE pg_catalog.current_setting('session_replication_role') <> 'origin' "
+    "AND pg_catalog.current_setting('is_superuser') = 'on'",
+    "SELECT pg_catalog.set_config('temp_file_limit', '-1', false) "
+    "WHERE pg_catalog.current_setting('temp_file_limit') <> '-1' "
+    "AND pg_catalog.current_setting('is_superuser') = 'on'",
     "SET client_encoding = 'UTF8'",
     "SET standard_conforming_strings = on",
+    "SET backslash_quote = safe_encoding",
+    "SET array_nulls = on",
+    "SET transform_null_equals = off",
+    "SET quote_all_identifiers = off",
+    "SET TimeZone = 'UTC'",
     "SET DateStyle = 'ISO, MDY'",
     "SET IntervalStyle = 'postgres'",
+    "SET extra_float_digits = 1",
+    "SET bytea_output = hex",
+    "SET xmlbinary = base64",
     "SET xmloption = content",
+    "SET lc_monetary = 'C'",
+    "SET lc_numeric = 'C'",
+    "SET lc_time = 'C'",
+    "SET default_tablespace = ''",
+    "SET temp_tablespaces = ''",
+    "SET default_table_access_method = heap",
+    "SET default_toast_compression = pglz",
     "SET check_function_bodies = off",
     "SET row_security = off",
     "SET search_path = pg_catalog",
     "SET client_min_messages = warning",
 )
+"""As wsdash.data.session_settings, for whoever runs the file: servers from 14 on know these names."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +147,7 @@ async def _write_sections(
     content = frozen.content
     await writer.write(FIRST_LINE + comment_lines(_introduction(content, writer.final.name)))
     await writer.write(marker_line(Content(content)) + b"\n")
-    await writer.write(psql_section("\\set ON_ERROR_STOP on\nBEGIN;\n"))
+    await writer.write(psql_section(f"\\set ON_ERROR_STOP on\n{_BEGIN};\n"))
     settings = [Statement("setting", sql.split()[1], sql) for sql in _SETTINGS]
     await _write_statements(writer, settings + frozen.before)
     for table in frozen.tables:

@@ -14,30 +14,14 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.errors import DATABASE_ERRORS, Fault, describe_connecting, fault_of, remember_server
-from wsdash.data.pooler import is_pooled, use_pooler
+from wsdash.data.pooler import use_pooler
+from wsdash.data.session_settings import FIXED_SETTINGS, fix_settings
 from wsdash.tasks import task_group
 
 CONNECT_TIMEOUT = 10.0
 STARTING_SECONDS = 30.0
 """How long a server that starts up, shuts down or recovers is asked again before that is an error."""
 _STARTING_PAUSE = 0.25
-
-FIXED_SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, MDY",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "xmlbinary": "base64",
-    "lc_monetary": "C",
-    "search_path": "pg_catalog",
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    "client_encoding": "UTF8",
-}
-"""The text form of a row depends on these; both sides must agree (facts: copying, 'Comparing')."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +113,8 @@ async def _connect(arguments: dict[str, Any], settings: dict[str, str]) -> async
         # PgBouncer refuses settings in the startup message that it does not keep itself
         conn = await asyncpg.connect(**arguments)
     try:
-        if await is_pooled(conn):
+        # something between us and the server answers for it: the process it names is not the server's
+        if await fix_settings(conn, settings) != conn.get_server_pid():
             await use_pooler(conn, settings, lambda: asyncpg.connect(**arguments))
     except BaseException:
         conn.terminate()

@@ -20,17 +20,6 @@ PROBES = 5
 """A pooler that deals its servers out in turn may give the same one twice; hardly so often."""
 
 
-async def is_pooled(conn: asyncpg.Connection) -> bool:
-    """Whether something between us and the server answers for it: the process it names is not the server's.
-
-    The same question ends transaction_timeout (PostgreSQL 17), which older servers would not let us name when
-    connecting.
-    """
-    ending = "set_config('transaction_timeout', '0', false)" if conn.get_server_version() >= (17,) else "''"
-    row = await conn.fetchrow(f"SELECT pg_backend_pid() AS pid, {ending}", timeout=ANSWER_SECONDS)
-    return row is None or row["pid"] != conn.get_server_pid()
-
-
 async def use_pooler(
     conn: asyncpg.Connection, settings: dict[str, str], again: Callable[[], Awaitable[asyncpg.Connection]]
 ) -> None:
