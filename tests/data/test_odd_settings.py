@@ -162,6 +162,7 @@ async def test_all_is_carried_backed_up_restored_and_verified(
             assert await conn.fetchval("SELECT count(*) FROM s.t WHERE tags @> '{x}'") == 2000
             await conn.execute("INSERT INTO s.t (id) VALUES (0)")
             made = await conn.fetchrow("SELECT tags, b, note FROM s.t WHERE id = 0")
+            assert made is not None
             assert (made["tags"], made["b"], made["note"]) == (
                 ["a", None],
                 b"\x00\xff",

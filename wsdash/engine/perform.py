@@ -192,7 +192,7 @@ async def check_act_check(
     worth_acting: Callable[[Evidence], bool] = lambda _: True,
 ) -> Evidence:
     """Check; where it does not hold, act and check again: the last evidence. `before` hears check and act
-    before each begins. worth_acting: whether acting on what was seen makes sense. Raises whatever the step does.
+    before each begins. worth_acting: whether to act on what was seen. Raises what the step does.
     """
     await before("check")
     evidence = await step.check(context)

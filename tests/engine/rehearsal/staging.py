@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +48,9 @@ class StandinContainers(NoContainers):
             for name in self.names
         ]
 
-    async def start(self, names: list[str], output: OutputSink) -> None:
+    async def start(
+        self, names: list[str], output: OutputSink, *, unready: Collection[str] = frozenset()
+    ) -> None:
         if self.broken:
             raise UnreachableError(self.broken)
         self.up |= set(names)
@@ -132,8 +134,15 @@ async def theatre(
     scratch_server: ScratchServer | None = None,
 ) -> AsyncIterator[Theatre]:
     """A stage on two real databases, with a journal in `state`."""
+    settings = load_settings()
+    stack = settings.stack
+    # no container of an API: nothing waits until one answers
+    only = msgspec.structs.replace(stack.workspace, containers=("workspace-db-compute",))
     settings = msgspec.structs.replace(
-        load_settings(), source=side(source, schema), target=side(target, schema)
+        settings,
+        stack=msgspec.structs.replace(stack, workspace=only),
+        source=side(source, schema),
+        target=side(target, schema),
     )
     steps = all_steps()
     steps["test-api"] = StandinApiTests()

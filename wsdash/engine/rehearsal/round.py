@@ -24,6 +24,7 @@ from wsdash.engine.rehearsal.tidy import Before, Tidy
 from wsdash.model import RehearsalProgress
 from wsdash.steps.base import StepContext, endpoint
 from wsdash.steps.carried import read_carried, read_side, written_tables
+from wsdash.steps.readiness import needs_schema
 from wsdash.tasks import finished_though_cancelled
 
 VERIFY = "verify-data"
@@ -126,7 +127,7 @@ class Round:
                 if own:
                     await empty_tables(conn, own)
         if self.api:
-            await stage.stack.start([self.api], stage.output)
+            await stage.stack.start([self.api], stage.output, unready=needs_schema(settings))
 
     async def _see_movement(self, tables: tuple[Table, ...]) -> None:
         """What changed in the source since the snapshot: told, because it is no fault."""

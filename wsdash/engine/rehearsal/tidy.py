@@ -12,6 +12,7 @@ from wsdash.data.trial_database import end_trial, find_trial
 from wsdash.engine.rehearsal.stage import Stage
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.steps.base import endpoint
+from wsdash.steps.readiness import needs_schema
 
 UNDER_WAY = "rehearsal.under-way"
 """The fact that says what a rehearsal that runs now, or was killed, has to give back; None: nothing."""
@@ -85,8 +86,12 @@ class Tidy:
             await end_trial(target)
         except UnreachableError:
             # the machine was started again, say: the server must run to get its database back
-            await self.stage.stack.start(list(self.workspace), self.stage.output)
+            await self._start(self.workspace)
             await end_trial(target)
+
+    async def _start(self, names: tuple[str, ...]) -> None:
+        later = needs_schema(self.stage.settings)
+        await self.stage.stack.start(list(names), self.stage.output, unready=later)
 
     async def _stack_as_it_was(self, before: Before, left: list[str]) -> None:
         stop = [name for name in self.workspace if name not in before.running]
@@ -94,7 +99,7 @@ class Tidy:
             if stop:
                 await self.stage.stack.stop(stop, self.stage.output)
             if before.running:
-                await self.stage.stack.start(list(before.running), self.stage.output)
+                await self._start(before.running)
             left += [f"{name} still runs" for name in await self.running() if name in stop]
         except WsdashError as error:
             left.append(str(error))
