@@ -13,6 +13,7 @@ from wsdash.data.ddl import post_data, pre_data
 from wsdash.data.manifest import empty_tables, inspect_target, tables_with_rows
 from wsdash.data.shape import Table, source_tables
 from wsdash.data.snapshot import open_snapshot
+from wsdash.data.timescaledb.states import MovedError, read_anew
 from wsdash.data.transfer import server_words
 from wsdash.data.trial_database import begin_trial
 from wsdash.engine.perform import check_act_check
@@ -62,13 +63,18 @@ class Round:
         await self._set_aside()
         await self._item("init-neon", stage.context(found))
         tables = (await read_carried(stage.settings)).tables
-        async with open_snapshot(endpoint(stage.settings.source), source_tables(tables)) as snapshot:
-            context = stage.context(found, snapshot)
-            await self._item("migrate-data", context)
-            await self._item(VERIFY, context)
+        await read_anew(lambda: self._copied_and_compared(tables), found.notes.append)
         await self.meter.weigh_database()
         await self._see_movement(tables)
         await self._item(TEST, stage.context(found))
+
+    async def _copied_and_compared(self, tables: tuple[Table, ...]) -> None:
+        """Both in one snapshot of the source. Raises MovedError when its chunks were rewritten meanwhile."""
+        source = endpoint(self.stage.settings.source)
+        async with open_snapshot(source, source_tables(tables)) as snapshot:
+            context = self.stage.context(self.found, snapshot)
+            await self._item("migrate-data", context)
+            await self._item(VERIFY, context)
 
     async def _item(self, name: str, context: StepContext, *, measured: bool = True) -> None:
         found = self.found
@@ -82,6 +88,8 @@ class Round:
             evidence = await check_act_check(self.stage.step(name), context, unnoted)
             fault = "" if evidence.holds else evidence.text
             found.texts[name] = evidence.text
+        except MovedError:
+            raise
         except Exception as error:
             fault = found.texts[name] = await self.stage.words(error)
         if measured:
