@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wsdash.engine.fold import SATISFIED, RunView
-from wsdash.model import Intent, ItemKind, Phase
+from wsdash.engine.rehearsal.forecast import STOP
+from wsdash.model import Intent, ItemKind, ItemState, Phase
 from wsdash.plan import Item, Plan
 
 
@@ -82,3 +83,34 @@ def _window(plan: Plan, auto: AutoRun) -> list[Item]:
 
 def _lacks(view: RunView, item: Item) -> list[str]:
     return [need for need in item.needs if view.item(need).state not in SATISFIED]
+
+
+def to_undo(plan: Plan, view: RunView) -> list[Item]:
+    """What a rollback takes back, in its order: automatic items that were begun, the last one first."""
+    begun = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
+    return [
+        item
+        for item in reversed(plan.items)
+        if item.kind is ItemKind.AUTO and (view.item(item.id).state in begun or view.item(item.id).touched)
+    ]
+
+
+def done_already(plan: Plan, view: RunView, item: str, first: str, last: str) -> bool:
+    """Whether a run from `first` to `last` ('' for all) would not carry out this item."""
+    names = [one.id for one in plan.items]
+    if item not in names:
+        return False
+    place = names.index(item)
+    after = bool(last) and place > names.index(last)
+    before = bool(first) and place < names.index(first)
+    return after or before or (not first and view.item(item).state in SATISFIED)
+
+
+def restore_refusal(plan: Plan, view: RunView) -> str:
+    """Why a backup named for a rollback would restore nothing, or '' where it will."""
+    if any(item.id == STOP for item in to_undo(plan, view)):
+        return ""
+    return (
+        f"this rollback would restore nothing: {STOP} is {view.item(STOP).state}, so the old service is not "
+        "started by it"
+    )

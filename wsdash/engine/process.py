@@ -18,7 +18,7 @@ from wsdash.engine.companions import Companions
 from wsdash.engine.containers import CONTAINER
 from wsdash.engine.control import ControlServer
 from wsdash.engine.dryrun import serve_dry
-from wsdash.engine.due import AutoRun
+from wsdash.engine.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.ending import INTERRUPTED, Ending
 from wsdash.engine.fold import fold_all
 from wsdash.engine.heartbeat import beat, keep_lock_fresh
@@ -291,7 +291,7 @@ class Engine:
         self._runner = self._ending.runner = runner
         await clear_at_start(context("test-api", False, {}))
         if options.rollback:
-            if options.restore and (no := runner.restore_refusal()):
+            if options.restore and (no := restore_refusal(runner.plan, runner.view)):
                 remedy = f"fill the source by itself: wsdash restore {options.restore} --to source"
                 raise InputError(no, where="--restore", remedy=remedy)
             await journal.put(RESTORE_FIRST, options.restore)
@@ -322,7 +322,9 @@ class Engine:
                 where="--abandon-rollback",
                 remedy="leave the option out",
             )
-        if options.force and runner.done_already(FORCED, options.from_item or "", options.until or ""):
+        if options.force and done_already(
+            runner.plan, runner.view, FORCED, options.from_item or "", options.until or ""
+        ):
             raise InputError(
                 f"--force would do nothing: {FORCED} is done already, or not asked for",
                 where="--force",

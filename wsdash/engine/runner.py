@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from wsdash.engine.due import AutoRun, due, halted
-from wsdash.engine.fold import SATISFIED, RunView, outcome
+from wsdash.engine.due import AutoRun, due, halted, restore_refusal, to_undo
+from wsdash.engine.fold import RunView, outcome
 from wsdash.engine.intents import refusal
 from wsdash.engine.perform import DOWNTIME_BEGINS, Performer
 from wsdash.engine.recorder import Recorder
@@ -155,7 +155,7 @@ class Runner:
         async with self._one_at_a_time:
             no = refusal(intent, self.plan, self.view, self.current, self._undoing())
             if not no and intent.do == "rollback" and intent.options.get("restore"):
-                no = self.restore_refusal()
+                no = restore_refusal(self.plan, self.view)
             if not no and intent.do == REHEARSE:
                 no = self._no_rehearsal(intent.options.get("rounds", ROUNDS))
             if no:
@@ -372,40 +372,10 @@ class Runner:
 
     # --- the way back ---
 
-    def _to_undo(self) -> list[Item]:
-        begun = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
-        view = self.view
-        return [
-            item
-            for item in reversed(self.plan.items)
-            if item.kind is ItemKind.AUTO
-            and (view.item(item.id).state in begun or view.item(item.id).touched)
-        ]
-
-    def done_already(self, item: str, first: str, last: str) -> bool:
-        """Whether a run from `first` to `last` ('' for all) would not carry out this item."""
-        names = [one.id for one in self.plan.items]
-        if item not in names:
-            return False
-        place = names.index(item)
-        after = bool(last) and place > names.index(last)
-        before = bool(first) and place < names.index(first)
-        return after or before or (not first and self.view.item(item).state in SATISFIED)
-
-    def restore_refusal(self) -> str:
-        """Why a backup named for a rollback would restore nothing, or '' where it will."""
-        if any(item.id == DOWNTIME_BEGINS for item in self._to_undo()):
-            return ""
-        state = self.view.item(DOWNTIME_BEGINS).state
-        return (
-            f"this rollback would restore nothing: {DOWNTIME_BEGINS} is {state}, so the old service is not "
-            "started by it"
-        )
-
     async def _all_undone(self) -> None:
         self._roll_back = False
         self._paused = False
-        undoing = self._to_undo()
+        undoing = to_undo(self.plan, self.view)
         self.current = undoing[0].id if undoing else ""
         await self._recorder.note(ROLLING_BACK, True)
         for item in undoing:
