@@ -102,6 +102,7 @@ WHAT: dict[str, dict[str, str]] = {
     | {"--group": "only this group; refused: beside --only", "--only": "only this test"},
     "load-test": JSON | TAKE_OVER | {"--yes-load": "the confirmation; refused: another address than api.new"},
     "verify": JSON,
+    "rehearse": JSON | TAKE_OVER | {"--rounds": "how often, for the spread"},
     "alerts": JSON | ALERTS,
     "container": TAKE_OVER | {"--who": "recorded", "--force": "though a running item stands on it"},
     "engine": DEMO | TAKE_OVER | {"--demo": "on the embedded world"},

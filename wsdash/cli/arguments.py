@@ -96,6 +96,7 @@ def _carrying(commands: _Commands) -> None:
     text = "the whole migration while the old service serves; changes nothing, tells the downtime to expect"
     rehearse = commands.add("rehearse", text, "rehearse", "rehearse")
     _json(rehearse)
+    _take_over(rehearse)
     rehearse.add_argument(
         "--rounds",
         type=_number(int, 1, MOST_ROUNDS, f"a number from 1 to {MOST_ROUNDS}"),

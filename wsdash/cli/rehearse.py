@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wsdash.cli.headless import run_engine
 from wsdash.cli.places import config_of, own_state
-from wsdash.cli.printing import print_json
+from wsdash.cli.printing import print_json, say
 from wsdash.demo.scratch_server import scratch_server
 from wsdash.engine.control import ControlClient
 from wsdash.engine.journal_reader import JournalReader
@@ -39,6 +39,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
         config=config_of(arguments, state),
         rehearse=arguments.rounds,
         exit_when_done=True,
+        take_over=arguments.take_over,
         on_event=show,
         scratch_server=scratch_server,
     )
@@ -91,16 +92,16 @@ def _conclude(found: Rehearsed, json: bool) -> int:
     if json:
         print_json(found)
     else:
-        print("\n".join(rehearsal_lines(found)), flush=True)
+        say("\n".join(rehearsal_lines(found)))
     return 0 if found.outcome is RehearsalOutcome.CLEAN else 1
 
 
 def _show(recorded: Recorded) -> None:
     event = recorded.event
     if isinstance(event, RehearsalProgress):
-        print(f"  round {event.round} of {event.rounds}: {event.doing}", flush=True)
+        say(f"  round {event.round} of {event.rounds}: {event.doing}")
     elif isinstance(event, Notice) and event.level != "info":
-        print(f"! {event.level}: {event.text}", flush=True)
+        say(f"! {event.level}: {event.text}")
 
 
 def _quiet(recorded: Recorded) -> None:
