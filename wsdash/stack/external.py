@@ -19,6 +19,7 @@ import aiohttp
 from wsdash.config import ExternalService, StackSettings
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import ContainerReading, LogLine
+from wsdash.outside.http import client_session
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose.command import run_command
 from wsdash.stack.text import clean
@@ -241,7 +242,7 @@ async def _ask(address: str) -> _Answer:
                 _, writer = await asyncio.open_connection(parts.hostname, parts.port)
                 writer.close()
                 return _Answer(True, True, f"{parts.netloc} accepts connections")
-            async with aiohttp.ClientSession() as session, session.get(address) as response:
+            async with client_session() as session, session.get(address) as response:
                 said = clean(await response.content.read(200)).strip()
                 well = response.status < 400
                 return _Answer(True, well, f"GET {address}: {response.status}" + ("" if well else f" {said}"))

@@ -45,13 +45,23 @@ class TestStep:
         result: dict[str, Any] | None = ctx.facts.get(self._fact)
         if result is None or result["at"] < ctx.options.get("since", 0.0):
             return Evidence(False, "not tried in this run")
-        return Evidence(result["holds"], result["text"], result.get("insufficient", False))
+        return Evidence(
+            result["holds"],
+            result["text"],
+            result.get("insufficient", False),
+            remedy=result.get("remedy", ""),
+        )
 
     async def act(self, ctx: StepContext) -> None:
         """Try it and remember what was seen."""
         await ctx.facts.put(self._fact, None)
         seen = await self.trial(ctx)
-        told = {"holds": seen.holds, "text": seen.text, "insufficient": seen.insufficient}
+        told = {
+            "holds": seen.holds,
+            "text": seen.text,
+            "insufficient": seen.insufficient,
+            "remedy": seen.remedy,
+        }
         await ctx.facts.put(self._fact, told | {"at": time.time()})
 
     async def undo(self, ctx: StepContext) -> Evidence | None:

@@ -40,7 +40,8 @@ async def memory_acceptable(ctx: StepContext) -> Evidence:
     readings = await _stack(ctx)
     unknown = [r.name for r in readings if r.memory_bytes is None]
     if unknown:
-        return Evidence(False, f"the memory of {', '.join(unknown)} is not known")
+        text = f"the memory of {', '.join(unknown)} is not known"
+        return Evidence(False, text, insufficient=True, remedy="look at it on its own machine")
     total, limit = sum(r.memory_bytes or 0 for r in readings), ctx.settings.thresholds.stack_memory_bytes
     parts = ", ".join(f"{r.name} {(r.memory_bytes or 0) / 2**20:.0f} MiB" for r in readings)
     return Evidence(total < limit, f"{total / 2**20:.0f} MiB of {limit / 2**20:.0f} MiB: {parts}")
