@@ -15,11 +15,12 @@ from wsdash.engine.perform import DOWNTIME_BEGINS, told_cause
 from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
 from wsdash.engine.secrets import redactor_for
 from wsdash.engine.world import World, load_world, open_world_stack
-from wsdash.errors import InputError
+from wsdash.errors import InputError, WsdashError
 from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Notice, Phase, Recorded, Rehearsed
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
+from wsdash.steps.rights import lacking_rights
 
 
 class ReadFacts:
@@ -81,6 +82,8 @@ async def _check_all(
     def tell(event: AnyEvent) -> None:
         show(Recorded(0, time.time(), redactor.event(event)))
 
+    if options.steps is None:
+        await _tell_rights(world, tell)
     now = time.time()
     newest = await asyncio.to_thread(_newest_rehearsal, options.state)
     level = "info" if trustworthy(newest, now) else "warning"
@@ -118,6 +121,18 @@ def _newest_rehearsal(state: Path) -> Rehearsed | None:
         return fold_all(reader.history()).rehearsal
     finally:
         reader.close()
+
+
+async def _tell_rights(world: World, tell: Callable[[AnyEvent], None]) -> None:
+    """Rights that an item would only miss when it acts, behind the fence."""
+    try:
+        found = await lacking_rights(world.settings)
+    except WsdashError as error:
+        tell(Notice("warning", f"the users' rights cannot be read: {error}"))
+        return
+    for side, lacking in found.items():
+        for right in lacking:
+            tell(Notice("warning", f"the {side}'s user lacks {right}"))
 
 
 def _unheard(event: AnyEvent) -> None:

@@ -21,6 +21,7 @@ from wsdash.review.connection_test import connection_test, psql_words
 from wsdash.review.finding import Finding
 from wsdash.stack.factory import open_stack
 from wsdash.steps.base import endpoint
+from wsdash.steps.rights import lacking_rights
 from wsdash.steps.rows import count_rows
 from wsdash.watch.ports import port_holders
 
@@ -43,6 +44,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
         _ports(settings),
         _database("source", endpoint(settings.source), settings.source.schema),
         _database("target", endpoint(settings.target), settings.target.schema),
+        _rights(settings),
         _jobs(settings),
         _counts(settings),
         _api("old API", settings.api.old, settings),
@@ -131,6 +133,18 @@ async def _jobs(settings: Settings) -> list[Finding]:
     agreed = settings.source.pause_jobs
     remedy = "" if agreed else "source.pause_jobs: yes pauses them while rows are read"
     return [Finding("background jobs", True if agreed else None, told, remedy)]
+
+
+async def _rights(settings: Settings) -> list[Finding]:
+    """What a migration's users may not do yet; a side that is not there says nothing."""
+    try:
+        found = await lacking_rights(settings)
+    except WsdashError as error:
+        return [Finding("rights", False, error.what, error.remedy)]
+    return [
+        Finding(f"rights on the {side}", not lacking, "; ".join(lacking) or "as a migration wants them")
+        for side, lacking in found.items()
+    ]
 
 
 async def _counts(settings: Settings) -> list[Finding]:
