@@ -76,7 +76,6 @@ class Watched:
             Board(settings),
             self.seen.emit,
             self.seen.on_log,
-            lambda _: None,
         )
         pace = Pace(NEVER_BY_ITSELF, 8.0)
         self.poller = Poller("containers", look, self.seen.emit, pace)

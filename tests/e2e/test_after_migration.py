@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,12 @@ from tests.support.prometheus import program as prometheus_program
 from tests.support.servers import free_port
 from tests.support.world import World
 from wsdash.config import MetricsSettings, shipped
+from wsdash.engine.journal import JournalReader
+from wsdash.engine.launch import engine_alive
+from wsdash.stack.factory import open_stack
 from wsdash.steps.api_items import PREFIX
+from wsdash.steps.serving import Look, look_at_services, look_at_source
+from wsdash.steps.verify import RESULT
 from wsdash.watch.monitoring import render_monitoring
 
 pytestmark = pytest.mark.xdist_group("after-migration")
@@ -40,6 +46,14 @@ def _json(world: World, *words: str, code: int) -> Any:
     done = world.program.run(*words, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
+
+
+def read_facts(state: Path) -> dict[str, Any]:
+    reader = JournalReader(state)
+    try:
+        return reader.facts()
+    finally:
+        reader.close()
 
 
 def _left(world: World) -> int:
@@ -64,6 +78,24 @@ def test_the_shutdown_is_tried_by_name_and_the_rows_are_there_afterwards(migrate
     assert migrated.containers()["workspace-api"].health == "healthy"
 
 
+def test_tests_are_tried_beside_a_recording_watch_by_its_engine(migrated: World) -> None:
+    watching = migrated.program.start("watch")
+    try:
+        deadline = time.monotonic() + 60
+        while engine_alive(migrated.program.state) is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        done = migrated.program.run("test", "--only", "test-list", "--only", "test-memory")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "test-list" in done.stdout
+        assert watching.poll() is None
+        refused = migrated.program.run("decide", "--day", "14", "--go", "--who", "Ana", "--why", "now")
+        assert (refused.returncode, "Day 14 has not come yet" in refused.stderr) == (2, True)
+        assert watching.poll() is None
+    finally:
+        watching.send_signal(signal.SIGTERM)
+        watching.wait(30)
+
+
 def test_a_container_is_restarted_by_name_and_the_journal_says_for_whom(migrated: World) -> None:
     def words(action: str, name: str) -> tuple[int, str]:
         done = migrated.program.run("container", action, name, "--who", "Ana")
@@ -79,6 +111,33 @@ def test_a_container_is_restarted_by_name_and_the_journal_says_for_whom(migrated
     code, told = words("start", "apps-workspace")
     assert (code, "wsdash rollback" in told) == (1, True)
     assert migrated.containers()["apps-workspace"].state == "exited"
+
+
+def test_the_world_itself_says_which_side_serves_and_whether_the_other_was_written_to(
+    migrated: World,
+) -> None:
+    compared = read_facts(migrated.program.state)[RESULT]
+
+    def asked() -> list[tuple[bool | None, str]]:
+        async def ask() -> list[Look]:
+            stack = open_stack(migrated.settings, read_only=True)
+            try:
+                services = await look_at_services(migrated.settings, stack)
+                return [*services, await look_at_source(migrated.settings, compared)]
+            finally:
+                await stack.close()
+
+        return [(look.holds, look.text) for look in asyncio.run(ask())]
+
+    assert [holds for holds, _ in asked()] == [True, True], asked()
+    migrated.source("insert into workspace.workspace_categories (name, display_name) values ('late', 'Late')")
+    assert asked()[1] == (False, "changed since then: workspace.workspace_categories")
+    migrated.source("delete from workspace.workspace_categories where name = 'late'")
+    migrated.start("apps-workspace")
+    holds, text = asked()[0]
+    assert (holds, "apps-workspace is running" in text) == (False, True)
+    migrated.stop("apps-workspace")
+    assert [holds for holds, _ in asked()] == [True, True]
 
 
 def test_the_load_test_compares_with_the_baseline_and_cleans_up(migrated: World) -> None:

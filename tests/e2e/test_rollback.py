@@ -29,6 +29,21 @@ def test_a_rollback_stops_the_stack_and_the_old_service_serves_again(world: Worl
     assert "--to source" in again.stderr
 
 
+def test_what_was_decided_ends_with_a_rollback_and_finish_lists_nothing(world: World) -> None:
+    assert world.program.run("migrate", "--yes").returncode == 0
+    said = ("decide", "--go", "--who", "Ana", "--why", "two calm weeks", "--day")
+    early = world.program.run(*said, "14")
+    assert early.returncode == 2
+    assert "the word AGAINST must be typed" in early.stderr
+    for day in ("7", "14"):
+        assert world.program.run(*said, day, "--phrase", "AGAINST").returncode == 0
+    assert world.program.run("rollback", "--yes").returncode == 0
+    done = world.program.run("finish")
+    assert done.returncode == 1
+    assert "it was rolled back" in done.stdout
+    assert "DROP" not in done.stdout
+
+
 def test_a_rollback_in_the_middle_works_too(world: World) -> None:
     assert world.program.run("migrate", "--yes", "--until", "start-stack").returncode == 0
     done = world.program.run("rollback", "--yes")

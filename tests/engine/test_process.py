@@ -22,8 +22,8 @@ from wsdash.data.connect import Endpoint
 from wsdash.engine.control import ControlClient
 from wsdash.engine.journal import JournalReader
 from wsdash.engine.launch import engine_alive, engine_log_tail, spawn_engine, wait_for_engine
+from wsdash.engine.pool import ConnectionCounter
 from wsdash.engine.process import serve
-from wsdash.engine.world import count_connections
 from wsdash.errors import InputError, LockHeldError, UnreachableError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
@@ -162,7 +162,7 @@ async def test_the_connections_of_the_target_are_counted(target: Endpoint) -> No
         "password_env": target.password_env,
     }
     settings = load_settings()
-    found = await count_connections(replace(settings, target=replace(settings.target, **side)))
+    found = await ConnectionCounter(replace(settings, target=replace(settings.target, **side)))()
     assert 1 <= found.used == sum(found.states.values()) <= found.limit
     assert found.states["active"] >= 1
 

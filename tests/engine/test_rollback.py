@@ -40,10 +40,11 @@ async def test_a_failed_item_is_taken_back_too(small: Small) -> None:
     assert undone(small) == ["copy", "stop-old", "backup"]
 
 
-async def test_what_a_person_confirmed_stays_confirmed(small: Small) -> None:
+async def test_what_a_person_confirmed_is_about_one_migration_and_ends_with_it(small: Small) -> None:
     await serve(small.options(auto=True, yes=True))
     await serve(small.options(rollback=True))
-    assert states(small)["review"] == "done"
+    assert states(small)["review"] == "undone"
+    assert "it was done for the migration that is rolled back" in view(small).item("review").evidence
 
 
 async def test_a_failing_undo_stops_the_rollback_and_the_next_one_goes_on(small: Small) -> None:

@@ -12,7 +12,7 @@ from wsdash.config import shipped
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.process import serve
 from wsdash.engine.script import Script
-from wsdash.model import ItemKind, Phase, TableVerified
+from wsdash.model import ItemKind, LoadRung, LoadTested, Phase, TableVerified
 from wsdash.plan import load_plan
 from wsdash.steps.base import Evidence, Step, StepContext
 
@@ -28,6 +28,22 @@ class Verifies(MakeFiles):
         return evidence
 
 
+class Measures(MakeFiles):
+    """benchmarks: tells one load test of each API, equally fast."""
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """As MakeFiles, and the loads."""
+        evidence = await super().check(ctx)
+        if evidence.holds:
+            rung = LoadRung(1, 100, 0, 50.0, 0.02, 0.03, 0.03, 0.04)
+            for api in ("baseline", "new"):
+                ctx.emit(LoadTested(api, "http://here", "read", (rung,)))
+        return evidence
+
+
+KINDS = {"verify-data": Verifies, "benchmarks": Measures}
+
+
 def options(directory: Path, **changes: object) -> tuple[Small, EngineOptions]:
     """An engine that runs the guide's plan on a small world, everything ticked."""
     small = Small(directory)
@@ -37,8 +53,7 @@ def options(directory: Path, **changes: object) -> tuple[Small, EngineOptions]:
     steps: dict[str, Step] = {}
     for item in plan.everything:
         if item.kind is ItemKind.AUTO:
-            kind = Verifies if item.id == "verify-data" else MakeFiles
-            steps[item.id] = kind(item.id, small.work)
+            steps[item.id] = KINDS.get(item.id, MakeFiles)(item.id, small.work)
     made = small.options(steps=steps, auto=True, yes=True)
     return small, dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 

@@ -30,6 +30,8 @@ BEGAN = 1_800_000_000.0
 PLAN = load_plan()
 SPEC = load_timeline()
 
+CONTAINERS = ("workspace-api", "workspace-db-compute", "workspace-db-pageserver", "workspace-db-safekeeper")
+
 Value = Callable[[float], float | None]
 """Seconds since the migration -> a sample's value; None: the probe failed."""
 
@@ -45,6 +47,8 @@ def migrated(*more: tuple[float, AnyEvent], match: bool = True) -> Story:
     for item in PLAN.items:
         if item.phase is not Phase.POST:
             events.append((0.0, ItemChanged(item.id, ItemState.DONE, f"{item.id} holds", 1.0)))
+    for test in PLAN.tests:
+        events.append((0.0, ItemChanged(test.id, ItemState.DONE, f"{test.id} holds", 1.0)))
     events.append((0.0, TableVerified("workspace.workspace_items", 10, 10, "a", "a", match)))
     return fold_story(recorded(*events, *more), PLAN)
 
@@ -66,7 +70,7 @@ def lived(
     values: dict[str, Value] = {
         "latency:api-new": latency,
         "errors:workspace-api": lambda at: 0.0,
-        "restarts:workspace-api": lambda at: 0.0,
+        **{f"health:{name}": lambda at: 1.0 for name in CONTAINERS},
         "disk:percent": lambda at: 50.0,
         "memory:stack": lambda at: 5e8,
     }

@@ -11,6 +11,7 @@ from wsdash.history.reader import HistoryReader
 from wsdash.model import (
     AlertChanged,
     AnyEvent,
+    ContainerRestarted,
     CriterionConfirmed,
     DecisionRecorded,
     ItemChanged,
@@ -88,12 +89,22 @@ def test_a_day_watched_too_little_is_insufficient_and_says_so(tmp_path: Path) ->
     assert recommendations(judged)[3] == "insufficient-data"
     assert found.holds is None
     assert found.coverage == pytest.approx(68 / 72, abs=0.01)
-    assert "1 of 3 × 24 h watched too little" in found.measured
+    assert "1 of 3 × 24 h watched too little (first: 24 h no. 2, 83% of the minutes" in found.measured
 
 
-def test_a_short_gap_is_forgiven(tmp_path: Path) -> None:
-    history = lived(tmp_path / "history.db", 1, watched=lambda at: not HOUR < at < 2 * HOUR)
+def test_two_minutes_without_anybody_looking_are_forgiven(tmp_path: Path) -> None:
+    history = lived(tmp_path / "history.db", 1, watched=lambda at: not HOUR < at < HOUR + 150)
     assert recommendations(at_day(migrated(), history, 1))[1] == "go"
+
+
+def test_a_hole_is_not_what_the_tolerance_is_for(tmp_path: Path) -> None:
+    history = lived(tmp_path / "history.db", 1, watched=lambda at: not HOUR <= at < 3 * HOUR + 1200)
+    judged = at_day(migrated(), history, 1)
+    assert recommendations(judged)[1] == "insufficient-data"
+    latency, downtime = (criterion(judged, 1, name) for name in ("api-latency", "no-downtime"))
+    assert (latency.coverage or 0) > 0.9
+    assert "nobody looked for 2 h 20 min, at most 15 min may pass" in latency.measured
+    assert (downtime.holds, "0 s down; nobody looked for 2 h 20 min" in downtime.measured) == (None, True)
 
 
 def test_a_bad_day_is_bad_however_little_else_was_watched(tmp_path: Path) -> None:
@@ -116,13 +127,21 @@ def test_an_alert_that_ended_before_the_migration_is_not_counted(three_days: His
     assert recommendations(judged)[1] == "go"
 
 
-def test_a_restart_is_counted_from_the_gauge(tmp_path: Path) -> None:
-    history = lived(
-        tmp_path / "history.db", 1, restarts__workspace_db_compute=lambda at: 2.0 if at > 5 * HOUR else 1.0
-    )
-    found = criterion(at_day(migrated(), history, 1), 1, "no-restarts")
-    assert found.holds is False
-    assert found.measured == "workspace-db-compute: 1"
+@pytest.mark.parametrize(
+    ("seen", "holds", "measured"),
+    [
+        ([(5 * HOUR, "")], False, "workspace-db-compute: 1"),
+        ([(5 * HOUR, ""), (6 * HOUR, "Ana")], False, "workspace-db-compute: 1, 1 asked for"),
+        ([(5 * HOUR, "Ana")], True, "0, 1 asked for, in 4 containers"),
+        ([(-20.0, ""), (DAY + 1, "")], True, "0, in 4 containers"),
+    ],
+)
+def test_restarts_are_counted_as_they_were_seen_but_for_those_asked_for(
+    three_days: HistoryReader, seen: list[tuple[float, str]], holds: bool, measured: str
+) -> None:
+    events = [(at, ContainerRestarted("workspace-db-compute", "started anew", who)) for at, who in seen]
+    found = criterion(at_day(migrated(*events), three_days, 3), 1, "no-restarts")
+    assert (found.holds, found.measured) == (holds, measured)
 
 
 def test_probes_without_an_answer_are_no_answer(tmp_path: Path) -> None:
@@ -191,7 +210,7 @@ def test_performance_is_compared_with_the_old_service(tmp_path: Path) -> None:
     story = migrated()
     slower = {c.id: c for c in at_day(story, lived(path, 0.5), 0.5).board["business"]}["performance-kept"]
     assert slower.holds is False
-    assert slower.measured == "20 ms before, 40 ms now"
+    assert slower.measured == "20 ms before, 40 ms in 24 h no. 1"
 
 
 def test_a_handful_of_answers_of_the_old_service_is_no_comparison(tmp_path: Path) -> None:
@@ -205,4 +224,4 @@ def test_a_handful_of_answers_of_the_old_service_is_no_comparison(tmp_path: Path
     writer.close()
     kept = {c.id: c for c in at_day(migrated(), lived(path, 0.5), 0.5).board["business"]}["performance-kept"]
     assert kept.holds is None
-    assert kept.measured == "8 answers of the old service, wanted 100"
+    assert kept.measured == "8 answers of the old service, wanted 100; no load test of the old one"

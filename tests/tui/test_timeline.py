@@ -17,6 +17,7 @@ from wsdash.model import (
     DayFound,
     DecisionRecorded,
     Intent,
+    ItemIntended,
     LatencyReading,
     Liveness,
     Recorded,
@@ -142,7 +143,8 @@ def waiting(recommendation: str = "go") -> list[AnyEvent]:
     tested = CriterionFound(
         "rollback-tested", None, "nobody said so yet", "a person says so", "Rollback tested", person=True
     )
-    return [*halfway(), TimelineJudged(begun, days, {"operational": (tested,)})]
+    third = DecisionRecorded(3, True, "Ana", "calm", "go")
+    return [*halfway(), TimelineJudged(begun, days, {"operational": (tested,)}), third]
 
 
 async def answer(on: Stage, who: str, note: str, button: str) -> None:
@@ -155,9 +157,9 @@ async def answer(on: Stage, who: str, note: str, button: str) -> None:
     await on.press("enter")
 
 
-def decided(go: bool, recommendation: str) -> Intent:
-    options = {"day": 7, "go": go, "recommendation": recommendation}
-    return Intent("decide", who="Ana", note="two calm weeks", options=options)
+def decided(go: bool, recommendation: str, day: int = 7, phrase: str = "") -> Intent:
+    options = {"day": day, "go": go, "recommendation": recommendation}
+    return Intent("decide", who="Ana", note="two calm weeks", phrase=phrase, options=options)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -192,7 +194,7 @@ async def test_a_decision_against_the_evidence_wants_a_word_typed(
         await on.press(*"against", "enter")
         assert on.intents == []
         await on.press(*["backspace"] * 7, *"AGAINST", "enter")
-        await on.until(lambda: on.intents == [decided(button == "go", evidence)])
+        await on.until(lambda: on.intents == [decided(button == "go", evidence, phrase="AGAINST")])
 
 
 async def test_much_evidence_does_not_push_the_answers_off_a_small_screen(tmp_path: Path) -> None:
@@ -224,11 +226,21 @@ async def test_a_decided_day_waits_no_more_and_can_be_decided_anew(tmp_path: Pat
         await on.until(lambda: on.intents == [decided(True, "go")])
 
 
-async def test_a_day_that_has_not_come_is_not_decided(tmp_path: Path) -> None:
+async def test_a_day_that_has_not_come_wants_the_word_typed_and_says_why(tmp_path: Path) -> None:
     async with stage(tmp_path, *waiting()) as on:
         await on.press("y", *["down"] * 5, "enter")
-        assert "Day 14 has not come yet" in on.text()
-        assert type(on.app.screen).__name__ == "OperatorTimelinePanel"
+        await answer(on, "Ana", "two calm weeks", "go")
+        for words in ("Day 14 has not come yet", "Day 7 is not decided", "says insufficient-data"):
+            assert words in on.text()
+        assert on.intents == []
+        await on.press(*"AGAINST", "enter")
+        await on.until(lambda: on.intents == [decided(True, "insufficient-data", 14, "AGAINST")])
+
+
+async def test_a_rollback_takes_the_decisions_off_the_screen(tmp_path: Path) -> None:
+    back = ItemIntended("test-api", "undo", 2)
+    assert fold_all(recorded(*waiting())).decisions
+    assert fold_all(recorded(*waiting(), back)).decisions == ()
 
 
 @pytest.mark.parametrize(("button", "holds"), [("holds", True), ("fails", False)])

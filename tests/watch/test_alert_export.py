@@ -41,8 +41,8 @@ def test_the_shipped_file_is_the_generated_one() -> None:
     assert file.read_text(encoding="utf-8") == prometheus_rules(rules(), template=True)
 
 
-def test_only_the_backup_has_no_metric_in_the_stack() -> None:
-    assert untold(rules()) == ["backup-age"]
+def test_only_the_backup_and_the_servers_sessions_have_no_metric_in_the_stack() -> None:
+    assert untold(rules()) == ["connection-pool", "backup-age"]
     groups = yaml.safe_load(prometheus_rules([rule()]))["groups"]
     assert {group["name"]: len(group["rules"]) for group in groups} == {"workspace-stack": 0, "wsdash": 2}
 
@@ -92,7 +92,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             f"node_filesystem_size_bytes{{{DISK}}}": "100x40",
         },
     ),
-    "connection-pool": (
+    "api-pool": (
         {f"db_pool_connections{API}": "19x40", f"db_pool_idle{API}": "0x40", f"db_pool_max{API}": "20x40"},
         {f"db_pool_connections{API}": "19x40", f"db_pool_idle{API}": "9x40", f"db_pool_max{API}": "20x40"},
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.watch.support import EPOCH, FakeClock, Recorder, running, settings_of
-from wsdash.model import AlertChanged, HostReading, LatencyReading, LogLine
+from wsdash.model import AlertChanged, ContainerRestarted, HostReading, LatencyReading, LogLine
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
 from wsdash.watch.logs import ErrorCounter
@@ -118,8 +118,8 @@ async def test_a_restart_raises_for_ten_minutes_and_names_the_container(tmp_path
         judged.alerts.observe(running("workspace-api"))
 
     await judged.rounds(1, read)
-    judged.alerts.restarted("workspace-api")
-    judged.alerts.restarted("workspace-api")
+    for _ in range(2):
+        judged.alerts.observe(ContainerRestarted("workspace-api", "restart 1"))
     await judged.rounds(590, read)
     assert judged.changes("container-restarts") == [True]
     assert judged.last("container-restarts").text == "Container restarted: workspace-api, 2 in 10 min"

@@ -9,9 +9,10 @@ import pytest
 
 from tests.watch.support import EPOCH, FakeClock, FakeStack, Recorder, running, settings_of
 from wsdash.errors import UnreachableError
-from wsdash.model import ContainerReading, Notice
+from wsdash.model import ContainerReading, ContainerRestarted, Notice
 from wsdash.watch.board import Board
 from wsdash.watch.containers import ContainerWatch, restart_between
+from wsdash.watch.duty import Duty
 
 
 class Watched:
@@ -21,20 +22,25 @@ class Watched:
         self.settings = settings_of(tmp_path)
         self.clock = FakeClock()
         self.stack, self.seen = FakeStack(readings), Recorder()
-        self.board = Board(self.settings, self.clock)
-        self.restarts: list[str] = []
+        self.board = Board(self.settings, self.clock, lambda name: Duty(self.runs, "", self.by))
+        self.by = ""
+        self.runs: bool | None = None
         self.look = ContainerWatch(
             self.settings,
             self.stack,
             self.board,
             self.seen.emit,
             self.seen.on_log,
-            self.restarts.append,
             self.clock,
         )
 
     def change(self, **fields: object) -> None:
         self.stack.now[0] = msgspec.structs.replace(self.stack.now[0], **fields)
+
+    @property
+    def restarts(self) -> list[str]:
+        """Containers that restarted, each as often as that was seen."""
+        return [restarted.name for restarted in self.seen.of(ContainerRestarted)]
 
     def notices(self) -> list[str]:
         return [notice.text for notice in self.seen.of(Notice)]

@@ -206,6 +206,9 @@ def _decide(sub: argparse.ArgumentParser) -> None:
     answer.add_argument("--fails", action="store_true", help="it does not hold (for --criterion)")
     sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
     sub.add_argument("--why", default="", metavar="TEXT", help="why; a decision wants it")
+    sub.add_argument(
+        "--phrase", default="", metavar="WORD", help="AGAINST: decide early, or against the evidence"
+    )
     _take_over(sub)
 
 

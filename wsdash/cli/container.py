@@ -35,7 +35,7 @@ def container(arguments: argparse.Namespace) -> int:
     options = {"name": name, "action": action}
     who = arguments.who or _login()
     intent = Intent(CONTAINER, who=who, force=arguments.force, options=options)
-    before = _newest(state)
+    before = newest_event(state)
     if engine_alive(state) is not None:
         reply = asyncio.run(ControlClient(state).send(intent))
     else:
@@ -78,7 +78,8 @@ def _login() -> str:
         return ""
 
 
-def _newest(state: Path) -> int:
+def newest_event(state: Path) -> int:
+    """The place of the newest event of a run's history, 0 when there is none."""
     reader = JournalReader(state)
     try:
         history = reader.history()

@@ -54,9 +54,8 @@ def _intent(arguments: argparse.Namespace) -> Intent:
         raise InputError(
             "it was not said which", where="wsdash decide", remedy="add --go or --no-go, and --why TEXT"
         )
-    return Intent(
-        DECIDE, who=arguments.who, note=arguments.why, options={"day": arguments.day, "go": arguments.go}
-    )
+    options = {"day": arguments.day, "go": arguments.go}
+    return Intent(DECIDE, who=arguments.who, note=arguments.why, phrase=arguments.phrase, options=options)
 
 
 async def _without_engine(state: Path, config: Path | None, intent: Intent) -> Reply:

@@ -13,6 +13,7 @@ from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.data.restore import restore_backup, restore_missing_into_source
 from wsdash.engine.lock import OperatorLock
+from wsdash.engine.migration import note_restore
 from wsdash.errors import InputError
 from wsdash.model import AnyEvent, Progress
 from wsdash.steps.base import endpoint
@@ -21,7 +22,8 @@ from wsdash.steps.base import endpoint
 def restore(arguments: argparse.Namespace) -> int:
     """Restore a backup; nothing is changed unless the file is whole and the target may be written."""
     state = own_state(arguments)
-    settings = load_settings(config_of(arguments, state))
+    config = config_of(arguments, state)
+    settings = load_settings(config)
     if arguments.replace and arguments.to == "source":
         raise InputError(
             "--replace does nothing with --to source: rows there are never replaced",
@@ -34,6 +36,7 @@ def restore(arguments: argparse.Namespace) -> int:
             "REPLACE", f"what {side.address} holds will be replaced, a copy is kept", arguments.yes
         )
     with OperatorLock.held(state, take_over=arguments.take_over):
+        asyncio.run(note_restore(state, config, arguments.to, arguments.file))
         if arguments.to == "source":
             done = asyncio.run(
                 restore_missing_into_source(arguments.file, side, item="restore", on_progress=_show())

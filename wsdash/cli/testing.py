@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wsdash.cli.container import newest_event
 from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import print_json
 from wsdash.config import load_settings
+from wsdash.engine.control import ControlClient
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.launch import engine_alive
 from wsdash.engine.process import EngineOptions, serve
-from wsdash.errors import InputError
-from wsdash.model import LOAD, Recorded
+from wsdash.errors import InputError, RefusedError, WsdashError
+from wsdash.model import LOAD, Intent, ItemChanged, ItemState, Recorded
 from wsdash.plan import Plan, load_plan
 from wsdash.review.story import read_run
 from wsdash.review.testing import checklist_tests, load_reports
 from wsdash.steps.load_test import confirmed
+
+LONGEST_SECONDS = 1800.0
+POLL_SECONDS = 0.1
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -67,6 +75,8 @@ def _run(
     arguments: argparse.Namespace,
     phrase: str = "",
 ) -> int:
+    if engine_alive(state) is not None:
+        return _through_engine(state, items, arguments.json, phrase)
     options = EngineOptions(
         state=state,
         config=config,
@@ -78,6 +88,43 @@ def _run(
         on_event=_unheard if arguments.json else printer(),
     )
     return asyncio.run(serve(options))
+
+
+def _through_engine(state: Path, items: tuple[str, ...], quiet: bool, phrase: str) -> int:
+    """Have the engine that lives there do it, beside whatever it records, and follow it to its end."""
+    show = _unheard if quiet else printer()
+    after = newest_event(state)
+    options = {"names": list(items)}
+    reply = asyncio.run(ControlClient(state).send(Intent("run-tests", phrase=phrase, options=options)))
+    if not reply.ok:
+        raise RefusedError(reply.text, where=str(state), remedy="nothing was tried; see wsdash status")
+    ended: dict[str, ItemState] = {}
+    deadline = time.monotonic() + LONGEST_SECONDS
+    reader = JournalReader(state)
+    try:
+        while len(ended) < len(items) and time.monotonic() < deadline:
+            for recorded in reader.events(after):
+                after = recorded.seq
+                event = recorded.event
+                if isinstance(event, ItemChanged) and event.item in items:
+                    show(recorded)
+                    if event.state is not ItemState.RUNNING:
+                        ended[event.item] = event.state
+            if len(ended) < len(items) and engine_alive(state) is None:
+                raise WsdashError(
+                    "the engine ended before the tests did", where=str(state), remedy="run it again"
+                )
+            time.sleep(POLL_SECONDS)
+    finally:
+        reader.close()
+    missing = [name for name in items if name not in ended]
+    if missing:
+        raise WsdashError(
+            f"not ended within {LONGEST_SECONDS / 60:.0f} minutes: {', '.join(missing)}",
+            where=str(state),
+            remedy="wsdash monitor shows how it goes on",
+        )
+    return 0 if all(at is ItemState.DONE for at in ended.values()) else 1
 
 
 def _chosen(plan: Plan, arguments: argparse.Namespace) -> tuple[str, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from wsdash.demo.fortnight_standin import DAY, FORTNIGHTS, StandinStack
 from wsdash.engine.script import Life
@@ -17,6 +19,7 @@ from wsdash.model import (
     Notice,
     SourceState,
 )
+from wsdash.steps.testing import TRIALS
 
 TICK = 30.0
 """Seconds between two probes of the API; everything else is read every second time."""
@@ -25,7 +28,14 @@ DISK_BYTES = 200 * 2**30
 USUAL = 0.05
 """Seconds the API takes at most when nothing is wrong: no more than the old one did."""
 PROBED = ("pageserver", "safekeeper", "target-db")
-COMFORT_AT, DECIDE_AT = 2.95, 7.0
+TRIED_AT, SHOWN_AT, COMFORT_AT, WRITTEN_AT = 0.06, 2.0, 2.95, 13.9
+"""Days: when the demo's people have tried everything (an hour of logs is watched by then), learnt to run the
+stack, say how it feels, and have written it up."""
+DECIDED = (0, 1, 3, 7)
+TICKED = {
+    "team-start-stop": "each of us stopped and started it once",
+    "rollback-tested": "tried on the rehearsal's copy",
+}
 TEAM, LEAD = "Ana (the demo's team)", "Bruno (the demo's lead)"
 
 
@@ -57,8 +67,7 @@ class FortnightScript:
             await life.until(begun + at)
             if stack.watched(at):
                 self._read(life, stack, at, whole=number % 2 == 0)
-            if not life.past:
-                await people.act(at)
+            await people.act(at, past=life.past)
         await life.finish()
         await life.look()
 
@@ -97,17 +106,40 @@ class _People:
     def __init__(self, life: Life, stack: StandinStack) -> None:
         self._life = life
         self._stack = stack
-        self._due = [(1.0, self._look), (COMFORT_AT, self._feel), (DECIDE_AT, self._decide)]
-        self._due += [(day + 0.001, self._look) for day in (1.0, 3.0)]
+        self._due: list[tuple[float, Callable[[], Awaitable[None]]]] = [
+            (TRIED_AT, self._try_all),
+            (COMFORT_AT, self._feel),
+            (WRITTEN_AT, self._write_up),
+        ]
+        self._due += [(max(day, TRIED_AT) + 0.001, partial(self._decide, day)) for day in DECIDED]
+        self._due += [
+            (SHOWN_AT + 0.001 * number, partial(self._tick, name, note))
+            for number, (name, note) in enumerate(TICKED.items())
+        ]
+        self._due += [(day + 0.0005, self._look) for day in (1.0, 3.0)]
         self._due.sort(key=lambda pair: pair[0])
 
-    async def act(self, at: float) -> None:
-        """Do what is due."""
+    async def act(self, at: float, *, past: bool) -> None:
+        """Do what is due; what an earlier engine saw done is not done again."""
         while self._due and at >= self._due[0][0] * DAY:
-            await self._due.pop(0)[1]()
+            do = self._due.pop(0)[1]
+            if not past:
+                await do()
 
     async def _look(self) -> None:
         await self._life.look()
+
+    async def _try_all(self) -> None:
+        """The testing checklist, and what comes after a migration."""
+        for name in [*TRIALS, "benchmarks", "branching"]:
+            await self._life.perform(name)
+        await self._life.tick("test-kanban", TEAM, "cards stay where they are dropped")
+
+    async def _write_up(self) -> None:
+        await self._life.perform("update-docs")
+
+    async def _tick(self, name: str, note: str) -> None:
+        await self._life.say(Intent("confirm-criterion", name, TEAM, note, options={"holds": True}))
 
     async def _feel(self) -> None:
         lived = self._stack.fortnight
@@ -115,11 +147,11 @@ class _People:
         intent = Intent("confirm-criterion", "team-comfortable", TEAM, lived.comfort_note, options=options)
         await self._life.say(intent)
 
-    async def _decide(self) -> None:
+    async def _decide(self, number: int) -> None:
         judged = await self._life.look()
-        found = next(day for day in judged.days if day.day == int(DECIDE_AT))
+        found = next(day for day in judged.days if day.day == number)
         if found.recommendation == "insufficient-data":
-            text = "Day 7 is not decided: the demo's people want to see more than was watched"
+            text = f"Day {number} is not decided: the demo's people want to see more than was watched"
             self._life.read(Notice("warning", text))
             return
         go = found.recommendation == "go"

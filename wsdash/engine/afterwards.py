@@ -39,7 +39,9 @@ class Afterwards:
         thresholds: Thresholds,
         state: Path,
         settle: Callable[[], Awaitable[None]],
+        cut: Callable[[float], None] = lambda at: None,
     ) -> None:
+        self._cut = cut
         self._settle = settle
         self._recorder = recorder
         self._plan = plan
@@ -68,9 +70,11 @@ class Afterwards:
         async with self._one_at_a_time:
             while self._recorder.journal.waiting:  # noqa: ASYNC110 - its thread is waited for
                 await asyncio.sleep(BREATH)
-            await self._settle()
             now = self._recorder.journal.clock.time()
             story = fold_story(await self._recorder.journal.history(), self._plan)
+            if story.migrated_at is not None:
+                self._cut(story.migrated_at)
+            await self._settle()
             judged, calm = await asyncio.to_thread(self._judge, story, now)
             if judged != self._told:
                 self._told = judged
@@ -85,7 +89,10 @@ class Afterwards:
         if self.not_yet:
             return Reply(False, self.not_yet)
         judged = await self.look()
-        reply = await decide(intent, self._plan, self._spec, judged, self._recorder.record)
+        story = fold_story(await self._recorder.journal.history(), self._plan)
+        now = self._recorder.journal.clock.time()
+        record = self._recorder.record
+        reply = await decide(intent, self._plan, self._spec, judged, record, decided=story.decided, now=now)
         if reply.ok:
             await self.look()
         return reply

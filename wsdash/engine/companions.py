@@ -10,14 +10,17 @@ from wsdash.engine.afterwards import Afterwards
 from wsdash.engine.alarms import Alarms, telling
 from wsdash.engine.containers import ContainerHands
 from wsdash.engine.days import Ways, fitting, live_after_migration
+from wsdash.engine.duty import Asked, duties
 from wsdash.engine.history import EngineHistory
 from wsdash.engine.options import EngineOptions, MetricsAddress
 from wsdash.engine.passing import under_way
+from wsdash.engine.perform import Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS
 from wsdash.engine.spool import LogSpool
 from wsdash.engine.world import World, watch_for_ever
-from wsdash.model import Recorded
+from wsdash.model import ItemChanged, ItemIntended, ItemState, Recorded
+from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 from wsdash.timeline.spec import load_timeline
 
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from wsdash.engine.exporter import Exporter
     from wsdash.engine.exposition import Exposition
     from wsdash.watch.alerting.channels import Notifier
+
+
+REMIND_SECONDS = 30.0
 
 
 class Companions:
@@ -50,6 +56,9 @@ class Companions:
         self._spool = spool
         self._alarms = alarms
         self._history = history
+        self.performer: Performer | None = None
+        """What carries out items, as soon as the run has it."""
+        self._asked = Asked(lambda: recorder.journal.clock.time())
         self._helpers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._script: asyncio.Task[None] | None = None
@@ -65,7 +74,9 @@ class Companions:
         config = Path(world.settings.directory) if world.settings.directory else None
         spec = await asyncio.to_thread(load_timeline, config)
         thresholds, settle = world.settings.thresholds, self._history.settle
-        self.after = Afterwards(self._recorder, world.plan, spec, thresholds, self._options.state, settle)
+        self.after = Afterwards(
+            self._recorder, world.plan, spec, thresholds, self._options.state, settle, self._history.cut
+        )
         days = under_way(self._recorder.journal)
         if days is not None and self._options.script is not None:
             # samples that a crash lost are not written again yet: nothing may be judged without them
@@ -73,7 +84,7 @@ class Companions:
         else:
             self._begin_judging(self.after)
         fitting(self._options.script, self._recorder.journal)
-        self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack)
+        self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack, self._asked)
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)
         if self._options.watch and days is None:  # days that a script lives are not for the pollers
@@ -129,8 +140,11 @@ class Companions:
         journal = self._recorder.journal
         emit, clock = journal.emit, journal.clock
         if self._notifier is None:
-            self._notifier = Notifier(channels_of(world.settings.alerts), emit, world.settings.world)
+            channels = channels_of(world.settings.alerts)
+            sent = self._alarms.board.sent
+            self._notifier = Notifier(channels, emit, world.settings.world, sent=sent)
             self._helpers.append(asyncio.create_task(self._notifier.run()))
+            self._helpers.append(asyncio.create_task(self._remind(self._notifier)))
         self._notifier.clock = clock
         watching = watch_for_ever(
             world.settings,
@@ -142,6 +156,7 @@ class Companions:
             standing=self._alarms.standing,
             backed_up=lambda: self._alarms.backed_up_at,
             clock=clock,
+            duties=duties(world.settings, lambda: self._recorder.view, self._asked),
         )
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)
@@ -169,12 +184,34 @@ class Companions:
             watch_again,
             self._history.recaller,
             lambda: self._alarms.backed_up_at,
+            lambda name: self._perform(world.plan, name),
+            self._tick,
         )
         living = live_after_migration(
             script, world.settings, world.plan, self._recorder, ways, self._options.state
         )
         self._script = asyncio.create_task(living)
         self._helpers.append(self._script)
+
+    async def _remind(self, notifier: Notifier) -> None:
+        """For ever: tell what stands and was not told, or long ago."""
+        while True:
+            notifier.remind(self._alarms.board)
+            await asyncio.sleep(REMIND_SECONDS)
+
+    async def _perform(self, plan: Plan, name: str) -> None:
+        """An item or test that the days' script has somebody carry out, unless it is done."""
+        while self.performer is None:  # noqa: ASYNC110 - the run is about to begin
+            await asyncio.sleep(0.01)
+        known = any(item.id == name for item in plan.everything)
+        if known and self._recorder.view.item(name).state is not ItemState.DONE:
+            await self.performer.perform(plan.item(name))
+
+    async def _tick(self, name: str, who: str, note: str) -> None:
+        if self._recorder.view.item(name).state is not ItemState.DONE:
+            await self._recorder.record(ItemIntended(name, "confirm", 1))
+            evidence = f"confirmed by {who}: {note}"
+            await self._recorder.record(ItemChanged(name, ItemState.DONE, evidence, who=who, note=note))
 
     async def _end_watch(self) -> None:
         if self._watcher is None:

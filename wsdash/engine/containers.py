@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from wsdash.config import Settings
+from wsdash.engine.duty import Asked
 from wsdash.engine.fold import RunView, fold_all
 from wsdash.engine.journal import Journal
 from wsdash.engine.launch import LOG_FILE
@@ -53,7 +54,15 @@ def refusal(intent: Intent, settings: Settings, plan: Plan, view: RunView, runni
 class ContainerHands:
     """Does one thing at a time, beside the run; what is asked and how it ended are Notices of the journal."""
 
-    def __init__(self, settings: Settings, plan: Plan, recorder: Recorder, stack: Stack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        recorder: Recorder,
+        stack: Stack,
+        asked: Asked | None = None,
+    ) -> None:
+        self._asked = asked or Asked(lambda: recorder.journal.clock.time())
         self._settings = settings
         self._plan = plan
         self._recorder = recorder
@@ -97,6 +106,7 @@ class ContainerHands:
             self._recorder.journal.emit(Notice("info", f"container {name}: {line}"))
 
         await self._recorder.record(Notice("info", f"container {name}: {action} asked for by {who}"))
+        self._asked.begin(name, who)
         try:
             if action == "restart":
                 await self._stack.restart(name, output)
@@ -119,6 +129,8 @@ class ContainerHands:
             health = f", {found.health}" if found.health not in ("none", "unknown") else ""
             text = f"{done(name, action)}{found.state}{health} (for {who})"
             await self._recorder.record(Notice("info", text))
+        finally:
+            self._asked.end(name)
 
 
 def done(name: str, action: str) -> str:

@@ -55,6 +55,7 @@ class Ways:
     on_log: a line of a log. look, say: the timeline judged, a word of people. end_watch, watch: real pollers.
     caught_up: called when time goes on beyond what an earlier engine lived.
     recaller: where samples that were lost go. backed_up: when the newest backup was proven, epoch seconds.
+    perform: carry out an item or test that is not done. tick: a person's word (item, who, note) on one.
     """
 
     on_log: Callable[[LogLine], None]
@@ -65,6 +66,8 @@ class Ways:
     watch: Callable[[], None]
     recaller: Callable[[], Callable[[Recorded], None]]
     backed_up: Callable[[], float | None]
+    perform: Callable[[str], Awaitable[None]]
+    tick: Callable[[str, str, str], Awaitable[None]]
 
 
 def fitting(script: Script | None, journal: Journal) -> None:
@@ -102,6 +105,7 @@ async def live_after_migration(
         relived = Relived(events, journal.clock.time(), ways.recaller())
         journal.emit(Notice("info", GOES_ON.format(name=script.name)))
     else:
+        await ways.look()  # the windows begin at a second of their own, which the history is to keep
         fortnight = await _begin(script, recorder, state)
         relived = Relived((), fortnight.begun)
     await script.live(await _life(script, settings, recorder, ways, fortnight, relived, history))
@@ -152,6 +156,8 @@ async def _life(
         relived,
         begin,
         ways.backed_up,
+        ways.perform,
+        ways.tick,
     )
 
 

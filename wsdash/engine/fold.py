@@ -25,6 +25,8 @@ from wsdash.model import (
     RunStarted,
     SchemaCompared,
     TableVerified,
+    ended_by,
+    loads_kept,
 )
 from wsdash.plan import Plan
 
@@ -108,6 +110,8 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
     """The view after one more event."""
     event = recorded.event
     changes: dict[str, object] = {"seq": recorded.seq}
+    if why := ended_by(event):
+        changes |= {"tables": {}, "criteria": {}, "loads": loads_kept(view.loads, why)}
     match event:
         case RunStarted():
             changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}

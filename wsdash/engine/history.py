@@ -47,6 +47,10 @@ class EngineHistory:
             if isinstance(recorded.event, BackupTaken):
                 self._recorder.backup_taken(recorded.at)
 
+    def cut(self, at: float) -> None:
+        """The windows of the days begin at that epoch second; returns at once."""
+        self._writer.cut(at)
+
     def recaller(self) -> Callable[[Recorded], None]:
         """Takes the events that an earlier life saw, all of them and in their order.
 

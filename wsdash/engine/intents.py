@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wsdash.engine.decisions import REVIEW_DAY, REVIEW_ITEM
 from wsdash.engine.fold import SATISFIED, RunView
 from wsdash.engine.rehearsal.rules import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
@@ -49,10 +50,22 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
                 if intent.options.get(key):
                     plan.item(str(intent.options[key]))
             return "a rollback is under way; roll back again to finish it first" if undoing else ""
+        if intent.do == "run-tests":
+            return _refuse_tests(intent.options.get("names"), plan)
         if intent.do in _NEED_ITEM:
             return _refuse_item(intent, plan.item(intent.item), view, running, undoing)
     except InputError as error:
         return str(error)
+    return ""
+
+
+def _refuse_tests(names: object, plan: Plan) -> str:
+    """Names of what may be tried again at any time: the automatic tests, and the load test."""
+    if names is None:
+        return ""
+    known = [test.id for test in plan.tests if test.kind is ItemKind.AUTO] + ["benchmarks"]
+    if not isinstance(names, list) or not names or any(name not in known for name in names):
+        return f"names wants a list of tests; use some of {', '.join(known)}"
     return ""
 
 
@@ -71,6 +84,10 @@ def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoin
                 return f"{item.id} is automatic: run it, or skip it with a reason"
             if item.kind is ItemKind.AUTO and not intent.note:
                 return f"vouching for {item.id}, of which too little was seen, wants a note that says how"
+            if item.kind is ItemKind.WATCH:
+                return f"{item.id} is measured over its time: wait for it, or skip it with a reason"
+            if item.id == REVIEW_ITEM:
+                return f"{item.id} is done by deciding Day {REVIEW_DAY}: press y, or use wsdash decide"
             if not intent.who:
                 return f"confirming {item.id} wants a name"
         case _:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from wsdash.engine.migration import set_back
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
 from wsdash.errors import InputError, WsdashError
-from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState, Notice
-from wsdash.plan import Item
+from wsdash.model import COPIES, Downtime, ItemChanged, ItemIntended, ItemState, Notice
+from wsdash.plan import Item, Plan
 from wsdash.steps.base import Evidence, Standing, Step, StepContext
 
 DOWNTIME_BEGINS = "stop-old"
@@ -29,7 +30,10 @@ MakeContext = Callable[[str, bool, dict[str, Any]], StepContext]
 class Performer:
     """Carries out items; each outcome is evidence in the journal."""
 
-    def __init__(self, recorder: Recorder, steps: dict[str, Step], make_context: MakeContext) -> None:
+    def __init__(
+        self, recorder: Recorder, steps: dict[str, Step], make_context: MakeContext, plan: Plan | None = None
+    ) -> None:
+        self._plan = plan or Plan(())
         self._recorder = recorder
         self._record = recorder.record
         self._steps = steps
@@ -65,6 +69,8 @@ class Performer:
                 await self._record(ItemChanged(item, ItemState.RUNNING))
             if action == "act" and item == DOWNTIME_BEGINS:
                 await self.downtime_begins()
+            if action == "act" and item == COPIES:
+                await set_back(self._recorder, self._plan, "the rows are copied again")
 
         def worth_acting(evidence: Evidence) -> bool:
             # a fence around a service that was not found would stop nothing and start the downtime's clock

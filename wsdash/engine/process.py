@@ -276,7 +276,7 @@ class Engine:
                 now=lambda: journal.clock.time(),
             )
 
-        performer = Performer(recorder, world.steps, context)
+        performer = beside.performer = Performer(recorder, world.steps, context, world.plan)
         stage = Stage(world, stack, recorder, options.state, options.scratch_server)
         rehearsal = Rehearsal(stage)
         await self._cleared(rehearsal, recorder)

@@ -15,6 +15,7 @@ import msgspec
 from wsdash.engine.due import AutoRun, due, halted, restore_refusal, to_undo
 from wsdash.engine.fold import RunView, outcome
 from wsdash.engine.intents import refusal
+from wsdash.engine.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
 from wsdash.engine.perform import DOWNTIME_BEGINS, Performer
 from wsdash.engine.recorder import Recorder
 from wsdash.engine.rehearsal.rules import REHEARSE
@@ -176,7 +177,10 @@ class Runner:
                 order = self._order(item, force=intent.force, phrase=intent.phrase, **intent.options)
                 self._orders.append(order)
             case "run-tests":
-                self.run_items(self.plan.automatic_tests(str(intent.options.get("group") or "")))
+                names = intent.options.get("names")
+                if names is None:
+                    names = self.plan.automatic_tests(str(intent.options.get("group") or ""))
+                self.run_items(names, intent.phrase)
             case "confirm" | "skip":
                 await self._tick(intent)
             case "pause" | "resume":
@@ -377,6 +381,8 @@ class Runner:
         self._paused = False
         undoing = to_undo(self.plan, self.view)
         self.current = undoing[0].id if undoing else ""
+        if not self._recorder.journal.get(ROLLING_BACK):  # what was skipped to go on with it stays skipped
+            await forget_people(self._recorder, self.plan)
         await self._recorder.note(ROLLING_BACK, True)
         for item in undoing:
             self.current = item.id
@@ -388,6 +394,7 @@ class Runner:
                     "Forward: `wsdash migrate --abandon-rollback`"
                 )
                 return
+        await forget_proofs(self._recorder, (*PROOFS, *OF_ONE_MIGRATION))
         await self._recorder.note(ROLLING_BACK, False)
         self.succeeded = True
         await self._record(RunFinished(Outcome.ROLLED_BACK, "every item was taken back"))

@@ -14,7 +14,16 @@ from wsdash.config import Settings
 from wsdash.engine.journal import Journal
 from wsdash.engine.passing import Fortnight
 from wsdash.engine.relived import Relived
-from wsdash.model import AnyEvent, ContainerReading, Intent, LogLine, Reply, TimelineJudged
+from wsdash.model import (
+    AnyEvent,
+    ContainerReading,
+    ContainerRestarted,
+    Intent,
+    LogLine,
+    Notice,
+    Reply,
+    TimelineJudged,
+)
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
 from wsdash.watch.logs import ErrorCounter
@@ -70,7 +79,13 @@ class Life:
         relived: Relived,
         begin: Callable[[VirtualClock], Awaitable[None]],
         backed_up: Callable[[], float | None],
+        perform: Callable[[str], Awaitable[None]],
+        tick: Callable[[str, str, str], Awaitable[None]],
     ) -> None:
+        self.perform = perform
+        """Carry out an item or test that is not done."""
+        self.tick = tick
+        """A person's word (item, who, note) on an item or test."""
         self.settings = settings
         self.fortnight = fortnight
         self.clock = VirtualClock(fortnight.begun)
@@ -104,7 +119,9 @@ class Life:
         if isinstance(event, ContainerReading):
             self._board.put(event)
             for _ in range(event.restarts - self._restarts.setdefault(event.name, event.restarts)):
-                self._alerts.restarted(event.name)
+                restarted = ContainerRestarted(event.name, "by itself")
+                self._alerts.observe(restarted)
+                self.tell(restarted)
             self._restarts[event.name] = event.restarts
         self._alerts.observe(event)
         self.tell(event)
@@ -118,7 +135,9 @@ class Life:
     async def say(self, intent: Intent) -> None:
         """A person's word, once."""
         if not self._relived.said(self.clock.time(), intent.who):
-            await self._say(intent)
+            reply = await self._say(intent)
+            if not reply.ok:
+                self.read(Notice("warning", f"{intent.who} was refused: {reply.text}"))
 
     @property
     def errors(self) -> int:

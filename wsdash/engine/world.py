@@ -10,21 +10,17 @@ from pathlib import Path
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import connection
-from wsdash.data.errors import ServerErrors
+from wsdash.engine.pool import ConnectionCounter
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
-from wsdash.steps.base import Facts, Step, endpoint
-from wsdash.watch.sources import Connections
+from wsdash.steps.base import Facts, Step
+from wsdash.watch.duty import Duties, unknown
 
 FINGERPRINT = "run.world"
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
-CLIENTS = """select coalesce(nullif(state, ''), 'hidden') as state, count(*) as clients from pg_stat_activity
-where backend_type is null or backend_type in ('client backend', 'walsender') group by 1"""
-"""A role without pg_read_all_stats sees of other roles' sessions only that they are there."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +49,8 @@ def load_world(config: Path | None, steps: dict[str, Step] | None) -> World:
         from wsdash.steps import registry
 
         plan, steps = registry.effective_plan(plan, settings), registry.all_steps()
-    else:  # steps of a caller's own know nothing of the testing checklist
-        plan = Plan(plan.items)
+    elif any(name not in steps for name in plan.automatic_tests()):
+        plan = Plan(plan.items)  # steps of a caller's own that know nothing of the testing checklist
     for item in plan.everything:
         if item.kind is ItemKind.AUTO and item.id not in steps:
             raise InputError(
@@ -100,18 +96,21 @@ async def watch_for_ever(
     standing: Callable[[], Sequence[AlertChanged]] = tuple,
     backed_up: Callable[[], float | None] = lambda: None,
     clock: Clock | None = None,
+    duties: Duties = unknown,
 ) -> None:
     """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
     standing: alerts raised earlier that stand. backed_up: when the newest backup was proven, epoch seconds.
-    clock: the run's; all these times are its times. None: the machine's.
+    clock: the run's; all these times are its times. None: the machine's. duties: what should run.
     """
     clock = clock or SystemClock()
     async with asyncio.TaskGroup() as group:
         group.create_task(_show_schema(settings, emit))
         group.create_task(
-            _poll_for_ever(settings, stack, emit, on_log, state, newest_log, standing, backed_up, clock)
+            _poll_for_ever(
+                settings, stack, emit, on_log, state, newest_log, standing, backed_up, clock, duties
+            )
         )
 
 
@@ -141,6 +140,7 @@ async def _poll_for_ever(
     standing: Callable[[], Sequence[AlertChanged]],
     backed_up: Callable[[], float | None],
     clock: Clock,
+    duties: Duties,
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
@@ -148,7 +148,7 @@ async def _poll_for_ever(
     from wsdash.watch.world import watch_world
 
     count_rows = RowWatch(settings, clock)
-    attempt, pause = 0, FIRST_PAUSE
+    attempt, pause, counter = 0, FIRST_PAUSE, ConnectionCounter(settings)
     while True:
         began = time.monotonic()
         try:
@@ -158,34 +158,26 @@ async def _poll_for_ever(
                 emit,
                 on_log,
                 count_rows=count_rows,
-                connections=lambda: count_connections(settings),
+                connections=counter,
                 branches=lambda: list_branches(settings),
                 state=state,
                 logs_since=newest_log(),
                 standing=standing(),
                 backed_up=backed_up,
                 clock=clock,
+                duties=duties,
             )
             detail = "the pollers ended"
         except Exception as error:
             detail = describe(error)
+        finally:
+            await counter.close()
         if time.monotonic() - began > LONGEST_PAUSE:
             attempt, pause = 0, FIRST_PAUSE
         attempt += 1
         emit(SourceState("watch", Liveness.RECONNECTING, detail, attempt, clock.time() + pause))
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
-
-
-async def count_connections(settings: Settings) -> Connections:
-    """The clients' connections to the target's server. Raises UnreachableError or WsdashError."""
-    side = endpoint(settings.target)
-    with ServerErrors(side, "counting connections"):
-        async with connection(side, read_only=True) as session:
-            rows = await session.fetch(CLIENTS, timeout=5)
-            limit = await session.fetchval("select current_setting('max_connections')::int", timeout=5)
-            states = {str(row["state"]): int(row["clients"]) for row in rows}
-            return Connections(sum(states.values()), int(limit), states)
 
 
 def describe(error: BaseException) -> str:

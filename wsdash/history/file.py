@@ -3,6 +3,8 @@
 raw: samples as they came, kept for one to two hours. minutes, hours: the digests of every finished hour.
 series.rolled: the samples before this hour are in the digests, and only there; series.kept: raw samples from
 this hour on are still there. Hours are counted since the epoch (UTC).
+cuts: times at which windows begin and, days later, end; edges: the raw samples of the minutes around them,
+which stay when others of their hour are given up (edges.py).
 """
 
 from __future__ import annotations
@@ -31,6 +33,13 @@ create table hours (id integer primary key, series integer not null, hour intege
                     mask integer not null, pack blob not null);
 create unique index hours_by_hour on hours (series, hour);
 """
+EDGES = """
+create table if not exists cuts (at real primary key);
+create table if not exists edges (id integer primary key, series integer not null, at real not null,
+                                  value real);
+create index if not exists edges_by_time on edges (series, at);
+"""
+"""Added to files of an earlier wsdash too: a reader does without them where they are missing."""
 """mask: bit m is set when minute m of the hour holds a sample."""
 
 
@@ -54,6 +63,7 @@ def _settle(db: sqlite3.Connection, fresh: bool) -> None:
     if fresh:
         db.execute(f"pragma page_size = {PAGE}")
     db.execute("pragma journal_mode = wal")
+    db.executescript(EDGES)
     db.execute("pragma synchronous = normal")
     db.execute(f"pragma wal_autocheckpoint = {4 * 1024 * 1024 // PAGE}")
     db.execute(f"pragma journal_size_limit = {4 * 1024 * 1024}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.history.digest import Digest
+from wsdash.history.edges import edge_samples
 from wsdash.history.file import HISTORY, HOUR, open_for_reading
 from wsdash.history.packing import MINUTE, unpack_digest, unpack_minutes
 
@@ -72,8 +73,8 @@ class HistoryReader:
     """Reads path, a file that a HistoryWriter may be writing at the same time; from any thread.
 
     A file that does not exist (yet) reads as a history without series. Windows are since <= at < until, in
-    epoch seconds. Where raw samples are gone (after one to two hours) a window's edges are moved out to
-    whole minutes. Every method raises InputError for a foreign or damaged file.
+    epoch seconds. Where raw samples are gone (after one to two hours, but not around a cut) a window's edges
+    are moved out to whole minutes. Every method raises InputError for a foreign or damaged file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -280,8 +281,24 @@ def _minutes(
     for hour, pack in rows:
         for number, digest in unpack_minutes(pack, hour * HOUR).items():
             begins = hour * HOUR + number * MINUTE
-            if begins + MINUTE > since and begins < until:
+            if begins >= since and begins + MINUTE <= until:
                 yield begins, digest
+            elif begins + MINUTE > since and begins < until:
+                part = _edge(db, series, begins, since, until)
+                yield begins, digest if part is None else part
+
+
+def _edge(
+    db: sqlite3.Connection, series: _Series, begins: float, since: float, until: float
+) -> Digest | None:
+    """What of a digested minute lies in the window, exactly; None where only its digest is left."""
+    samples = edge_samples(db, series.id, begins)
+    if samples is None:
+        return None
+    inside = [sample for sample in samples if since <= sample[0] < until]
+    digest = _digest(inside)
+    digest.covered = 1 if inside else 0
+    return digest
 
 
 def _raw(db: sqlite3.Connection, series: _Series, since: float, until: float) -> Iterator[Digest]:

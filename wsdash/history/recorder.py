@@ -7,6 +7,7 @@ from collections.abc import Callable
 from wsdash.model import (
     BackupTaken,
     ContainerReading,
+    ContainerRestarted,
     HostReading,
     LatencyReading,
     MetricsReading,
@@ -25,15 +26,20 @@ WORKSPACE = "workspace"
 class HistoryRecorder:
     """Folds events into samples and hands them to `add` (HistoryWriter.add); for one thread at a time.
 
-    Series: latency:<series> and its parts, up:<series> (1 or 0), cpu:, memory:, restarts:<container>,
-    memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag, backup:age, and all that a
-    MetricsReading names. Seconds, bytes and per cent. What is missing gives no sample: a gap, not nought.
+    Series: latency:<series> and its parts, up:<series> (1 or 0), down:<series> (seconds since a probe without
+    an answer, told by the next one), cpu:, memory:, restarts:<container>, health:<container> of the new stack
+    (1: running and healthy), memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag,
+    backup:age, and all that a MetricsReading names. Seconds, bytes and per cent. What is missing gives no
+    sample: a gap, not 0. restarted:<container>: 1 for a restart that nobody asked for, 0 while it is read.
     """
 
     def __init__(self, add: Add) -> None:
         self._add = add
         self._told: dict[str, tuple[float, float]] = {}
         self._memory: dict[str, tuple[float, int]] = {}
+        self._unmeasured: set[str] = set()
+        self._unanswered: dict[str, float] = {}
+        """Series -> when its newest probe stayed without an answer."""
         self._backup_at: float | None = None
 
     def see(self, recorded: Recorded) -> None:
@@ -44,6 +50,8 @@ class HistoryRecorder:
                 self._latency(at, event)
             case ContainerReading():
                 self._container(at, event)
+            case ContainerRestarted(asked_by=""):
+                self._add(f"restarted:{event.name}", at, 1.0, "")
             case HostReading():
                 self._host(at, event)
             case MetricsReading():
@@ -61,12 +69,26 @@ class HistoryRecorder:
         self._add(name, at, event.seconds, event.error)
         for part, seconds in event.parts.items():
             self._add(f"{name}:{part}", at, seconds, "")
+        self._down(event, at)
         self._calm(f"up:{event.series}", at, 0.0 if event.seconds is None else 1.0, changes=True)
+
+    def _down(self, event: LatencyReading, at: float) -> None:
+        """Each probe that follows one without an answer tells the seconds between the two."""
+        since = self._unanswered.pop(event.series, None)
+        if since is not None and 0 <= at - since <= STALE:
+            self._add(f"down:{event.series}", at, at - since, "")
+        if event.seconds is None:
+            self._unanswered[event.series] = at
 
     def _container(self, at: float, event: ContainerReading) -> None:
         name = event.name
+        if event.group == WORKSPACE:
+            well = event.state == "running" and event.health in ("healthy", "none")
+            self._calm(f"health:{name}", at, float(well), changes=True)
+            self._note_unmeasured(event)
         if event.state != "missing":
             self._calm(f"restarts:{name}", at, float(event.restarts), changes=True)
+            self._calm(f"restarted:{name}", at, 0.0)
         if event.memory_bytes is None:
             self._memory.pop(name, None)
         if event.cpu_percent is not None:
@@ -76,7 +98,14 @@ class HistoryRecorder:
             if event.group == WORKSPACE:
                 self._memory[name] = (at, event.memory_bytes)
                 fresh = [size for seen, size in self._memory.values() if at - seen <= STALE]
-                self._calm("memory:stack", at, float(sum(fresh)))
+                if not self._unmeasured:  # a sum without one that runs would tell too little
+                    self._calm("memory:stack", at, float(sum(fresh)))
+
+    def _note_unmeasured(self, event: ContainerReading) -> None:
+        if event.state == "running" and event.memory_bytes is None:
+            self._unmeasured.add(event.name)
+        else:
+            self._unmeasured.discard(event.name)
 
     def _host(self, at: float, event: HostReading) -> None:
         self._calm("disk:percent", at, event.disk_percent)

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable
 
 from wsdash.history.digest import Digest
+from wsdash.history.edges import keep_edges
 from wsdash.history.file import HOUR
 from wsdash.history.packing import MINUTE, pack_digest, pack_minutes, unpack_minutes
 
@@ -50,6 +51,7 @@ def roll_up(db: sqlite3.Connection, series: int, hour: int) -> None:
     if samples:
         add_to_hour(db, series, hour, samples)
     db.execute("update series set rolled = ?, kept = ? where id = ?", (hour + 1, hour, series))
+    keep_edges(db, series, begins)
     db.execute("delete from raw where series = ? and at < ?", (series, begins))
     _prune(db, series)
 
@@ -87,3 +89,4 @@ def _prune(db: sqlite3.Connection, series: int) -> None:
     if row is not None:
         for table in ("hours", "minutes"):
             db.execute(f"delete from {table} where series = ? and hour <= ?", (series, row[0]))
+        db.execute("delete from edges where series = ? and at < ?", (series, (row[0] + 1) * HOUR))

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+from wsdash.history.edges import cuts_of, is_edge
 from wsdash.history.file import FILE, HOUR, open_for_writing
 from wsdash.history.rollup import Sample, add_to_hour, roll_up, unrolled_hour
 
@@ -44,6 +45,8 @@ class HistoryWriter:
         newest = db.execute("select max(at) from raw").fetchone()[0]
         self._newest: float = -math.inf if newest is None else newest
         self._found = self._newest
+        self._cuts: list[float] = []
+        self._cuts_written = 0
         self._waiting: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
         self._writing = threading.Lock()
@@ -69,6 +72,12 @@ class HistoryWriter:
         if len(self._waiting) >= FULL:
             self._wake.set()
 
+    def cut(self, at: float) -> None:
+        """Windows begin at that epoch second: the samples around it, and around it days later, are kept as
+        they came. To be told before the hour is over. From any thread; does not wait."""
+        if at not in self._cuts:
+            self._cuts.append(at)
+
     def lacks(self, series: str, at: float) -> bool:
         """Whether a sample of that time was lost with an earlier writer. Blocks for I/O.
 
@@ -84,6 +93,7 @@ class HistoryWriter:
         """Write all that waits, and digest what is due. Blocks for I/O. Never raises: see `trouble`."""
         with self._writing:
             try:
+                self._write_cuts()
                 self._write_waiting()
                 self._roll_up()
                 self.trouble = ""
@@ -111,6 +121,13 @@ class HistoryWriter:
             self._db.execute("pragma wal_checkpoint(truncate)")
         self._db.close()
 
+    def _write_cuts(self) -> None:
+        cuts = self._cuts[self._cuts_written :]
+        if cuts:
+            with _transaction(self._db):
+                self._db.executemany("insert or ignore into cuts (at) values (?)", [(at,) for at in cuts])
+            self._cuts_written += len(cuts)
+
     def _write_waiting(self) -> None:
         batch = self._batch
         while self._waiting:
@@ -122,6 +139,7 @@ class HistoryWriter:
             rows: list[tuple[int, float, float | None, str | None]] = []
             late: dict[tuple[int, int], list[Sample]] = {}
             limits = {row[0]: row[1:] for row in self._db.execute("select id, rolled, kept from series")}
+            cuts, edges = cuts_of(self._db), list[tuple[int, float, float | None]]()
             for name, at, value, error in batch:
                 series = known.get(name)
                 if series is None:
@@ -133,7 +151,10 @@ class HistoryWriter:
                     late.setdefault((series, hour), []).append((at, value))
                 if hour >= kept:
                     rows.append((series, at, value, error or None))
+                elif is_edge(at, cuts):
+                    edges.append((series, at, value))
             self._db.executemany("insert into raw (series, at, value, error) values (?, ?, ?, ?)", rows)
+            self._db.executemany("insert into edges (series, at, value) values (?, ?, ?)", edges)
             for (series, hour), samples in late.items():
                 add_to_hour(self._db, series, hour, samples)
         self._ids = known

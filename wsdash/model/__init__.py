@@ -6,7 +6,7 @@ Events are what flows from the engine to every screen: each is one tagged JSON o
 
 from __future__ import annotations
 
-from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSilenced, AlertUnsilenced
+from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
 from wsdash.model.checklist import ItemKind, ItemState, Liveness, Outcome, Phase
 from wsdash.model.control import LOAD, Intent, Reply
@@ -32,10 +32,12 @@ from wsdash.model.items import (
     TableVerified,
 )
 from wsdash.model.journal import READINGS, AnyEvent, LogLine, Recorded
+from wsdash.model.migration import COPIES, ROLLED_BACK, ended_by, loads_kept
 from wsdash.model.readings import (
     Branch,
     BranchesReading,
     ContainerReading,
+    ContainerRestarted,
     HostReading,
     LatencyReading,
     MetricsReading,
@@ -57,17 +59,21 @@ from wsdash.model.run import (
     EngineStopped,
     Notice,
     PauseChanged,
+    Restored,
     RunFinished,
     RunStarted,
     SetupProgress,
 )
 
 __all__ = [
+    "COPIES",
     "LOAD",
     "READINGS",
     "REHEARSAL",
+    "ROLLED_BACK",
     "AlertAcknowledged",
     "AlertChanged",
+    "AlertSent",
     "AlertSilenced",
     "AlertUnsilenced",
     "AnyEvent",
@@ -75,6 +81,7 @@ __all__ = [
     "Branch",
     "BranchesReading",
     "ContainerReading",
+    "ContainerRestarted",
     "CriterionConfirmed",
     "CriterionFound",
     "CriterionMeasured",
@@ -109,6 +116,7 @@ __all__ = [
     "RehearsedItem",
     "Reply",
     "ResourceUse",
+    "Restored",
     "RowsReading",
     "RunFinished",
     "RunStarted",
@@ -119,5 +127,7 @@ __all__ = [
     "TableVerified",
     "TimePassing",
     "TimelineJudged",
+    "ended_by",
+    "loads_kept",
     "run_time",
 ]

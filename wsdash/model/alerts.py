@@ -23,6 +23,15 @@ class AlertChanged(Event, frozen=True, tag="alert"):
     worst: float | None = None
 
 
+class AlertSent(Event, frozen=True, tag="alert-sent"):
+    """An alert (or its end) arrived at a channel. since: when it began, or ended."""
+
+    alert: str
+    raised: bool
+    since: float
+    channel: str
+
+
 class AlertAcknowledged(Event, frozen=True, tag="alert-acknowledged"):
     """Somebody knows of a raised alert and looks after it; this ends with the alert."""
 

@@ -13,9 +13,9 @@ LOAD = "LOAD"
 class Intent(msgspec.Struct, frozen=True):
     """What an operator asks of the engine.
 
-    do: run-item, run-auto, pause, resume, retry, confirm, skip, rollback, restore, stop, ping, ack-alert,
-    silence-alert, unsilence-alert, decide, confirm-criterion, container,
-    rehearse, stop-rehearsal.
+    do: run-item, run-auto, run-tests (options names, or group), pause, resume, retry, confirm, skip,
+    rollback, restore, stop, ping, ack-alert, silence-alert, unsilence-alert, decide, confirm-criterion,
+    container, rehearse, stop-rehearsal.
     item: for run-item, retry, confirm, skip, confirm-criterion. who/note: for whatever a person says.
     options: match (what a silence covers) and seconds (how long); alert for ack-alert; day and go for decide,
     with the recommendation that was shown; holds for confirm and confirm-criterion (False: it does not); name

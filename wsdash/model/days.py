@@ -24,6 +24,8 @@ class DecisionRecorded(Event, frozen=True, tag="decision"):
     who: str
     why: str
     recommendation: str = ""
+    despite: tuple[str, ...] = ()
+    """What spoke against deciding so; it was overridden by the typed word."""
 
 
 class CriterionFound(msgspec.Struct, frozen=True):

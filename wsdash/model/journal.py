@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSilenced, AlertUnsilenced
+from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
 from wsdash.model.days import CriterionConfirmed, DecisionRecorded, TimelineJudged, TimePassing
 from wsdash.model.items import (
@@ -20,6 +20,7 @@ from wsdash.model.items import (
 from wsdash.model.readings import (
     BranchesReading,
     ContainerReading,
+    ContainerRestarted,
     HostReading,
     LatencyReading,
     MetricsReading,
@@ -33,6 +34,7 @@ from wsdash.model.run import (
     EngineStopped,
     Notice,
     PauseChanged,
+    Restored,
     RunFinished,
     RunStarted,
     SetupProgress,
@@ -60,6 +62,7 @@ AnyEvent = (
     | SetupProgress
     | PauseChanged
     | Downtime
+    | Restored
     | Notice
     | ItemIntended
     | ItemChanged
@@ -70,6 +73,7 @@ AnyEvent = (
     | LoadTested
     | CriterionMeasured
     | ContainerReading
+    | ContainerRestarted
     | PortReading
     | RowsReading
     | LatencyReading
@@ -83,6 +87,7 @@ AnyEvent = (
     | TimelineJudged
     | TimePassing
     | AlertAcknowledged
+    | AlertSent
     | AlertSilenced
     | AlertUnsilenced
     | RehearsalProgress

@@ -38,6 +38,14 @@ class ContainerReading(Event, frozen=True, tag="container"):
     """The exit code of the newest end that an event told of; None: none was told."""
 
 
+class ContainerRestarted(Event, frozen=True, tag="container-restarted"):
+    """A container started anew between two readings. asked_by: who had it done, '' when nobody did."""
+
+    name: str
+    how: str
+    asked_by: str = ""
+
+
 class PortReading(Event, frozen=True, tag="port"):
     """Who holds a port: holder is '' when free."""
 

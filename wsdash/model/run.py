@@ -59,6 +59,16 @@ class Downtime(Event, frozen=True, tag="downtime"):
     ended_at: float | None = None
 
 
+class Restored(Event, frozen=True, tag="restored"):
+    """A backup is about to be restored by hand: side is source or target, file the backup's path.
+
+    Recorded before the first row is written, so that a crash in the middle leaves no proof standing.
+    """
+
+    side: str
+    file: str
+
+
 class Notice(Event, frozen=True, tag="notice"):
     """One line for the people: level is info, warning or error."""
 

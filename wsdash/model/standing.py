@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSilenced, AlertUnsilenced
+from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.journal import Recorded
 
 MOST_SPANS = 200
@@ -54,6 +54,8 @@ class AlertBoard(msgspec.Struct, frozen=True):
     raised: dict[str, AlertSpan] = {}
     silences: dict[str, Silence] = {}
     ended: tuple[AlertSpan, ...] = ()
+    sent: dict[str, float] = {}
+    """Alert -> when the alert began that somebody outside was told of, and not of its end."""
 
     def silence_of(self, alert: str, now: float) -> Silence | None:
         """The silence that covers a raised alert now, the one that ends last."""
@@ -88,6 +90,11 @@ def fold_alert(board: AlertBoard, recorded: Recorded, keep: int = MOST_SPANS) ->
                 board.raised[alert], acknowledged_by=who, note=note, acknowledged_at=recorded.at
             )
             return msgspec.structs.replace(board, raised=board.raised | {alert: span})
+        case AlertSent(alert=alert, raised=True, since=since):
+            return msgspec.structs.replace(board, sent=board.sent | {alert: since})
+        case AlertSent(alert=alert):
+            sent = {name: since for name, since in board.sent.items() if name != alert}
+            return msgspec.structs.replace(board, sent=sent)
         case AlertSilenced(match=match, until=until, who=who, note=note):
             silences = board.silences | {match: Silence(match, until, who, note)}
             return msgspec.structs.replace(board, silences=silences)

@@ -1,50 +1,156 @@
-"""Day 14's last question: what decommissioning would remove. It is listed; wsdash removes none of it."""
+"""Day 14's last question: may the old side go? The world is asked once more; wsdash removes nothing."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from wsdash.config import Settings
+from wsdash.engine.journal import JournalReader
+from wsdash.engine.world import open_world_stack
+from wsdash.errors import WsdashError
+from wsdash.history.reader import HistoryReader
+from wsdash.history.store import FILE
 from wsdash.review.story import KnownStory, read_story
+from wsdash.steps.services import ANSWERED
+from wsdash.steps.serving import Look, look_at_services, look_at_source
+from wsdash.steps.verify import RESULT
 from wsdash.timeline.judge import GO
 
-FINAL_DAY = 14
+FINAL_DAY, REVIEW_DAY = 14, 7
+UNUSED_DAYS = 7.0
+"""For how long nobody may have used the old service."""
+DAY = 86_400.0
+WATCHED = 0.9
+GLYPHS = {True: "✓", False: "✗", None: "?"}
 
 
 @dataclass(frozen=True)
 class Finishing:
-    """approved: go is recorded for Day 14. lines: for people."""
+    """approved: go stands for Day 14, and the world agrees. lines: for people."""
 
     approved: bool
     lines: list[str]
 
 
 def finishing(state: Path, settings: Settings, config: Path | None = None) -> Finishing:
-    """Read the run and list what would go. Raises InputError when there is no run."""
+    """Read the run, ask the world, and only when all holds list what would go. Blocks for I/O.
+
+    Raises InputError when there is no run.
+    """
     known = read_story(state, config)
-    made = known.story.decision(FINAL_DAY)
-    found = next(day for day in known.judged.days if day.day == FINAL_DAY)
-    lines = [f"Day {FINAL_DAY}: the evidence says {found.recommendation}."]
-    approved = made is not None and made[1].go
-    if approved and made is not None:
-        lines.append(f"Go, decided by {made[1].who}: {made[1].why}")
-        if found.recommendation != GO:
+    looks = [_migration(known), *_decisions(known)]
+    if all(look.holds for look in looks):  # a migration that does not stand needs no further question
+        looks += [_unused(known), _backup(known)]
+        looks += asyncio.run(_asked(settings, _facts(state)))
+    lines = [f"{GLYPHS[look.holds]} {look.title}: {look.text}" for look in looks]
+    if not all(look.holds for look in looks):
+        open_ones = sum(not look.holds for look in looks)
+        lines += ["", f"Not approved: {open_ones} of {len(looks)} answers above are not yes."]
+        if known.judged.migrated_at is not None:
             lines.append(
-                "This go was given against the evidence; read the report before you remove anything."
+                f"  remedy: wsdash decide --day {FINAL_DAY} --go --who NAME --why TEXT, when it is due"
             )
-    else:
-        word = (
-            "no decision is recorded" if made is None else f"no-go, decided by {made[1].who}: {made[1].why}"
-        )
-        lines.append(f"Not approved: {word}.")
-        lines.append(f"  remedy: wsdash decide --day {FINAL_DAY} --go --who NAME --why TEXT")
-    lines += [
-        "",
-        "Decommissioning would remove, and wsdash removes none of it by itself:",
-        *_things(known, settings),
-    ]
-    return Finishing(approved, lines)
+        lines.append("What decommissioning would remove is listed when all of them are. Remove nothing.")
+        return Finishing(False, lines)
+    lines += ["", "Decommissioning would remove, and wsdash removes none of it by itself:"]
+    return Finishing(True, [*lines, *_things(known, settings)])
+
+
+def _migration(known: KnownStory) -> Look:
+    title = "A migration stands"
+    former = known.story.former
+    if known.story.migrated_at is None:
+        why = f"; the last one ended {_when(former[-1].ended_at)}: {former[-1].why}" if former else ""
+        dead = sum(len(one.decisions) for one in former)
+        kept = f"; its {dead} decisions count for nothing" if dead else ""
+        return Look(title, False, f"none is complete{why}{kept}")
+    return Look(title, True, f"since {_when(known.story.migrated_at)}")
+
+
+def _decisions(known: KnownStory) -> list[Look]:
+    found = []
+    for number in (REVIEW_DAY, FINAL_DAY):
+        title = f"Go on Day {number}"
+        made = known.story.decision(number)
+        says = next(day.recommendation for day in known.judged.days if day.day == number)
+        if made is None:
+            found.append(Look(title, None, f"nothing is decided; the evidence says {says}"))
+            continue
+        at, decision = made
+        word = "go" if decision.go else "no-go"
+        text = f"{word} by {decision.who}, {_when(at)}: {decision.why}; the evidence says {says}"
+        if decision.despite:
+            text += f"; decided all the same: {'; '.join(decision.despite)}"
+        elif decision.go and says != GO:
+            text += f"; it said {decision.recommendation} when that was decided: decide again"
+            found.append(Look(title, None, text))
+            continue
+        found.append(Look(title, decision.go, text))
+    return found
+
+
+def _unused(known: KnownStory) -> Look:
+    """For how long the old service gave no answer, by the probes; without any probe nothing follows."""
+    title = f"The old service was not used for {UNUSED_DAYS:.0f} days"
+    since = known.now - UNUSED_DAYS * DAY
+    if known.story.migrated_at is None or known.story.migrated_at > since:
+        return Look(title, None, "the migration ended later than that")
+    history = HistoryReader(known.state / FILE)
+    try:
+        answered = history.summary("latency:api-old", since, known.now)
+        watched = history.summary("latency:api-new", since, known.now).coverage
+    finally:
+        history.close()
+    if answered.count:
+        last = f", last {_when(answered.last_at)}" if answered.last_at is not None else ""
+        return Look(title, False, f"it answered {answered.count} probes{last}")
+    if watched < WATCHED:
+        return Look(title, None, f"no answer was seen, but only {watched:.0%} of the minutes were watched")
+    return Look(title, True, f"no answer was seen, {watched:.0%} of the minutes were watched")
+
+
+def _backup(known: KnownStory) -> Look:
+    title = "A backup of this migration was read back, and its file is whole"
+    backup = known.story.backup
+    if backup is None or not backup.restore_proven:
+        return Look(title, False, "none is known of this migration")
+    try:
+        with open(backup.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return Look(title, False, f"{backup.path} cannot be read: {error.strerror}")
+    if digest != backup.sha256:
+        return Look(title, False, f"{backup.path} is not what was read back: its sha256 is {digest[:16]}…")
+    return Look(title, True, f"{backup.path} ({backup.bytes:,} bytes, sha256 {digest[:16]}…)")
+
+
+async def _asked(settings: Settings, facts: dict[str, Any]) -> list[Look]:
+    try:
+        stack = await open_world_stack(settings, read_only=True)
+    except WsdashError as error:
+        return [Look("The new stack serves, the old service is stopped", None, str(error))]
+    try:
+        services = await look_at_services(settings, stack, facts.get(ANSWERED))
+        return [*services, await look_at_source(settings, facts.get(RESULT))]
+    finally:
+        await stack.close()
+
+
+def _facts(state: Path) -> dict[str, Any]:
+    reader = JournalReader(state)
+    try:
+        return reader.facts()
+    finally:
+        reader.close()
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _things(known: KnownStory, settings: Settings) -> list[str]:

@@ -11,7 +11,7 @@ from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import LOAD, LoadRung, LoadTested
 from wsdash.steps.api_items import client, items_for_test
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.load import LoadPlan, limited, run_load
+from wsdash.steps.load import LoadPlan, limited, run_load, slower
 
 BASELINE, RESULT = "benchmarks.baseline", "benchmarks.result"
 GENTLE = LoadPlan(ladder=(1,), seconds=0.5, warm_up=0.2)
@@ -95,7 +95,8 @@ class Benchmarks:
         texts = [_compared(new, old, ctx.facts.get(BASELINE)), f"mixed: {_told(mixed[-1])}"]
         if pace:
             texts.append(f"one client only, {pace}: more would measure that limit")
-        problems = _problems((*new, *mixed), limit)
+        baseline = [LoadRung(**row) for row in ctx.facts.get(BASELINE) or []]
+        problems = [*_problems((*new, *mixed), limit), *slower(new, old or baseline)]
         text = "; ".join([*problems, *texts])
         return {"holds": not problems, "text": text, "at": time.time()}
 

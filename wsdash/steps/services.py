@@ -16,7 +16,7 @@ from wsdash.steps.api_items import client
 from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_output
 from wsdash.steps.readiness import READY_SECONDS, needs_schema
 from wsdash.steps.rows import stored_items
-from wsdash.watch.board import stopped_on_purpose
+from wsdash.watch.board import not_known_to_fail
 
 STOPPED_AT = "stop-old.at"
 """The fact that says when the old service was last told to stop: another one means that it ran in between."""
@@ -159,7 +159,7 @@ async def stack_evidence(ctx: StepContext, unready: frozenset[str] = frozenset()
 
 def _gave_up(ctx: StepContext, reading: ContainerReading) -> bool:
     """This run started it, and it ended by itself: some services do, where their tables are not there."""
-    ended = reading.state == "exited" and not stopped_on_purpose(reading)
+    ended = reading.state == "exited" and not not_known_to_fail(reading)
     return ended and bool(ctx.facts.get(STARTED))
 
 

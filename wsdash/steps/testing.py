@@ -70,7 +70,12 @@ class TestStep:
 
     @property
     def _fact(self) -> str:
-        return f"{self.id}.result"
+        return result_of(self.id)
+
+
+def result_of(test: str) -> str:
+    """The fact that holds what a line's newest trial saw."""
+    return f"{test}.result"
 
 
 TRIALS: dict[str, Trial] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import NamedTuple, Protocol
@@ -42,6 +43,11 @@ class SummaryLike(Protocol):
         ...
 
     @property
+    def mean(self) -> float | None:
+        """The mean of its values; None without one."""
+        ...
+
+    @property
     def last(self) -> float | None:
         """The newest value, in the series' unit; None without one."""
         ...
@@ -60,6 +66,12 @@ class HistoryLike(Protocol):
 
     def percentile(self, series: str, q: float, since: float, until: float) -> float | None:
         """A quantile (0..1) of its values; None when there is none."""
+        ...
+
+    def gaps(
+        self, series: str, since: float, until: float, shortest: float = 120.0
+    ) -> tuple[tuple[float, float], ...]:
+        """The times (from, to) of at least `shortest` seconds without a sample."""
         ...
 
 
@@ -90,6 +102,7 @@ class Evidence:
         self._names: tuple[str, ...] | None = None
         self._summaries: dict[tuple[str, float, float], SummaryLike] = {}
         self._percentiles: dict[tuple[str, float, float, float], float | None] = {}
+        self._holes: dict[tuple[str, float, float], float] = {}
 
     def at(self, now: float) -> Evidence:
         """The same evidence at a later time; what can still change is forgotten."""
@@ -122,6 +135,36 @@ class Evidence:
                 return found
             self._percentiles[key] = found
         return self._percentiles[key]
+
+    def quantile_of_probes(self, series: str, q: float, part: Slice) -> float | None:
+        """A quantile (0..1) of all probes, those without an answer slower than any; None without a probe."""
+        seen = self.summary(series, part)
+        asked = seen.count + seen.failures
+        if not asked:
+            return None
+        rank = q * (asked - 1)
+        if rank > seen.count - 1:
+            return math.inf
+        return self.percentile(series, rank / (seen.count - 1) if seen.count > 1 else 0.0, part)
+
+    def total(self, series: str, part: Slice) -> float:
+        """The sum of the values in a slice, 0 without any."""
+        seen = self.summary(series, part)
+        return seen.count * (seen.mean or 0.0)
+
+    def hole(self, series: Sequence[str], part: Slice) -> float:
+        """The longest time in seconds for which one of these series has no sample; all of it without any."""
+        return max((self._hole(name, part) for name in series), default=part.until - part.since)
+
+    def _hole(self, series: str, part: Slice) -> float:
+        key = (series, *part)
+        if key not in self._holes:
+            gaps = self._history.gaps(series, *part)
+            found = max((end - begin for begin, end in gaps), default=0.0)
+            if part.until > self.now - SETTLED:
+                return found
+            self._holes[key] = found
+        return self._holes[key]
 
     def coverage(self, series: Sequence[str], part: Slice) -> float:
         """The share of a slice's minutes that was watched, of the series watched least; 0 without any."""

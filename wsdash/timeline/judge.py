@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from wsdash.config import Thresholds
 from wsdash.model import CriterionFound, DayFound, TimelineJudged
 from wsdash.timeline.evidence import DAY, Evidence, Slice
-from wsdash.timeline.measures import Window, find
+from wsdash.timeline.measures import find
 from wsdash.timeline.spec import CriterionSpec, DaySpec, TimelineSpec
 from wsdash.timeline.story import Story
+from wsdash.timeline.windows import Window
 
 Judge = Callable[[CriterionSpec, float | None], CriterionFound]
 
@@ -29,7 +30,9 @@ def judge(
 
     def one(criterion: CriterionSpec, end: float | None) -> CriterionFound:
         window = (
-            Window(begun, end, spec.coverage, thresholds) if begun is not None and end is not None else None
+            Window(begun, end, spec.coverage, spec.longest_hole, thresholds, now)
+            if begun is not None and end is not None
+            else None
         )
         return find(criterion, story, evidence, window)
 
@@ -51,7 +54,7 @@ def recommend(criteria: Iterable[CriterionFound]) -> str:
 
 def _day(spec: TimelineSpec, day: DaySpec, begun: float | None, one: Judge) -> DayFound:
     due = None if begun is None else begun + day.day * DAY
-    criteria = tuple(one(spec.criterion(name), due) for name in day.criteria)
+    criteria = tuple(one(spec.criterion(name), due) for name in spec.criteria_of(day))
     return DayFound(day.day, day.title, day.guide, recommend(criteria), criteria, due)
 
 
@@ -65,8 +68,9 @@ def calm_day(spec: TimelineSpec, story: Story, evidence: Evidence, now: float) -
         for span in story.alerts
         if span.severity != "info" and span.begun < now and (span.ended is None or span.ended > begin)
     ]
-    covered = evidence.coverage(evidence.matching(WATCHED), Slice(begin, now))
-    if loud or covered < spec.coverage:
+    series, window = evidence.matching(WATCHED), Slice(begin, now)
+    covered = evidence.coverage(series, window)
+    if loud or covered < spec.coverage or evidence.hole(series, window) > spec.longest_hole:
         return ""
     since = datetime.fromtimestamp(begin, UTC).strftime("%Y-%m-%d %H:%M")
     return f"24 hours since {since} UTC without an alert, {covered:.0%} of the minutes watched"

@@ -10,10 +10,21 @@ from wsdash.config import Thresholds, read_yaml, shipped
 from wsdash.errors import InputError
 
 FILE = "timeline.yaml"
-MEASURES = ("items", "tables", "alerts", "percentile", "failures", "maximum", "increase", "improved")
+MEASURES = (
+    "items",
+    "tables",
+    "alerts",
+    "percentile",
+    "failures",
+    "downtime",
+    "maximum",
+    "restarts",
+    "healthy",
+    "improved",
+)
 PERSON = "person"
 BY_PEOPLE = (PERSON, "decision")
-OF_SERIES = ("percentile", "failures", "maximum", "increase", "improved", "alerts")
+OF_SERIES = tuple(name for name in MEASURES if name not in ("items", "tables"))
 
 
 class CriterionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +34,7 @@ class CriterionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     measure: str
     items: tuple[str, ...] = ()
+    tests: bool = False
     severities: tuple[str, ...] = ()
     series: str = ""
     before: str = ""
@@ -31,6 +43,8 @@ class CriterionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slack: float = 0.0
     unit: str = ""
     day: int = 7
+    looks_back: float = 0.0
+    fewest: int = 1
 
 
 class DaySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,12 +57,14 @@ class DaySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TimelineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. coverage: the share of a slice's minutes that must have been watched."""
+    """The whole file. coverage: the share of a slice's minutes that must have been watched; longest_hole: the
+    seconds at a time in which nobody may have looked."""
 
     days: tuple[DaySpec, ...]
     criteria: tuple[CriterionSpec, ...]
     board: dict[str, tuple[str, ...]]
     coverage: float = 0.9
+    longest_hole: float = 900.0
 
     def criterion(self, name: str) -> CriterionSpec:
         """The criterion of that id. Raises InputError that lists the ids."""
@@ -57,6 +73,12 @@ class TimelineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return spec
         known = ", ".join(spec.id for spec in self.criteria)
         raise InputError(f"there is no criterion {name!r}", where=FILE, remedy=f"use one of: {known}")
+
+    def criteria_of(self, day: DaySpec) -> tuple[str, ...]:
+        """The criteria that a day's recommendation reads; the last day's are the whole board's too."""
+        if day.day != self.days[-1].day:
+            return day.criteria
+        return tuple(dict.fromkeys((*day.criteria, *(c for names in self.board.values() for c in names))))
 
     def day(self, number: int) -> DaySpec:
         """The day of that number. Raises InputError that lists the days."""
@@ -93,6 +115,8 @@ def _troubles(spec: TimelineSpec) -> list[str]:
     found += [f"criterion {name!r} is given twice" for name in ids if ids.count(name) > 1]
     if not 0 < spec.coverage <= 1:
         found.append(f"coverage {spec.coverage:g} is not above 0 and at most 1")
+    if not 0 < spec.longest_hole <= 86_400:
+        found.append(f"longest_hole {spec.longest_hole:g} is not above 0 and at most 86400 seconds")
     for criterion in spec.criteria:
         found += _criterion_troubles(criterion)
     named = [(f"day {day.day}", day.criteria) for day in spec.days]
@@ -114,8 +138,10 @@ def _criterion_troubles(criterion: CriterionSpec) -> list[str]:
         found.append(f"{name}: measure {criterion.measure!r} wants a series")
     if criterion.measure == "improved" and not criterion.before:
         found.append(f"{name}: measure 'improved' wants a series `before`")
-    if criterion.measure == "items" and not criterion.items:
+    if criterion.measure == "items" and not (criterion.items or criterion.tests):
         found.append(f"{name}: measure 'items' wants items")
+    if not 0 <= criterion.looks_back <= 3600:
+        found.append(f"{name}: looks_back {criterion.looks_back:g} is not 0 to 3600 seconds")
     if not 0 < criterion.quantile < 1:
         found.append(f"{name}: quantile {criterion.quantile:g} is not between 0 and 1")
     if isinstance(criterion.at_most, str) and criterion.at_most not in Thresholds.__struct_fields__:

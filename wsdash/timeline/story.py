@@ -7,25 +7,50 @@ from collections.abc import Iterable
 import msgspec
 
 from wsdash.model import (
+    COPIES,
+    ROLLED_BACK,
     AlertChanged,
+    BackupTaken,
+    ContainerRestarted,
     CriterionConfirmed,
     DecisionRecorded,
     ItemChanged,
     ItemState,
+    LoadTested,
     Phase,
     Recorded,
     TableVerified,
     TimePassing,
+    ended_by,
+    loads_kept,
 )
 from wsdash.model.standing import AlertBoard, AlertSpan, fold_alert
 from wsdash.plan import Plan
 
 ALL = 1_000_000
 SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
+Decisions = tuple[tuple[float, DecisionRecorded], ...]
+
+
+class FormerMigration(msgspec.Struct, frozen=True):
+    """A migration that no longer stands, with what people said of it; times are epoch seconds.
+
+    migrated_at: None when it never came to its end.
+    """
+
+    migrated_at: float | None
+    ended_at: float
+    why: str
+    ticks: dict[str, CriterionConfirmed] = {}
+    decisions: Decisions = ()
 
 
 class Story(msgspec.Struct, frozen=True):
-    """The run as the timeline sees it. migrated_at: when the last item of the migration was done."""
+    """The run as the timeline sees it. migrated_at: when the last item of the migration was done.
+
+    All but the alerts is about the migration that stands now: items, proofs, ticks and decisions of earlier
+    ones count for nothing and are kept in `former`, oldest first.
+    """
 
     started_at: float | None = None
     migrated_at: float | None = None
@@ -33,9 +58,19 @@ class Story(msgspec.Struct, frozen=True):
     items: dict[str, ItemChanged] = {}
     done_at: dict[str, float] = {}
     tables: dict[str, TableVerified] = {}
+    compared_at: float | None = None
+    """When the newest table was compared."""
+    backup: BackupTaken | None = None
+    loads: dict[str, LoadTested] = {}
+    """The newest load test of each API and kind of load."""
     alert_board: AlertBoard = AlertBoard()
     ticks: dict[str, CriterionConfirmed] = {}
-    decisions: tuple[tuple[float, DecisionRecorded], ...] = ()
+    decisions: Decisions = ()
+    restarts: tuple[tuple[float, ContainerRestarted], ...] = ()
+    """Every restart that was seen, with its time."""
+    former: tuple[FormerMigration, ...] = ()
+    tests: tuple[str, ...] = ()
+    """Ids of the testing checklist's lines."""
     passing: TimePassing | None = None
 
     def state(self, item: str) -> ItemState:
@@ -47,6 +82,11 @@ class Story(msgspec.Struct, frozen=True):
         """Every alert, ended and raised."""
         return (*self.alert_board.ended, *self.alert_board.raised.values())
 
+    @property
+    def decided(self) -> frozenset[int]:
+        """The days that have a decision."""
+        return frozenset(made.day for _, made in self.decisions)
+
     def decision(self, day: int) -> tuple[float, DecisionRecorded] | None:
         """The newest decision of that day, with its time."""
         return next(((at, made) for at, made in reversed(self.decisions) if made.day == day), None)
@@ -54,19 +94,27 @@ class Story(msgspec.Struct, frozen=True):
 
 def fold_story(events: Iterable[Recorded], plan: Plan, story: Story | None = None) -> Story:
     """The story after these events, in their order. Readings are ignored."""
-    told = story or Story()
-    counted = tuple(item.id for item in plan.items if item.phase is not Phase.POST)
+    told = story or Story(tests=tuple(test.id for test in plan.tests))
     for recorded in events:
+        why = ended_by(recorded.event)
+        if why:
+            told = _ended(told, plan, why, recorded)
         changes: dict[str, object] = {"last_at": max(told.last_at, recorded.at)}
         if told.started_at is None:
             changes["started_at"] = recorded.at
         match recorded.event:
             case ItemChanged() as event:
-                changes |= _item(told, event, recorded.at, counted)
+                changes |= _item(told, event, recorded.at, plan)
             case TableVerified() as event:
-                changes["tables"] = told.tables | {event.name: event}
+                changes |= {"tables": told.tables | {event.name: event}, "compared_at": recorded.at}
+            case BackupTaken() as event:
+                changes["backup"] = event
+            case LoadTested() as event:
+                changes["loads"] = told.loads | {f"{event.api} {event.load}": event}
             case AlertChanged():
                 changes["alert_board"] = fold_alert(told.alert_board, recorded, keep=ALL)
+            case ContainerRestarted() as event:
+                changes["restarts"] = (*told.restarts, (recorded.at, event))
             case CriterionConfirmed() as event:
                 changes["ticks"] = told.ticks | {event.id: event}
             case DecisionRecorded() as event:
@@ -77,17 +125,40 @@ def fold_story(events: Iterable[Recorded], plan: Plan, story: Story | None = Non
     return told
 
 
-def _item(told: Story, event: ItemChanged, at: float, counted: tuple[str, ...]) -> dict[str, object]:
+def after_copying(plan: Plan) -> tuple[str, ...]:
+    """Items and tests that say something of the copied rows: those after the copy, in the plan's order."""
+    names = [item.id for item in plan.everything]
+    return tuple(names[names.index(COPIES) + 1 :]) if COPIES in names else ()
+
+
+def _ended(told: Story, plan: Plan, why: str, recorded: Recorded) -> Story:
+    """The story without what was decided and proven of the migration that ended just now."""
+    lost = set(after_copying(plan))
+    items = {name: item for name, item in told.items.items() if name not in lost}
+    fresh = msgspec.structs.replace(
+        told,
+        migrated_at=None,
+        items=items,
+        tables={},
+        compared_at=None,
+        loads=loads_kept(told.loads, why),
+        ticks={},
+        decisions=(),
+    )
+    if why == ROLLED_BACK:  # the next migration takes a backup of its own
+        fresh = msgspec.structs.replace(fresh, backup=None)
+    if told.migrated_at is None and not (told.ticks or told.decisions):
+        return fresh
+    former = FormerMigration(told.migrated_at, recorded.at, why, told.ticks, told.decisions)
+    return msgspec.structs.replace(fresh, former=(*told.former, former))
+
+
+def _item(told: Story, event: ItemChanged, at: float, plan: Plan) -> dict[str, object]:
+    counted = tuple(item.id for item in plan.items if item.phase is not Phase.POST)
     items = told.items | {event.item: event}
     changes: dict[str, object] = {"items": items}
     if event.state is ItemState.DONE:
         changes["done_at"] = told.done_at | {event.item: at}
-    if event.item not in counted:
-        return changes
-    if event.state is ItemState.UNDONE:  # rolled back: whatever follows is another migration
-        changes |= {"migrated_at": None, "tables": {}}
-    elif told.migrated_at is None and all(
-        name in items and items[name].state in SATISFIED for name in counted
-    ):
+    if told.migrated_at is None and all(name in items and items[name].state in SATISFIED for name in counted):
         changes["migrated_at"] = at
     return changes

@@ -38,6 +38,7 @@ from wsdash.model import (
     SourceState,
     TimelineJudged,
     TimePassing,
+    ended_by,
 )
 from wsdash.model.days import run_time as time_of_run
 from wsdash.model.standing import AlertBoard, fold_alert
@@ -153,7 +154,8 @@ def fold(view: ViewState, recorded: Recorded) -> ViewState:
         changes = _reading(view, recorded) | {"run": msgspec.structs.replace(view.run, seq=seq)}
     else:
         run = fold_run(view.run, recorded)
-        changes = _history(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}
+        decided: dict[str, object] = {"decisions": ()} if ended_by(event) else {}
+        changes = decided | _history(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}
     return msgspec.structs.replace(view, last_at=max(view.last_at, recorded.at), **changes)
 
 

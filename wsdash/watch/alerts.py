@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import (
     AlertChanged,
     AnyEvent,
     ContainerReading,
+    ContainerRestarted,
     HostReading,
     LatencyReading,
     MetricsReading,
@@ -24,7 +24,8 @@ from wsdash.watch.sources import Emit
 class Alerts:
     """Judges readings and emits AlertChanged.
 
-    A rule without readings tells nothing. standing: alerts that an earlier process raised.
+    A rule without readings tells nothing. logs_read: whether a container's log is read now.
+    standing: alerts that an earlier process raised.
     """
 
     def __init__(
@@ -35,13 +36,14 @@ class Alerts:
         emit: Emit,
         clock: Clock | None = None,
         standing: Iterable[AlertChanged] = (),
+        logs_read: Callable[[str], bool] = lambda container: True,
     ) -> None:
         self._judge = Judge(rules, standing)
         self._board = board
         self._errors = errors
         self._emit = emit
         self._clock = clock or SystemClock()
-        self._restarts: Counter[str] = Counter()
+        self._logs_read = logs_read
 
     def observe(self, event: AnyEvent) -> None:
         """Note a reading; events that no rule is about are ignored."""
@@ -56,17 +58,14 @@ class Alerts:
                     # these two are told more often by pool() and evaluate()
                     if not series.startswith(("errors:", "pool:")):
                         self.sample(series, value)
-            case ContainerReading(name=name):
-                # counted by ourselves: a process started anew by hand has no restart count that grew
-                self.sample(f"restarts:{name}", float(self._restarts[name]))
+            case ContainerReading(name=name, state=state) if state != "missing":
+                self.sample(f"restarted:{name}", 0.0)
+            case ContainerRestarted(name=name, asked_by=""):
+                self.sample(f"restarted:{name}", 1.0)
 
     def sample(self, series: str, value: float | None) -> None:
         """Note a sample of a series, taken just now; None is a probe that failed."""
         self._judge.add(series, self._clock.time(), value)
-
-    def restarted(self, container: str) -> None:
-        """A container restarted just now without being asked to."""
-        self._restarts[container] += 1
 
     def pool(self, used: int, limit: int) -> None:
         """Connections in use and their limit, just now."""
@@ -78,10 +77,10 @@ class Alerts:
         container = self._board.container.get("api-new", "")
         if self._board.absence("api-new"):
             self._judge.absent(f"errors:{container}")
-        elif container:
+        elif container and self._logs_read(container):
             self.sample(f"errors:{container}", float(self._errors.count(self._clock.time())))
         for series in SERIES:
-            if self._board.absence(series):
+            if self._board.absence(series) or self._board.asked(series):
                 self._judge.absent(f"latency:{series}")
                 self._judge.absent(f"up:{series}")
         for change in self._judge.step(self._clock.time()):

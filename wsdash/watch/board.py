@@ -5,20 +5,22 @@ from __future__ import annotations
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.model import ContainerReading
+from wsdash.watch.duty import Duties, unknown
 
 TOO_OLD = 10.0
 """Seconds after which a reading of a container says nothing about now."""
-STOPPED_ON_PURPOSE = frozenset({None, 0, 130, 137, 143, -2, -9, -15})
-"""Exit codes of a process that was asked to end: by itself, SIGINT, SIGKILL after its grace, SIGTERM."""
+NO_FAILURE = frozenset({None, 0, 130, 137, 143, -2, -9, -15})
+"""Exit codes that say nothing of why a process ended: by itself, SIGINT, SIGKILL, SIGTERM."""
 
 SERIES = ("api-old", "api-new", "pageserver", "safekeeper", "source-db", "target-db")
 
 
-def stopped_on_purpose(reading: ContainerReading) -> bool:
-    """It does not run, and nothing points to a crash."""
+def not_known_to_fail(reading: ContainerReading) -> bool:
+    """It does not run, and nothing points to a crash. Only for a world without a run: where there is one, it
+    knows what is meant to run."""
     if reading.state in ("created", "missing"):
         return True
-    return reading.state == "exited" and not reading.oom_killed and reading.exit_code in STOPPED_ON_PURPOSE
+    return reading.state == "exited" and not reading.oom_killed and reading.exit_code in NO_FAILURE
 
 
 def containers_of_series(settings: Settings) -> dict[str, str]:
@@ -43,13 +45,20 @@ def containers_of_series(settings: Settings) -> dict[str, str]:
 class Board:
     """The newest reading of every container."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, duties: Duties = unknown) -> None:
+        self.duty = duties
+        """What a container is meant to do now."""
+        self._served: set[str] = set()
         self.container = containers_of_series(settings)
         self._clock = clock or SystemClock()
         self._seen: dict[str, tuple[float, ContainerReading]] = {}
 
     def put(self, reading: ContainerReading) -> None:
         """Note a reading taken just now."""
+        if reading.state == "running" and reading.health != "starting":
+            self._served.add(reading.name)
+        elif reading.state == "missing":
+            self._served.discard(reading.name)
         self._seen[reading.name] = (self._clock.monotonic(), reading)
 
     def reading(self, name: str) -> ContainerReading | None:
@@ -59,14 +68,28 @@ class Board:
 
     def absence(self, series: str) -> str:
         """Why the service of a series is rightly not answering; '' when it should, or when nobody knows."""
-        reading = self.reading(self.container.get(series, ""))
+        name = self.container.get(series, "")
+        reading, duty = self.reading(name), self.duty(name)
+        if duty.runs is False:
+            return f"not started: {duty.why}"
         if reading is None:
             return ""
-        if stopped_on_purpose(reading):
+        if duty.runs is None and not_known_to_fail(reading):
             return f"not started: {reading.name} is {reading.state}"
+        if name in self._served and duty.runs:
+            return ""  # users are on it: while it starts again they are not served
         if reading.state in ("running", "restarting") and reading.health == "starting":
             return f"not started: {reading.name} is starting"
         return ""
+
+    def asked(self, series: str) -> str:
+        """Who is having the service of a series started anew just now, or ''."""
+        return self.duty(self.container.get(series, "")).asked_by
+
+    def runs(self, name: str) -> bool:
+        """Whether the container was seen running a moment ago: what it writes can be read."""
+        reading = self.reading(name)
+        return reading is not None and reading.state == "running"
 
     def ports(self) -> dict[int, str]:
         """Port -> the running container that publishes it."""

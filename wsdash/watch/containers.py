@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
-from wsdash.model import ContainerReading, LogLine, Notice
-from wsdash.watch.board import Board, stopped_on_purpose
+from wsdash.model import ContainerReading, ContainerRestarted, LogLine, Notice
+from wsdash.watch.board import Board, not_known_to_fail
 from wsdash.watch.poller import Pace
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
@@ -55,7 +53,8 @@ class ContainerWatch:
     """The probe of the source `containers`.
 
     Emits one ContainerReading for every container the settings name (state 'missing' when the stack has
-    none) and for every other one the stack reports; a Notice for a restart or a crash; and puts an inline
+    none) and for every other one the stack reports; a ContainerRestarted with who asked for it, and a Notice,
+    for a restart, a Notice for a crash; and puts an inline
     `-- restarted --` marker into the container's log.
     """
 
@@ -66,7 +65,6 @@ class ContainerWatch:
         board: Board,
         emit: Emit,
         on_log: OnLog,
-        on_restart: Callable[[str], None],
         clock: Clock | None = None,
     ) -> None:
         self._expected = expected_containers(settings)
@@ -74,7 +72,6 @@ class ContainerWatch:
         self._board = board
         self._emit = emit
         self._on_log = on_log
-        self._on_restart = on_restart
         self._clock = clock or SystemClock()
         self._before: dict[str, ContainerReading] = {}
         self._ended: dict[str, tuple[float, ContainerReading]] = {}
@@ -117,6 +114,13 @@ class ContainerWatch:
             self._instances[now.name] = now.instance
         return bool(now.instance) and known != now.instance
 
+    def _by_itself(self, now: ContainerReading) -> bool:
+        """It ended, and nobody had it end."""
+        duty = self._board.duty(now.name)
+        if duty.asked_by or duty.runs is False:
+            return False
+        return duty.runs is True or not not_known_to_fail(now)
+
     def _compare(self, before: ContainerReading, now: ContainerReading) -> None:
         restart = restart_between(self._ran_before(before, now), now)
         if self._is_another(now):
@@ -124,12 +128,16 @@ class ContainerWatch:
             at = now.started_at if now.started_at is not None else self._clock.time()
             self._on_log(LogLine(now.name, at, "wsdash", "-- re-created --"))
         elif restart:
-            self._on_restart(now.name)
-            self._emit(Notice("warning", f"{now.name} restarted ({restart})"))
+            asked_by = self._board.duty(now.name).asked_by
+            self._emit(ContainerRestarted(now.name, restart, asked_by))
+            if asked_by:
+                self._emit(Notice("info", f"{now.name} restarted, asked for by {asked_by} ({restart})"))
+            else:
+                self._emit(Notice("warning", f"{now.name} restarted ({restart})"))
             # of one that waits for its restart the engine still tells the earlier start
             started = now.started_at if now.state != "restarting" else None
             at = started if started is not None else self._clock.time()
             self._on_log(LogLine(now.name, at, "wsdash", f"-- restarted ({restart}) --"))
-        elif before.state == "running" and now.state == "exited" and not stopped_on_purpose(now):
+        elif before.state == "running" and now.state == "exited" and self._by_itself(now):
             why = "out of memory" if now.oom_killed else f"exit code {now.exit_code}"
             self._emit(Notice("warning", f"{now.name} ended by itself ({why})"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine, MetricsReading
@@ -13,9 +13,19 @@ TELL_EVERY = 10.0
 
 
 class ErrorRates:
-    """Counts the containers named here, and every other one from its first line on."""
+    """Counts the containers named here, and every other one from its first line on.
 
-    def __init__(self, containers: Iterable[str], emit: Emit, clock: Clock | None = None) -> None:
+    read: whether a container's log is read now. Of others nothing is told: silence is no proof.
+    """
+
+    def __init__(
+        self,
+        containers: Iterable[str],
+        emit: Emit,
+        clock: Clock | None = None,
+        read: Callable[[str], bool] = lambda container: True,
+    ) -> None:
+        self._read = read
         self._counters = {name: ErrorCounter(name) for name in containers}
         self._emit = emit
         self._clock = clock or SystemClock()
@@ -31,5 +41,10 @@ class ErrorRates:
         while True:
             await self._clock.sleep(TELL_EVERY)
             now = self._clock.time()
-            rates = {f"errors:{name}": float(held.count(now)) for name, held in self._counters.items()}
-            self._emit(MetricsReading("errors", rates))
+            rates, missing = dict[str, float](), dict[str, str]()
+            for name, held in self._counters.items():
+                if self._read(name):
+                    rates[f"errors:{name}"] = float(held.count(now))
+                else:
+                    missing[f"errors:{name}"] = "its log is not read: it does not run, or cannot be reached"
+            self._emit(MetricsReading("errors", rates, missing))

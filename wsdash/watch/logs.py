@@ -107,11 +107,14 @@ class LogWatch:
         self._since = self._clock.time() - BACKLOG if since is None else since
         self._newest = self._since
         self._attempt = 0
+        self.live = False
+        """The stream is open, and what containers write arrives."""
 
     async def run(self) -> None:
         """Follow until cancelled; a broken stream is taken up again where it broke. Raises nothing else."""
         while True:
             why = await self._follow_once()
+            self.live = False
             self._attempt += 1
             self._resume.broken()
             self._since = max(self._since, self._newest - OVERLAP)
@@ -144,5 +147,6 @@ class LogWatch:
         self._well()
 
     def _well(self) -> None:
+        self.live = True
         self._attempt = 0
         self._teller.live()

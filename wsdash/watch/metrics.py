@@ -157,6 +157,10 @@ READERS: dict[str, Read] = {
         "compute", lambda page: page.total("compute_pg_current_downtime_ms") / 1000.0
     ),
     "api:requests": _of("api", lambda page: _rate(page, lambda status: True)),
+    "api-pool:used": _of(
+        "api", lambda page: max(0.0, page.total("db_pool_connections") - page.total("db_pool_idle"))
+    ),
+    "api-pool:limit": _of("api", lambda page: page.total("db_pool_max")),
     "api:errors": _of("api", lambda page: 60 * _rate(page, lambda status: status.startswith("5"))),
 }
 """Series -> how it is read off the pages. Sizes are bytes, times seconds, api:requests a second, api:errors a

@@ -17,6 +17,7 @@ from wsdash.watch import api, containers, errors, host, metrics, ports, storage
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board, containers_of_series
+from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.http import probe_session
 from wsdash.watch.logs import ErrorCounter, LogWatch
 from wsdash.watch.poller import Pace, Poller
@@ -52,6 +53,7 @@ async def watch_world(
     standing: Sequence[AlertChanged] = (),
     backed_up: Callable[[], float | None] = lambda: None,
     clock: Clock | None = None,
+    duties: Duties = unknown,
 ) -> None:
     """Run all pollers until cancelled, or until `stop` is set (for ever without it).
 
@@ -61,17 +63,18 @@ async def watch_world(
     state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
     caller has; without it logs begin now. standing: alerts that an earlier process raised and that stand.
     backed_up: when the newest backup was proven, in epoch seconds; None: never.
-    clock: the run's, in whose time all is told; None: the machine's.
+    clock: the run's, in whose time all is told; None: the machine's. duties: what containers are meant to do.
     Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
     """
     rules = await asyncio.to_thread(rules_of, settings)
     if isinstance(clock, ShiftedClock):
         stack = ShiftedStack(stack, clock)
-    world = _World(settings, stack, emit, on_log, rules, standing, clock or SystemClock())
+    world = _World(settings, stack, emit, on_log, rules, standing, clock or SystemClock(), duties)
     world.backed_up = backed_up
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
     host_watch = host.HostWatch(disks, world.emit, world.clock)
     logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
+    world.logs = logs
     async with probe_session() as session:
         pollers = [
             world.poller("host", host_watch, host.PACE),
@@ -111,17 +114,20 @@ class _World:
         rules: Sequence[AlertRule],
         standing: Sequence[AlertChanged],
         clock: Clock,
+        duties: Duties,
     ) -> None:
+        self.logs: LogWatch | None = None
         self.clock = clock
         self._settings = settings
         self._stack = stack
         self._emit = emit
         self._on_log = on_log
         self.backed_up: Callable[[], float | None] = lambda: None
-        self._board = Board(settings, self.clock)
+        self._board = Board(settings, self.clock, duties)
         self._errors = ErrorCounter(self._board.container.get("api-new", ""))
-        self.error_rates = errors.ErrorRates(containers.expected_containers(settings), emit, self.clock)
-        self._alerts = Alerts(rules, self._board, self._errors, emit, self.clock, standing)
+        expected = containers.expected_containers(settings)
+        self.error_rates = errors.ErrorRates(expected, emit, self.clock, self.log_read)
+        self._alerts = Alerts(rules, self._board, self._errors, emit, self.clock, standing, self.log_read)
 
     def emit(self, event: AnyEvent) -> None:
         self._alerts.observe(event)
@@ -131,6 +137,10 @@ class _World:
         self._errors.see(line)
         self.error_rates.see(line)
         self._on_log(line)
+
+    def log_read(self, container: str) -> bool:
+        """Whether what the container writes arrives: the stream of logs is open, and it runs."""
+        return self.logs is not None and self.logs.live and self._board.runs(container)
 
     async def judge(self) -> None:
         while True:
@@ -150,7 +160,6 @@ class _World:
             self._board,
             self.emit,
             self.log,
-            self._alerts.restarted,
             self.clock,
         )
         port_watch = ports.PortWatch(

@@ -54,11 +54,11 @@ def asks(view: ViewState) -> list[Ask]:
 
 
 def day_due(view: ViewState, now: float) -> DayFound | None:
-    """The newest day that has come and that nobody decided; None when there is none."""
+    """The first day that has come and that nobody decided; None when there is none."""
     days = view.timeline.days if view.timeline is not None else ()
-    reached = [day for day in days if day.at is not None and day.at <= now]
     decided = {made.day for _, made in view.decisions}
-    return reached[-1] if reached and reached[-1].day not in decided else None
+    waiting = (day for day in days if day.at is not None and day.at <= now and day.day not in decided)
+    return next(waiting, None)
 
 
 def draw_timeline(view: ViewState, frame: Frame) -> Lines:

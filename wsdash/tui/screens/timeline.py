@@ -10,11 +10,12 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+import msgspec
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from wsdash.engine.decisions import CONFIRM, DECIDE
+from wsdash.engine.decisions import AGAINST, CONFIRM, DECIDE, objections
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionFound, DayFound, Intent
 from wsdash.tui.looks import BAD, DIM
@@ -24,8 +25,6 @@ from wsdash.tui.screens.dialogs import HOLDS_OR_NOT, AnswerDialog, Answered, Typ
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
 
-AGAINST = "AGAINST"
-"""What must be typed to decide against the evidence."""
 FINAL_DAY = 14
 
 Finishing = Callable[[], Sequence[str]]
@@ -121,35 +120,34 @@ class OperatorTimelinePanel(TimelinePanel):
             self.app.push_screen(FinishPanel(self._view, self._frame, self._finishing))
 
     def _decide(self, day: DayFound) -> None:
-        if day.at is None or day.at > self._frame.now:
-            self.notify(f"Day {day.day} has not come yet: its window is still open.")
-            return
-
         def answered(said: Answered | None) -> None:
             if said is None:
                 return
             options = {"day": day.day, "go": said.answer == "go", "recommendation": day.recommendation}
             intent = Intent(DECIDE, who=said.who, note=said.note, options=options)
-            if said.answer == day.recommendation:
-                self._send(intent)
+            judged = self._view.timeline
+            decided = {made.day for _, made in self._view.decisions}
+            against = objections(judged, day, said.answer == "go", decided, self._frame.now) if judged else ()
+            if against:
+                self._confirm_against(day, said, intent, against)
             else:
-                self._confirm_against(day, said, intent)
+                self._send(intent)
 
         heading = f"Day {day.day}: {day.title}"
         answers = {"go": "Go", "no-go": "No-go"}
         self.app.push_screen(AnswerDialog(heading, day_words(day), answers, reason=True), answered)
 
-    def _confirm_against(self, day: DayFound, said: Answered, intent: Intent) -> None:
+    def _confirm_against(self, day: DayFound, said: Answered, intent: Intent, against: Sequence[str]) -> None:
         lines = [
-            f"You say {said.answer}, the evidence says {day.recommendation}.",
-            "Both are recorded, with your name and your reason.",
+            *(f"{line[:1].upper()}{line[1:]}." for line in against),
+            "All of it is recorded, with your name and your reason.",
         ]
 
         def typed(phrase: str | None) -> None:
             if phrase is not None:
-                self._send(intent)
+                self._send(msgspec.structs.replace(intent, phrase=phrase))
 
-        heading = f"Day {day.day}: {said.answer} against the evidence"
+        heading = f"Day {day.day}: {said.answer}, early or against the evidence"
         self.app.push_screen(TypedDialog(heading, lines, AGAINST, f"Decide {said.answer}"), typed)
 
     def _judge(self, found: CriterionFound) -> None:

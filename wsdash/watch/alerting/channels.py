@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import AlertSettings
-from wsdash.model import AlertChanged, Notice
+from wsdash.model import AlertChanged, AlertSent, Notice
 from wsdash.model.standing import AlertBoard, AlertSpan
 from wsdash.tasks import task_group
+from wsdash.watch.alerting.rules import SEVERITIES
 from wsdash.watch.outlets import OutletError, post_message, run_with
 from wsdash.watch.sources import Emit
 
 TIMEOUT = 15.0
-ATTEMPTS = 5
-FIRST_PAUSE = 2.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+GIVE_UP_SECONDS = 6 * 3600.0
+"""For how long an outlet that fails is tried again."""
 MOST_WAITING = 200
+STORM = 5
+"""So many that wait are sent as one message."""
+MOST_LINES = 50
+MOST_A_WHILE, WHILE_SECONDS = 3, 3600.0
+"""An alert that comes and goes is told so often within so many seconds."""
+REPEAT_SECONDS = 4 * 3600.0
+"""A raised alert that nobody heeds is told again."""
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Message(NamedTuple):
+    """What is sent, and the change that it is about."""
+
+    content: dict[str, Any]
+    change: AlertChanged
 
 
 def payload(change: AlertChanged, world: str) -> dict[str, Any]:
@@ -56,34 +74,64 @@ def channels_of(settings: AlertSettings) -> dict[str, Send]:
 
 
 class Notifier:
-    """Tells each raised alert once, and its end once. `see` never blocks; trouble becomes a Notice."""
+    """Tells each raised alert once (and again while nobody heeds it), and its end once.
+
+    `see` and `remind` never block. Trouble becomes a Notice; what arrived an AlertSent in the journal,
+    so that another engine neither repeats nor forgets it. sent: from there, alert -> when it began.
+    """
 
     def __init__(
-        self, channels: dict[str, Send], emit: Emit, world: str, *, clock: Clock | None = None
+        self,
+        channels: dict[str, Send],
+        emit: Emit,
+        world: str,
+        *,
+        clock: Clock | None = None,
+        sent: Mapping[str, float] | None = None,
     ) -> None:
         self._channels = channels
         self._emit = emit
         self._world = world
         self.clock: Clock = clock or SystemClock()
         """The run's: by it silences end."""
-        self._waiting: dict[str, deque[dict[str, Any]]] = {
-            name: deque(maxlen=MOST_WAITING) for name in channels
-        }
+        self._waiting: dict[str, deque[Message]] = {name: deque(maxlen=MOST_WAITING) for name in channels}
         self._arrived = {name: asyncio.Event() for name in channels}
-        self._told: dict[str, float] = {}
+        self._told: dict[str, float] = dict(sent or {})
+        self._told_at: dict[str, deque[float]] = {}
 
     def see(self, change: AlertChanged, board: AlertBoard) -> None:
-        """Queue a change, unless it was told or is silenced now."""
+        """Queue a change, unless it was told, is silenced now, or comes too often."""
         name = change.alert or change.rule
         if change.raised:
             if self._told.get(name) == change.since or self._silenced(change, name, board):
                 return
-            self._told[name] = change.since
-        elif self._told.pop(name, None) is None:
-            return
-        for channel in self._channels:
-            self._waiting[channel].append(payload(change, self._world))
-            self._arrived[channel].set()
+            self._tell(name, change)
+        elif self._told.pop(name, None) is not None:
+            self._queue(payload(change, self._world), change)
+
+    def remind(self, board: AlertBoard) -> None:
+        """Tell what stands and was not told (its silence ended, an engine died), or long ago; and ends that
+        nobody was told of."""
+        now = self.clock.time()
+        for span in board.unheeded(now):
+            change = AlertChanged(
+                span.rule, True, span.text, span.begun, span.alert, span.series, span.severity, span.worst
+            )
+            times = self._told_at.get(span.alert)
+            told = self._told.get(span.alert) == span.begun
+            if not told or (times and now - times[-1] >= REPEAT_SECONDS):
+                self._tell(span.alert, change, again=told)
+            elif not times:
+                self._told_at[span.alert] = deque([now], maxlen=MOST_A_WHILE)  # told by an earlier engine
+        ended = {span.alert: span for span in board.ended}
+        for name in [name for name in self._told if name not in board.raised and name in ended]:
+            span = ended[name]
+            text = f"ended: {span.text}"
+            over = AlertChanged(
+                span.rule, False, text, span.ended or now, name, span.series, span.severity, span.worst
+            )
+            del self._told[name]
+            self._queue(payload(over, self._world), over)
 
     async def run(self) -> None:
         """Send for ever; a slow channel does not hold up another."""
@@ -91,35 +139,91 @@ class Notifier:
             for name, send in self._channels.items():
                 group.create_task(self._serve(name, send))
 
+    def _tell(self, name: str, change: AlertChanged, *, again: bool = False) -> None:
+        now = self.clock.time()
+        times = self._told_at.setdefault(name, deque(maxlen=MOST_A_WHILE))
+        if len(times) == MOST_A_WHILE and now - times[0] < WHILE_SECONDS:
+            return  # it comes and goes: what was told says so, and the next is told when the hour is over
+        times.append(now)
+        self._told[name] = change.since
+        message = payload(change, self._world)
+        if again:
+            message["text"] += f" (still raised, since {_when(change.since)})"
+        elif len(times) == MOST_A_WHILE and now - times[0] < WHILE_SECONDS:
+            message["text"] += (
+                f" (it comes and goes: told {MOST_A_WHILE} times within an hour, no more of it)"
+            )
+        self._queue(message, change)
+
+    def _queue(self, message: dict[str, Any], change: AlertChanged) -> None:
+        for channel in self._channels:
+            self._waiting[channel].append(Message(message, change))
+            self._arrived[channel].set()
+
     async def _serve(self, name: str, send: Send) -> None:
         waiting, arrived = self._waiting[name], self._arrived[name]
         while True:
             await arrived.wait()
             arrived.clear()
             while waiting:
-                await self._insist(name, send, waiting.popleft())
+                await self._insist(name, send, waiting)
 
-    async def _insist(self, name: str, send: Send, message: dict[str, Any]) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+    async def _insist(self, name: str, send: Send, waiting: deque[Message]) -> None:
+        """Send what waits, in order, a storm of it as one message; try for hours, ever more seldom."""
+        began, attempt, pause = self.clock.monotonic(), 0, FIRST_PAUSE
+        while waiting:
+            batch = list(waiting) if len(waiting) >= STORM else [waiting[0]]
+            attempt += 1
             try:
-                await send(message)
+                await send(_together(batch, self._world))
             except OutletError as error:
                 if attempt == 1:
                     self._emit(Notice("warning", f"alert {name}: {error}; trying again"))
-                if attempt == ATTEMPTS:
-                    text = f"alert {name}: {message['alert']} was not told after {ATTEMPTS} attempts: {error}"
-                    self._emit(Notice("error", text))
+                if self.clock.monotonic() - began >= GIVE_UP_SECONDS:
+                    names = ", ".join(dict.fromkeys(str(one.content["alert"]) for one in batch))
+                    hours = f"{GIVE_UP_SECONDS / 3600:.0f} h"
+                    self._emit(Notice("error", f"alert {name}: {names} was not told within {hours}: {error}"))
+                    self._drop(waiting, batch)
                     return
-                await self.clock.sleep(FIRST_PAUSE * 2 ** (attempt - 1))
+                await self.clock.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 if attempt > 1:
                     self._emit(Notice("info", f"alert {name}: told at the attempt {attempt}"))
+                self._drop(waiting, batch)
+                for one in batch:
+                    change = one.change
+                    alert = change.alert or change.rule
+                    self._emit(AlertSent(alert, change.raised, change.since, name))
                 return
+
+    def _drop(self, waiting: deque[Message], batch: list[Message]) -> None:
+        for one in batch:
+            with contextlib.suppress(ValueError):  # pushed out meanwhile by newer ones
+                waiting.remove(one)
 
     def _silenced(self, change: AlertChanged, name: str, board: AlertBoard) -> bool:
         span = AlertSpan(change.rule, name, change.series, change.severity, change.text, change.since)
         now = self.clock.time()
         return any(silence.covers(span, now) for silence in board.silences.values())
+
+
+def _together(batch: list[Message], world: str) -> dict[str, Any]:
+    """One message as it is; of a storm one that lists all."""
+    if len(batch) == 1:
+        return batch[0].content
+    raised = sum(one.change.raised for one in batch)
+    head = f"[{world}] {raised} alerts raised, {len(batch) - raised} ended"
+    lines = [head, *(str(one.content["text"]) for one in batch[:MOST_LINES])]
+    if len(batch) > MOST_LINES:
+        lines.append(f"... and {len(batch) - MOST_LINES} more")
+    worst = max((one.change.severity for one in batch), key=SEVERITIES.index)
+    fields = {"state": "several", "severity": worst, "alerts": [one.content for one in batch[:MOST_LINES]]}
+    return batch[0].content | fields | {"text": "\n".join(lines)}
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 async def _post(settings: AlertSettings, message: dict[str, Any]) -> None:

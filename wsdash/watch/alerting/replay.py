@@ -117,6 +117,8 @@ def stand_ins(point: Point, rule: AlertRule) -> list[float | None]:
     match rule.statistic:
         case "increase" | "rate":
             return [point.minimum, point.maximum]
+        case "sum":  # of what happens now and then: 0 but for single values
+            return [point.maximum]
         case "max":
             return [*failures[:1], point.maximum]
         case "min":

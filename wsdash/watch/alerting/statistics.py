@@ -47,6 +47,7 @@ SIMPLE: dict[str, Callable[[Samples], float]] = {
     "last": lambda samples: samples[-1][1],
     "max": lambda samples: max(_values(samples)),
     "min": lambda samples: min(_values(samples)),
+    "sum": lambda samples: sum(_values(samples)),
     "mean": lambda samples: sum(_values(samples)) / len(samples),
     "p50": lambda samples: percentile(_values(samples), 0.5),
     "p90": lambda samples: percentile(_values(samples), 0.9),

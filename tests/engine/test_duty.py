@@ -1,0 +1,86 @@
+"""What should run follows from where the run stands, and who asked for a restart is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsdash.config import load_settings
+from wsdash.engine.duty import GRACE_SECONDS, Asked, duties
+from wsdash.engine.fold import RunView, fold_all
+from wsdash.model import AnyEvent, ItemChanged, ItemIntended, ItemState, Recorded
+from wsdash.watch.duty import Duty
+
+SETTINGS = load_settings()
+OLD = SETTINGS.stack.apps.old_service
+API = "workspace-api"
+DATABASE = next(name for name in SETTINGS.stack.apps.containers if name != OLD)
+ACT_STOP, ACT_START = ItemIntended("stop-old", "act", 1), ItemIntended("start-stack", "act", 1)
+
+
+def state(item: str, at: ItemState) -> ItemChanged:
+    return ItemChanged(item, at)
+
+
+STOPPED: list[AnyEvent] = [ACT_STOP, state("stop-old", ItemState.DONE)]
+STARTED: list[AnyEvent] = [*STOPPED, ACT_START, state("start-stack", ItemState.DONE)]
+CASES: dict[str, tuple[list[AnyEvent], bool, bool]] = {
+    "nothing was done": ([], True, False),
+    "the old service is being stopped": ([state("stop-old", ItemState.RUNNING)], False, False),
+    "its stop failed half-way": ([ACT_STOP, state("stop-old", ItemState.FAILED)], False, False),
+    "it is stopped": (STOPPED, False, False),
+    "the stack is starting": ([*STOPPED, ACT_START, state("start-stack", ItemState.RUNNING)], False, False),
+    "it was started": (STARTED, False, True),
+    "it was found started": ([*STOPPED, state("start-stack", ItemState.DONE)], False, True),
+    "it no longer holds": ([*STARTED, state("start-stack", ItemState.PENDING)], False, True),
+    "the stack is taken back": ([*STARTED, state("start-stack", ItemState.UNDONE)], False, False),
+    "all is taken back": (
+        [*STARTED, state("start-stack", ItemState.UNDONE), state("stop-old", ItemState.UNDONE)],
+        True,
+        False,
+    ),
+}
+
+
+def after(events: list[AnyEvent]) -> RunView:
+    return fold_all(Recorded(n, float(n), event) for n, event in enumerate(events, 1))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_should_run(name: str) -> None:
+    events, old, new = CASES[name]
+    view = after(events)
+    duty = duties(SETTINGS, lambda: view, Asked(lambda: 0.0))
+    assert (duty(OLD).runs, duty(API).runs, duty(DATABASE).runs) == (old, new, True)
+    assert bool(duty(OLD).why) is not old
+    assert bool(duty(API).why) is not new
+    assert duty("somebody-elses") == Duty(None)
+
+
+def test_who_asks_is_known_while_it_is_done_and_a_moment_after() -> None:
+    now = 1000.0
+    asked = Asked(lambda: now)
+    duty = duties(SETTINGS, lambda: after(STARTED), asked)
+    assert duty(API).asked_by == ""
+    asked.begin(API, "Ana")
+    now += 10 * GRACE_SECONDS
+    assert duty(API) == Duty(True, "", "Ana")
+    assert duty(DATABASE).asked_by == ""
+    asked.end(API)
+    now += GRACE_SECONDS
+    assert duty(API).asked_by == "Ana"
+    now += 1
+    assert duty(API).asked_by == ""
+
+
+def test_the_guides_test_of_a_shutdown_is_somebody_asking() -> None:
+    now = 1000.0
+    asked = Asked(lambda: now)
+    events: list[AnyEvent] = [*STARTED, state("test-shutdown", ItemState.RUNNING)]
+    duty = duties(SETTINGS, lambda: after(events), asked)
+    assert duty(API).asked_by == "the test test-shutdown"
+    assert duty(OLD).asked_by == ""
+    events.append(state("test-shutdown", ItemState.DONE))
+    now += GRACE_SECONDS
+    assert duty(API).asked_by == "the test test-shutdown"
+    now += 1
+    assert duty(API).asked_by == ""

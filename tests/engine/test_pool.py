@@ -1,0 +1,81 @@
+"""The count of connections works when no connection is left, and a refusal is told as exhaustion."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import msgspec
+
+from wsdash.config import Settings, load_settings
+from wsdash.data.connect import Endpoint, connection, open_connection
+from wsdash.data.sql import literal
+from wsdash.engine.pool import ConnectionCounter
+from wsdash.errors import UnreachableError
+
+ROLE = "wsdash_pool_test"
+
+
+def settings_of(target: Endpoint, user: str) -> Settings:
+    settings = load_settings()
+    side = msgspec.structs.replace(
+        settings.target,
+        host=target.host,
+        port=target.port,
+        database=target.database,
+        user=user,
+        password_env=target.password_env,
+        password_file=target.password_file,
+    )
+    return msgspec.structs.replace(settings, target=side)
+
+
+async def test_at_the_limit_the_kept_session_counts_and_a_new_one_is_told_as_refused(
+    target: Endpoint,
+) -> None:
+    async with connection(target, read_only=False) as admin:
+        await admin.execute(f"drop role if exists {ROLE}")
+        await admin.execute(
+            f"create role {ROLE} login connection limit 2 password {literal(target.password() or '')}"
+        )
+        try:
+            counter = ConnectionCounter(settings_of(target, ROLE))
+            before = await counter()
+            other = await open_connection(replace(target, user=ROLE), read_only=True)
+            late = ConnectionCounter(settings_of(target, ROLE))
+            refused = await late()
+            assert (refused.used, refused.limit, refused.states) == (1, 1, {"refused": 1})
+            still = await counter()
+            assert still.used == before.used + 1
+            await other.close()
+            await late.close()
+            assert (await counter()).used == before.used
+            again = await late()  # once there is room, the same counter counts
+            assert again.used == before.used + 1
+            await late.close()
+            await counter.close()
+        finally:
+            await admin.execute(f"drop role {ROLE}")
+
+
+async def test_the_limit_leaves_out_what_is_reserved(target: Endpoint) -> None:
+    counter = ConnectionCounter(settings_of(target, target.user))
+    found = await counter()
+    await counter.close()
+    async with connection(target, read_only=True) as session:
+        most = int(await session.fetchval("select current_setting('max_connections')"))
+        kept = int(await session.fetchval("select current_setting('superuser_reserved_connections')"))
+    assert found.limit == most - kept
+    assert found.used <= found.limit
+
+
+async def test_a_session_that_was_ended_is_opened_anew(target: Endpoint) -> None:
+    counter = ConnectionCounter(settings_of(target, target.user))
+    first = await counter()
+    async with connection(target, read_only=False) as admin:
+        end = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'wsdash'"
+        await admin.fetch(f"{end} and pid <> pg_backend_pid() and backend_type = 'client backend'")
+    with contextlib.suppress(UnreachableError):  # unless the driver has seen its end already
+        await counter()
+    assert (await counter()).limit == first.limit
+    await counter.close()

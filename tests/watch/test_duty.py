@@ -1,0 +1,107 @@
+"""What a run knows of its containers decides what counts: alerts, downtime, restarts, errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.watch.support import FakeClock, FakeStack, Recorder, running, settings_of
+from tests.watch.test_alerts import Judged
+from wsdash.model import ContainerRestarted, LogLine, MetricsReading, Notice
+from wsdash.watch.board import Board
+from wsdash.watch.containers import ContainerWatch
+from wsdash.watch.duty import Duty
+from wsdash.watch.errors import ErrorRates
+
+API = "workspace-api"
+
+
+@pytest.mark.parametrize("code", [0, 137, 143, 1, None])
+async def test_a_service_that_users_are_on_is_down_however_it_ended(tmp_path: Path, code: int | None) -> None:
+    judged = Judged(tmp_path)
+    judged.board.duty = lambda name: Duty(name == API, "" if name == API else "stopped by item stop-old")
+    await judged.rounds(5, judged.answers(0.01))
+    judged.api_state = running(API, state="exited", exit_code=code)
+    assert judged.board.absence("api-new") == ""
+    await judged.rounds(40, judged.answers(None))
+    assert judged.changes("target-down") == [True]
+    assert judged.last("target-down").severity == "critical"
+    judged.api_state = running(API, health="starting")
+    assert judged.board.absence("api-new") == "", "users are on it while it starts again"
+
+
+async def test_a_service_that_is_not_meant_to_run_is_not_down_however_it_ended(tmp_path: Path) -> None:
+    judged = Judged(tmp_path)
+    judged.board.duty = lambda name: Duty(False, f"{name} is started by item start-stack")
+    judged.api_state = running(API, state="exited", exit_code=1)
+    await judged.rounds(60, judged.answers(None))
+    assert judged.changes("target-down") == []
+    assert judged.board.absence("api-new") == "not started: workspace-api is started by item start-stack"
+
+
+async def test_what_somebody_has_restarted_raises_nothing_meanwhile(tmp_path: Path) -> None:
+    judged = Judged(tmp_path)
+    by = "Ana"
+    judged.board.duty = lambda name: Duty(True, "", by)
+    await judged.rounds(50, judged.answers(None))
+    judged.alerts.observe(ContainerRestarted(API, "started anew", "Ana"))
+    await judged.rounds(2, judged.answers(None))
+    assert judged.changes("target-down") == judged.changes("container-restarts") == []
+    by = ""
+    await judged.rounds(40, judged.answers(None))
+    assert judged.changes("target-down") == [True], "nobody asks any more, and it still does not answer"
+
+
+@pytest.mark.parametrize("by", ["", "Ana"])
+async def test_a_restart_is_told_with_who_asked_for_it(tmp_path: Path, by: str) -> None:
+    clock, seen = FakeClock(), Recorder()
+    board = Board(settings_of(tmp_path), clock, lambda name: Duty(True, "", by))
+    stack = FakeStack([running(API, started_at=1.0)])
+    look = ContainerWatch(settings_of(tmp_path), stack, board, seen.emit, seen.on_log, clock)
+    await look()
+    stack.now[0] = msgspec.structs.replace(stack.now[0], started_at=99.0)
+    await look()
+    assert seen.of(ContainerRestarted) == [ContainerRestarted(API, "started anew", by)]
+    notice = seen.of(Notice)[-1]
+    assert (notice.level, "asked for by Ana" in notice.text) == (("info", True) if by else ("warning", False))
+
+
+async def test_a_recreated_container_is_no_restart_though_its_count_fell(tmp_path: Path) -> None:
+    clock, seen = FakeClock(), Recorder()
+    board = Board(settings_of(tmp_path), clock, lambda name: Duty(True))
+    stack = FakeStack([running(API, started_at=1.0, restarts=3, instance="a")])
+    look = ContainerWatch(settings_of(tmp_path), stack, board, seen.emit, seen.on_log, clock)
+    for restarts, instance in ((0, "b"), (0, "b")):
+        await look()
+        stack.now[0] = running(API, started_at=9.0, restarts=restarts, instance=instance)
+    await look()
+    assert seen.of(ContainerRestarted) == []
+
+
+async def test_no_errors_are_told_only_of_logs_that_are_read(tmp_path: Path) -> None:
+    clock, seen = FakeClock(), Recorder()
+    read = {API: True, "workspace-db-compute": False}
+    rates = ErrorRates(read, seen.emit, clock, lambda name: read[name])
+    import asyncio
+
+    task = asyncio.create_task(rates.run())
+    rates.see(LogLine(API, clock.time() + 9, "stderr", "Error: no"))
+    await clock.advance(10)
+    told = seen.of(MetricsReading)[-1]
+    assert told.values == {f"errors:{API}": 1.0}
+    assert "its log is not read" in told.missing["errors:workspace-db-compute"]
+    read[API] = False
+    await clock.advance(10)
+    assert seen.of(MetricsReading)[-1].values == {}
+    task.cancel()
+
+
+async def test_the_alert_on_errors_holds_still_while_the_log_is_not_read(tmp_path: Path) -> None:
+    judged = Judged(tmp_path)
+    judged.alerts._logs_read = lambda container: False
+    for _ in range(20):
+        judged.errors.see(LogLine(API, judged.clock.time(), "stderr", "Error: no"))
+    await judged.rounds(30)
+    assert judged.changes("error-rate") == []
