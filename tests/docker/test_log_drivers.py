@@ -17,6 +17,8 @@ from wsdash.model import LogLine
 from wsdash.stack.docker import DockerStack
 from wsdash.watch.logs import ErrorCounter
 
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+
 NAME = "wsdash-t-lines"
 SIZES = (10, 16_383, 16_384, 16_385, 20_000, 32_768, 3, 50_000, 5)
 SCRIPT = f"""

@@ -15,6 +15,8 @@ from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
 from wsdash.model import ContainerReading
 from wsdash.stack.docker import DockerStack
 
+pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
+
 LOOP = "trap 'exit 0' TERM; while :; do echo ready; sleep 0.2; done"
 FILE = f"""
 services:
