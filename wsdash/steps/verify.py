@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from wsdash.data.checksum import checksum_table
-from wsdash.data.connect import connection
+from wsdash.data.shape import source_tables
+from wsdash.data.snapshot import open_snapshot
+from wsdash.data.timescaledb.states import read_anew
 from wsdash.data.transfer import server_words
 from wsdash.data.verify import verify_tables
 from wsdash.errors import WsdashError
@@ -72,13 +74,21 @@ class VerifyData:
     async def _since_opened(self, ctx: StepContext, stored: dict[str, Any]) -> Evidence:
         """Whether the source is what it was when the sides were compared: nobody wrote to the old service."""
         carried = await read_carried(ctx.settings)
-        changed = []
-        async with connection(ctx.source, read_only=True) as session:
-            for table in carried.tables:
-                with server_words(ctx.source, f"reading {table.qualified} again", "then retry"):
-                    now = await checksum_table(session, table)
-                if now.checksum != stored["source"].get(table.qualified):
-                    changed.append(f"{table.qualified} ({now.rows:,} rows now)")
+
+        async def read() -> list[str]:
+            changed = []
+            async with open_snapshot(ctx.source, source_tables(carried.tables)) as snapshot:
+                for table in carried.tables:
+                    with server_words(ctx.source, f"reading {table.qualified} again", "then retry"):
+                        now = await checksum_table(snapshot.conn, table)
+                    if now.checksum != stored["source"].get(table.qualified):
+                        changed.append(f"{table.qualified} ({now.rows:,} rows now)")
+                await snapshot.require_unmoved()
+            return changed
+
+        changed = await read_anew(
+            read, lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item))
+        )
         if not changed:
             await ctx.facts.put(RESULT, stored | {"stopped_at": ctx.facts.get(STOPPED_AT), "diverged": ""})
             return Evidence(

@@ -1,9 +1,14 @@
-"""Maintenance that no lock keeps back, at every stage of a backup, a copy and a comparison."""
+"""Maintenance that no lock keeps back, at every stage of a backup, a copy and a comparison.
+
+Every call meets a stage and every stage a call; with `WSDASH_THOROUGH=1` every call meets every stage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +64,14 @@ VERIFY = (
 )
 
 
+def met(stages: Sequence[Stage], calls: Sequence[str]) -> list[Any]:
+    """Which calls are run at which stages, as parameters."""
+    pairs = list(product(stages, calls))
+    if not os.environ.get("WSDASH_THOROUGH"):
+        pairs = [(stages[n % len(stages)], call) for n, call in enumerate(calls)]
+    return [pytest.param(stage, call, id=f"{stage.name}-{call}") for stage, call in pairs]
+
+
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read anew at once."""
@@ -87,8 +100,7 @@ def arrange(monkeypatch: pytest.MonkeyPatch, stage: Stage, endpoint: Endpoint, c
     return seen
 
 
-@pytest.mark.parametrize("call", [*HIDES_ROWS, *WRITES])
-@pytest.mark.parametrize("stage", BACKUP, ids=lambda stage: stage.name)
+@pytest.mark.parametrize(("stage", "call"), met(BACKUP, (*HIDES_ROWS, *WRITES)))
 async def test_a_backup_is_taken_anew(
     small: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stage: Stage, call: str
 ) -> None:
@@ -105,8 +117,7 @@ async def test_a_backup_is_taken_anew(
     assert len(names(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("call", [*HIDES_ROWS, *WRITES])
-@pytest.mark.parametrize("stage", COPY, ids=lambda stage: stage.name)
+@pytest.mark.parametrize(("stage", "call"), met(COPY, (*HIDES_ROWS, *WRITES)))
 async def test_a_copy_is_made_anew(
     small: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, stage: Stage, call: str
 ) -> None:
@@ -121,8 +132,7 @@ async def test_a_copy_is_made_anew(
     assert await contents(target, "s") == before
 
 
-@pytest.mark.parametrize("call", HIDES_ROWS)
-@pytest.mark.parametrize("stage", VERIFY, ids=lambda stage: stage.name)
+@pytest.mark.parametrize(("stage", "call"), met(VERIFY, HIDES_ROWS))
 async def test_a_comparison_is_made_anew(
     small: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, stage: Stage, call: str
 ) -> None:

@@ -41,8 +41,10 @@ async def start(endpoint: Endpoint, call: str) -> asyncio.Task[bool]:
     return task
 
 
-@pytest.mark.parametrize("call", EXCLUSIVE)
-@pytest.mark.parametrize("role", ["owner", "reader"])
+@pytest.mark.parametrize(
+    ("role", "call"),
+    [*(("reader", call) for call in EXCLUSIVE), ("owner", "decompress"), ("owner", "compress")],
+)
 async def test_a_backup_ends_while_maintenance_waits_for_it(
     small: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, call: str, role: str
 ) -> None:
