@@ -95,3 +95,17 @@ async def test_a_mode_and_a_second_begin(conn: asyncpg.Connection) -> None:
     await roll_back(conn)
     await roll_back(conn)
     assert not conn.is_in_transaction()
+
+
+async def test_what_a_cancelled_begin_opened_is_taken_back(conn: asyncpg.Connection) -> None:
+    """The driver does not know yet that a transaction is open."""
+    task = asyncio.create_task(begin(conn, "SELECT pg_sleep(30)", timeout=60))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await roll_back(conn)
+    await begin(conn)
+    assert conn.is_in_transaction()
+    await roll_back(conn)
+    assert not conn.is_in_transaction()

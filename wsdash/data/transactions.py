@@ -79,7 +79,8 @@ async def commit(conn: Session, *commands: str, timeout: float = COMMIT_SECONDS)
 
 async def roll_back(conn: Session, timeout: float = ANSWER_SECONDS) -> None:
     """Take back the session's transaction; nothing on a session that is closed or has none."""
-    if not conn.is_closed() and conn.is_in_transaction():
+    # not asked before: until a cancelled command has ended, the driver knows only what was before it
+    if not conn.is_closed():
         await conn.execute("ROLLBACK", timeout=timeout)
 
 
