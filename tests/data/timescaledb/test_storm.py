@@ -133,11 +133,14 @@ class Storm:
             outcome = error
         self.over = True
         await asyncio.gather(*tasks)
+        held = await rows_of(self.endpoint)
+        lost = sorted(set(self.rows.items()) ^ set(held.items()))
+        assert not lost, f"the source itself does not hold what was committed: {lost[:10]}"
         return self.past[first:], outcome
 
 
 async def rows_of(endpoint: Endpoint) -> Rows:
-    """What a target holds."""
+    """What a server holds."""
     async with connection(endpoint, read_only=True) as conn:
         return {row["id"]: row["v"] for row in await conn.fetch("SELECT id, v FROM s.t")}
 
