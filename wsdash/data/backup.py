@@ -26,6 +26,7 @@ from wsdash.data.backup_manifest import (
 from wsdash.data.backup_meter import Meter, OnProgress
 from wsdash.data.backup_partial import remove_leftovers
 from wsdash.data.backup_write import Frozen, write_backup
+from wsdash.data.borrowed import self_contained
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.checksum import checksum_table, row_source
 from wsdash.data.connect import Endpoint, connection
@@ -214,7 +215,8 @@ async def _freeze(
         meter.finish(found.rows)
         columns = tuple(column.name for column in table.copied_columns)
         tables[table.qualified] = BackupTable(table.schema, table.name, columns, found.rows, found.checksum)
-    before = pre_data(catalog)
+    catalog, borrowed = await self_contained(snapshot.conn, catalog)
+    before = borrowed + pre_data(catalog)
     after = post_data(catalog) + await sequence_values(snapshot.conn, catalog)
     after += [_analyze(table) for table in catalog.tables]
     content = BackupContent(

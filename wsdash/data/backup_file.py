@@ -92,10 +92,15 @@ def psql_section(text: str) -> bytes:
 
 
 def rows_head(table: BackupTable) -> bytes:
-    """The marker and the COPY line of a table."""
-    marker = marker_line(Rows(table.schema, table.name, table.columns, table.rows))
-    columns = f" ({column_list(table.columns)})" if table.columns else ""
-    return marker + f"COPY {ident(table.schema, table.name)}{columns} FROM stdin;\n".encode()
+    """The marker and the COPY command of a table."""
+    rows = Rows(table.schema, table.name, table.columns, table.rows)
+    return marker_line(rows) + copy_command(rows)
+
+
+def copy_command(rows: Rows) -> bytes:
+    """The command before a table's rows: one line, unless a name has a line break in it."""
+    columns = f" ({column_list(rows.columns)})" if rows.columns else ""
+    return f"COPY {ident(rows.schema, rows.table)}{columns} FROM stdin;\n".encode()
 
 
 def comment_lines(lines: Sequence[str]) -> bytes:

@@ -200,10 +200,14 @@ LEFT JOIN pg_am m ON m.oid = c.relam AND m.amname <> 'heap' WHERE c.oid = ANY ($
 
 DEFAULTS = """
 SELECT d.oid, d.adrelid AS relation, a.attname AS name,
-       EXISTS (SELECT FROM pg_depend p JOIN pg_proc f ON f.oid = p.refobjid
+       EXISTS (SELECT FROM pg_depend p
+               LEFT JOIN pg_proc f ON p.refclassid = 'pg_proc'::regclass AND f.oid = p.refobjid
+               LEFT JOIN pg_class s ON p.refclassid = 'pg_class'::regclass AND s.oid = p.refobjid
+                 AND s.relkind = 'S' AND s.relnamespace <> $2
                WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
-               AND p.refclassid = 'pg_proc'::regclass
-                 AND f.pronamespace = $2) AS by_function
+                 AND (f.pronamespace = $2 OR coalesce(f.oid, s.oid) >= 16384 AND NOT EXISTS (
+                   SELECT FROM pg_depend e WHERE e.classid = p.refclassid AND e.objid = p.refobjid
+                   AND e.deptype = 'e'))) AS by_function
 FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
 WHERE d.adrelid = ANY ($1::oid[]) ORDER BY 2, 3
 """

@@ -20,6 +20,7 @@ from wsdash.data.backup_file import (
     OnlyPsql,
     Rows,
     Run,
+    copy_command,
 )
 from wsdash.data.backup_manifest import BackupContent
 from wsdash.errors import InputError, WsdashError
@@ -129,8 +130,10 @@ class BackupReader:
             if len(data) != marker.bytes or not data.endswith(b"\n"):
                 raise self._broken("it ends inside a command, or was edited")
             return marker, data.decode().rstrip().removesuffix(";").rstrip()
-        if isinstance(marker, Rows) and not self._file.readline(_LONGEST_MARKER).startswith(b"COPY "):
-            raise self._broken(f"the COPY line of {marker.schema}.{marker.table} is missing")
+        if isinstance(marker, Rows):
+            command = copy_command(marker)
+            if self._file.read(len(command)) != command:
+                raise self._broken(f"the COPY command of {marker.schema}.{marker.table} is missing")
         return marker, ""
 
     def _marker(self) -> AnyMarker:
