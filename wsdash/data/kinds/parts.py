@@ -21,7 +21,7 @@ from wsdash.data.kinds import part_queries as queries
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 
-SHOWN = 3
+SHOWN = 12
 """How many parts are named in one line before the rest is a number."""
 NAME_BYTES = 63
 _DIMENSION = re.compile(r"constraint_\d+$")
@@ -226,7 +226,8 @@ def _others(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
 
 
 def _left_out(kind: str, rows: list[Any], what: str) -> Draft:
-    names = sorted({row["relation"] for row in rows})
+    own = {row["name"] for row in rows if "name" in row}
+    names = sorted({row["relation"] + (f" ({row['name']})" if len(own) > 1 else "") for row in rows})
     shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
     item = SchemaItem(kind, f"{shown}: {what}" if what else shown, left_out=COSTS[kind])
     return Draft(item, [])
