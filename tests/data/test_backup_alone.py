@@ -59,6 +59,27 @@ async def test_what_other_schemas_lend_goes_along_and_what_needs_their_rows_is_l
         assert name in left_out, name
 
 
+UNQUALIFIED = """
+CREATE SCHEMA workspace; SET search_path = workspace;
+CREATE FUNCTION helper(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE FUNCTION calls(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN helper($1); END';
+CREATE TABLE t (id integer PRIMARY KEY, n integer CHECK (calls(n) > 0),
+  twice integer GENERATED ALWAYS AS (calls(id)) STORED, what regclass);
+CREATE INDEX t_n ON t (calls(n));
+INSERT INTO t VALUES (1, 2, DEFAULT, 'workspace.t');
+RESET search_path;
+"""
+
+
+async def test_functions_that_find_others_by_the_search_path_keep_no_backup_from_its_proof(
+    source: Endpoint, tmp_path: Path
+) -> None:
+    await run_sql(source, UNQUALIFIED)
+    manifest = await back_up(source, tmp_path)
+    proof = await prove_backup(manifest.manifest_path, source, item="backup", on_progress=quiet)
+    assert (proof.checksums_equal, proof.rows) == (True, 1)
+
+
 async def test_a_line_break_in_a_name_keeps_no_backup_from_its_proof(
     source: Endpoint, pg16: Server, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from wsdash.data.census import KNOWN, read_unexplained, read_unknown
 from wsdash.data.checksum import row_source
 from wsdash.data.compare import compare
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import post_data, pre_data
+from wsdash.data.ddl import post_data, pre_data, search_path
 from wsdash.data.rehearsal import rehearse_ddl, with_findings
 from wsdash.demo.schema import source_schema
 from wsdash.errors import WsdashError
@@ -87,7 +87,11 @@ async def migrated(
     lines = compare(catalog, await read(target, schema))
     lines = with_findings(lines, await rehearse_ddl(source, schema, target, catalog=catalog))
     failed: dict[tuple[str, str], str] = {}
-    async with connection(source, read_only=True) as old, connection(target, read_only=False) as new:
+    path = {"search_path": search_path(schema)}  # as the copy has it
+    async with (
+        connection(source, read_only=True) as old,
+        connection(target, read_only=False, settings=path) as new,
+    ):
         for statements in (pre_data(catalog), post_data(catalog)):
             for one, fate, detail in await judge_statements(new, statements):
                 if fate == "blocks":

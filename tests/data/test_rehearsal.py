@@ -55,6 +55,27 @@ async def test_an_index_whose_function_finds_nothing_by_the_search_path(
     assert "helper" in finding.problem
 
 
+async def test_checks_and_generated_columns_find_what_they_found_in_the_source(
+    source: Endpoint, target: Endpoint
+) -> None:
+    more = "SET search_path = s; ALTER TABLE t ADD CHECK (outer_one(n) > 0), "
+    more += "ADD m integer GENERATED ALWAYS AS (outer_one(id)) STORED; RESET search_path"
+    assert await rehearsed(source, target, UNQUALIFIED + more) == []
+
+
+async def test_children_that_repeat_a_key_are_found_wherever_they_lie(
+    source: Endpoint, target: Endpoint
+) -> None:
+    sql = "CREATE SCHEMA s; CREATE TABLE s.p (id integer PRIMARY KEY);"
+    sql += "CREATE TABLE s.c (PRIMARY KEY (id)) INHERITS (s.p);"
+    sql += "CREATE TABLE s.d (PRIMARY KEY (id)) INHERITS (s.p);"
+    sql += "INSERT INTO s.c SELECT generate_series(1, 500);"
+    sql += "INSERT INTO s.d SELECT generate_series(499, 900)"
+    (finding,) = await rehearsed(source, target, sql)
+    assert (finding.kind, finding.name) == ("rows", "s.p")
+    assert "more than once" in finding.problem
+
+
 async def test_a_foreign_key_does_not_miss_rows_that_are_no_samples(
     source: Endpoint, target: Endpoint
 ) -> None:

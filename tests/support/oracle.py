@@ -148,7 +148,11 @@ class _Judgement:
         return folded in self.bodies or folded in self.there
 
     def named(self, tokens: Collection[str]) -> bool:
-        return any(one.fate in _TELLING and set(tokens) <= found for one, found in self.lines)
+        return any(
+            set(tokens) <= found
+            for one, found in self.lines
+            if one.fate in _TELLING or " instead " in one.detail
+        )
 
 
 def _plain(body: str) -> str:

@@ -12,7 +12,7 @@ import asyncpg
 from wsdash.data.bare import is_bare
 from wsdash.data.catalog import Catalog, read_catalog
 from wsdash.data.compare_text import canonical
-from wsdash.data.ddl import Statement
+from wsdash.data.ddl import Statement, search_path
 from wsdash.data.errors import DATABASE_ERRORS, ServerErrors, describe, server_of, session_lives, words_of
 from wsdash.data.judge import Judge
 from wsdash.data.session_settings import fix_settings
@@ -26,11 +26,15 @@ LOCK_TIMEOUT = "30s"
 TOGETHER = 50
 """How many quick statements are sent to the server in one message, which it does all or none of."""
 FILE_TIMEOUT = 3600.0
-_LOCAL = (
-    "SET LOCAL check_function_bodies = off; SET LOCAL search_path = pg_catalog; "
-    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
-)
-"""Sent in one message with what it is for: the server makes one transaction of a message."""
+
+
+def _local(statement: Statement) -> str:
+    """Settings that go in one message with a statement: the server makes one transaction of it."""
+    return (
+        "SET LOCAL check_function_bodies = off; "
+        f"SET LOCAL search_path = {search_path(statement.schema)}; "
+        f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
+    )
 
 
 async def ensure_schema(
@@ -123,7 +127,7 @@ async def run_together(conn: asyncpg.Connection, statements: Sequence[Statement]
         if len(some) > 1:
             with suppress(*DATABASE_ERRORS):
                 await conn.execute(
-                    ";\n".join([_LOCAL, *(one.sql for one in some)]), timeout=STATEMENT_TIMEOUT
+                    ";\n".join([_local(some[0]), *(one.sql for one in some)]), timeout=STATEMENT_TIMEOUT
                 )
                 continue
         for statement in some:
@@ -142,10 +146,10 @@ async def run_statement(
     with ServerErrors(conn, doing, "then retry: what was made is kept"):
         if not conn.is_closed() and conn.is_in_transaction():
             async with transaction(conn):
-                await conn.execute(_LOCAL, timeout=30)
+                await conn.execute(_local(statement), timeout=30)
                 await conn.execute(statement.sql, timeout=timeout)
         else:
-            await conn.execute(f"{_LOCAL};\n{statement.sql}", timeout=timeout)
+            await conn.execute(f"{_local(statement)};\n{statement.sql}", timeout=timeout)
 
 
 async def apply_file(conn: asyncpg.Connection, path: Path) -> None:

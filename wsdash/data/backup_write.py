@@ -33,7 +33,7 @@ from wsdash.data.backup_manifest import (
 )
 from wsdash.data.backup_meter import Meter, OnProgress
 from wsdash.data.checksum import row_source
-from wsdash.data.ddl import Statement
+from wsdash.data.ddl import Statement, search_path
 from wsdash.data.disk import write_failure
 from wsdash.data.shape import Table
 from wsdash.data.snapshot import Snapshot
@@ -75,7 +75,6 @@ _SETTINGS = (
     "SET default_toast_compression = pglz",
     "SET check_function_bodies = off",
     "SET row_security = off",
-    "SET search_path = pg_catalog",
     "SET client_min_messages = warning",
 )
 """As wsdash.data.session_settings, for whoever runs the file: servers from 14 on know these names."""
@@ -148,7 +147,8 @@ async def _write_sections(
     await writer.write(FIRST_LINE + comment_lines(_introduction(content, writer.final.name)))
     await writer.write(marker_line(Content(content)) + b"\n")
     await writer.write(psql_section(f"\\set ON_ERROR_STOP on\n{_BEGIN};\n"))
-    settings = [Statement("setting", sql.split()[1], sql) for sql in _SETTINGS]
+    path = f"SET search_path = {search_path(content.schema)}"
+    settings = [Statement("setting", sql.split()[1], sql) for sql in (*_SETTINGS, path)]
     await _write_statements(writer, settings + frozen.before)
     for table in frozen.tables:
         await _write_rows(writer, conn, table, content.tables[table.qualified], item, on_progress)

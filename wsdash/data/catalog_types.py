@@ -111,7 +111,6 @@ async def read_sequences(
     for row in await conn.fetch(queries.SEQUENCES, namespace, timeout=TIMEOUT):
         name = ident(schema, row["name"])
         options = _sequence_options(row)
-        unlogged = "UNLOGGED " if row["unlogged"] else ""
         if row["owned"] == "i":
             if row["owner"] in roots:
                 subjects.append(_identity(schema, roots[row["owner"]], row))
@@ -120,8 +119,10 @@ async def read_sequences(
         item = SchemaItem(
             "sequence",
             f"{schema}.{row['name']}",
-            f"CREATE {unlogged}SEQUENCE {name} AS {row['type']} {options}",
+            f"CREATE SEQUENCE {name} AS {row['type']} {options}",
             body=f"{row['type']} {row['increment']} {row['minimum']} {row['maximum']} {row['cycle']}",
+            # as unlogged tables: a Neon compute empties what is unlogged at each restart
+            note="logged instead of UNLOGGED" if row["unlogged"] else "",
         )
         if row["owned"] and row["owner"] not in roots:
             item = SchemaItem("sequence", item.name, left_out="it belongs to a column that is not carried")

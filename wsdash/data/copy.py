@@ -27,7 +27,7 @@ from wsdash.data.copy_plan import (
     with_children,
 )
 from wsdash.data.copy_progress import TICK_SECONDS, Reporter
-from wsdash.data.ddl import Statement
+from wsdash.data.ddl import Statement, search_path
 from wsdash.data.errors import described
 from wsdash.data.indexes import Builder, build_settings
 from wsdash.data.manifest import (
@@ -226,6 +226,7 @@ async def _copy(
     started = time.monotonic()
     count = _sessions(request)
     settings = WRITING | build_settings(request.maintenance_work_mem)
+    settings["search_path"] = search_path(*sorted({table.schema for table in request.tables}))
     one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
     opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
     looking = group.create_task(_look(request, stack))

@@ -41,6 +41,15 @@ class Statement:
     item: SchemaItem | None = field(default=None, repr=False, compare=False)
 
 
+def search_path(*schemas: str) -> str:
+    """The search_path under which DDL and rows of these schemas are written, as SQL.
+
+    What the server printed is qualified and needs pg_catalog alone. The rest is for functions that checks and
+    generated columns call and that find others by the search_path, as they did in the source.
+    """
+    return ", ".join(["pg_catalog", *(ident(schema) for schema in schemas if schema), "public"])
+
+
 def pre_data(catalog: Catalog) -> list[Statement]:
     """What must be there before rows: extensions, roles, schema, types, functions, sequences, plain tables.
 

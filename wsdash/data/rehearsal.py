@@ -23,7 +23,7 @@ from wsdash.data.ddl import Statement, post_data, pre_data
 from wsdash.data.errors import ServerErrors, remedy_for
 from wsdash.data.scratch import scratch_database
 from wsdash.data.shape import Table
-from wsdash.data.sql import ident
+from wsdash.data.sql import column_list, ident
 from wsdash.data.transactions import transaction
 from wsdash.errors import WsdashError
 from wsdash.model import SchemaObject
@@ -31,6 +31,7 @@ from wsdash.model import SchemaObject
 SAMPLE_ROWS = 20
 """Rows of each table that go along, so that checks, generated columns and index expressions are evaluated."""
 STATEMENT_SECONDS = 120.0
+DOUBLES_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,8 @@ class _Rehearsal:
         for table in self.catalog.tables:
             if self.samples.get(table.qualified):
                 await self._see_samples(table)
+            if table.hypertable == "inheritance" and table.key and table.time_column not in table.key:
+                await self._look_for_doubles(table)
         version = self.new.get_server_version()
         number = version.major * 10000 + version.minor
         rows = sum(self.samples.values())
@@ -181,6 +184,19 @@ class _Rehearsal:
             if self.new.is_closed() or self.old.is_closed():
                 raise
             self.findings.append(Finding("rows", table.qualified, str(error), remedy_for(error)))
+
+    async def _look_for_doubles(self, table: Table) -> None:
+        """Inheriting children have a key each, and no server looks whether two of them hold the same one."""
+        key = column_list(table.key)
+        doubled = await self.old.fetchval(
+            f"SELECT ROW({key})::text FROM {ident(table.schema, table.name)} GROUP BY {key} "
+            "HAVING count(*) > 1 LIMIT 1",
+            timeout=DOUBLES_SECONDS,
+        )
+        if doubled is not None:
+            problem = f"children repeat the key ({', '.join(table.key)}): {doubled} is there more than once"
+            remedy = "remove one of the rows in the source; the one table's key refuses both"
+            self.findings.append(Finding("rows", table.qualified, problem, remedy))
 
     async def _see_samples(self, table: Table) -> None:
         """Row-level security may hide from the target's user what it wrote itself: verify would miss the

@@ -64,6 +64,12 @@ async def play(reader: BackupReader, conn: asyncpg.Connection, item: str, on_pro
             meter.finish()
         else:
             await conn.execute(sql, timeout=STATEMENT_SECONDS)
+    await forget_path(conn)
+
+
+async def forget_path(conn: asyncpg.Connection) -> None:
+    """Take back the file's own search_path: the text of a row, and so its checksum, depends on it."""
+    await conn.execute("SET search_path = pg_catalog", timeout=STATEMENT_SECONDS)
 
 
 async def copy_rows(

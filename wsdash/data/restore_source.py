@@ -19,7 +19,15 @@ from wsdash.data.connect import Endpoint
 from wsdash.data.ddl import post_data, pre_data
 from wsdash.data.restore_reader import BackupReader
 from wsdash.data.restore_result import RestoreResult, object_counts, refuse_differences
-from wsdash.data.restore_run import all_or_nothing, copy_rows, differences, measure, skip_rows, verified_path
+from wsdash.data.restore_run import (
+    all_or_nothing,
+    copy_rows,
+    differences,
+    forget_path,
+    measure,
+    skip_rows,
+    verified_path,
+)
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.data.timescaledb.definitions import enable_compression, made_again, make_hypertable
@@ -201,6 +209,7 @@ async def _fill(
             await copy_rows(reader, conn, marker, item, on_progress)
         else:
             await skip_rows(reader)
+    await forget_path(conn)
     for name, definition in made.items():
         entry = reader.content.tables[name]
         await enable_compression(conn, entry.schema, entry.name, definition)
