@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +40,11 @@ class FileKind:
         proofs of an old one. Raises InputError for a foreign or damaged file, or a closed directory.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not path.exists():
+                self._create(path)
+            if path.stat().st_uid == os.getuid():
+                path.chmod(0o600)  # an earlier version left it to the umask
             db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise self.unusable(path, error) from error
@@ -57,6 +63,22 @@ class FileKind:
             db.close()
             raise
         return db
+
+    def _create(self, path: Path) -> None:
+        """Make the complete file under another name first: a kill leaves no half of one under its own."""
+        for left in path.parent.glob(f".{path.name}.*"):
+            left.unlink(missing_ok=True)
+        made = path.with_name(f".{path.name}.{os.getpid()}")
+        os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(made, isolation_level=None)
+        try:
+            marks = f"pragma application_id = {self.application_id}; pragma user_version = {self.version}"
+            db.executescript(f"begin; {self.schema} {marks}; commit;")
+        finally:
+            db.close()
+        with suppress(FileExistsError):  # another process was as fast: its file is as good
+            os.link(made, path)
+        made.unlink(missing_ok=True)
 
     def check(self, db: sqlite3.Connection, path: Path) -> None:
         """Raises InputError unless the open file is of this kind and version."""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from wsdash.cli.headless import printer
 from wsdash.demo.scratch_server import scratch_server
-from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.journal_store import FILE as JOURNAL
+from wsdash.engine.journal_reader import JournalReader, NotBegunError
 from wsdash.engine.passing import FORTNIGHT, fortnight_of
 from wsdash.engine.process import EngineOptions
 from wsdash.engine.script import Script
@@ -21,9 +20,10 @@ from wsdash.model import SetupProgress
 def under_way(state: Path) -> Script | None:
     """The fortnight that an earlier engine began to live here and did not end: whoever takes the run up lives
     the rest of it, for nobody else can read what happens on those days."""
-    if not (state / JOURNAL).exists():
+    try:
+        reader = JournalReader(state)
+    except NotBegunError:
         return None
-    reader = JournalReader(state)
     try:
         passing, _ = reader.time()
         begun = fortnight_of(reader.facts().get(FORTNIGHT))

@@ -31,6 +31,6 @@ class Owner(msgspec.Struct, frozen=True):
         if not self.here:
             return True
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < 1
-        except psutil.NoSuchProcess:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 2
+        except (psutil.NoSuchProcess, OverflowError, ValueError):
             return False

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +14,7 @@ from dataclasses import replace
 
 import asyncpg
 import msgspec
+import psutil
 
 from wsdash.data.backup_errors import server_errors
 from wsdash.data.connect import Endpoint, connection
@@ -23,7 +27,11 @@ from wsdash.tasks import finished_though_cancelled
 PREFIX = "wsdash_scratch_"
 ABANDONED_SECONDS = 24 * 3600.0
 """After this long a scratch database of another host that nobody is connected to counts as left behind."""
-_NAME = re.compile(PREFIX + "([0-9a-f]{8})[0-9a-f]{12}")
+_NAME = re.compile(
+    PREFIX + "([0-9a-f]{8})(?:_([0-9a-f]{8})_([0-9a-f]+)_([0-9a-f]{8})_[0-9a-f]{6}|[0-9a-f]{12})"
+)
+"""When it was made, on which host (a digest), by which process, and when that was started (seconds); an
+earlier version's names end in chance alone."""
 _TIMEOUT = 60.0
 
 _LEFTOVERS = """
@@ -46,7 +54,7 @@ async def scratch_database(server: Endpoint) -> AsyncIterator[Endpoint]:
     first. Raises WsdashError when the user may not create databases, UnreachableError.
     """
     await drop_leftovers(server)
-    name = f"{PREFIX}{int(time.time()):08x}{secrets.token_hex(6)}"
+    name = _new_name()
     try:
         await _create(server, name)
         yield replace(server, database=name)
@@ -68,7 +76,7 @@ async def drop_leftovers(server: Endpoint) -> list[str]:
         dropped = []
         for row in await conn.fetch(_LEFTOVERS, timeout=_TIMEOUT):
             match = _NAME.fullmatch(row["name"])
-            if match is None or _may_live(row["tag"] or "", int(match[1], 16)):
+            if match is None or _may_live(match, row["tag"] or ""):
                 continue
             try:
                 await conn.execute(f"DROP DATABASE IF EXISTS {ident(row['name'])}", timeout=_TIMEOUT)
@@ -115,12 +123,27 @@ def _tag() -> str:
     return msgspec.json.encode(Owner.ourselves()).decode()
 
 
-def _may_live(tag: str, made_at: int) -> bool:
-    """Whether the run that made it may still be at work."""
-    try:
-        owner = read_json(tag, Owner)
-    except DocumentError:
-        owner = Owner("", 0, 0.0)
+def _new_name() -> str:
+    """A name that says who makes it and when: a kill right after CREATE DATABASE leaves nothing else."""
+    started = int(psutil.Process().create_time())
+    who = f"{_host_digest()}_{os.getpid():x}_{started:08x}"
+    return f"{PREFIX}{int(time.time()):08x}_{who}_{secrets.token_hex(3)}"
+
+
+def _host_digest() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _may_live(name: re.Match[str], tag: str) -> bool:
+    """Whether the run that made it may still be at work, by the database's name, or an older one's tag."""
+    if name[2]:
+        host = socket.gethostname() if name[2] == _host_digest() else ""
+        owner = Owner(host, int(name[3], 16), float(int(name[4], 16)))
+    else:
+        try:
+            owner = read_json(tag, Owner)
+        except DocumentError:
+            owner = Owner("", 0, 0.0)
     if not owner.here:
-        return time.time() - made_at < ABANDONED_SECONDS
+        return time.time() - int(name[1], 16) < ABANDONED_SECONDS
     return owner.may_live()

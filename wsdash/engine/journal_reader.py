@@ -25,6 +25,10 @@ order by seq limit ?2
 """
 
 
+class NotBegunError(InputError):
+    """There is no run in that directory yet, or its journal was only just being made."""
+
+
 class JournalReader:
     """Reads state/journal.db without ever writing to it or blocking its writer; for one thread at a time.
 
@@ -96,7 +100,7 @@ class JournalReader:
 
     def _connect(self) -> sqlite3.Connection:
         if not self.path.exists():
-            raise InputError(
+            raise NotBegunError(
                 "there is no run here yet",
                 where=str(self.path.parent),
                 remedy="start one with `wsdash` or `wsdash demo`, or name its directory with --state",
@@ -126,7 +130,7 @@ class JournalReader:
             db.execute("pragma query_only = on")
             tables = db.execute("select count(*) from sqlite_master").fetchone()[0]
             if tables == 0:
-                raise InputError("the run is just being started", where=str(self.path), remedy="try again")
+                raise NotBegunError("the run is just being started", where=str(self.path), remedy="try again")
             JOURNAL.check(db, self.path)
         except BaseException:
             db.close()

@@ -15,6 +15,7 @@ from wsdash.engine.control import ControlClient
 from wsdash.engine.lock import living_holder
 from wsdash.errors import WsdashError
 from wsdash.model import Intent
+from wsdash.runtime import open_private
 
 LOG_FILE = "engine.log"
 
@@ -78,8 +79,8 @@ def engine_log_tail(state: Path, lines: int = 10) -> str:
 
 
 def _spawn(argv: list[str], state: Path, env: Mapping[str, str] | None) -> int:
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / LOG_FILE).open("ab") as log:
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open_private(state / LOG_FILE) as log:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,

@@ -9,16 +9,19 @@ from pathlib import Path
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.engine.journal import JournalReader, clock_of
-from wsdash.engine.journal_store import FILE
+from wsdash.engine.journal_reader import NotBegunError
 from wsdash.engine.world import open_world_stack, watch_for_ever
 from wsdash.model import AnyEvent, LogLine, run_time
 
 
 def clock_at_rest(state: Path | None) -> Clock:
     """The clock of the run in `state`, from where the run's time stands on; without a run the machine's."""
-    if state is None or not (state / FILE).exists():
+    try:
+        reader = JournalReader(state) if state is not None else None
+    except NotBegunError:
+        reader = None
+    if reader is None:
         return SystemClock()
-    reader = JournalReader(state)
     try:
         passing, newest = reader.time()
     finally:

@@ -15,6 +15,7 @@ import msgspec
 
 from wsdash.engine.redact import Redactor
 from wsdash.model import LogLine
+from wsdash.runtime import open_private
 
 DIRECTORY = "logs"
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -49,7 +50,7 @@ class LogSpool:
         self.redactor = redactor or Redactor()
         self.dropped = 0
         self._directory = state / DIRECTORY
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         tail, _ = SpoolReader(state).tail(_REMEMBERED)
         self._known = set(tail)
         self._known_until = max((line.at for line in tail), default=0.0)
@@ -97,7 +98,7 @@ class LogSpool:
             return
         path = _path(self._directory, self._number)
         try:
-            with path.open("ab") as file:
+            with open_private(path) as file:
                 file.write(b"".join(encoded))
                 size = file.tell()
         except OSError:
