@@ -97,3 +97,57 @@ def test_the_shipped_files_are_there(name: str) -> None:
 def test_settings_never_hold_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSDASH_SOURCE_PASSWORD", "hunter2-secret")
     assert "hunter2-secret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("thresholds__get_seconds", ".nan"),
+        ("thresholds__post_seconds", ".inf"),
+        ("thresholds__alert_api_seconds", "-1"),
+        ("thresholds__alert_disk_percent", "1000"),
+        ("thresholds__stack_memory_bytes", "-5"),
+        ("thresholds__alert_errors_per_minute", "1e999"),
+        ("source__port", "99999"),
+        ("source__port", "0"),
+        ("source__host", '"a\\rb"'),
+        ("source__host", '"a\\0b"'),
+        ("source__host", '""'),
+        ("source__host", "a b"),
+        ("source__schema", '""'),
+        ("target__database", '""'),
+        ("target__user", '""'),
+        ("target__schema", "x" * 64),
+        ("source__label", '"\\e[31m"'),
+        ("source__password_env", "$PGPASSWORD"),
+        ("endpoints__pageserver_pg", "localhost"),
+        ("endpoints__pageserver_pg", "localhost:99999"),
+        ("endpoints__pageserver_http", "ftp://x"),
+        ("api__new", "http://"),
+        ("api__new", "http://x:99999"),
+        ("copy__maintenance_work_mem", "lots"),
+        ("copy__workers", "9" * 5000),
+        ("paths__backups", '""'),
+        ("ports", "[70000]"),
+        ("load_test__warm_up_seconds", "-1"),
+        ("stack__apps__old_service", '""'),
+        ("source__host", "[" * 2000),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_refused_with_its_key(
+    key: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"WSDASH__{key.upper()}", value)
+    with pytest.raises(InputError) as error:
+        load_settings()
+    assert key.split("__")[0] in (error.value.where + error.value.what).lower()
+    assert error.value.remedy
+    assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "host", ["db.example.org", "10.0.0.1", "::1", "fe80::1%eth0", "/var/run/postgresql", "a_b"]
+)
+def test_hosts_of_every_form_are_taken(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSDASH__SOURCE__HOST", f'"{host}"')
+    assert load_settings().source.host == host

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from wsdash import outside
+from wsdash.config_ranges import check_ranges
 from wsdash.errors import InputError
 
 ENV_PREFIX = "WSDASH__"
@@ -323,14 +324,10 @@ def _check_values(settings: Settings, path: Path) -> None:
     if settings.stack.engine not in ("docker", "local", "external"):
         refuse("stack.engine", settings.stack.engine, "use docker, local or external")
     _check_external(settings.stack, refuse)
+    check_ranges(settings, refuse)
     for key, side in (("source", settings.source), ("target", settings.target)):
-        if not 0 < side.port < 65536:
-            refuse(f"{key}.port", side.port, "use a port from 1 to 65535")
         if side.sslmode not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
             refuse(f"{key}.sslmode", side.sslmode, "use one of libpq's sslmode values")
-    for port in settings.ports:
-        if not 0 < port < 65536:
-            refuse("ports", port, "use ports from 1 to 65535")
     ladder, seconds = settings.load_test.ladder, settings.load_test.rung_seconds
     if not ladder or not all(1 <= clients <= 256 for clients in ladder):
         refuse("load_test.ladder", list(ladder), "use numbers of clients from 1 to 256")

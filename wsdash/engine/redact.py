@@ -10,31 +10,19 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from wsdash.engine.secret_patterns import HINT, MASK, PATTERNS
 from wsdash.model import Event, LogLine
 from wsdash.outside import change_texts, clean, without_sequences
 
-MASK = "***"
 LONGEST_LINE = 1 << 20
 """Characters of a log line; the spool cuts it again where it keeps it."""
 SHORTEST = 3
 """A secret of fewer characters is not searched for by value: it would stand in every second word."""
 
+
 _IDENTIFIERS = frozenset(
     {"run", "mode", "item", "action", "name", "subject", "series", "source", "rule", "id", "table", "group"}
 )
-_NAMED = r"[\w.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key)[\w.-]*"
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"'<>]*:)[^\s/@\"'<>]+(?=@)", re.I), rf"\1{MASK}"),
-    (re.compile(rf"(\b{_NAMED}[\"']?\s*=\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)", re.I), rf"\1{MASK}"),
-    (
-        re.compile(rf"(\b{_NAMED}[\"']?:\s+|[\"']{_NAMED}[\"']:)(\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)", re.I),
-        rf"\1{MASK}",
-    ),
-    (re.compile(r"(\bpassword\s+)'[^']*'", re.I), rf"\1{MASK}"),
-    (re.compile(r"(\bauthorization:\s*(?:basic|bearer)\s+)\S+", re.I), rf"\1{MASK}"),
-)
-_HINT = re.compile(r"://|passw|passph|secret|token|api[_-]?key|authorization", re.I)
-
 T = TypeVar("T")
 
 
@@ -57,8 +45,8 @@ class Redactor:
         """The text without secrets."""
         if self._values is not None:
             text = self._values.sub(MASK, text)
-        if _HINT.search(text):
-            for pattern, replacement in _PATTERNS:
+        if HINT.search(text):
+            for pattern, replacement in PATTERNS:
                 text = pattern.sub(replacement, text)
         return text
 
