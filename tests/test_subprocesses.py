@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import FAMILY, family, is_gone, until
-from wsdash.subprocesses import CannotStartError, OverdueError, run_program
+from wsdash.subprocesses import CannotStartError, OverdueError, limited_environment, run_program
 
 LONG = 60.0
 """A limit that no test here reaches unless it fails."""
@@ -175,3 +175,12 @@ async def test_a_file_that_may_not_be_run_is_told_with_the_systems_reason(tmp_pa
 async def test_words_that_no_program_can_be_given_are_told_as_such() -> None:
     with pytest.raises(CannotStartError, match="null byte"):
         await run_program(["echo", "a\0b"], seconds=LONG)
+
+
+def test_a_foreign_program_gets_what_it_needs_and_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGPASSWORD", "WSDASH_SOURCE_PASSWORD", "AWS_SECRET_ACCESS_KEY", "GIVEN"):
+        monkeypatch.setenv(name, "x")
+    environment = limited_environment(["GIVEN", "ABSENT"])
+    assert "PATH" in environment
+    assert environment["GIVEN"] == "x"
+    assert not {"PGPASSWORD", "WSDASH_SOURCE_PASSWORD", "AWS_SECRET_ACCESS_KEY", "ABSENT"} & set(environment)

@@ -154,20 +154,23 @@ class PathSettings(_Section, frozen=True):
 
 
 class NotifySettings(_Section, frozen=True):
-    """How the team is told, beside a person's tick."""
+    """How the team is told, beside a person's tick. environment: names of variables that the command gets
+    beside PATH, HOME and the like."""
 
     webhook_env: str = ""
     command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
 
 
 class AlertSettings(_Section, frozen=True):
     """Who is told of alerts beside the screen. The webhook's URL is named, never held. bell, desktop: what
-    the operator's own terminal does.
+    the operator's own terminal does. environment: as for notify.
     """
 
     webhook_env: str = ""
     webhook_file: str = ""
     command: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     bell: bool = True
     desktop: bool = True
 

@@ -74,11 +74,12 @@ def _between(low: float, high: float) -> Callable[[Any], bool]:
 
 _URLS = r"endpoints\.\w+_http|api\.(old|new|dashboard)|metrics\.url"
 _FILLED = r"stack\.(apps\.old_service|(apps|workspace)\.(file|containers\[\d+\]))|(source|target)\.label"
+_VARIABLES = r"(.*\.)?\w+_env|(notify|alerts)\.environment\[\d+\]"
 _TABLE: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     (r"(source|target)\.port|ports\[\d+\]", _is_port, "use a port from 1 to 65535"),
     (r"(source|target)\.host", _is_host, "use a host name, an address, or the directory of a socket"),
     (r"(source|target)\.(database|user|schema)", _is_name, "use the name, 1 to 63 bytes"),
-    (r"(.*\.)?\w+_env", _is_variable, "use the name of an environment variable, without $"),
+    (_VARIABLES, _is_variable, "use the name of an environment variable, without $"),
     (r"endpoints\.\w+_pg", _is_address, "use host:port"),
     (_URLS, _is_url, "use a URL that begins with http:// or https://"),
     (r"thresholds\.(get|post|alert_api)_seconds", _between(0.001, 3600), "use 0.001 to 3600 seconds"),

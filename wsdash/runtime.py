@@ -48,7 +48,7 @@ def _socket_directory(state: Path) -> Path:
     tried = list(_candidates())
     for directory in tried:
         with suppress(OSError):
-            directory.mkdir(mode=0o700, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if _is_ours_alone(directory):
                 with suppress(OSError):
                     write_private(note, str(directory))

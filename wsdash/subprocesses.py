@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
@@ -54,6 +55,19 @@ class Finished:
     code: int
     stdout: bytes
     stderr: bytes
+
+
+_NEEDED = re.compile(
+    "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|SSL_CERT_(FILE|DIR)"
+    "|(https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY"
+)
+"""Variables that programs need to find themselves, their files and the way out; none is a password."""
+
+
+def limited_environment(names: Iterable[str] = ()) -> dict[str, str]:
+    """The environment for a program that is none of our business: what every program needs, and `names`."""
+    wanted = set(names)
+    return {name: value for name, value in os.environ.items() if name in wanted or _NEEDED.fullmatch(name)}
 
 
 async def run_program(

@@ -1,7 +1,11 @@
-"""kill -9 at any moment: the same run goes on, every effect happens once, nothing is done unannounced."""
+"""kill -9 at any moment: the same run goes on, every effect happens once, nothing is done unannounced.
+
+WSDASH_TEST_KILLED_RUNS: how many runs are killed eight times each at random moments.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -79,7 +83,7 @@ def test_killed_at_each_event_it_goes_on_to_the_end(small: Small, seq: int) -> N
     assert_each_effect_once(small)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("WSDASH_TEST_KILLED_RUNS", "3"))))
 def test_killed_again_and_again_at_random_moments(small: Small, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(8):

@@ -14,7 +14,7 @@ from wsdash.engine.secret_patterns import HINT, MASK, PATTERNS
 from wsdash.model import Event, LogLine
 from wsdash.outside import change_texts, clean, without_sequences
 
-LONGEST_LINE = 1 << 20
+LONGEST_LINE = 1 << 16
 """Characters of a log line; the spool cuts it again where it keeps it."""
 SHORTEST = 3
 """A secret of fewer characters is not searched for by value: it would stand in every second word."""
@@ -64,7 +64,7 @@ class Redactor:
 
     def line(self, line: LogLine) -> LogLine:
         """The log line without secrets and terminal sequences."""
-        text = clean(self.text(without_sequences(line.text)), LONGEST_LINE)
+        text = clean(self.text(without_sequences(line.text[:LONGEST_LINE])))
         name = clean(line.container)
         same = text == line.text and name == line.container
         return line if same else msgspec.structs.replace(line, text=text, container=name)

@@ -38,7 +38,7 @@ class NotifyTeam:
         if notify.webhook_env:
             how = await _post(notify.webhook_env, text)
         else:
-            how = await _run(list(notify.command), text)
+            how = await _run(list(notify.command), text, notify.environment)
         await ctx.facts.put(SENT, f"{how} at {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}: {text}")
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
@@ -65,9 +65,9 @@ async def _post(variable: str, text: str) -> str:
     return f"the webhook of {variable} answered {status}"
 
 
-async def _run(argv: list[str], text: str) -> str:
+async def _run(argv: list[str], text: str, variables: tuple[str, ...]) -> str:
     try:
-        await run_with(argv, text.encode(), COMMAND_TIMEOUT)
+        await run_with(argv, text.encode(), COMMAND_TIMEOUT, variables)
     except OutletError as error:
         raise WsdashError(
             f"the notify command failed: {error}",

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from wsdash.outside.http import client_session
-from wsdash.subprocesses import ProgramError, run_program
+from wsdash.subprocesses import ProgramError, limited_environment, run_program
 
 
 class OutletError(Exception):
@@ -31,10 +31,14 @@ async def post_message(url: str, message: Mapping[str, Any], timeout: float) -> 
     return status
 
 
-async def run_with(argv: Sequence[str], data: bytes, timeout: float) -> None:
-    """Run a command that reads data; it must exit 0 within timeout seconds. Raises OutletError."""
+async def run_with(argv: Sequence[str], data: bytes, timeout: float, variables: Sequence[str] = ()) -> None:
+    """Run a command that reads data; it must exit 0 within timeout seconds. Raises OutletError.
+
+    variables: names of environment variables that it gets beside those that every program needs.
+    """
     try:
-        done = await run_program(argv, seconds=timeout, data=data)
+        env = limited_environment(variables)
+        done = await run_program(argv, seconds=timeout, data=data, env=env)
     except ProgramError as error:
         raise OutletError(str(error)) from error
     if done.code:

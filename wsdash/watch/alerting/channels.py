@@ -68,7 +68,7 @@ def channels_of(settings: AlertSettings) -> dict[str, Send]:
         channels["webhook"] = lambda message: _post(settings, message)
     if settings.command:
         channels["command"] = lambda message: run_with(
-            settings.command, msgspec.json.encode(message), TIMEOUT
+            settings.command, msgspec.json.encode(message), TIMEOUT, settings.environment
         )
     return channels
 
