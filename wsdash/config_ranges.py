@@ -73,7 +73,7 @@ def _between(low: float, high: float) -> Callable[[Any], bool]:
 
 
 _URLS = r"endpoints\.\w+_http|api\.(old|new|dashboard)|metrics\.url"
-_FILLED = r"stack\.(apps\.old_service|(apps|workspace)\.(file|containers\[\d+\]))|(source|target)\.label"
+_FILLED = r"stack\.(apps\.old_service|(apps|workspace)\.containers\[\d+\])|(source|target)\.label"
 _VARIABLES = r"(.*\.)?\w+_env|(notify|alerts)\.environment\[\d+\]"
 _TABLE: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     (r"(source|target)\.port|ports\[\d+\]", _is_port, "use a port from 1 to 65535"),

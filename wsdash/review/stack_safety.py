@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from urllib.parse import urlsplit
-
-import aiohttp
 
 from wsdash.config import Settings
 from wsdash.errors import WsdashError
 from wsdash.model.ports import in_the_way
+from wsdash.outside import read_json
+from wsdash.outside.http import client_session
 from wsdash.review.finding import Finding
 from wsdash.stack.base import Stack
 from wsdash.stack.docker import DockerStack
@@ -116,7 +115,7 @@ async def storage(settings: Settings) -> list[Finding]:
     nodes = settings.endpoints
     if not nodes.pageserver_http or not nodes.safekeeper_http:
         return []
-    async with aiohttp.ClientSession() as session:
+    async with client_session() as session:
         disk = await timed_get(session, f"{nodes.pageserver_http.rstrip('/')}/v1/utilization")
         page = await timed_get(session, f"{nodes.safekeeper_http.rstrip('/')}/metrics")
     return [*_disk(disk.body if disk.status == 200 else b""), *_wal(page.body if page.status == 200 else b"")]
@@ -124,7 +123,7 @@ async def storage(settings: Settings) -> list[Finding]:
 
 def _disk(body: bytes) -> list[Finding]:
     try:
-        told = json.loads(body)
+        told = read_json(body)
         used, free = int(told["disk_usage_bytes"]), int(told["free_space_bytes"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return []
