@@ -59,7 +59,7 @@ def printer() -> Callable[[Recorded], None]:
             )
         elif isinstance(event, Notice) and event.level == "info" and event.item == DOWNTIME_BEGINS:
             if event.text.startswith(REHEARSED):
-                print(f"  {event.text}", flush=True)
+                say(f"  {event.text}")
         elif isinstance(event, Notice) and event.level != "info":
             say(f"! {event.level}: {event.text}")
         elif isinstance(event, AlertChanged) and event.raised:
