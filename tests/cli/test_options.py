@@ -92,6 +92,7 @@ WHAT: dict[str, dict[str, str]] = {
         "--fails": "for --criterion; refused: with --day",
         "--who": "recorded",
         "--why": "recorded",
+        "--phrase": "the typed word, for a decision against the evidence",
     },
     "confirm": TAKE_OVER | {"--who": "recorded", "--note": "recorded", "--fails": "it does not hold"},
     "skip": TAKE_OVER | {"--who": "recorded", "--why": "recorded"},

@@ -185,8 +185,8 @@ async def test_a_real_prometheus_sees_all_of_wsdash_and_says_when_it_is_gone(
     settings = msgspec.structs.replace(migrated.settings, metrics=metrics)
     await asyncio.to_thread(render_monitoring, settings, shipped("config", "monitoring"), out)
     hurry(out)
-    # any disk is fuller: an alert is raised, and the panel of raised alerts has something to show
-    migrated.program.environment["WSDASH__THRESHOLDS__ALERT_DISK_PERCENT"] = "0"
+    # any disk is fuller than 1 %: an alert is raised, and the panel of raised alerts has something to show
+    migrated.program.environment["WSDASH__THRESHOLDS__ALERT_DISK_PERCENT"] = "1"
     watching = await asyncio.to_thread(migrated.program.start, "watch", "--metrics-port", str(port))
     try:
         async with prometheus(out / "prometheus-scrape.yml", tmp_path / "tsdb") as base:
