@@ -22,6 +22,7 @@ class Terminal:
     def __init__(self, argv: list[str], env: dict[str, str], columns: int = 120, rows: int = 36) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
+        self._raw = bytearray()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self.reading = threading.Event()
@@ -40,6 +41,11 @@ class Terminal:
         """The screen as lines of text."""
         with self._lock:
             return "\n".join(self._screen.display)
+
+    def received(self) -> bytes:
+        """Every byte that the program has sent so far."""
+        with self._lock:
+            return bytes(self._raw)
 
     def wait_for(self, text: str, timeout: float = 60) -> None:
         """Return when the screen shows `text`."""
@@ -98,4 +104,5 @@ class Terminal:
             if not data:
                 return
             with self._lock:
+                self._raw += data
                 self._stream.feed(data)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from wsdash.cli.printing import say
 from wsdash.errors import WsdashError
@@ -11,27 +13,42 @@ from wsdash.errors import WsdashError
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 failed, 2 bad input, 3 held by another, 130 interrupted.
 
-    Every failure is told as what, where and remedy on standard error; no traceback reaches a user.
+    Every failure is told as what, where and remedy on standard error; no traceback reaches a user. What no
+    command foresaw is told in one sentence, its traceback goes into a private file.
     """
-    from wsdash.cli.arguments import parse
-
-    arguments = parse(sys.argv[1:] if argv is None else argv)
+    state: Path | None = None
     try:
+        from wsdash.cli.arguments import parse
+        from wsdash.cli.last_resort import catch_background_failures
+
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+        state = arguments.state
+        catch_background_failures(arguments)
         code: int = arguments.command(arguments)
         return code
     except WsdashError as error:
-        say(tell(error), error=True)
-        return error.exit_code
+        return _failed(tell(error), error.exit_code)
     except KeyboardInterrupt:
-        say("wsdash: interrupted; the state is saved, the same command goes on from here", error=True)
-        return 130
+        return _failed("wsdash: interrupted; the state is saved, the same command goes on from here", 130)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except OSError as error:
         where = f"\n  where:  {error.filename}" if error.filename else ""
-        say(f"wsdash: {error.strerror or error}{where}", error=True)
+        return _failed(f"wsdash: {error.strerror or error}{where}", 1)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        from wsdash.cli.last_resort import tell_unforeseen
+
+        tell_unforeseen(error, state)
         return 1
+
+
+def _failed(told: str, code: int) -> int:
+    with suppress(OSError, ValueError):  # the terminal is gone, or the stream is closed
+        say(told, error=True)
+    return code
 
 
 def tell(error: WsdashError) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from wsdash import __version__
+from wsdash.cli.printing import say
 from wsdash.model.rehearsal import MOST_ROUNDS, ROUNDS
 
 Command = Callable[[argparse.Namespace], int]
@@ -23,6 +26,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says through the one printer what argv holds: argparse repeats bad words as they are."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            say(message, error=True, end="")
+        sys.exit(status)
+
+
 def _lazily(module: str, name: str) -> Command:
     def command(arguments: argparse.Namespace) -> int:
         function: Command = getattr(importlib.import_module(f"wsdash.cli.{module}"), name)
@@ -33,7 +45,7 @@ def _lazily(module: str, name: str) -> Command:
 
 def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     """The parser, and the words that are commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="wsdash",
         description="Moves the Workspace service from TimescaleDB to its own Neon stack, proving each step.",
     )

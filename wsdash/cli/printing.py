@@ -26,6 +26,8 @@ def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
     said is only ever shown. A stream of another encoding gets '?' for what it lacks.
     """
     stream = sys.stderr if error else sys.stdout
+    if stream is None:
+        return  # it was closed before we began
     shown = clean(str(text), LONGEST_OUTPUT)
     encoding = stream.encoding or "utf-8"
     print(shown.encode(encoding, "replace").decode(encoding, "replace"), file=stream, end=end, flush=True)

@@ -15,12 +15,12 @@ from textual.message import Message
 from textual.screen import Screen
 
 from wsdash.errors import WsdashError
+from wsdash.failures import note_failure
 from wsdash.model import Notice, Recorded
 from wsdash.outside import clean
 from wsdash.plan import Plan
 from wsdash.tui.attention import Attention
 from wsdash.tui.copying import to_tmux
-from wsdash.tui.failure import note_failure
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.harmless import Harmless
 from wsdash.tui.panes.base import Frame
