@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,71 @@ from wsdash.errors import InputError
 
 WAIT_SECONDS = 5.0
 """How long a statement waits for another process's lock."""
+
+
+Signature = tuple[tuple[int, int] | None, ...]
+"""Size and time of change of a file and of what lies beside it; None for what is missing."""
+
+
+def signature(path: Path) -> Signature:
+    """By which a file that cannot be followed is known to have changed."""
+    found: list[tuple[int, int] | None] = []
+    for name in (path.name, path.name + "-wal", path.name + "-shm"):
+        try:
+            state = path.with_name(name).stat()
+            found.append((state.st_size, state.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
+def connect_read_only(path: Path, wait_seconds: float) -> tuple[sqlite3.Connection, Signature | None]:
+    """Open an existing file without ever writing to it or beside it; also in a directory that is read-only.
+
+    A writer that lives is followed; then the second value is None. Where SQLite may not make the files that
+    following takes, what is there now is read: as it is, or with a write-ahead log that a killed writer left,
+    from a private copy. Then the second value is the signature of what was read. Raises sqlite3.Error.
+    """
+    try:
+        return _connect(path, "mode=ro", wait_seconds), None
+    except sqlite3.OperationalError as error:
+        seen = signature(path)
+        if "locked" in str(error) or seen[2] is not None:
+            raise  # busy, or a living writer's files that we may not read
+    if not seen[1] or not seen[1][0]:
+        return _connect(path, "mode=ro&immutable=1", wait_seconds), seen
+    try:
+        with tempfile.TemporaryDirectory(prefix="wsdash-read-") as directory:
+            copy = Path(directory) / path.name
+            for name in (path.name, path.name + "-wal"):
+                shutil.copyfile(path.with_name(name), copy.with_name(name))
+            with_log = sqlite3.connect(copy, isolation_level=None)
+            try:
+                with_log.execute("pragma journal_mode = delete")  # takes the log into the file
+            finally:
+                with_log.close()
+            return _connect(copy, "mode=ro&immutable=1", wait_seconds), seen  # open, so it may lose its name
+    except OSError as error:
+        raise sqlite3.OperationalError(
+            f"it cannot be copied for reading: {error.strerror or error}"
+        ) from error
+
+
+def _connect(path: Path, how: str, wait_seconds: float) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=wait_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        db.execute("pragma query_only = on")
+        db.execute("select count(*) from sqlite_master").fetchone()  # opens what lies beside it
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -165,6 +166,36 @@ def test_a_dead_writers_journal_in_a_directory_closed_to_us_can_be_read(state: P
     writer.stdout.close()
     with closed_directory(state), reading(state) as reader:
         assert len(reader.history()) >= told
+
+
+async def test_a_log_without_its_index_is_read_from_a_copy_and_again_when_it_grew(state: Path) -> None:
+    """As after a reboot, on a read-only mount: SQLite itself cannot open such a file there."""
+    live = state.with_name("live")
+    opened = Journal.open(live)
+
+    def carry_over() -> None:
+        for name in ("journal.db", "journal.db-wal"):
+            shutil.copyfile(live / name, state / name)
+
+    os.mkdir(state)
+    await opened.record(Notice("info", "one"))
+    carry_over()
+    with closed_directory(state), reading(state) as reader:
+        assert [r.event for r in reader.events(0)] == [Notice("info", "one")]
+        assert reader.changed()
+        assert not reader.changed()
+        await opened.record(Notice("info", "two"))
+        if os.getuid() == 0:
+            os.seteuid(0)
+        for name in ("journal.db", "journal.db-wal"):
+            (state / name).chmod(0o644)
+        carry_over()
+        if os.getuid() == 0:
+            os.seteuid(NOBODY)
+        assert reader.changed()
+        assert [r.event for r in reader.events(1)] == [Notice("info", "two")]
+        assert not reader.changed()
+    await opened.close()
 
 
 FULL_DISK = """

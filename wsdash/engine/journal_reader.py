@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from wsdash.engine.journal_store import FILE, JOURNAL, Heartbeat, decode_all, decode_facts, time_of
 from wsdash.errors import InputError
 from wsdash.model import Recorded, TimePassing, run_time
+from wsdash.sqlite_file import Signature, connect_read_only, signature
 
 _BUSY_SECONDS = 0.5
 
@@ -37,13 +37,14 @@ class JournalReader:
 
     def __init__(self, state: Path) -> None:
         self.path = state / FILE
-        self._frozen = False
+        self._frozen: Signature | None = None
+        """Of the journal in a read-only directory, as it was read; None: it is followed."""
         self._version = -1
         self._db = self._connect()
 
     def changed(self) -> bool:
         """Whether anything was written since the last call (True at first); a few microseconds."""
-        if self._frozen and self._wal().exists():
+        if self._frozen is not None and signature(self.path) != self._frozen:
             self.close()
             self._db = self._connect()
             self._version = -1
@@ -81,9 +82,6 @@ class JournalReader:
         """Let go of the file."""
         self._db.close()
 
-    def _wal(self) -> Path:
-        return self.path.with_name(FILE + "-wal")
-
     def _rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         return self._asked(lambda: self._db.execute(sql, parameters).fetchall())
 
@@ -106,33 +104,17 @@ class JournalReader:
                 remedy="start one with `wsdash` or `wsdash demo`, or name its directory with --state",
             )
         try:
-            db = self._open("mode=ro")
-            self._frozen = False
-        except sqlite3.OperationalError as error:
-            # in a directory we may not write to, an idle journal (no WAL) can only be read as immutable
-            if self._wal().exists():
-                raise self._unreadable(error) from error
-            try:
-                db = self._open("mode=ro&immutable=1")
-            except sqlite3.DatabaseError as inner:
-                raise self._unreadable(inner) from inner
-            self._frozen = True
-        except sqlite3.DatabaseError as error:
+            db, self._frozen = connect_read_only(self.path, _BUSY_SECONDS)
+        except sqlite3.Error as error:
             raise self._unreadable(error) from error
-        return db
-
-    def _open(self, how: str) -> sqlite3.Connection:
-        uri = f"file:{quote(str(self.path.absolute()))}?{how}"
-        db = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
         try:
-            db.execute("pragma query_only = on")
-            tables = db.execute("select count(*) from sqlite_master").fetchone()[0]
-            if tables == 0:
+            if db.execute("select count(*) from sqlite_master").fetchone()[0] == 0:
                 raise NotBegunError("the run is just being started", where=str(self.path), remedy="try again")
             JOURNAL.check(db, self.path)
-        except BaseException:
+        except sqlite3.Error as error:
+            db.close()
+            raise self._unreadable(error) from error
+        except InputError:
             db.close()
             raise
         return db

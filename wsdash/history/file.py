@@ -13,7 +13,7 @@ import sqlite3
 from pathlib import Path
 
 from wsdash.errors import InputError
-from wsdash.sqlite_file import WAIT_SECONDS, FileKind
+from wsdash.sqlite_file import WAIT_SECONDS, FileKind, Signature, connect_read_only
 
 FILE = "history.db"
 HOUR = 3600.0
@@ -69,21 +69,15 @@ def _settle(db: sqlite3.Connection, fresh: bool) -> None:
     db.execute(f"pragma journal_size_limit = {4 * 1024 * 1024}")
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection | None:
-    """Open the history strictly for reading; None while there is no file, or nothing in it yet.
+def open_for_reading(path: Path) -> tuple[sqlite3.Connection, Signature | None] | None:
+    """Open the history strictly for reading, as connect_read_only; None while there is nothing in it yet.
 
     Raises InputError for a foreign or damaged file.
     """
     if not path.exists():
         return None
     try:
-        db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro",
-            uri=True,
-            timeout=WAIT_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        db, frozen = connect_read_only(path, WAIT_SECONDS)
     except sqlite3.Error as error:
         raise HISTORY.unusable(path, error) from error
     try:
@@ -97,4 +91,4 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
     except InputError:
         db.close()
         raise
-    return db
+    return db, frozen

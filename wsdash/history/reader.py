@@ -14,6 +14,7 @@ from wsdash.history.digest import Digest
 from wsdash.history.edges import edge_samples
 from wsdash.history.file import HISTORY, HOUR, open_for_reading
 from wsdash.history.packing import MINUTE, unpack_digest, unpack_minutes
+from wsdash.sqlite_file import Signature, signature
 
 DAY = 86400.0
 
@@ -80,6 +81,7 @@ class HistoryReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
+        self._frozen: Signature | None = None
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -192,9 +194,7 @@ class HistoryReader:
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
         """One snapshot for one question; None while there is no file."""
         with self._lock:
-            if self._db is None:
-                self._db = open_for_reading(self.path)
-            db = self._db
+            db = self._opened()
             if db is None:
                 yield None
                 return
@@ -206,6 +206,14 @@ class HistoryReader:
             finally:
                 if db.in_transaction:
                     db.execute("rollback")
+
+    def _opened(self) -> sqlite3.Connection | None:
+        if self._db is not None and self._frozen is not None and signature(self.path) != self._frozen:
+            self._db.close()
+            self._db = None
+        if self._db is None and (opened := open_for_reading(self.path)) is not None:
+            self._db, self._frozen = opened
+        return self._db
 
     def _find(self, db: sqlite3.Connection | None, name: str) -> _Series | None:
         if db is None:
