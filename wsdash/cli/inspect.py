@@ -9,14 +9,17 @@ from wsdash.cli.headless import GLYPHS
 from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
+from wsdash.engine.rehearsal.words import rehearsal_summary
 from wsdash.model import ItemState
-from wsdash.review.report import build_report
+from wsdash.review.report import report_of
+from wsdash.review.story import read_story
 
 
 def status(arguments: argparse.Namespace) -> int:
     """`wsdash status`: exit 1 when an item failed."""
     state = needed_state(arguments)
-    report = build_report(state, config_of(arguments, state))
+    known = read_story(state, config_of(arguments, state))
+    report = report_of(known)
     failed = any(item.state == ItemState.FAILED for item in report.items)
     if arguments.json:
         print_json(report)
@@ -25,6 +28,7 @@ def status(arguments: argparse.Namespace) -> int:
     for item in report.items:
         glyph = GLYPHS[ItemState(item.state)]
         say(f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<12} {item.seconds:7.1f} s  {item.evidence}")
+    say(known.redactor.text(rehearsal_summary(known.view.rehearsal, known.now)))
     return 1 if failed else 0
 
 

@@ -169,6 +169,31 @@ class LoadReport(msgspec.Struct):
     rungs: tuple[LoadRung, ...]
 
 
+class DowntimeReport(msgspec.Struct):
+    """Seconds of write downtime that a rehearsal lets one expect, and from how many measurements."""
+
+    low: float
+    likely: float
+    high: float
+    basis: str
+
+
+class RehearsalReport(msgspec.Struct):
+    """One rehearsal that ended. outcome: clean, blocked, differed or interrupted. where: target, or scratch
+    (only the schema). downtime: None where an item of it was not measured. left: what was not cleaned up."""
+
+    id: str
+    outcome: str
+    started_at: str
+    finished_at: str
+    where: str
+    downtime: DowntimeReport | None
+    blocked: tuple[str, ...]
+    differed: tuple[str, ...]
+    moved: tuple[str, ...]
+    left: tuple[str, ...]
+
+
 class Report(msgspec.Struct):
     """The contract's JSON object; times are ISO 8601 in UTC."""
 
@@ -191,6 +216,8 @@ class Report(msgspec.Struct):
     write_downtime_stretches: list[float] = []
     """Seconds of each stretch; more than one when the old service ran again in between."""
     branching: BranchingReport | None = None
+    rehearsals: list[RehearsalReport] = []
+    """Oldest first."""
     hosts: list[str] = []
     """Where engines of this run worked."""
     written_at: str = ""

@@ -9,7 +9,15 @@ import msgspec
 
 from wsdash.engine.fold import ItemView, outcome
 from wsdash.errors import InputError
-from wsdash.model import BackupTaken, DayFound, DecisionRecorded, ItemState, RunStarted, TableVerified
+from wsdash.model import (
+    BackupTaken,
+    DayFound,
+    DecisionRecorded,
+    ItemState,
+    Rehearsed,
+    RunStarted,
+    TableVerified,
+)
 from wsdash.model.standing import AlertSpan, alert_spans
 from wsdash.plan import Item
 from wsdash.review.form import (
@@ -20,7 +28,9 @@ from wsdash.review.form import (
     DayCriterionReport,
     DayReport,
     DecisionReport,
+    DowntimeReport,
     ItemReport,
+    RehearsalReport,
     Report,
     TableReport,
 )
@@ -63,6 +73,7 @@ def report_of(known: KnownStory) -> Report:
         load_test=load_reports(view),
         latencies=latencies(known),
         branching=_branching(view.item("branching")),
+        rehearsals=[_rehearsal(r.event) for r in known.events if isinstance(r.event, Rehearsed)],
         hosts=_hosts(known),
         written_at=iso(known.now),
         fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
@@ -99,6 +110,22 @@ def _hosts(known: KnownStory) -> list[str]:
 def _branching(seen: ItemView) -> BranchingReport:
     proven = {ItemState.DONE: True, ItemState.FAILED: False}.get(seen.state)
     return BranchingReport(proven, seen.evidence, _iso(seen.changed_at or None))
+
+
+def _rehearsal(found: Rehearsed) -> RehearsalReport:
+    expected = found.downtime
+    return RehearsalReport(
+        found.id,
+        str(found.outcome),
+        iso(found.started_at),
+        iso(found.finished_at),
+        found.where,
+        DowntimeReport(expected.low, expected.likely, expected.high, expected.basis) if expected else None,
+        found.blocked,
+        found.differed,
+        found.moved,
+        found.left,
+    )
 
 
 def _table(seen: TableVerified) -> TableReport:

@@ -17,6 +17,7 @@ GOOD, BAD, WAIT, DIM, NUMBER = "good", "bad", "wait", "dim", "num"
 INSUFFICIENT = "insufficient data"
 LATENCIES, MEASURED = "latencies", "measured"
 """Keys of the sections that a page draws plots in."""
+REHEARSED = {"clean": GOOD, "interrupted": WAIT}
 PHASES = {"pre": "Pre-Migration", "migration": "Migration Steps", "post": "Post-Migration"}
 GROUPS = {"functional": "Functional", "performance": "Performance", "neon": "Neon-specific"}
 
@@ -57,6 +58,7 @@ def sections(report: Report) -> list[Section]:
         Section("Timeline", below=tuple(_day(day) for day in report.timeline)),
         _decisions(report),
         _criteria(report),
+        _rehearsals(report),
         Section("What was done", below=_items(report)),
         _data(report),
         _latencies(report),
@@ -139,6 +141,28 @@ def _criteria(report: Report) -> Section:
         grid = Grid(("holds", "criterion", "measured", "wanted"), rows, widths=(13, 24, 41, 22))
         below.append(Section(board.capitalize() or "Measured by the steps", (), (grid,)))
     return Section("Success criteria", below=tuple(below))
+
+
+def _rehearsals(report: Report) -> Section:
+    if not report.rehearsals:
+        return Section("Rehearsals", ("None ended in this run.",))
+    rows = []
+    for one in report.rehearsals:
+        faults = (*one.blocked, *one.differed, *(f"left behind: {text}" for text in one.left))
+        only = "" if one.where == "target" else "only the schema, on a scratch server. "
+        moved = f"moved meanwhile, no fault: {'; '.join(one.moved)}" if one.moved else "nothing"
+        down = one.downtime
+        expected = Cell(f"{down.likely:.0f} s ({down.low:.0f} to {down.high:.0f})", NUMBER) if down else None
+        rows.append(
+            (
+                Cell(one.outcome, REHEARSED.get(one.outcome, BAD)),
+                Cell(second(one.finished_at)),
+                expected or Cell("not measured", DIM),
+                Cell(only + ("; ".join(faults) or moved)),
+            )
+        )
+    head = ("outcome", "ended (UTC)", "downtime to expect", "found")
+    return Section("Rehearsals", (), (Grid(head, tuple(rows), long=True, widths=(11, 17, 20, 52)),))
 
 
 def _items(report: Report) -> tuple[Section, ...]:
