@@ -8,13 +8,12 @@ import getpass
 import time
 from pathlib import Path
 
-from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.engine.containers import CONTAINER, act_at_rest, done, failed
 from wsdash.engine.control import ControlClient
 from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.launch import engine_alive
 from wsdash.engine.lock import OperatorLock
 from wsdash.errors import InputError, RefusedError, WsdashError
 from wsdash.model import Intent, Notice, Reply
@@ -36,7 +35,7 @@ def container(arguments: argparse.Namespace) -> int:
     who = arguments.who or _login()
     intent = Intent(CONTAINER, who=who, force=arguments.force, options=options)
     before = newest_event(state)
-    if engine_alive(state) is not None:
+    if living_engine(arguments, state):
         reply = asyncio.run(ControlClient(state).send(intent))
     else:
         with OperatorLock.held(state, take_over=arguments.take_over):

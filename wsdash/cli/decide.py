@@ -6,11 +6,10 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
 from wsdash.engine.control import ControlClient
 from wsdash.engine.decisions import CONFIRM, DECIDE
-from wsdash.engine.launch import engine_alive
 from wsdash.engine.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.model import Intent, Reply
@@ -20,7 +19,7 @@ def decide(arguments: argparse.Namespace) -> int:
     """Record a decision or a tick: through the engine when one is alive, else in the journal itself."""
     intent = _intent(arguments)
     state = needed_state(arguments)
-    if engine_alive(state) is not None:
+    if living_engine(arguments, state):
         reply = asyncio.run(ControlClient(state).send(intent))
     else:
         with OperatorLock.held(state, take_over=arguments.take_over):

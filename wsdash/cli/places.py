@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from wsdash.cli.printing import say
+from wsdash.engine.launch import changed_since_read, engine_alive, engine_config
 from wsdash.errors import InputError
 from wsdash.runtime import current_state, default_state, world_config
 
@@ -49,11 +51,37 @@ def needed_state(arguments: argparse.Namespace) -> Path:
 
 
 def config_of(arguments: argparse.Namespace, state: Path) -> Path | None:
-    """--config, else that of the demo world in this state directory, else None (the shipped one)."""
+    """--config, else that of the engine alive on this state, else that of the demo world in it.
+
+    None: the shipped one."""
     if arguments.config is not None:
         config: Path = arguments.config.absolute()
         return config
-    return world_config(state)
+    return engine_config(state) or world_config(state)
+
+
+def living_engine(arguments: argparse.Namespace, state: Path) -> bool:
+    """Whether an engine is alive that this command can ask.
+
+    Raises InputError when --config names other settings than those the engine works with: it would go on
+    with its own, and whoever asked would believe otherwise.
+    """
+    if engine_alive(state) is None:
+        return False
+    its = engine_config(state)
+    if arguments.config is not None and its is not None and arguments.config.resolve() != its:
+        raise InputError(
+            f"the engine alive on this run works with another configuration: {its}",
+            where=f"--config {arguments.config}",
+            remedy="leave out --config to work with that engine; to change the configuration, stop the "
+            "engine (q, then s on its screen) and begin it again, or name another run with --state",
+        )
+    for name in changed_since_read(state):
+        say(
+            f"wsdash: {name} was changed after the engine read it: it counts from its next start on",
+            error=True,
+        )
+    return True
 
 
 def offline_only(mode: str) -> None:

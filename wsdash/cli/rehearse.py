@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import run_engine
-from wsdash.cli.places import config_of, own_state
+from wsdash.cli.places import config_of, living_engine, own_state
 from wsdash.cli.printing import print_json, say
 from wsdash.demo.scratch_server import scratch_server
 from wsdash.engine.control import ControlClient
@@ -30,7 +30,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     """
     state = own_state(arguments)
     show = _quiet if arguments.json else _show
-    if engine_alive(state) is not None:
+    if living_engine(arguments, state):
         found = _by_the_engine(state, arguments.rounds, show)
         return _conclude(found, arguments.json)
     newest = _newest(state)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from wsdash.cli.places import config_of, found_state, own_state
+from wsdash.cli.places import config_of, found_state, living_engine, own_state
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.engine.control import ControlClient
@@ -25,6 +25,7 @@ ADR = "adr-007-workspace-neon-migration.md"
 def run(arguments: argparse.Namespace) -> int:
     """`wsdash run`: attach to the run that is going on, or take it up."""
     state = own_state(arguments)
+    living_engine(arguments, state)
     config = config_of(arguments, state)
     settings = load_settings(config)
     words = ["--state", str(state)]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from wsdash.cli.container import newest_event
 from wsdash.cli.headless import printer
-from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import print_json
 from wsdash.config import load_settings
 from wsdash.engine.control import ControlClient
@@ -75,7 +75,7 @@ def _run(
     arguments: argparse.Namespace,
     phrase: str = "",
 ) -> int:
-    if engine_alive(state) is not None:
+    if living_engine(arguments, state):
         return _through_engine(state, items, arguments.json, phrase)
     options = EngineOptions(
         state=state,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
 from wsdash.engine.control import ControlClient
-from wsdash.engine.launch import engine_alive
 from wsdash.engine.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.model import Intent
@@ -30,7 +29,7 @@ def _tick(arguments: argparse.Namespace, intent: Intent) -> int:
     from wsdash.engine.ticks import tick_at_rest
 
     state = needed_state(arguments)
-    if engine_alive(state) is not None:
+    if living_engine(arguments, state):
         reply = asyncio.run(ControlClient(state).send(intent))
     else:
         with OperatorLock.held(state, take_over=arguments.take_over):

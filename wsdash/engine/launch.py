@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from wsdash.engine.control import ControlClient
+from wsdash.engine.journal import Journal
+from wsdash.engine.journal_reader import JournalReader, NotBegunError
+from wsdash.engine.journal_store import FILE
 from wsdash.engine.lock import living_holder
 from wsdash.errors import WsdashError
 from wsdash.model import Intent
 from wsdash.runtime import open_private
 
 LOG_FILE = "engine.log"
+CONFIG = "engine.config"
+"""The fact that says which settings the newest engine works with."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
@@ -35,6 +43,63 @@ def engine_alive(state: Path) -> EngineInfo | None:
     if holder is None or holder.purpose != "engine":
         return None
     return EngineInfo(holder.pid, holder.host, holder.since, holder.heartbeat)
+
+
+class EngineConfig(msgspec.Struct, frozen=True):
+    """The settings an engine works with: the process, where it read them, and each file's SHA-256."""
+
+    pid: int
+    directory: str
+    files: dict[str, str]
+
+
+async def note_config(journal: Journal, directory: str) -> None:
+    """Say in the journal that this process's engine works with the settings of that directory."""
+    files = await asyncio.to_thread(_digests, Path(directory))
+    await journal.put(CONFIG, msgspec.to_builtins(EngineConfig(os.getpid(), directory, files)))
+
+
+def engine_config(state: Path) -> Path | None:
+    """The directory that the living engine's settings were read from; None where none lives, or has not said
+    so yet. Raises InputError for a journal that cannot be read.
+    """
+    said = _said(state)
+    return None if said is None else Path(said.directory).resolve()
+
+
+def changed_since_read(state: Path) -> list[Path]:
+    """Files of the living engine's configuration that are not as it read them. Raises InputError."""
+    said = _said(state)
+    if said is None:
+        return []
+    now = _digests(Path(said.directory))
+    names = sorted(said.files.keys() | now.keys())
+    return [Path(said.directory) / name for name in names if said.files.get(name) != now.get(name)]
+
+
+def _said(state: Path) -> EngineConfig | None:
+    alive = engine_alive(state)
+    if alive is None or not (state / FILE).exists():
+        return None
+    try:
+        reader = JournalReader(state)
+    except NotBegunError:
+        return None
+    try:
+        said = msgspec.convert(reader.facts().get(CONFIG), EngineConfig)
+    except msgspec.ValidationError:
+        return None  # an engine of another version, or none that came so far
+    finally:
+        reader.close()
+    return said if said.pid == alive.pid else None
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    found = {}
+    for file in sorted(directory.glob("*.yaml")):
+        with suppress(OSError):
+            found[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
 
 
 async def spawn_engine(argv: Sequence[str], state: Path, env: Mapping[str, str] | None = None) -> int:

@@ -25,7 +25,7 @@ from wsdash.engine.heartbeat import beat, keep_lock_fresh
 from wsdash.engine.history import EngineHistory
 from wsdash.engine.intents import OVERWRITE
 from wsdash.engine.journal import Journal, JournalError
-from wsdash.engine.launch import LOG_FILE
+from wsdash.engine.launch import LOG_FILE, note_config
 from wsdash.engine.lock import OperatorLock
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlet import Outlet
@@ -256,6 +256,7 @@ class Engine:
         items = recorder.view.items.values()
         begun = any(item.touched or (item.state is ItemState.DONE and not item.who) for item in items)
         await hold_to_fingerprint(world, self.options.mode, recorder.journal, begun)
+        await note_config(recorder.journal, world.settings.directory)
         return world
 
     async def _work(self, recorder: Recorder, world: World, stack: Stack, beside: Companions) -> int:
