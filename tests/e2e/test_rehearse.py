@@ -9,6 +9,8 @@ import threading
 from tests.e2e.test_crash import wait_for_event
 from tests.e2e.test_fence import CONTENT, ITEMS, write
 from tests.support.world import World
+from wsdash.engine.journal_reader import JournalReader
+from wsdash.model import AlertChanged, ContainerRestarted, Notice
 
 DATABASES = (
     "select string_agg(datname || ' ' || oid || ' ' || datallowconn, ',' order by datname) from pg_database"
@@ -26,6 +28,18 @@ def assert_as_before(world: World, databases: str) -> None:
     assert world.target(OBJECTS) == 0
     for name in reversed(NEW_STACK):
         world.stop(name)
+
+
+def assert_nobody_is_alarmed(world: World) -> None:
+    """What the rehearsal stopped and started is told as its doing."""
+    reader = JournalReader(world.program.state)
+    events = [recorded.event for recorded in reader.events(0, limit=1_000_000)]
+    reader.close()
+    assert [e for e in events if isinstance(e, AlertChanged) and e.raised] == []
+    restarted = [e for e in events if isinstance(e, ContainerRestarted)]
+    assert {e.asked_by for e in restarted} == {"the rehearsal"}
+    warned = [e.text for e in events if isinstance(e, Notice) and e.level == "warning"]
+    assert [text for text in warned if "restarted" in text or "by itself" in text] == []
 
 
 def databases_of(world: World) -> str:
@@ -47,7 +61,7 @@ def test_while_users_write_it_is_clean_and_the_migration_goes_as_without_it(worl
     writing = threading.Thread(target=users)
     writing.start()
     try:
-        done = world.program.run("rehearse", "--rounds", "1", "--json")
+        done = world.program.run("rehearse", "--rounds", "2", "--json")
     finally:
         over.set()
         writing.join()
@@ -60,6 +74,7 @@ def test_while_users_write_it_is_clean_and_the_migration_goes_as_without_it(worl
         "memory of the new stack",
         "disk of the new database",
     }
+    assert_nobody_is_alarmed(world)
     assert_as_before(world, databases)
     dry = world.program.run("migrate", "--dry-run")
     assert "rehearsed" in dry.stdout

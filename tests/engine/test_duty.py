@@ -7,7 +7,17 @@ import pytest
 from wsdash.config import load_settings
 from wsdash.engine.duty import GRACE_SECONDS, Asked, duties
 from wsdash.engine.fold import RunView, fold_all
-from wsdash.model import AnyEvent, ItemChanged, ItemIntended, ItemState, Recorded
+from wsdash.model import (
+    AnyEvent,
+    EngineStopped,
+    ItemChanged,
+    ItemIntended,
+    ItemState,
+    Recorded,
+    RehearsalOutcome,
+    RehearsalProgress,
+    Rehearsed,
+)
 from wsdash.watch.duty import Duty
 
 SETTINGS = load_settings()
@@ -84,3 +94,24 @@ def test_the_guides_test_of_a_shutdown_is_somebody_asking() -> None:
     assert duty(API).asked_by == "the test test-shutdown"
     now += 1
     assert duty(API).asked_by == ""
+
+
+def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() -> None:
+    now = 1000.0
+    asked = Asked(lambda: now)
+    events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2)]
+    duty = duties(SETTINGS, lambda: after(events), asked)
+    assert (duty(API).runs, duty(API).asked_by) == (False, "the rehearsal")
+    assert duty(OLD) == Duty(True), "the old service goes on serving, and is watched as ever"
+    now += 10 * GRACE_SECONDS
+    assert duty(API).asked_by == "the rehearsal"
+    events.append(Rehearsed("r", RehearsalOutcome.CLEAN, 0.0, 0.0))
+    now += GRACE_SECONDS
+    assert duty(API).asked_by == "the rehearsal"
+    now += 1
+    assert duty(API).asked_by == ""
+
+
+def test_a_rehearsal_whose_engine_died_asks_for_nothing_any_more() -> None:
+    events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2), EngineStopped("killed")]
+    assert duties(SETTINGS, lambda: after(events), Asked(lambda: 0.0))(API).asked_by == ""

@@ -40,11 +40,13 @@ def _intent(arguments: argparse.Namespace) -> Intent:
     stray = "--fails" if arguments.day is not None and arguments.fails else ""
     if arguments.criterion is not None and (arguments.go or arguments.no_go):
         stray = "--go" if arguments.go else "--no-go"
+    if arguments.criterion is not None and arguments.phrase:
+        stray = "--phrase"
     if stray:
         raise InputError(
             f"{stray} says nothing here",
             where=stray,
-            remedy="--go or --no-go go with --day, --fails with --criterion",
+            remedy="--go, --no-go and --phrase go with --day, --fails with --criterion",
         )
     if arguments.criterion is not None:
         options = {"holds": not (arguments.fails)}

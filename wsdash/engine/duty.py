@@ -11,6 +11,7 @@ from wsdash.model import ItemState
 from wsdash.watch.duty import Duties, Duty
 
 STOPS, STARTS, SHUTDOWN = "stop-old", "start-stack", "test-shutdown"
+REHEARSES = "the rehearsal"
 GRACE_SECONDS = 60.0
 """A container that was asked to start anew answers again that long after at the latest."""
 
@@ -50,8 +51,8 @@ def duties(settings: Settings, view: Callable[[], RunView], asked: Asked) -> Dut
             why = f"{old} is stopped by item {STOPS}" if stopped else ""
             return Duty(not stopped, why, who)
         if name in workspace:
-            if not who and _under_test(run, asked, workspace):
-                who = f"the test {SHUTDOWN}"
+            if not who:
+                who = _at_work(run, asked, workspace)
             if run.item(STARTS).state is ItemState.RUNNING:
                 return Duty(False, f"item {STARTS} is starting {name}", who)
             if not _begun(run, STARTS):
@@ -68,12 +69,15 @@ def _begun(run: RunView, item: str) -> bool:
     return look.touched or look.state in (ItemState.DONE, ItemState.RUNNING)
 
 
-def _under_test(run: RunView, asked: Asked, workspace: frozenset[str]) -> bool:
-    """The guide's test of a graceful shutdown runs, or ended a moment ago."""
-    look = run.item(SHUTDOWN)
-    if look.state is ItemState.RUNNING:
-        for name in workspace:
-            asked.begin(name, f"the test {SHUTDOWN}")
-            asked.end(name)  # its grace counts from the last time that it was seen to run
-        return True
-    return False
+def _at_work(run: RunView, asked: Asked, workspace: frozenset[str]) -> str:
+    """What of wsdash's own stops and starts the new stack at this moment, or ''."""
+    if run.rehearsing is not None:
+        who = REHEARSES
+    elif run.item(SHUTDOWN).state is ItemState.RUNNING:
+        who = f"the test {SHUTDOWN}"
+    else:
+        return ""
+    for name in workspace:
+        asked.begin(name, who)
+        asked.end(name)  # its grace counts from the last time that it was seen at work
+    return who
