@@ -93,7 +93,6 @@ WHAT: dict[str, dict[str, str]] = {
         "--phrase": "for --day, early or against the evidence; refused: with --criterion",
         "--who": "recorded",
         "--why": "recorded",
-        "--phrase": "the typed word, for a decision against the evidence",
     },
     "confirm": TAKE_OVER | {"--who": "recorded", "--note": "recorded", "--fails": "it does not hold"},
     "skip": TAKE_OVER | {"--who": "recorded", "--why": "recorded"},
