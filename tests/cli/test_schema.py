@@ -237,3 +237,50 @@ async def test_what_the_targets_server_refuses_blocks_before_anything_is_stopped
     dry = await InitNeon().check(replace(ctx, run=DRY_RUN))
     assert not dry.holds
     assert "blocked by view workspace.v" in dry.text
+
+
+SEEDED = """
+CREATE TABLE workspace.settings (name text PRIMARY KEY);
+INSERT INTO workspace.settings VALUES ('theme'), ('language');
+INSERT INTO workspace.workspace_categories (name, description) VALUES
+  ('dashboard', 'from the file'), ('banco-dados', 'from the file');
+"""
+DESCRIPTIONS = "SELECT count(*) FROM workspace.workspace_categories WHERE description = 'from the file'"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_seed_rows_of_the_schema_file_are_described_replaced_and_verified(
+    config: Path, source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    await run_sql(source, SOURCE)
+    with (config / TARGET.name).open("a") as file:
+        file.write(SEEDED)
+
+    async def described() -> dict[str, tuple[str, str]]:
+        objects = await panel_objects(load_settings(config))
+        return {one.name: (one.fate, one.detail) for one in objects if one.kind == "seed rows"}
+
+    ctx, _ = context(config, **sections(config))
+    init, migrate, verify = InitNeon(), MigrateData(), VerifyData()
+    assert await described() == {}
+    await init.act(ctx)
+    kept = ("same", "2 rows from the schema file stay: the source has no rows for this table")
+    replaced = ("adapted", "2 rows from the schema file are replaced by the source's")
+    assert await described() == {
+        "workspace.settings": kept,
+        "workspace.workspace_categories": replaced,
+    }
+    with killed_at_range(number, monkeypatch):
+        await migrate.act(ctx)
+    await migrate.act(ctx)
+    assert (await fetch(target, DESCRIPTIONS))[0][0] == 0
+    proof = await verify.check(ctx)
+    assert proof.holds, proof.text
+    assert await described() == {"workspace.settings": kept}
+    undone = await migrate.undo(ctx)
+    assert undone is not None
+    assert "nothing would be lost" in undone.text
+    await run_sql(target, "UPDATE workspace.settings SET name = 'colour' WHERE name = 'theme'")
+    proof = await verify.check(ctx)
+    assert not proof.holds
+    assert "workspace.settings: 1 of the 2 rows of the schema file" in proof.text

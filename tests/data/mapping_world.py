@@ -19,6 +19,8 @@ from wsdash.data.mapping_catalog import reduced
 from wsdash.data.mapping_check import fit
 from wsdash.data.mapping_keys import serial_values
 from wsdash.data.mapping_types import MappedTables
+from wsdash.data.seed_rows import note_seed_rows
+from wsdash.data.transactions import transaction
 
 TARGET = shipped("config", "target-schema-example.sql")
 MAPPING = shipped("config", "mapping-example.yaml")
@@ -60,10 +62,11 @@ SELECT md5('item ' || n)::uuid, 'CREATE', timestamptz '2025-01-01' FROM generate
 """400 items in two chunks, 410 entries about them, ten of which are about items that are gone."""
 
 
-async def make_target(target: Endpoint, file: Path = TARGET) -> None:
-    """The target's own schema, without rows."""
-    async with connection(target, read_only=False) as conn:
+async def make_target(target: Endpoint, file: Path = TARGET, schema: str = "workspace") -> None:
+    """The target's own schema, with the rows that the file inserts noted."""
+    async with connection(target, read_only=False) as conn, transaction(conn):
         await apply_file(conn, file)
+        await note_seed_rows(conn, (await read_catalog(conn, schema)).tables)
 
 
 async def fitted(

@@ -37,6 +37,7 @@ from wsdash.data.mapping import load_mapping
 from wsdash.data.mapping_check import fit, understood_by_source
 from wsdash.data.mapping_keys import serial_values
 from wsdash.data.restore import restore_backup, restore_missing_into_source
+from wsdash.data.seed_rows import changed_seed_rows, note_seed_rows, read_seed_rows
 from wsdash.data.verify import verify_tables
 from wsdash.errors import DefectError, UnreachableError, WsdashError
 
@@ -120,6 +121,14 @@ async def _apply_file(world: World) -> None:
     await _on(world.target, lambda conn: apply_file(conn, path))
 
 
+async def _changed(world: World) -> None:
+    async def work(conn: asyncpg.Connection) -> None:
+        await note_seed_rows(conn, world.catalog.tables)
+        await changed_seed_rows(conn)
+
+    await _on(world.target, work)
+
+
 async def _understood(world: World) -> None:
     async def work(conn: asyncpg.Connection) -> None:
         await understood_by_source(conn, load_mapping(MAPPING), await read_catalog(conn, "workspace"))
@@ -147,6 +156,9 @@ CALLS: dict[Callable[..., Any], Callable[[World], Awaitable[Any]]] = {
     inspect_target: lambda w: _on(w.target, lambda c: inspect_target(c, w.catalog.tables, "r")),
     serial_values: lambda w: _on(w.target, lambda c: serial_values(c, w.catalog.tables)),
     fit: _fit,
+    note_seed_rows: lambda w: _on(w.target, lambda c: note_seed_rows(c, w.catalog.tables)),
+    read_seed_rows: lambda w: _on(w.target, read_seed_rows),
+    changed_seed_rows: _changed,
     understood_by_source: _understood,
     restore_backup: _restore,
     restore_missing_into_source: _restore_source,

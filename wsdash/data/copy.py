@@ -38,10 +38,12 @@ from wsdash.data.manifest import (
     inspect_target,
     plan_ranges,
     read_book,
+    refuse_foreign_rows,
     tables_with_rows,
 )
 from wsdash.data.mapping_keys import fill_key_maps
 from wsdash.data.mapping_types import KeyMap
+from wsdash.data.seed_rows import read_seed_rows
 from wsdash.data.shape import Table, source_tables
 from wsdash.data.snapshot import Snapshot, open_readers, readers_in
 from wsdash.data.timescaledb.states import read_anew
@@ -280,12 +282,8 @@ async def _look(request: CopyRequest, stack: AsyncExitStack) -> _Standing:
     with server_words(target, "reading what the target holds"):
         await ensure_manifest(conn)
         foreign = await inspect_target(conn, tables, request.run)
-        if foreign and not request.force:
-            raise RefusedError(
-                "the target holds rows that must not be overwritten: " + "; ".join(map(str, foreign)),
-                where=target.address,
-                remedy="look at them; then move them away, or migrate with --force, which keeps a copy first",
-            )
+        if not request.force:
+            refuse_foreign_rows(foreign, target.address)
         references = await read_references(conn, tables)
         book = await read_book(conn, request.run)
         side = await read_target_side(conn, tables)
@@ -298,8 +296,8 @@ async def _prepare(
 ) -> dict[str, tuple[Range, ...]]:
     """Empty what must not stay; every table's ranges are in the manifest then, and are returned.
 
-    Not to stay: foreign rows, what somebody emptied since, and what came from an earlier snapshot and no
-    longer equals the source's.
+    Not to stay: foreign rows, the schema file's own rows where they are replaced, what somebody emptied
+    since, and what came from an earlier snapshot and no longer equals the source's.
     """
     conn, book, unwanted = standing.conn, standing.book, set(standing.foreign)
     with server_words(request.target, "preparing the target"):
@@ -313,8 +311,10 @@ async def _prepare(
                 continue
             if not await _still_equal(request, conn, snapshot, table, finished):
                 unwanted.add(table.qualified)
+        seeds = await read_seed_rows(conn)
+        unwanted |= {t.qualified for t in request.tables if t.qualified in seeds and not t.keep_seed_rows}
         if emptied := with_children(request.tables, unwanted, standing.references):
-            await empty_tables(conn, emptied)
+            await empty_tables(conn, emptied, None if request.force else request.run)
             book = await read_book(conn, request.run)
     conditions = []
     with server_words(request.source, "planning the ranges"):

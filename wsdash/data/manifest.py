@@ -12,11 +12,21 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.copy_plan import read_target_side
 from wsdash.data.errors import described
+from wsdash.data.seed_rows import (
+    CREATE_SEED_ROWS,
+    SEED_ROWS,
+    forget_tables,
+    is_seed_row,
+    note_seed_rows,
+    read_seed_rows,
+    rows_by_transaction,
+)
 from wsdash.data.shape import Table
-from wsdash.data.sql import ident, literal
+from wsdash.data.sql import column_list, ident, literal
 from wsdash.data.transactions import commit, transaction
-from wsdash.errors import WsdashError
+from wsdash.errors import RefusedError, WsdashError
 
 SCHEMA = "wsdash"
 TIMEOUT = 60.0
@@ -33,7 +43,18 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.load_ranges (
   condition text NOT NULL, snapshot text, rows bigint, bytes bigint, seconds double precision,
   xid text, finished_at timestamptz,
   PRIMARY KEY (run, table_schema, table_name, number));
+{CREATE_SEED_ROWS}"""
+
+REFERRING = """
+WITH RECURSIVE referring(oid) AS (
+  SELECT to_regclass(name)::oid FROM unnest($1::text[]) name
+  UNION
+  SELECT k.conrelid FROM referring r JOIN pg_constraint k ON k.confrelid = r.oid
+  WHERE k.contype = 'f' AND k.conparentid = 0)
+SELECT n.nspname AS schema, c.relname AS name FROM referring r JOIN pg_class c ON c.oid = r.oid
+JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1, 2
 """
+"""The tables and all that refer to them, and to these, by foreign keys: what one TRUNCATE has to name."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +72,7 @@ class ForeignRows:
 
     def __str__(self) -> str:
         parts = [f"{self.rows:,} rows that this run did not copy"] if self.rows else []
-        parts += [f"{self.changed:,} copied rows changed or deleted since"] if self.changed else []
+        parts += [f"{self.changed:,} rows changed or deleted since wsdash wrote them"] if self.changed else []
         return f"{self.table}: {' and '.join(parts)}"
 
 
@@ -166,17 +187,78 @@ async def flush(conn: asyncpg.Connection, run: str) -> None:
     )
 
 
-async def empty_tables(conn: asyncpg.Connection, tables: Sequence[Table]) -> None:
-    """Remove all rows of the tables and every line about them, together. The caller has seen that it may."""
-    names = ", ".join(ident(table.schema, table.name) for table in tables)
+async def empty_tables(
+    conn: asyncpg.Connection, tables: Sequence[Table], unless_foreign_to: str | None = None
+) -> None:
+    """Remove all rows of the tables and every line about them, together; seed rows stay where they are kept.
+
+    unless_foreign_to: a run; look again, with the tables locked, that nothing in them is foreign to it. None:
+    the caller has seen that they may be emptied. Raises RefusedError, and changes nothing then, for foreign
+    rows and for a table beside these whose rows refer to them.
+    """
+    await ensure_manifest(conn)
+    own = {table.qualified for table in tables}
+    names = [ident(table.schema, table.name) for table in tables]
     async with transaction(conn):
-        await conn.execute(f"TRUNCATE {names}", timeout=TIMEOUT)
+        rows = await conn.fetch(REFERRING, names, timeout=TIMEOUT)
+        beside = [
+            found for row in rows if (found := Table(row["schema"], row["name"], ())).qualified not in own
+        ]
+        named = ", ".join([*names, *(ident(table.schema, table.name) for table in beside)])
+        await conn.execute(f"LOCK TABLE {named} IN ACCESS EXCLUSIVE MODE", timeout=TIMEOUT)
+        if unless_foreign_to is not None:
+            refuse_foreign_rows(await inspect_target(conn, tables, unless_foreign_to), "the target")
+        if referring := await tables_with_rows(conn, beside):
+            raise RefusedError(
+                f"{', '.join(table.qualified for table in referring)} has rows and a foreign key to tables "
+                f"whose rows are replaced ({', '.join(sorted(own))})",
+                where="the target's schema file",
+                remedy="map it too, or take its rows out of the schema file, or say seed_rows: merge for the "
+                "table that it refers to",
+            )
+        kept = await _set_seed_rows_aside(conn, tables)
+        await conn.execute(f"TRUNCATE {named}", timeout=TIMEOUT)
+        for relation in (SEED_ROWS, f"{SCHEMA}.load_ranges"):
+            await forget_tables(conn, relation, tables)
+        await _put_seed_rows_back(conn, kept)
+
+
+async def _set_seed_rows_aside(conn: asyncpg.Connection, tables: Sequence[Table]) -> list[Table]:
+    """Tables whose seed rows stay, each with these rows in a temporary table by its place."""
+    seeds = await read_seed_rows(conn)
+    kept = [table for table in tables if table.keep_seed_rows and table.qualified in seeds]
+    for place, table in enumerate(kept):
         await conn.execute(
-            f"DELETE FROM {SCHEMA}.load_ranges WHERE (table_schema, table_name) IN "
-            "(SELECT * FROM unnest($1::text[], $2::text[]))",
-            [table.schema for table in tables],
-            [table.name for table in tables],
-            timeout=TIMEOUT,
+            f"CREATE TEMP TABLE wsdash_seeds_{place} ON COMMIT DROP AS "
+            f"SELECT * FROM {ident(table.schema, table.name)} AS seed WHERE {is_seed_row(table, 'seed')}",
+            timeout=COUNT_SECONDS,
+        )
+    return kept
+
+
+async def _put_seed_rows_back(conn: asyncpg.Connection, kept: Sequence[Table]) -> None:
+    """The target's own triggers are off meanwhile."""
+    sides = await read_target_side(conn, kept)
+    for place, table in enumerate(kept):
+        triggers, columns = sides.triggers.get(place, []), sides.columns[place] or {}
+        names = column_list([name for name, column in columns.items() if not column["generated"]])
+        insert = (
+            f"INSERT INTO {ident(table.schema, table.name)} ({names}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {names} FROM pg_temp.wsdash_seeds_{place}"
+        )
+        commands = [*(one.off for one in triggers), insert, *(one.on for one in triggers)]
+        for command in commands:
+            await conn.execute(command, timeout=COUNT_SECONDS)
+    await note_seed_rows(conn, kept)
+
+
+def refuse_foreign_rows(foreign: Sequence[ForeignRows], where: str) -> None:
+    """Raises RefusedError that names them, if there are any."""
+    if foreign:
+        raise RefusedError(
+            "the target holds rows that must not be overwritten: " + "; ".join(map(str, foreign)),
+            where=where,
+            remedy="look at them; then move them away, or migrate with --force, which keeps a copy first",
         )
 
 
@@ -184,12 +266,15 @@ async def empty_tables(conn: asyncpg.Connection, tables: Sequence[Table]) -> Non
 async def inspect_target(conn: asyncpg.Connection, tables: Sequence[Table], run: str) -> list[ForeignRows]:
     """The tables of the target with rows that this run did not write, or that are no longer as written.
 
-    Tables that do not exist or are empty are nobody's. Reads only. Raises WsdashError.
+    Tables that do not exist or are empty are nobody's; rows that the schema file inserted and that nobody
+    changed are no foreign rows. Reads only. Raises WsdashError.
     """
     filled = await tables_with_rows(conn, tables)
     if not filled:
         return []
     ours = await _written(conn, run)
+    for name, seeds in (await read_seed_rows(conn)).items():
+        ours[name] = ours.get(name, {}) | seeds
     found = [await _inspect(conn, table, ours.get(table.qualified, {})) for table in filled]
     return [foreign for foreign in found if foreign is not None]
 
@@ -216,11 +301,7 @@ async def tables_with_rows(conn: asyncpg.Connection, tables: Sequence[Table]) ->
 
 
 async def _inspect(conn: asyncpg.Connection, table: Table, ours: dict[str, int]) -> ForeignRows | None:
-    name = ident(table.schema, table.name)
-    rows = await conn.fetch(
-        f"SELECT xmin::text AS xid, count(*) AS rows FROM {name} GROUP BY 1", timeout=COUNT_SECONDS
-    )
-    here = {row["xid"]: row["rows"] for row in rows}
+    here = await rows_by_transaction(conn, table)
     foreign = sum(count for xid, count in here.items() if xid not in ours)
     changed = sum(max(0, count - here.get(xid, 0)) for xid, count in ours.items())
     if not foreign and not changed:

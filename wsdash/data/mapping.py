@@ -11,7 +11,10 @@ from wsdash.config import read_yaml
 from wsdash.errors import InputError
 
 TOP = ("tables", "leave_out")
-TABLE = ("from", "where", "distinct", "rows", "columns", "leave_out")
+PART = ("from", "where", "distinct", "columns", "leave_out")
+TABLE = (*PART, "rows", "union", "by", "seed_rows")
+SEED_ROWS = ("replace", "merge", "refuse")
+"""What becomes of the rows that the target's schema file inserts into a table that the source fills."""
 COLUMN = {
     "value": (),
     "expression": (),
@@ -44,7 +47,11 @@ class ColumnRule:
 
 @dataclass(frozen=True)
 class TableRule:
-    """How one table of the target is filled. source: the source's table, '' for constant rows."""
+    """How one table of the target is filled. source: the source's table, '' for constant rows and a union.
+
+    union: its parts, each a rule of its own. by: the columns that tell a row of a later part from one that an
+    earlier part gave already, and that is left out then; () where all rows of all parts are wanted.
+    """
 
     name: str
     key: str
@@ -54,6 +61,14 @@ class TableRule:
     rows: tuple[dict[str, Scalar], ...] = ()
     columns: dict[str, ColumnRule] = field(default_factory=dict)
     leave_out: dict[str, str] = field(default_factory=dict)
+    seed_rows: str = "replace"
+    union: tuple[TableRule, ...] = ()
+    by: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every table of the source that rows come from."""
+        return tuple(part.source for part in self.union or (self,) if part.source)
 
 
 @dataclass(frozen=True)
@@ -97,32 +112,74 @@ def _table(path: Path, name: str, raw: object) -> TableRule:
     key = f"tables.{name}"
     rule = _section(path, key, raw)
     _known(path, key, rule, TABLE)
+    seed_rows = rule.get("seed_rows", "replace")
+    if seed_rows not in SEED_ROWS:
+        what = f"it is none of {', '.join(SEED_ROWS)}"
+        raise _wrong(path, f"{key}.seed_rows", seed_rows, what, f"use one of {', '.join(SEED_ROWS)}")
     if rule.get("rows") is not None:
-        beside = [other for other in ("from", "where", "distinct", "columns", "leave_out") if other in rule]
-        if beside:
-            raise _wrong(
-                path,
-                f"{key}.{beside[0]}",
-                rule[beside[0]],
-                "it stands beside rows",
-                "constant rows take nothing from the source: remove one of the two",
-            )
-        return TableRule(name, key, rows=_rows(path, f"{key}.rows", rule["rows"]))
+        remedy = "constant rows take nothing from the source: remove one of the two"
+        _alone(path, key, rule, "rows", (*PART, "union", "by"), remedy)
+        return TableRule(name, key, rows=_rows(path, f"{key}.rows", rule["rows"]), seed_rows=seed_rows)
+    if rule.get("union") is not None:
+        return _union(path, name, rule, seed_rows)
+    if "by" in rule:
+        raise _wrong(path, f"{key}.by", rule["by"], "it stands without a union", "remove it, or add union:")
+    return _part(path, name, key, rule, seed_rows)
+
+
+def _union(path: Path, name: str, rule: dict[Any, Any], seed_rows: str) -> TableRule:
+    key = f"tables.{name}"
+    remedy = "move it into the parts of the union that it concerns"
+    _alone(path, key, rule, "union", tuple(one for one in PART if one != "columns"), remedy)
+    raw = rule["union"]
+    if not isinstance(raw, list) or len(raw) < 2:
+        raise _wrong(path, f"{key}.union", raw, "it is not a list of parts", "write - {from: ...} for each")
+    parts = []
+    for place, one in enumerate(raw):
+        part = _section(path, f"{key}.union[{place}]", one)
+        _known(path, f"{key}.union[{place}]", part, PART)
+        parts.append(_part(path, name, f"{key}.union[{place}]", part))
+    by = rule.get("by", [])
+    by = [by] if isinstance(by, str) else by
+    if not isinstance(by, list) or not all(isinstance(one, str) for one in by):
+        raise _wrong(path, f"{key}.by", by, "it is not a list of columns", "write by: name or by: [a, b]")
+    return TableRule(
+        name,
+        key,
+        columns=_columns(path, key, rule),
+        seed_rows=seed_rows,
+        union=tuple(parts),
+        by=tuple(by),
+    )
+
+
+def _alone(
+    path: Path, key: str, rule: dict[Any, Any], what: str, others: tuple[str, ...], remedy: str
+) -> None:
+    for other in others:
+        if other in rule:
+            raise _wrong(path, f"{key}.{other}", rule[other], f"it stands beside {what}", remedy)
+
+
+def _part(path: Path, name: str, key: str, rule: dict[Any, Any], seed_rows: str = "replace") -> TableRule:
     distinct = rule.get("distinct", False)
     if not isinstance(distinct, bool):
         raise _wrong(path, f"{key}.distinct", distinct, "it is neither true nor false", "use true or false")
-    columns = _section(path, f"{key}.columns", rule.get("columns"))
     return TableRule(
         name,
         key,
         source=_text(path, f"{key}.from", rule.get("from", name)),
         where=_text(path, f"{key}.where", rule["where"]) if "where" in rule else "",
         distinct=distinct,
-        columns={
-            str(column): _column(path, f"{key}.columns.{column}", value) for column, value in columns.items()
-        },
+        columns=_columns(path, key, rule),
         leave_out=_reasons(path, f"{key}.leave_out", rule.get("leave_out")),
+        seed_rows=seed_rows,
     )
+
+
+def _columns(path: Path, key: str, rule: dict[Any, Any]) -> dict[str, ColumnRule]:
+    columns = _section(path, f"{key}.columns", rule.get("columns"))
+    return {str(name): _column(path, f"{key}.columns.{name}", value) for name, value in columns.items()}
 
 
 def _column(path: Path, key: str, raw: object) -> ColumnRule:

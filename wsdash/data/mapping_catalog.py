@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from wsdash.data.catalog import Catalog
 from wsdash.data.catalog_items import SchemaItem
-from wsdash.data.mapping import Mapping
+from wsdash.data.mapping import Mapping, TableRule
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan
 from wsdash.model import SchemaObject
 
@@ -47,8 +47,8 @@ def reduced(source: Catalog, mapping: Mapping) -> Catalog:
     file = mapping.path.name
     fed: dict[str, list[str]] = {}
     for rule in mapping.tables.values():
-        if rule.source:
-            fed.setdefault(rule.source, []).append(rule.name)
+        for name in rule.sources:
+            fed.setdefault(name, []).append(rule.name)
         fed.setdefault(rule.name, [])
     gone = {
         f"{source.schema}.{name}": f"its rows go through {file} into {', '.join(targets)}"
@@ -91,7 +91,7 @@ def mapped_objects(
     has beside them."""
     schema = source.schema
     told = {f"{plan.target.schema}.{plan.rule.name}" for plan in plans}
-    sources = {plan.source.qualified for plan in plans if plan.source is not None}
+    sources = {table.qualified for plan in plans for table in plan.sources}
     lines = [
         line
         for line in compared
@@ -100,9 +100,10 @@ def mapped_objects(
     ]
     for plan in plans:
         lines += _table_lines(plan)
-        for name, reason in plan.rule.leave_out.items():
-            kept = f"{schema}.{plan.rule.source}.{name}"
-            lines.append(SchemaObject("column", kept, "not-carried", reason))
+        for rule in plan.rule.union or (plan.rule,):
+            for name, reason in rule.leave_out.items():
+                kept = f"{schema}.{rule.source}.{name}"
+                lines.append(SchemaObject("column", kept, "not-carried", reason))
     return tuple(lines)
 
 
@@ -113,19 +114,27 @@ def unseen_objects(
     told = {f"{source.schema}.{name}" for name in mapping.tables}
     lines = [line for line in compared if not (line.kind == "table" and line.name in told)]
     for rule in mapping.tables.values():
-        origin = f"from {source.schema}.{rule.source}" if rule.source else "constant rows"
-        detail = f"by the target's schema file; {origin}, {rule.key} of the mapping"
+        detail = f"by the target's schema file; {_origin(rule, source.schema)}, {rule.key} of the mapping"
         lines.append(SchemaObject("table", f"{source.schema}.{rule.name}", "created", detail))
     return tuple(lines)
 
 
+def _origin(rule: TableRule, schema: str) -> str:
+    """Where a table's rows come from, in words."""
+    if rule.union:
+        parts = " and ".join(_origin(part, schema) for part in rule.union)
+        return parts + (f", each {', '.join(rule.by)} from the first that has it" if rule.by else "")
+    origin = f"from {schema}.{rule.source}" if rule.source else "constant rows"
+    if rule.distinct:
+        origin += ", each value once"
+    if rule.where:
+        origin += f", where {rule.where}"
+    return origin
+
+
 def _table_lines(plan: TablePlan) -> list[SchemaObject]:
     name = plan.target.qualified
-    origin = f"from {plan.source.qualified}" if plan.source is not None else "constant rows"
-    if plan.rule.distinct:
-        origin += ", each value once"
-    if plan.rule.where:
-        origin += f", where {plan.rule.where}"
+    origin = _origin(plan.rule, plan.target.schema if not plan.sources else plan.sources[0].schema)
     lines = [SchemaObject("table", name, "adapted", f"{origin}; {plan.rule.key} of the mapping")]
     for column in plan.columns:
         full = f"{name}.{column.column.name}"

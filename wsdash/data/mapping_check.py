@@ -14,6 +14,7 @@ from wsdash.data.errors import ServerErrors, session_lives
 from wsdash.data.mapping import Mapping
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan, all_go_somewhere, lay_out, require_sources
 from wsdash.data.mapping_types import OLD, MappedTables, understand, understand_alone
+from wsdash.data.seed_rows import SeedRows, is_seed_row, read_seed_rows
 from wsdash.data.shape import Table
 from wsdash.data.sql import ident
 from wsdash.errors import InputError
@@ -54,12 +55,14 @@ WHERE k.conrelid = to_regclass($1) AND k.contype = 'f' ORDER BY 1
 
 @dataclass(frozen=True)
 class Checker:
-    """Probes a mapping against both servers; reads only. source_catalog: for tables that are not mapped."""
+    """Probes a mapping against both servers; reads only. source_catalog: for tables that are not mapped.
+    seeds: the rows that the target's schema file inserted."""
 
     source: asyncpg.Connection
     target: asyncpg.Connection
     mapped: MappedTables
     source_catalog: Catalog
+    seeds: SeedRows
 
     @property
     def mapping(self) -> Mapping:
@@ -74,6 +77,8 @@ class Checker:
             await self._constraints(plan, table)
             await self._uniques(plan, table)
             await self._lookups(plan)
+            if plan.target.qualified in self.seeds:
+                await self._seed_rows(plan, table)
         for plan, table in zip(self.mapped.plans, self.mapped.tables, strict=True):
             await self._references(plan, table)
 
@@ -155,9 +160,46 @@ class Checker:
                 told = "; ".join(f"{_named(names, found)} {found['times']} times" for found in twice)
                 what = f"the target's key {row['name']} would refuse rows: {told}"
                 remedy = "leave the surplus rows out with where:, or widen the key in the target"
+                if plan.parts and not plan.rule.by:
+                    remedy = f"take each key from the first part that has it: by: [{', '.join(names)}]"
                 column = plan.column(names[0])
                 key = column.key if column is not None and len(names) == 1 else plan.rule.key
                 raise self.mapping.wrong(key, ", ".join(names), what, remedy)
+
+    async def _seed_rows(self, plan: TablePlan, table: Table) -> None:
+        """Rows of the schema file where none are wanted, and keys that one of them has already."""
+        count = sum(self.seeds[plan.target.qualified].values())
+        if plan.rule.seed_rows == "refuse":
+            what = f"the schema file inserts {count:,} rows into {plan.rule.name}"
+            remedy = "take them out of the file, or say replace or merge"
+            raise self.mapping.wrong(f"{plan.rule.key}.seed_rows", "refuse", what, remedy)
+        if plan.rule.seed_rows != "merge":
+            return
+        new = {column.column.name for column in plan.columns if column.kind in ("assign", "lookup")}
+        comparable = {column.name for column in table.columns} - new
+        for row in await self._ask_target(UNIQUES, ident(table.schema, table.name), timeout=TIMEOUT):
+            names: list[str] = row["columns"]
+            if not comparable.issuperset(names):
+                continue  # new keys begin above the seed rows'
+            key = f"ROW({', '.join(map(ident, names))})::text"
+            there = " AND ".join(f"{ident(name)} IS NOT NULL" for name in names)
+            seeds = await self._ask_target(
+                f"SELECT {key} AS key FROM {ident(table.schema, table.name)} AS seed "
+                f"WHERE {is_seed_row(table, 'seed')} AND {there}",
+                timeout=PROBE_SECONDS,
+            )
+            columns = ", ".join(f"{ident(name)}::text" for name in names)
+            twice = await self.source.fetch(
+                f"SELECT {columns} FROM {table.rows_of('source')} WHERE {key} = ANY($1::text[]) "
+                f"ORDER BY {', '.join(str(place + 1) for place in range(len(names)))} LIMIT {SHOWN}",
+                [found["key"] for found in seeds],
+                timeout=PROBE_SECONDS,
+            )
+            if twice:
+                told = "; ".join(_named(names, found) for found in twice)
+                what = f"rows of the schema file and of the source have the same key {row['name']}: {told}"
+                remedy = "say seed_rows: replace, or leave these rows out with where:"
+                raise self.mapping.wrong(f"{plan.rule.key}.seed_rows", "merge", what, remedy)
 
     async def _lookups(self, plan: TablePlan) -> None:
         """Old keys that no row with a new one has."""
@@ -204,8 +246,13 @@ class Checker:
         wanted = ", ".join(f"{ident(name)}::text" for name in reference["referenced"])
         if parent is not None and {c.name for c in parent.columns}.issuperset(reference["referenced"]):
             parents = f"SELECT {wanted} FROM {parent.rows_of('source')}"
-            query = f"({children}) EXCEPT ({parents}) ORDER BY 1 LIMIT {SHOWN}"
-            return list(await self.source.fetch(query, timeout=PROBE_SECONDS))
+            kept = f"{reference['schema']}.{reference['parent']}" in self.seeds and parent.keep_seed_rows
+            limit = MOST_VALUES if kept else SHOWN
+            query = f"({children}) EXCEPT ({parents}) ORDER BY 1 LIMIT {limit}"
+            lost = list(await self.source.fetch(query, timeout=PROBE_SECONDS))
+            if not kept or not lost:
+                return lost
+            children = f"({query})"  # the seed rows may be the parents of these
         if len(reference["columns"]) > 1:
             return []
         query = f"SELECT DISTINCT * FROM ({children}) c LIMIT {MOST_VALUES}"
@@ -244,11 +291,12 @@ async def fit(
     Raises InputError for what does not fit, WsdashError in a server's own words when it cannot answer.
     """
     plans = lay_out(mapping, source[1], target[1])
+    seeds = await read_seed_rows(target[0])
     with _words(source[0], mapping):
-        mapped = await understand(source[0], mapping, plans)
+        mapped = await understand(source[0], mapping, plans, seeds)
         all_go_somewhere(mapping, plans)
         if probe:
-            await Checker(source[0], target[0], mapped, source[1]).check()
+            await Checker(source[0], target[0], mapped, source[1], seeds).check()
     return mapped
 
 

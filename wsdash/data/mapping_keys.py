@@ -58,11 +58,16 @@ async def _fill(snapshot: Snapshot, endpoint: Endpoint, conn: asyncpg.Connection
         )
     stream = Stream(f"the keys of {keys.table}", keys.old, "pg_temp", "wsdash_old", ("old_id",), "text")
     await transfer((snapshot.endpoint, snapshot.conn), (endpoint, conn), stream, lambda _: None)
+    largest = f"SELECT coalesce(max(new_id), 0) FROM {keys.relation}"
+    if keys.above_seed_rows:
+        name = keys.table.removeprefix(f"{keys.schema}.")
+        seeds = f"SELECT max({ident(keys.column)}) FROM {ident(keys.schema, name)}"
+        largest = f"SELECT greatest(0, ({seeds}), ({largest}))"
     with server_words(endpoint, doing):
         await commit(
             conn,
             f"INSERT INTO {keys.relation} (old_id, new_id) SELECT o.old_id, "
-            f"(SELECT coalesce(max(new_id), 0) FROM {keys.relation}) + row_number() OVER (ORDER BY o.place) "
+            f"({largest}) + row_number() OVER (ORDER BY o.place) "
             f"FROM wsdash_old o LEFT JOIN {keys.relation} k ON k.old_id = o.old_id WHERE k.old_id IS NULL "
             "ORDER BY o.place",
             timeout=FILL_SECONDS,

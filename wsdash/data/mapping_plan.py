@@ -44,7 +44,8 @@ class ColumnPlan:
 class TablePlan:
     """A table of the target and how it is filled. source: None for constant rows.
 
-    defaulted: the columns that nothing fills and the target's default or NULL does.
+    defaulted: the columns that nothing fills and the target's default or NULL does. parts: of a union, whose
+    columns all give the same names; `rows` is made of them once their types are known.
     """
 
     rule: TableRule
@@ -53,6 +54,12 @@ class TablePlan:
     rows: str
     columns: tuple[ColumnPlan, ...]
     defaulted: tuple[str, ...]
+    parts: tuple[TablePlan, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Table, ...]:
+        """The source's tables that the rows come from."""
+        return tuple(part.source for part in self.parts or (self,) if part.source is not None)
 
     @property
     def assigned(self) -> ColumnPlan | None:
@@ -74,7 +81,9 @@ def lay_out(mapping: Mapping, source: Catalog, target: Catalog) -> tuple[TablePl
         if rule.name not in there:
             remedy = _one_of(there, "correct the name, or add the table to the target's schema file")
             raise mapping.wrong(rule.key, rule.name, f"the target has no table {rule.name}", remedy)
-        plans.append(_table(mapping, rule, here.get(rule.source), there[rule.name]))
+        parts = tuple(_part(mapping, rule, part, here[part.source], there[rule.name]) for part in rule.union)
+        _agree(mapping, rule, parts)
+        plans.append(_table(mapping, rule, here.get(rule.source), there[rule.name], parts))
     _check_lookups(mapping, plans)
     return tuple(plans)
 
@@ -86,12 +95,12 @@ def require_sources(mapping: Mapping, source: Catalog) -> dict[str, Table]:
         if name not in here:
             remedy = _one_of(here, "remove it")
             raise mapping.wrong(f"leave_out.{name}", reason, f"the source has no table {name}", remedy)
-    for rule in mapping.tables.values():
+    for rule in (part for table in mapping.tables.values() for part in table.union or (table,)):
         if rule.source and rule.source not in here:
             remedy = _one_of(here, "name a table of the source with from:")
             what = f"the source has no table {rule.source}"
             raise mapping.wrong(f"{rule.key}.from", rule.source, what, remedy)
-    used = {rule.source for rule in mapping.tables.values()} | mapping.leave_out.keys()
+    used = {name for rule in mapping.tables.values() for name in rule.sources} | mapping.leave_out.keys()
     for rule in mapping.tables.values():
         if rule.name in here.keys() - used:
             what = f"the source's table {rule.name} goes nowhere: the target's is filled with other rows"
@@ -100,17 +109,59 @@ def require_sources(mapping: Mapping, source: Catalog) -> dict[str, Table]:
     return here
 
 
-def _table(mapping: Mapping, rule: TableRule, source: Table | None, target: Table) -> TablePlan:
-    theirs = {column.name: column for column in target.columns}
+def _part(mapping: Mapping, union: TableRule, rule: TableRule, source: Table, target: Table) -> TablePlan:
+    """One part of a union: the columns that it gives, by the target's names."""
+    _require_columns(mapping, rule, target)
+    ours = {column.name: column for column in source.columns if column.name not in rule.leave_out}
+    columns = []
+    for column in target.columns:
+        own = rule.columns.get(column.name)
+        if own is not None and (own.assign or own.lookup or column.name in union.columns):
+            remedy = f"write it in {union.key}.columns, over the union's columns"
+            raise mapping.wrong(own.key, column.name, "a part of a union does not give new keys", remedy)
+        if column.name not in union.columns and (plan := _column(mapping, rule, ours, column)) is not None:
+            columns.append(plan)
+    return TablePlan(rule, target, source, ident(source.schema, source.name), tuple(columns), ())
+
+
+def _agree(mapping: Mapping, rule: TableRule, parts: tuple[TablePlan, ...]) -> None:
+    """Every part of a union gives the same columns, among them those that tell its rows apart."""
+    given = {plan.column.name for part in parts for plan in part.columns}
+    for part in parts:
+        for name in sorted(given - {plan.column.name for plan in part.columns}):
+            what = f"this part of the union does not give column {name}, and another does"
+            remedy = "give it an expression or {value: ...}, or name it under leave_out in the other parts"
+            raise mapping.wrong(f"{part.rule.key}.columns.{name}", None, what, remedy)
+    for name in rule.by:
+        if name not in given:
+            what = f"no part of the union gives column {name}"
+            raise mapping.wrong(f"{rule.key}.by", name, what, _one_of(given, "correct the name"))
+
+
+def _require_columns(mapping: Mapping, rule: TableRule, target: Table) -> None:
+    theirs = {column.name for column in target.columns}
     named = set(rule.columns) | (set(rule.rows[0]) if rule.rows else set())
-    for name in sorted(named - theirs.keys()):
+    for name in sorted(named - theirs):
         key = f"{rule.key}.rows" if rule.rows else f"{rule.key}.columns.{name}"
         remedy = _one_of(theirs, "correct the name")
         raise mapping.wrong(key, name, f"the target's table {rule.name} has no column {name}", remedy)
+
+
+def _table(
+    mapping: Mapping,
+    rule: TableRule,
+    source: Table | None,
+    target: Table,
+    parts: tuple[TablePlan, ...],
+) -> TablePlan:
+    _require_columns(mapping, rule, target)
     columns, defaulted = [], []
+    given = {plan.column.name for plan in parts[0].columns} if parts else set()
     ours = {column.name: column for column in source.columns} if source is not None else {}
     for column in target.columns:
         plan = _column(mapping, rule, ours, column)
+        if column.name in given:
+            plan = ColumnPlan(column, "expression", ident(column.name), f"{rule.key}.union")
         if plan is not None:
             columns.append(plan)
         elif not column.generated:
@@ -118,8 +169,10 @@ def _table(mapping: Mapping, rule: TableRule, source: Table | None, target: Tabl
             _may_default(mapping, rule, column)
     if not columns:
         raise mapping.wrong(rule.key, rule.name, "nothing of this table is filled", "map its columns")
-    rows = ident(source.schema, source.name) if source is not None else _constants(rule)
-    return TablePlan(rule, target, source, rows, tuple(columns), tuple(defaulted))
+    rows = _constants(rule) if rule.rows else ""
+    if source is not None:
+        rows = ident(source.schema, source.name)
+    return TablePlan(rule, target, source, rows, tuple(columns), tuple(defaulted), parts)
 
 
 def _column(mapping: Mapping, rule: TableRule, ours: dict[str, Column], column: Column) -> ColumnPlan | None:
@@ -183,7 +236,7 @@ def _may_default(mapping: Mapping, rule: TableRule, column: Column) -> None:
 
 def all_go_somewhere(mapping: Mapping, plans: Iterable[TablePlan]) -> None:
     """Raises InputError for a column of the source that is neither used nor knowingly left out."""
-    for plan in plans:
+    for plan in (part for table in plans for part in table.parts or (table,)):
         if plan.source is not None:
             _all_go_somewhere(mapping, plan.rule, plan.source, plan.columns)
 

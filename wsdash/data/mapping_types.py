@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -13,6 +13,7 @@ from wsdash.data.catalog import Catalog
 from wsdash.data.errors import session_lives
 from wsdash.data.mapping import Mapping
 from wsdash.data.mapping_plan import ColumnPlan, TablePlan
+from wsdash.data.seed_rows import SeedRows, is_seed_row
 from wsdash.data.shape import Lookup, Mapped, Reading, Table
 from wsdash.data.sql import ident
 
@@ -48,6 +49,8 @@ class KeyMap:
     old_type: str
     new_type: str
     old: str
+    above_seed_rows: bool = False
+    """The numbers begin above those of the table's seed rows, which stay."""
 
     @property
     def relation(self) -> str:
@@ -70,10 +73,16 @@ def key_map(table: str) -> str:
     return ident(KEY_SCHEMA, f"key_map_{table}")
 
 
-async def understand(conn: asyncpg.Connection, mapping: Mapping, plans: Sequence[TablePlan]) -> MappedTables:
-    """Have the source type every expression. Raises InputError naming the key whose expression it refuses, or
-    whose type does not become the target's without a cast; asyncpg.PostgresError when it cannot answer."""
+async def understand(
+    conn: asyncpg.Connection, mapping: Mapping, plans: Sequence[TablePlan], seeds: SeedRows
+) -> MappedTables:
+    """Have the source type every expression. seeds: what the target's schema file inserted.
+
+    Raises InputError naming the key whose expression it refuses, or whose type does not become the target's
+    without a cast; asyncpg.PostgresError when it cannot answer.
+    """
     keys: dict[str, KeyMap] = {}
+    plans = [await _united(conn, mapping, plan) if plan.parts else plan for plan in plans]
     for plan in plans:
         if plan.rule.where:
             key = f"{plan.rule.key}.where"
@@ -85,13 +94,13 @@ async def understand(conn: asyncpg.Connection, mapping: Mapping, plans: Sequence
         expressions = {}
         for column in plan.columns:
             expressions[column.column.name] = await _typed(conn, mapping, plan, column, keys)
-        tables.append(_table(plan, expressions, keys))
+        tables.append(_table(plan, expressions, keys, plan.target.qualified in seeds))
     return MappedTables(mapping, tuple(plans), tuple(tables), tuple(keys.values()))
 
 
 async def understand_alone(conn: asyncpg.Connection, mapping: Mapping, source: Catalog) -> None:
     """Have the source read every expression, whatever the target makes of it. Raises as understand."""
-    for rule in mapping.tables.values():
+    for rule in (part for table in mapping.tables.values() for part in table.union or (table,)):
         if not rule.source:
             continue
         rows = ident(source.schema, rule.source)
@@ -101,6 +110,33 @@ async def understand_alone(conn: asyncpg.Connection, mapping: Mapping, source: C
             for expression in (column.expression, column.assign, column.order):
                 if expression:
                     await _prepare(conn, mapping, column.key, expression, rows)
+
+
+async def _united(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan) -> TablePlan:
+    """The plan of a union with its rows: all of the first part's, and of each later part's those whose `by`
+    columns equal no row's of an earlier one (a NULL equals nothing)."""
+    selects: list[str] = []
+    for part in plan.parts:
+        rule = part.rule
+        if rule.where:
+            await _prepare(
+                conn, mapping, f"{rule.key}.where", f"({rule.where}\n)::boolean", part.rows, rule.where
+            )
+        columns = tuple(
+            [(one.column.name, await _typed(conn, mapping, part, one, {})) for one in part.columns]
+        )
+        select = Reading(columns, part.rows, rule.where, rule.distinct).select()
+        if selects and plan.rule.by:
+            earlier = " UNION ALL ".join(selects)
+            same = " AND ".join(f"earlier.{ident(name)} = part.{ident(name)}" for name in plan.rule.by)
+            select = (
+                f"SELECT * FROM ({select}) AS part "
+                f"WHERE NOT EXISTS (SELECT FROM ({earlier}) AS earlier WHERE {same})"
+            )
+        selects.append(select)
+    rows = f"({' UNION ALL '.join(selects)}) AS united"
+    await _prepare(conn, mapping, f"{plan.rule.key}.union", "true", rows)
+    return replace(plan, rows=rows)
 
 
 async def _key_map(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan, column: ColumnPlan) -> KeyMap:
@@ -122,7 +158,14 @@ async def _key_map(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan, 
     target = plan.target
     name = plan.rule.name
     return KeyMap(
-        target.qualified, target.schema, name, column.column.name, old_type, column.column.type, old
+        table=target.qualified,
+        schema=target.schema,
+        name=name,
+        column=column.column.name,
+        old_type=old_type,
+        new_type=column.column.type,
+        old=old,
+        above_seed_rows=plan.rule.seed_rows == "merge",
     )
 
 
@@ -205,7 +248,7 @@ async def _type(conn: asyncpg.Connection, oid: int, wanted: str) -> asyncpg.Reco
     return found
 
 
-def _table(plan: TablePlan, expressions: dict[str, str], keys: Dict[str, KeyMap]) -> Table:
+def _table(plan: TablePlan, expressions: dict[str, str], keys: Dict[str, KeyMap], seeded: bool) -> Table:
     target, origin = plan.target, plan.source
     lookups = tuple(
         Lookup(column.column.name, keys[column.keys].relation, keys[column.keys].old_type)
@@ -214,11 +257,12 @@ def _table(plan: TablePlan, expressions: dict[str, str], keys: Dict[str, KeyMap]
     )
     source = Reading(tuple(expressions.items()), plan.rows, plan.rule.where, plan.rule.distinct)
     names = set(expressions)
+    beside = seeded and plan.rule.seed_rows == "merge"
     mapped = Mapped(
         source=source,
-        target=_in_target(target, list(expressions), lookups) if lookups else None,
+        target=_in_target(target, list(expressions), lookups, beside) if lookups or beside else None,
         origin=None if plan.rule.distinct else origin,
-        locked=() if origin is None else (origin,),
+        locked=plan.sources,
         lookups=lookups,
     )
     return Table(
@@ -229,11 +273,15 @@ def _table(plan: TablePlan, expressions: dict[str, str], keys: Dict[str, KeyMap]
         rows=origin.rows if origin is not None and not plan.rule.distinct else len(plan.rule.rows),
         bytes=origin.bytes if origin is not None and not plan.rule.distinct else 0,
         mapped=mapped,
+        keep_seed_rows=plan.rule.seed_rows == "merge",
     )
 
 
-def _in_target(target: Table, names: list[str], lookups: tuple[Lookup, ...]) -> Reading:
-    """The target's rows with the old keys in the place of the new ones; a key without a pair says so."""
+def _in_target(target: Table, names: list[str], lookups: tuple[Lookup, ...], beside: bool) -> Reading:
+    """The target's rows with the old keys in the place of the new ones; a key without a pair says so.
+
+    beside: without the seed rows, beside which they stand.
+    """
     row = '"wsdash row"'
     columns = {name: f"{row}.{ident(name)}" for name in names}
     rows = f"{ident(target.schema, target.name)} AS {row}"
@@ -244,4 +292,5 @@ def _in_target(target: Table, names: list[str], lookups: tuple[Lookup, ...]) -> 
             f"CASE WHEN {new} IS NOT NULL AND {pair}.new_id IS NULL "
             f"THEN '(no old key for ' || {new} || ')' ELSE {pair}.old_id::text END"
         )
-    return Reading(tuple(columns.items()), rows)
+    where = f"NOT ({is_seed_row(target, row)})" if beside else ""
+    return Reading(tuple(columns.items()), rows, where)

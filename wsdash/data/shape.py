@@ -109,6 +109,8 @@ class Table:
     """What rows was made of."""
     mapped: Mapped | None = field(default=None, repr=False)
     """None: both sides have the table under this name. Else name and columns are the target's."""
+    keep_seed_rows: bool = field(default=False, compare=False)
+    """The rows that the target's schema file inserted stay beside those that are copied."""
 
     def reading(self, side: Side) -> Reading | None:
         """How that side's rows are read, where it is not simply from the table of this name."""

@@ -22,6 +22,7 @@ from wsdash.data.mapping_check import fit, understood_by_source
 from wsdash.data.mapping_keys import serial_values
 from wsdash.data.mapping_types import KeyMap, MappedTables
 from wsdash.data.rehearsal import DdlRehearsal, rehearse_between, with_findings
+from wsdash.data.seed_rows import SeedRows, note_seed_rows, read_seed_rows
 from wsdash.data.shape import Table
 from wsdash.data.transactions import transaction
 from wsdash.errors import InputError, UnreachableError
@@ -116,7 +117,10 @@ async def written_tables(settings: Settings) -> tuple[Table, ...]:
     source = await read_side(endpoint(settings.source), settings.source.schema)
     if mapping is None:
         return source.tables
-    own = (Table(settings.target.schema, name, ()) for name in mapping.tables)
+    own = (
+        Table(settings.target.schema, name, (), keep_seed_rows=rule.seed_rows == "merge")
+        for name, rule in mapping.tables.items()
+    )
     return (*own, *reduced(source, mapping).tables)
 
 
@@ -133,6 +137,8 @@ async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compar
         try:
             async with _target(settings, rehearse) as (new, target, rehearsed):
                 found = await _compared(mapping, (old, source), (new, target), rehearse, rehearsed)
+                lines = seed_objects(await read_seed_rows(new), found, settings.target.schema)
+                found = replace(found, objects=(*found.objects, *lines))
                 return await _rehearsed(settings, found, old, new) if rehearse else found
         except UnreachableError as error:
             if mapping is not None:
@@ -142,6 +148,26 @@ async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compar
             if mapping is not None:
                 objects = unseen_objects(mapping, objects, source)
             return Compared(source, None, objects, mapping, unreached=error.what)
+
+
+def seed_objects(seeds: SeedRows, found: Compared, schema: str) -> list[SchemaObject]:
+    """What becomes of the rows that the target's schema file inserted, table by table."""
+    rules = found.mapping.tables if found.mapping is not None else {}
+    made = found.source if found.mapping is None else reduced(found.source, found.mapping)
+    carried = {table.name for table in made.tables}
+    lines = []
+    for name, rows in seeds.items():
+        table = name.removeprefix(f"{schema}.")
+        rule = rules[table].seed_rows if table in rules else "replace" if table in carried else "keep"
+        fate, what = {
+            "replace": ("adapted", "are replaced by the source's"),
+            "merge": ("adapted", "stay, and the source's come beside them"),
+            "refuse": ("blocks", "must not be there (seed_rows: refuse): take them out of the file"),
+            "keep": ("same", "stay: the source has no rows for this table"),
+        }[rule]
+        detail = f"{sum(rows.values()):,} rows from the schema file {what}"
+        lines.append(SchemaObject("seed rows", name, fate, detail))
+    return lines
 
 
 @asynccontextmanager
@@ -160,6 +186,7 @@ async def _target(
         if by_file:
             await apply_file(session, place(settings, settings.target.schema_file))
             target = await read_catalog(session, schema)
+            await note_seed_rows(session, target.tables)
         yield session, target, by_file
 
 

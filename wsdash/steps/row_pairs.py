@@ -56,7 +56,11 @@ def pairs(
         for name in mapping.leave_out
         if name in source and name not in mapping.tables
     ]
-    taken = {*mapping.tables, *mapping.leave_out, *(rule.source for rule in mapping.tables.values())}
+    taken = {
+        *mapping.tables,
+        *mapping.leave_out,
+        *(name for rule in mapping.tables.values() for name in rule.sources),
+    }
     found += [Pair(f"{own}.{name}", name, name) for name in {*source, *target} - taken]
     return sorted(found, key=lambda pair: pair.name)
 
@@ -65,11 +69,11 @@ def _mapped(schema: str, rule: TableRule, table: Table | None) -> Pair:
     name = f"{schema}.{rule.name}"
     if rule.rows:
         return Pair(name, "", rule.name, fixed=len(rule.rows))
-    if not rule.where and not rule.distinct:
+    if not rule.where and not rule.distinct and not rule.union:
         return Pair(name, rule.source, rule.name)
     if table is None:
         return Pair(name, "", rule.name, note=NOT_BY_COUNT)
-    return Pair(name, rule.source, rule.name, query=table.rows_of("source"))
+    return Pair(name, rule.sources[0], rule.name, query=table.rows_of("source"))
 
 
 class Pairing:
@@ -98,7 +102,7 @@ class Pairing:
     ) -> Collection[Table]:
         if mapping is None or source is None or target is None or not mapping.tables.keys() <= target.keys():
             return ()
-        if not any(rule.where or rule.distinct for rule in mapping.tables.values()):
+        if not any(rule.where or rule.distinct or rule.union for rule in mapping.tables.values()):
             return ()
         try:
             return (await read_carried(self._settings)).tables

@@ -9,6 +9,7 @@ from wsdash.data.connect import connection
 from wsdash.data.ddl import before_rows, pre_data
 from wsdash.data.mapping_catalog import reduced
 from wsdash.data.mapping_check import fit
+from wsdash.data.seed_rows import note_seed_rows
 from wsdash.data.transactions import transaction
 from wsdash.data.transfer import server_words
 from wsdash.data.trial_database import end_trial, read_mark
@@ -90,6 +91,7 @@ class InitNeon:
                 if settings.schema_file and not existing.tables:
                     await apply_file(session, place(ctx.settings, settings.schema_file))
                     existing = await read_catalog(session, settings.schema)
+                    await note_seed_rows(session, existing.tables)
                 blocking = [one for one in compare(rest, existing) if one.fate == "blocks"]
                 if blocking:
                     raise RefusedError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from wsdash.data.checksum import checksum_table
+from wsdash.data.connect import connection
+from wsdash.data.seed_rows import changed_seed_rows
 from wsdash.data.shape import source_tables
 from wsdash.data.snapshot import open_snapshot
 from wsdash.data.timescaledb.states import read_anew
@@ -51,6 +53,8 @@ class VerifyData:
             snapshot=ctx.trial.snapshot if ctx.trial is not None else None,
         )
         differing = [result for result in results if not result.match]
+        async with connection(ctx.target, read_only=True) as session:
+            seeds = await changed_seed_rows(session)
         if not results:
             text = "no table was compared: the source's schema has none that is carried"
             return Evidence(False, text, insufficient=True, remedy="correct source.schema in wsdash.yaml")
@@ -62,6 +66,8 @@ class VerifyData:
                 for result in differing
             )
             evidence = Evidence(False, f"{len(differing)} of {len(results)} tables differ: {lines}")
+        elif seeds:
+            evidence = Evidence(False, f"rows that stay were changed or deleted: {'; '.join(seeds)}")
         else:
             rows = sum(result.source_rows for result in results)
             each = ", ".join(f"{r.name} {r.source_rows:,} ({r.source_checksum[:12]}…)" for r in results)
