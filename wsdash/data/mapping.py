@@ -13,7 +13,7 @@ from wsdash.errors import InputError
 TOP = ("tables", "leave_out")
 PART = ("from", "where", "distinct", "columns", "leave_out")
 TABLE = (*PART, "rows", "union", "by", "seed_rows")
-SEED_ROWS = ("replace", "merge", "refuse")
+SEED_RULES = ("replace", "merge", "refuse")
 """What becomes of the rows that the target's schema file inserts into a table that the source fills."""
 COLUMN = {
     "value": (),
@@ -113,9 +113,9 @@ def _table(path: Path, name: str, raw: object) -> TableRule:
     rule = _section(path, key, raw)
     _known(path, key, rule, TABLE)
     seed_rows = rule.get("seed_rows", "replace")
-    if seed_rows not in SEED_ROWS:
-        what = f"it is none of {', '.join(SEED_ROWS)}"
-        raise _wrong(path, f"{key}.seed_rows", seed_rows, what, f"use one of {', '.join(SEED_ROWS)}")
+    if seed_rows not in SEED_RULES:
+        what = f"it is none of {', '.join(SEED_RULES)}"
+        raise _wrong(path, f"{key}.seed_rows", seed_rows, what, f"use one of {', '.join(SEED_RULES)}")
     if rule.get("rows") is not None:
         remedy = "constant rows take nothing from the source: remove one of the two"
         _alone(path, key, rule, "rows", (*PART, "union", "by"), remedy)
