@@ -13,8 +13,9 @@ from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.journal_store import FILE
+from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.api_tests import RESULT as API_TESTED
-from wsdash.steps.verify_now import DIFFERS, EQUAL, MOVING, Verdict, verify_now
+from wsdash.steps.verify_now import Verdict, verify_now
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
 HOW = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsdash.engine.afterwards import Afterwards
 from wsdash.engine.alarms import Alarms, telling
+from wsdash.engine.comparing import Comparer
 from wsdash.engine.containers import ContainerHands
 from wsdash.engine.days import Ways, fitting, live_after_migration
 from wsdash.engine.duty import Asked, duties
@@ -36,8 +38,8 @@ REMIND_SECONDS = 30.0
 class Companions:
     """Owns their tasks from `begin` to `close`. None of them holds up the run.
 
-    after: the days after, and hands: what a single container is restarted by; both once begun. stuck: the
-    pollers did not end after their cancellation.
+    after: the days after, hands: what a single container is restarted by, and comparer: what compares both
+    sides when somebody asks; all once begun. stuck: the pollers did not end after their cancellation.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Companions:
     ) -> None:
         self.after: Afterwards | None = None
         self.hands: ContainerHands | None = None
+        self.comparer: Comparer | None = None
         self.stuck = False
         self._options = options
         self._recorder = recorder
@@ -66,8 +69,8 @@ class Companions:
         self._exporter: Exporter | None = None
         self._notifier: Notifier | None = None
 
-    async def begin(self, world: World, stack: Stack) -> None:
-        """Begin what the options ask for.
+    async def begin(self, world: World, stack: Stack, running: Callable[[], str] = str) -> None:
+        """Begin what the options ask for. running: the item that runs, or ''.
 
         Raises InputError for a timeline that cannot be read, or metrics that cannot be served there.
         """
@@ -84,6 +87,7 @@ class Companions:
         else:
             self._begin_judging(self.after)
         fitting(self._options.script, self._recorder.journal)
+        self.comparer = Comparer(world.settings, self._recorder, running)
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack, self._asked)
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)
@@ -117,6 +121,8 @@ class Companions:
             self.after.close()
         if self._exporter is not None:
             await self._exporter.close()
+        if self.comparer is not None:
+            await self.comparer.close()
         if self.hands is not None:
             await self.hands.close()
         await self._end_watch()

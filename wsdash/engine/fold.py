@@ -8,6 +8,7 @@ import msgspec
 
 from wsdash.model import (
     BackupTaken,
+    ComparisonBegan,
     CriterionMeasured,
     Downtime,
     EngineStopped,
@@ -24,6 +25,7 @@ from wsdash.model import (
     RunFinished,
     RunStarted,
     SchemaCompared,
+    SidesCompared,
     TableVerified,
     ended_by,
     loads_kept,
@@ -80,6 +82,10 @@ class RunView(msgspec.Struct, frozen=True):
     """Those that are over, the newest last."""
     rehearsing: RehearsalProgress | None = None
     """How far the one is that runs now."""
+    comparing: ComparisonBegan | None = None
+    """Somebody has both sides compared just now."""
+    compared: SidesCompared | None = None
+    """How they were when somebody last had them compared in this migration."""
     seq: int = 0
 
     def item(self, item_id: str) -> ItemView:
@@ -111,16 +117,16 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
     event = recorded.event
     changes: dict[str, object] = {"seq": recorded.seq}
     if why := ended_by(event):
-        changes |= {"tables": {}, "criteria": {}, "loads": loads_kept(view.loads, why)}
+        changes |= {"tables": {}, "criteria": {}, "loads": loads_kept(view.loads, why), "compared": None}
     match event:
         case RunStarted():
             changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}
             changes |= {"started_at": view.started_at or recorded.at, "paused": False, "stopped": ""}
-            changes |= {"rehearsing": None}
+            changes |= {"rehearsing": None, "comparing": None}
         case RunFinished():
             changes |= {"finished": event.outcome, "finished_at": recorded.at, "detail": event.detail}
         case EngineStopped():
-            changes |= {"stopped": event.reason, "rehearsing": None}
+            changes |= {"stopped": event.reason, "rehearsing": None, "comparing": None}
         case PauseChanged():
             changes |= {"paused": event.paused}
         case ItemIntended() | ItemChanged():
@@ -139,6 +145,10 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"rehearsing": event}
         case Rehearsed():
             changes |= {"rehearsals": (*view.rehearsals, event)[-REHEARSALS:], "rehearsing": None}
+        case ComparisonBegan():
+            changes |= {"comparing": event}
+        case SidesCompared():
+            changes |= {"comparing": None, "compared": event}
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)

@@ -54,6 +54,7 @@ from wsdash.model import (
     Reply,
     RunStarted,
 )
+from wsdash.model.comparison import COMPARE
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
@@ -213,7 +214,7 @@ class Engine:
         beside = Companions(options, recorder, spool, self._alarms, history)
         self._beside = beside
         try:
-            await beside.begin(world, stack)
+            await beside.begin(world, stack, self._current)
             code = await self._work(recorder, world, stack, beside)
             if code == 0 and not self._ending.reason:
                 await beside.days_lived()
@@ -362,6 +363,9 @@ class Engine:
         hands = self._beside.hands if self._beside is not None else None
         if intent.do == CONTAINER and hands is not None:
             return await hands.handle(intent, self._runner.current)
+        comparer = self._beside.comparer if self._beside is not None else None
+        if intent.do == COMPARE and comparer is not None:
+            return await comparer.handle(intent)
         after = self._beside.after if self._beside is not None else None
         if intent.do in INTENTS and after is not None:
             return await after.handle(intent)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
 from wsdash.model.checklist import ItemKind, ItemState, Liveness, Outcome, Phase
+from wsdash.model.comparison import ComparisonBegan, SidesCompared, TableCompared
 from wsdash.model.control import LOAD, Intent, Reply
 from wsdash.model.days import (
     CriterionConfirmed,
@@ -80,6 +81,7 @@ __all__ = [
     "BackupTaken",
     "Branch",
     "BranchesReading",
+    "ComparisonBegan",
     "ContainerReading",
     "ContainerRestarted",
     "CriterionConfirmed",
@@ -123,7 +125,9 @@ __all__ = [
     "SchemaCompared",
     "SchemaObject",
     "SetupProgress",
+    "SidesCompared",
     "SourceState",
+    "TableCompared",
     "TableVerified",
     "TimePassing",
     "TimelineJudged",

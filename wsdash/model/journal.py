@@ -6,6 +6,7 @@ import msgspec
 
 from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
+from wsdash.model.comparison import ComparisonBegan, SidesCompared
 from wsdash.model.days import CriterionConfirmed, DecisionRecorded, TimelineJudged, TimePassing
 from wsdash.model.items import (
     BackupTaken,
@@ -92,6 +93,8 @@ AnyEvent = (
     | AlertUnsilenced
     | RehearsalProgress
     | Rehearsed
+    | ComparisonBegan
+    | SidesCompared
 )
 
 

@@ -15,11 +15,11 @@ from wsdash.config import Settings
 from wsdash.data.verify import verify_tables
 from wsdash.errors import InputError
 from wsdash.model import TableVerified
+from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.base import endpoint
 from wsdash.steps.carried import read_carried
 
 PAUSE_SECONDS = 2.0
-EQUAL, DIFFERS, MOVING = "equal", "differs", "moving"
 
 
 @dataclass(frozen=True)

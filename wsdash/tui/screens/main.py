@@ -231,7 +231,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_differences(self) -> None:
         """Open the differences."""
-        from wsdash.tui.screens.views import DifferencesPanel
+        from wsdash.tui.screens.differences import DifferencesPanel
 
         self.app.push_screen(DifferencesPanel(self.view, self.frame))
 

@@ -12,6 +12,7 @@ from textual.content import Content
 from wsdash.engine.intents import OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, Intent, ItemKind, ItemState, Reply
+from wsdash.model.comparison import COMPARE
 from wsdash.plan import Item, Plan, Test
 from wsdash.tui.looks import ITEM, plain_title
 from wsdash.tui.panes.base import Frame
@@ -55,6 +56,7 @@ DOING: list[BindingType] = [
     Binding("p", "pause", "Pause", id="do.pause", tooltip="Pause after the current item, or go on"),
     Binding("r", "retry", "Retry", id="do.retry", tooltip="Run the selected (or the failed) item again"),
     Binding("R", "rollback", "Roll back", id="do.rollback", tooltip="Go back to the old service"),
+    Binding("v", "compare", "Compare", show=False, id="do.compare", tooltip="Compare both sides now"),
     Binding("x", "skip", "Skip", show=False, id="do.skip", tooltip="Skip the selected item, with a reason"),
     Binding("F", "overwrite", "Overwrite", show=False, id="do.force", tooltip="Run it over foreign rows"),
 ]
@@ -223,6 +225,20 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         from wsdash.tui.screens.rehearsal import OperatorRehearsalPanel
 
         self.app.push_screen(OperatorRehearsalPanel(self.view, self.frame, self._send))
+
+    def action_differences(self) -> None:
+        """Open the differences, with a key to compare again."""
+        from wsdash.tui.screens.differences import OperatorDifferencesPanel
+
+        self.app.push_screen(OperatorDifferencesPanel(self.view, self.frame, self._send))
+
+    def action_compare(self) -> None:
+        """Have both sides compared now, beside the run; the differences show how it goes."""
+        self.run_worker(self._compare(), group="intents", exit_on_error=False, description=COMPARE)
+
+    async def _compare(self) -> None:
+        if await self._exchange(Intent(COMPARE, who=_user())) and self.app.screen is self:
+            self.action_differences()
 
     def action_leave(self) -> None:
         """Leave: the engine goes on, or stops with the run saved."""

@@ -1,4 +1,4 @@
-"""Panels over the main screen that show more of the same state: schema, differences, evidence, help."""
+"""Panels over the main screen that show more of the same state: schema, evidence, help."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from wsdash.tui.looks import (
     BUSY,
     DIM,
     FATE,
-    GOOD,
     ITEM,
     KIND,
     NOTICE,
@@ -29,9 +28,7 @@ from wsdash.tui.looks import (
     WARN,
     Look,
     age,
-    count,
     plain_title,
-    size,
     took,
 )
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
@@ -163,43 +160,6 @@ class SchemaPanel(ViewPanel):
                 )
             ]
         return draw_schema(schema.objects, frame.width)
-
-
-class DifferencesPanel(ViewPanel):
-    """Every verified table, and rows that differ."""
-
-    NAME = "Differences"
-
-    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """Verified tables, differing ones first, other tables' counts, the backup, and foreign ports."""
-        lines: Lines = []
-        if not view.run.tables:
-            lines.append(Content.styled("No table was verified yet; verify-data compares every row.", DIM))
-        for table in sorted(view.run.tables.values(), key=lambda t: (t.match, t.name)):
-            look = Look("✓", "equal by content", GOOD) if table.match else Look("✗", "differs", BAD)
-            lines.append(
-                Content.assemble((table.name, TITLE), "  ", (f"{look.glyph} {look.word}", look.style))
-            )
-            lines.append(Content(f"  source {count(table.source_rows)} rows  {table.source_checksum}"))
-            lines.append(Content(f"  target {count(table.target_rows)} rows  {table.target_checksum}"))
-            lines += [Content.styled(f"  {text}", BAD) for text in table.differences]
-        for reading in sorted(view.rows.values(), key=lambda r: r.table):
-            if reading.table not in view.run.tables and reading.source != reading.target:
-                sides = f"source {count(reading.source)}, target {count(reading.target)}"
-                lines.append(Content.styled(f"{reading.table}: {sides} (counts)", WARN))
-        backup = view.run.backup
-        if backup is not None:
-            proven = ("✓ restored and compared", GOOD) if backup.restore_proven else ("? not proven", WARN)
-            lines += [Content(""), Content.assemble(("backup  ", TITLE), proven)]
-            lines.append(
-                Content(f"  {backup.path}  {size(backup.bytes)}  {count(sum(backup.rows.values()))} rows")
-            )
-            lines.append(Content(f"  sha256 {backup.sha256}"))
-        held = [port for port in view.ports.values() if port.holder and not port.ours]
-        if held:
-            lines += [Content(""), Content.styled("ports held by others", TITLE)]
-            lines += [Content.styled(f"  {port.port}: {port.holder}", WARN) for port in held]
-        return lines
 
 
 class EvidencePanel(ViewPanel):
