@@ -16,7 +16,7 @@ from wsdash.data.timescaledb.jobs import describe_jobs, read_jobs
 from wsdash.engine.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
-from wsdash.review import stack_safety, troubleshooting
+from wsdash.review import compose_files, stack_safety, troubleshooting
 from wsdash.review.connection_test import connection_test, psql_words
 from wsdash.review.finding import Finding
 from wsdash.stack.factory import open_stack
@@ -41,6 +41,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
     """
     findings = await asyncio.gather(
         _stack(settings),
+        compose_files.compose_files(settings),
         _ports(settings),
         _database("source", endpoint(settings.source), settings.source.schema),
         _database("target", endpoint(settings.target), settings.target.schema),
@@ -65,7 +66,15 @@ async def _stack(settings: Settings) -> list[Finding]:
         tests = await connection_test(settings, readings)
         logs = await troubleshooting.logs(settings, stack, readings)
         made = await stack_safety.safety(settings, stack)
-        return [*_containers(settings, readings), *made, *tests, logs, troubleshooting.diagnostics(tests)]
+        images = await compose_files.images(settings, stack)
+        return [
+            *_containers(settings, readings),
+            *images,
+            *made,
+            *tests,
+            logs,
+            troubleshooting.diagnostics(tests),
+        ]
     except WsdashError as error:
         more = "docker version" if settings.stack.engine == "docker" else "wsdash demo"
         return [Finding("containers", False, f"{error.what} ({error.where})", error.remedy, more)]
