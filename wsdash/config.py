@@ -32,6 +32,7 @@ class AppsSettings(_Section, frozen=True):
 class WorkspaceSettings(_Section, frozen=True):
     """The new stack's compose file and its four containers. overrides: compose files laid over it, in this
     order. build_command: argv of the operator's own way to make missing images; empty: they are pulled.
+    build_environment: names of variables that it gets beside those that every program needs.
     after_schema: containers whose health needs the tables, so that only init-neon waits for it; empty: the
     one whose name contains "api".
     """
@@ -40,6 +41,7 @@ class WorkspaceSettings(_Section, frozen=True):
     containers: tuple[str, ...]
     overrides: tuple[str, ...] = ()
     build_command: tuple[str, ...] = ()
+    build_environment: tuple[str, ...] = ()
     after_schema: tuple[str, ...] = ()
 
 
@@ -47,7 +49,8 @@ class ExternalService(_Section, frozen=True):
     """A service outside Docker (docs/external.md). start, stop, status: argv; an empty one is a person's.
 
     status exits 0 while it runs and 3 when it is stopped. health: http(s)://... or tcp://host:port. ports:
-    those it holds while it runs. seconds: how long it may take to start, or to stop.
+    those it holds while it runs. seconds: how long it may take to start, or to stop. environment: names of
+    variables that the commands get beside those that every program needs.
     """
 
     start: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class ExternalService(_Section, frozen=True):
     health: str = ""
     ports: tuple[int, ...] = ()
     seconds: float = 60.0
+    environment: tuple[str, ...] = ()
 
 
 class StackSettings(_Section, frozen=True):
@@ -274,6 +278,13 @@ def load_settings(directory: Path | None = None) -> Settings:
         raise _explain(error, raw, path) from error
     _check_values(settings, path)
     return settings
+
+
+def secret_variables(settings: Settings) -> frozenset[str]:
+    """The names of the environment variables that hold wsdash's own secrets."""
+    named = [settings.source.password_env, settings.target.password_env, settings.api.token_env]
+    named += [settings.notify.webhook_env, settings.alerts.webhook_env, "PGPASSWORD"]
+    return frozenset(filter(None, named))
 
 
 def _apply_environment(raw: dict[str, Any], environment: dict[str, str]) -> None:

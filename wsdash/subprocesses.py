@@ -59,6 +59,7 @@ class Finished:
 
 _NEEDED = re.compile(
     "PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_[A-Z]+|TZ|TMPDIR|XDG_[A-Z_]+|SSL_CERT_(FILE|DIR)"
+    "|SSH_AUTH_SOCK|DBUS_SESSION_BUS_ADDRESS|DOCKER_(HOST|CONTEXT|CONFIG|CERT_PATH|TLS_VERIFY|BUILDKIT)"
     "|(https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY"
 )
 """Variables that programs need to find themselves, their files and the way out; none is a password."""

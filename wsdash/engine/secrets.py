@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from wsdash.config import Settings
+from wsdash.config import Settings, secret_variables
 from wsdash.engine.redact import Redactor
 from wsdash.steps.base import endpoint
 
@@ -25,9 +25,8 @@ def _secrets(settings: Settings) -> Iterator[str]:
     for side in (settings.source, settings.target):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             yield endpoint(side).password() or ""
-    named = (settings.notify.webhook_env, settings.alerts.webhook_env, settings.api.token_env)
-    for variable in ("PGPASSWORD", *named):
-        yield os.environ.get(variable, "") if variable else ""
+    for variable in secret_variables(settings):
+        yield os.environ.get(variable, "")
     if settings.alerts.webhook_file:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             yield Path(settings.alerts.webhook_file).read_text(encoding="utf-8").strip()

@@ -33,6 +33,7 @@ from wsdash.stack.docker_ssh import listening_ports
 from wsdash.stack.docker_watch import EventFollower, StatsFollower
 from wsdash.stack.order import in_order, together, with_needs
 from wsdash.stack.ports import ports_still_taken
+from wsdash.subprocesses import limited_environment
 from wsdash.tasks import task_group
 
 _POLL_SECONDS = 0.1
@@ -44,7 +45,9 @@ _BUILD_SECONDS = 4 * 3600.0
 class DockerStack:
     """base.Stack on a Docker engine. With read_only only GET requests are ever sent."""
 
-    def __init__(self, settings: StackSettings, *, read_only: bool = False) -> None:
+    def __init__(
+        self, settings: StackSettings, *, read_only: bool = False, secrets: frozenset[str] = frozenset()
+    ) -> None:
         self._read_only = read_only
         self._client = DockerClient(read_only=read_only)
         self._settings = settings
@@ -52,7 +55,7 @@ class DockerStack:
         self._groups = dict.fromkeys(settings.apps.containers, "apps") | dict.fromkeys(
             settings.workspace.containers, "workspace"
         )
-        self._names = ComposeNames(self._client, settings)
+        self._names = ComposeNames(self._client, settings, secrets)
         self._inspections = Inspections(self._names.inspect, self._groups)
         self._events = EventFollower(self._client, self._inspections, self._names.called)
         self._stats = StatsFollower(self._client)
@@ -252,7 +255,8 @@ class DockerStack:
             raise refusal()
         command = self._settings.workspace.build_command
         if command:
-            await run_command(command, output, _BUILD_SECONDS, where="stack.workspace.build_command")
+            env = limited_environment(self._settings.workspace.build_environment)
+            await run_command(command, output, _BUILD_SECONDS, where="stack.workspace.build_command", env=env)
             return
         missing = {image for image, present in (await self.images()).items() if not present}
         described = (await self._names.described()).values()

@@ -35,8 +35,11 @@ class ComposeNames:
     that compose gives it, service and project directory.
     """
 
-    def __init__(self, client: DockerClient, settings: StackSettings) -> None:
+    def __init__(
+        self, client: DockerClient, settings: StackSettings, secrets: frozenset[str] = frozenset()
+    ) -> None:
         self._client = client
+        self._secrets = secrets
         self._groups = (settings.apps, settings.workspace)
         self._services: dict[str, ComposeService] = {}
         self._known = False
@@ -53,7 +56,8 @@ class ComposeNames:
         for group in self._groups:
             if await asyncio.to_thread(Path(group.file).exists):
                 command = command or await compose_command()
-                found |= await described_services(command, (group.file, *group.overrides), group.containers)
+                files = (group.file, *group.overrides)
+                found |= await described_services(command, files, group.containers, self._secrets)
         self._services, self._known = found, True
         return found
 

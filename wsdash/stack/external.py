@@ -23,7 +23,7 @@ from wsdash.outside.http import client_session
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose.command import run_command
 from wsdash.stack.text import clean
-from wsdash.subprocesses import CannotStartError, OverdueError, run_program
+from wsdash.subprocesses import CannotStartError, OverdueError, limited_environment, run_program
 
 RUNS, STOPPED = 0, 3
 """Exit codes of a status command, as of an LSB init script and of `systemctl is-active`."""
@@ -108,7 +108,8 @@ class ExternalStack:
                 where="stack.external in wsdash.yaml",
                 remedy="install them, or name stack.workspace.build_command, then retry",
             )
-        await run_command(command, output, BUILD_SECONDS, where="stack.workspace.build_command")
+        env = limited_environment(self._settings.workspace.build_environment)
+        await run_command(command, output, BUILD_SECONDS, where="stack.workspace.build_command", env=env)
 
     async def execute(self, name: str, argv: list[str], timeout: float) -> str:
         """An external service has no inside. Raises WsdashError."""
@@ -141,7 +142,7 @@ class ExternalStack:
 
     async def _reading(self, name: str) -> ContainerReading:
         service = self._service(name)
-        answer, status = await asyncio.gather(_ask(service.health), _status(service.status))
+        answer, status = await asyncio.gather(_ask(service.health), _status(service))
         if answer.listening or status == RUNS:
             state = "running"
         elif status == STOPPED:
@@ -171,7 +172,7 @@ class ExternalStack:
                 remedy=f"{what} {name} by hand, then run the same command again: wsdash sees it",
             )
         output(f"{what} {name}: {' '.join(argv)}")
-        await _run(f"{what} {name}", argv, service.seconds, output)
+        await _run(f"{what} {name}", argv, service, output)
 
     async def _until_healthy(self, name: str, unready: bool) -> None:
         service, began = self._service(name), time.monotonic()
@@ -206,9 +207,10 @@ class ExternalStack:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _run(what: str, argv: Sequence[str], seconds: float, output: OutputSink) -> None:
+async def _run(what: str, argv: Sequence[str], service: ExternalService, output: OutputSink) -> None:
     try:
-        done = await run_program(argv, seconds=seconds, merged=True)
+        env = limited_environment(service.environment)
+        done = await run_program(argv, seconds=service.seconds, merged=True, env=env)
     except (CannotStartError, OverdueError) as error:
         raise WsdashError(f"{what}: {error}", where=argv[0], remedy="correct the command") from error
     lines = [line for raw in done.stdout.splitlines() if (line := clean(raw).strip())]
@@ -221,12 +223,13 @@ async def _run(what: str, argv: Sequence[str], seconds: float, output: OutputSin
         )
 
 
-async def _status(argv: Sequence[str]) -> int | None:
+async def _status(service: ExternalService) -> int | None:
     """The exit code of a status command; None where there is none, or it gave none."""
-    if not argv:
+    if not service.status:
         return None
     try:
-        return (await run_program(argv, seconds=ASK_SECONDS)).code
+        env = limited_environment(service.environment)
+        return (await run_program(service.status, seconds=ASK_SECONDS, env=env)).code
     except (CannotStartError, OverdueError):
         return None
 

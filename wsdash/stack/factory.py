@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsdash.config import Settings
+from wsdash.config import Settings, secret_variables
 from wsdash.errors import InputError
 from wsdash.stack.base import Stack
 
@@ -18,7 +18,7 @@ def open_stack(settings: Settings, read_only: bool = False) -> Stack:
     if settings.stack.engine == "docker":
         from wsdash.stack.docker import DockerStack
 
-        return DockerStack(settings.stack, read_only=read_only)
+        return DockerStack(settings.stack, read_only=read_only, secrets=secret_variables(settings))
     if settings.stack.engine == "external":
         from wsdash.stack.external import ExternalStack
 

@@ -14,8 +14,9 @@ from typing import Any
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose.description import ComposeService
+from wsdash.stack.compose.variables import without_unnamed
 from wsdash.stack.text import LineSplitter
-from wsdash.subprocesses import ProgramError, run_program
+from wsdash.subprocesses import ProgramError, limited_environment, run_program
 
 _VERSION_SECONDS = 20.0
 _UP_SECONDS = 1800.0
@@ -41,7 +42,8 @@ async def compose_command() -> list[str]:
     """argv of the compose command: the docker plugin, else docker-compose. Raises WsdashError."""
     if shutil.which("docker"):
         with suppress(ProgramError):
-            if (await run_program(("docker", "compose", "version"), seconds=_VERSION_SECONDS)).code == 0:
+            asked, env = ("docker", "compose", "version"), limited_environment()
+            if (await run_program(asked, seconds=_VERSION_SECONDS, env=env)).code == 0:
                 return ["docker", "compose"]
     if shutil.which("docker-compose"):
         return ["docker-compose"]
@@ -58,14 +60,16 @@ async def compose_up(service: ComposeService, output: OutputSink) -> None:
     Raises WsdashError with the command's last words.
     """
     argv = [*await _compose(service), "up", "-d", "--no-deps", service.service]
-    await run_command(argv, output, _UP_SECONDS, where=f"{service.service} in {service.files[0]}")
+    env = await _environment(service)
+    await run_command(argv, output, _UP_SECONDS, where=f"{service.service} in {service.files[0]}", env=env)
 
 
 async def compose_pull(services: Iterable[ComposeService], output: OutputSink) -> None:
     """Pull the images of services, one after the other. Raises WsdashError with the command's last words."""
     for service in services:
         argv = [*await _compose(service), "pull", service.service]
-        await run_command(argv, output, _PULL_SECONDS, where=f"{service.image}, named in {service.files[0]}")
+        where, env = f"{service.image}, named in {service.files[0]}", await _environment(service)
+        await run_command(argv, output, _PULL_SECONDS, where=where, env=env)
 
 
 def built_image(service: ComposeService) -> str:
@@ -83,11 +87,14 @@ async def compose_build(services: Iterable[ComposeService], output: OutputSink) 
     """Build the images of services as their files say. Raises WsdashError with the command's last words."""
     for service in services:
         argv = [*await _compose(service), "build", service.service]
-        await run_command(argv, output, _PULL_SECONDS, where=f"{service.service} in {service.files[0]}")
+        where, env = f"{service.service} in {service.files[0]}", await _environment(service)
+        await run_command(argv, output, _PULL_SECONDS, where=where, env=env)
 
 
-async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *, where: str) -> None:
-    """Run a command to its end, each line of its output to the sink as it comes.
+async def run_command(
+    argv: Sequence[str], output: OutputSink, timeout: float, *, where: str, env: Mapping[str, str]
+) -> None:
+    """Run a command with the environment `env` to its end, each line of its output to the sink as it comes.
 
     It leads a session of its own. Raises WsdashError with its last words when it fails, cannot be started or
     takes longer than `timeout` seconds; then, or when cancelled, it is killed with its children.
@@ -100,7 +107,7 @@ async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=os.environ | _ENVIRONMENT,
+            env={**env, **_ENVIRONMENT},
             start_new_session=True,
         )
     except OSError as error:
@@ -123,6 +130,10 @@ async def run_command(argv: Sequence[str], output: OutputSink, timeout: float, *
         where=where,
         remedy="correct what it says, then retry; the same command by hand shows it again",
     )
+
+
+async def _environment(service: ComposeService) -> dict[str, str]:
+    return await asyncio.to_thread(without_unnamed, service.secrets, service.files)
 
 
 async def _compose(service: ComposeService) -> list[str]:

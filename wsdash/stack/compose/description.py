@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from wsdash.errors import InputError
 from wsdash.outside import DocumentError, read_yaml
+from wsdash.stack.compose.variables import without_unnamed
 from wsdash.stack.text import clean
 from wsdash.subprocesses import ProgramError, run_program
 
@@ -34,7 +36,7 @@ class ComposeService:
     container_name, '' where compose makes a name of project, service and number. needs: names of the same
     kind as name. image: '' when it is built and has no name of its own. ports: TCP ports of the engine's
     machine with the address each is published on ('': every one). older: as docker-compose 1.29 reads it, not
-    the plugin.
+    the plugin. secrets: wsdash's own variables, which compose gets only where its files name them.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ComposeService:
     needs: tuple[str, ...]
     ports: tuple[tuple[str, int], ...] = ()
     older: bool = False
+    secrets: frozenset[str] = frozenset()
 
     @property
     def directory(self) -> str:
@@ -54,23 +57,28 @@ class ComposeService:
 
 
 async def described_services(
-    command: Sequence[str], files: Sequence[str], names: Iterable[str]
+    command: Sequence[str],
+    files: Sequence[str],
+    names: Iterable[str],
+    secrets: frozenset[str] = frozenset(),
 ) -> dict[str, ComposeService]:
     """The services that the files describe together, by name; `names` are the ones that the settings use.
 
     command: argv of the compose command. A variable that must be set and is not needs no value to be read:
-    compose says which ones it misses, and gets a placeholder. Raises InputError with compose's own words.
+    compose says which ones it misses, and gets a placeholder. secrets: variables that compose
+    gets only where its files name them. Raises InputError with compose's own words.
     """
     variables: dict[str, str] = {}
+    ours = await asyncio.to_thread(without_unnamed, secrets, files)
     argv = [*command, *(word for file in files for word in ("-f", file)), "config"]
     for _ in range(_MISSING_VARIABLES):
-        environment = os.environ | variables | _READING
+        environment = ours | variables | _READING
         try:
             done = await run_program(argv, seconds=CONFIG_SECONDS, keep=_OUTPUT_BYTES, env=environment)
         except ProgramError as error:
             raise _unreadable(files, str(error)) from error
         if done.code == 0:
-            return _services(_parsed(done.stdout, files), tuple(files), tuple(names))
+            return _services(_parsed(done.stdout, files), tuple(files), tuple(names), secrets)
         said = "\n".join(line for raw in done.stderr.splitlines() if (line := clean(raw).strip()))
         missing = {name for pair in _MISSING.findall(said) for name in pair if name} - set(variables)
         if not missing:
@@ -105,7 +113,7 @@ def _place(files: Sequence[str], why: str) -> str:
 
 
 def _services(
-    content: Mapping[str, Any], files: tuple[str, ...], names: tuple[str, ...]
+    content: Mapping[str, Any], files: tuple[str, ...], names: tuple[str, ...], secrets: frozenset[str]
 ) -> dict[str, ComposeService]:
     bodies = {
         str(service): body if isinstance(body, dict) else {}
@@ -123,6 +131,7 @@ def _services(
             tuple(called[need] for need in _needs(body) if need in called),
             ports=tuple(_ports(body)),
             older="name" not in content,  # the plugin prints the project's name
+            secrets=secrets,
         )
         for service, body in bodies.items()
     }
