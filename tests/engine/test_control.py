@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from wsdash.engine import control
 from wsdash.engine.control import ControlClient, ControlServer
@@ -90,6 +92,54 @@ async def test_an_endless_line_is_refused(server: ControlServer, seen: Seen) -> 
     replies = await raw(server.path, b"x" * (control.LONGEST_LINE + 10) + b"\n")
     assert [reply.ok for reply in replies] == [False]
     assert seen.intents == []
+
+
+async def test_a_line_that_drips_in_is_given_up(
+    server: ControlServer, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "LINE_SECONDS", 0.2)
+    reader, writer = await asyncio.open_unix_connection(str(server.path))
+    writer.write(b'{"do": "pause')
+    reply = await asyncio.wait_for(reader.readline(), 10)
+    assert json.loads(reply)["ok"] is False
+    writer.close()
+    assert seen.intents == []
+
+
+async def test_a_client_that_says_nothing_yet_stays(
+    server: ControlServer, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "LINE_SECONDS", 0.1)
+    reader, writer = await asyncio.open_unix_connection(str(server.path))
+    await asyncio.sleep(0.3)
+    writer.write(b'{"do": "skip", "item": "a"}\n')
+    assert json.loads(await asyncio.wait_for(reader.readline(), 10))["ok"] is True
+    writer.close()
+    assert len(seen.intents) == 1
+
+
+@pytest.mark.parametrize(
+    "line", [b"[" * 5000, b'{"do":"skip","options":' + b'{"a":' * 3000 + b"1" + b"}" * 3001, b'{"do":1e999}']
+)
+async def test_a_deep_or_impossible_intent_is_refused(server: ControlServer, seen: Seen, line: bytes) -> None:
+    [reply] = await raw(server.path, line + b"\n")
+    assert reply.ok is False
+    assert seen.intents == []
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(st.binary(max_size=200), max_size=5))
+def test_any_bytes_are_answered_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
+    async def talk() -> None:
+        seen = Seen()
+        async with ControlServer(tmp_path_factory.mktemp("fuzz"), seen.handle) as running:
+            replies = await raw(running.path, b"\n".join(lines) + b'\n{"do": "skip", "item": "last"}\n')
+            assert replies[-1].ok or replies[-1].text
+            assert [intent.item for intent in seen.intents][-1:] == ["last"]
+
+    asyncio.run(talk())
 
 
 async def test_the_socket_is_for_its_owner_alone(server: ControlServer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 
@@ -10,6 +9,7 @@ import asyncpg
 
 from wsdash.data.shape import Column, Table
 from wsdash.model import SchemaObject
+from wsdash.outside import read_json
 
 # one row as JSON: daticulocale (15, 16) became datlocale (17), datlocprovider came with 15
 _DATABASE = "SELECT to_jsonb(d)::text FROM pg_database d WHERE datname = current_database()"
@@ -21,7 +21,7 @@ _SHOWN = 5
 
 async def default_collation(conn: asyncpg.Connection, timeout: float) -> str:
     """In words: 'libc en_US.utf8', 'ICU de-DE', 'builtin C.UTF-8'."""
-    row = json.loads(await conn.fetchval(_DATABASE, timeout=timeout))
+    row = read_json(await conn.fetchval(_DATABASE, timeout=timeout))
     provider = {"b": "builtin", "i": "ICU"}.get(str(row.get("datlocprovider")), "libc")
     locale = row.get("datlocale") or row.get("daticulocale") if provider != "libc" else None
     return f"{provider} {locale or row['datcollate']}"

@@ -22,6 +22,8 @@ NAME = "control"
 LONGEST_LINE = 64 * 1024
 HANDLE_SECONDS = 30.0
 WRITE_SECONDS = 5.0
+LINE_SECONDS = 5.0
+"""From an intent's first byte to its last."""
 MOST_CLIENTS = 32
 
 Handler = Callable[[Intent], Awaitable[Reply]]
@@ -110,7 +112,10 @@ class ControlServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             try:
-                line = await reader.readline()
+                line = await _whole_line(reader)
+            except TimeoutError:
+                await _send_away(reader, writer, f"an intent comes whole within {LINE_SECONDS:g} s")
+                return
             except ValueError:
                 await _send_away(reader, writer, f"an intent is at most {LONGEST_LINE} bytes long")
                 return
@@ -130,6 +135,18 @@ class ControlServer:
             return Reply(False, "the engine is busy; look at the run and try again")
         except WsdashError as error:
             return Reply(False, str(error))
+
+
+async def _whole_line(reader: asyncio.StreamReader) -> bytes:
+    """The next line, which may be long in beginning, but then comes whole; empty at the end.
+
+    Raises TimeoutError, ValueError for more than LONGEST_LINE bytes.
+    """
+    first = await reader.read(1)
+    if first in (b"", b"\n"):
+        return first
+    async with asyncio.timeout(LINE_SECONDS):
+        return first + await reader.readline()
 
 
 async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import re
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import msgspec
 
 from wsdash.engine.redact import Redactor
 from wsdash.model import LogLine
+from wsdash.outside import clean_texts
 from wsdash.runtime import open_private
 
 DIRECTORY = "logs"
@@ -22,6 +24,8 @@ SEGMENT_BYTES = 4 * 1024 * 1024
 SEGMENTS = 16
 LONGEST_QUEUE = 20_000
 LONGEST_TEXT = 33_000
+LONGEST_ROW = 1 << 20
+"""Bytes of a line of the spool that are read at once; ours are far shorter."""
 _REMEMBERED = 5000
 
 _encoder = msgspec.json.Encoder()
@@ -158,12 +162,15 @@ class SpoolReader:
         try:
             with _path(self.directory, number).open("rb") as file:
                 file.seek(offset)
-                for raw in file:
+                while raw := file.readline(LONGEST_ROW):
+                    if len(raw) == LONGEST_ROW and not raw.endswith(b"\n"):
+                        offset += len(raw)  # no line of ours: its end, whenever it comes, is passed over too
+                        continue
                     if not raw.endswith(b"\n") or (limit is not None and len(lines) >= limit):
                         break
                     offset += len(raw)
-                    with contextlib.suppress(msgspec.DecodeError, RecursionError):
-                        lines.append(_decoder.decode(raw))
+                    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                        lines.append(clean_texts(_decoder.decode(raw)))
         except FileNotFoundError:
             pass  # thrown away between listing and opening
         return lines, offset
@@ -175,6 +182,8 @@ def _path(directory: Path, number: int) -> Path:
 
 def _segments(directory: Path) -> list[int]:
     try:
-        return sorted(int(path.stem) for path in directory.glob("*.jsonl") if path.stem.isdigit())
+        return sorted(
+            int(path.stem) for path in directory.glob("*.jsonl") if re.fullmatch("[0-9]{1,18}", path.stem)
+        )
     except OSError:
         return []

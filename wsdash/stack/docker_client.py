@@ -25,6 +25,7 @@ NEWEST_API = (1, 50)
 _REQUEST_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
 _STREAMED_LINE = 4 * 2**20
+_MOST_SAID = 8 * 2**20
 
 
 class _Engine(aiodocker.Docker):
@@ -51,7 +52,7 @@ def negotiated(told: dict[str, Any]) -> str:
 
     def number(key: str, default: tuple[int, int]) -> tuple[int, int]:
         major, _, minor = str(told.get(key) or "").partition(".")
-        return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else default
+        return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else default
 
     newest, oldest = number("ApiVersion", NEWEST_API), number("MinAPIVersion", (1, 0))
     major, minor = max(oldest, min(newest, NEWEST_API))
@@ -112,24 +113,24 @@ class DockerClient:
         await self._query(path, "POST", timeout)
 
     async def execute(self, name: str, argv: list[str], timeout: float) -> tuple[int, str]:
-        """Run a command inside a container; its exit code, and what it printed on both streams.
+        """Run a command inside a container; its exit code, and the first 8 MiB that it printed.
 
         Raises RefusedError when read-only, UnreachableError, WsdashError also after `timeout` seconds.
         """
         if self._read_only:
             raise refusal()
         engine = await self._engine()
-        said = []
+        said = bytearray()
         try:
             async with asyncio.timeout(timeout):
                 made = await engine.containers.container(name).exec(argv, stdin=False)
                 async with made.start(detach=False) as stream:
                     while (message := await stream.read_out()) is not None:
-                        said.append(message.data)
+                        said += message.data[: _MOST_SAID - len(said)]
                 told = await made.inspect()
         except (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._explain(error) from error
-        return int(told["ExitCode"] or 0), b"".join(said).decode(errors="replace")
+        return int(told["ExitCode"] or 0), said.decode(errors="replace")
 
     async def log(self, name: str, since: str, terminal: bool) -> AsyncGenerator[Stamped, None]:
         """Lines of a container from `since` on, until it stops or the connection ends.
@@ -204,8 +205,8 @@ class DockerClient:
             if error.status == 304:
                 return {}
             raise self._explain(error) from error
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise self._explain(error) from error
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError) as error:
+            raise self._explain(error) from error  # TypeError: aiodocker's, for a body of another kind
 
     async def _engine(self) -> _Engine:
         async with self._opening:

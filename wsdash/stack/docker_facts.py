@@ -42,7 +42,7 @@ class EngineFacts:
         """(5, 9) of '5.9.0-1-amd64'; (0, 0) where it cannot be read."""
         major, _, rest = self.kernel.partition(".")
         minor = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-        return (int(major), int(minor)) if major.isdigit() and minor else (0, 0)
+        return (int(major), int(minor)) if major.isdecimal() and minor else (0, 0)
 
 
 def facts_of(name: str, inspected: dict[str, Any]) -> ContainerFacts:
@@ -78,5 +78,5 @@ def _published(host: dict[str, Any]) -> list[tuple[str, int]]:
         (str(binding.get("HostIp") or ""), int(binding["HostPort"]))
         for bindings in (host.get("PortBindings") or {}).values()
         for binding in bindings or ()
-        if str(binding.get("HostPort") or "").isdigit()
+        if str(binding.get("HostPort") or "").isdecimal()
     ]

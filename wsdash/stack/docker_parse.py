@@ -90,7 +90,7 @@ def host_ports(inspected: dict[str, Any]) -> tuple[int, ...]:
         for name, bindings in ports.items()
         if not name.endswith(("/udp", "/sctp"))
         for binding in bindings or ()
-        if str(binding.get("HostPort", "")).isdigit()
+        if str(binding.get("HostPort", "")).isdecimal()
     }
     return tuple(sorted(found - {0}))
 

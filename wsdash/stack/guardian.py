@@ -15,9 +15,12 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from wsdash.outside import read_json
 from wsdash.stack.tree import ProcessId, stop_tree
 
 GRACE_SECONDS = 5.0
+LONGEST_MESSAGE = 64 << 10
+"""Bytes; a name and an owner are far shorter."""
 
 
 class Guardian:
@@ -59,16 +62,27 @@ def _guard(pipe: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     tracked: dict[str, dict[str, Any]] = {}
     with os.fdopen(pipe, "rb") as messages:
-        for line in messages:
-            message = json.loads(line)
-            tracked.pop(message.get("untrack", ""), None)
-            if "track" in message:
-                tracked[message["track"]] = message
+        while line := messages.readline(LONGEST_MESSAGE):
+            _take(line, tracked)
     enders = [threading.Thread(target=_end, args=(message,)) for message in tracked.values()]
     for ender in enders:
         ender.start()
     for ender in enders:
         ender.join()
+
+
+def _take(line: bytes, tracked: dict[str, dict[str, Any]]) -> None:
+    """Note one message; what is none is passed over: the services of all the others must still be ended."""
+    try:
+        message = read_json(line, largest=LONGEST_MESSAGE)
+        if "track" in message:
+            ProcessId(int(message["pid"]), message["mark"])
+            _signal, _grace, _owner = message["how"]
+            tracked[str(message["track"])] = message
+        else:
+            tracked.pop(str(message["untrack"]), None)
+    except (ValueError, TypeError, LookupError):
+        return
 
 
 def _end(message: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     columns, _, rows = arguments.size.partition("x")
-    if not (columns.isdigit() and rows.isdigit()):
+    if not (columns.isdecimal() and rows.isdecimal()):
         parser.error(f"--size {arguments.size} is not COLUMNSxROWS")
     keys = [key for key in arguments.press.split(",") if key]
     svg = asyncio.run(

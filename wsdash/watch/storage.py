@@ -22,7 +22,7 @@ STATUS = "/v1/status"
 def split_address(address: str) -> tuple[str, int]:
     """Host and port of 'host:port' or '[v6]:port'. Raises InputError."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise InputError(
             f"{address!r} is no address",
             where="wsdash.yaml, section endpoints",

@@ -157,7 +157,7 @@ def _ports(body: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             host, _, _ = binding.rpartition(":")
             address, _, published = host.rpartition(":")
         first, _, last = published.partition("-")
-        if first.isdigit() and (last or first).isdigit() and protocol in ("", "tcp"):
+        if first.isdecimal() and (last or first).isdecimal() and protocol in ("", "tcp"):
             for number in range(int(first), min(int(last or first), int(first) + _MOST_PORTS) + 1):
                 yield address.strip("[]"), number
 
