@@ -131,7 +131,11 @@ async def test_a_server_that_takes_only_tls_is_read_over_tls(
     catalog, result = await carry(tls_source, target)
     assert result.rows == 5001
     assert await checksums(source, catalog) == await checksums(target, catalog)
-    assert (await catalog_of(replace(tls_source, sslmode="prefer"))).tables == catalog.tables
+    preferred = await catalog_of(replace(tls_source, sslmode="prefer"))
+    # autovacuum may have counted the rows anew meanwhile
+    assert [(t.qualified, t.columns) for t in preferred.tables] == [
+        (t.qualified, t.columns) for t in catalog.tables
+    ]
 
 
 async def test_tls_required_by_the_server_and_switched_off_here_is_told(tls_source: Endpoint) -> None:

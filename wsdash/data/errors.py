@@ -120,7 +120,7 @@ _REMEDIES = {
     Fault.DENIED: "grant that server's user the right it lacks",
     Fault.MISSING: "install on that server what it names",
     Fault.FULL: "make room on that server's disk or in its memory",
-    Fault.BROKEN_RULE: "the rows break a rule of the target's schema: correct one or the other",
+    Fault.BROKEN_RULE: "rows break a rule of the target: correct them in the source, or change the rule",
     Fault.REPORTED: "remove the cause the server names",
     Fault.LOCAL: "put right on this machine what the message names",
     Fault.DEFECT: "report this as a bug of wsdash, with engine.log from the state directory",

@@ -187,6 +187,7 @@ async def flush(conn: asyncpg.Connection, run: str) -> None:
     )
 
 
+@described("emptying tables")
 async def empty_tables(
     conn: asyncpg.Connection, tables: Sequence[Table], unless_foreign_to: str | None = None
 ) -> None:

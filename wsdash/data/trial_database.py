@@ -20,6 +20,7 @@ import msgspec
 
 from wsdash.data.backup_errors import server_errors
 from wsdash.data.connect import Endpoint, connection
+from wsdash.data.errors import described
 from wsdash.data.owner import Owner
 from wsdash.data.sql import ident, literal
 from wsdash.errors import RefusedError, WsdashError
@@ -134,6 +135,7 @@ async def find_trial(target: Endpoint) -> Leftover | None:
         return await _leftover(conn, target.database)
 
 
+@described("reading the database's mark")
 async def read_mark(conn: asyncpg.Connection) -> TrialMark | None:
     """The mark of the session's own database; None: it is no rehearsal's copy."""
     comment = await conn.fetchval(

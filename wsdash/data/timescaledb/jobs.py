@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.errors import ServerErrors
+from wsdash.data.errors import ServerErrors, described
 from wsdash.data.transactions import transaction
 from wsdash.errors import WsdashError
 
@@ -74,6 +74,7 @@ class Job:
         return f"job {self.id} ({self.kind}, {self.subject}, every {self.every}; {when})"
 
 
+@described("reading background jobs")
 async def read_jobs(conn: asyncpg.Connection, schema: str) -> list[Job]:
     """The jobs that may touch the schema: policies of its hypertables and aggregates, and every
     user-defined one.
