@@ -47,6 +47,16 @@ class Terminal:
         with self._lock:
             return bytes(self._raw)
 
+    def settle(self, before: bytes, quiet: float = 0.15, timeout: float = 5) -> None:
+        """Return when nothing has been sent for `quiet` seconds; before: what had been received earlier."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            time.sleep(quiet)
+            now = self.received()
+            if now == before:
+                return
+            before = now
+
     def wait_for(self, text: str, timeout: float = 60) -> None:
         """Return when the screen shows `text`."""
         deadline = time.monotonic() + timeout
