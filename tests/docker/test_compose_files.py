@@ -162,6 +162,17 @@ def test_the_compute_may_set_its_core_limit() -> None:
     assert described(WORKSPACE)["services"]["workspace-db-compute"]["ulimits"] == {"core": -1}
 
 
+def test_ports_that_the_kernel_gives_to_outgoing_connections_are_kept_for_their_servers() -> None:
+    services = described(WORKSPACE)["services"]
+    reserved = {
+        name: body["sysctls"]["net.ipv4.ip_local_reserved_ports"]
+        for name, body in services.items()
+        if "sysctls" in body
+    }
+    # compute.sh and branch.sh; pageserver.sh, which starts the broker too
+    assert reserved == {"workspace-db-compute": "55432-55433", "workspace-db-pageserver": "50051"}
+
+
 async def test_the_images_are_pinned_and_may_be_replaced(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

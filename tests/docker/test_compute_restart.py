@@ -1,10 +1,12 @@
-"""A compute that is restarted finds in /tmp what its last run left there, and comes back all the same."""
+"""A compute starts whatever its last run left in /tmp, and whatever ports its own connections are given."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.docker.world import DockerWorld
+from tests.docker.world import WORKSPACE, DockerWorld
 
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(600)]
 
@@ -23,3 +25,18 @@ def test_a_socket_lock_of_a_living_process_does_not_hold_up_the_next_start(stack
     engine.docker("kill", "-s", "KILL", COMPUTE)
     engine.docker("start", COMPUTE)
     stack.wait_healthy(COMPUTE)
+
+
+def test_no_outgoing_connection_takes_the_port_of_the_server_that_is_yet_to_start(
+    world: DockerWorld, tmp_path: Path
+) -> None:
+    # so few ports that the checks of a server that is not there yet are given each of them
+    few = tmp_path / "few.yml"
+    few.write_text(
+        "services:\n  workspace-db-compute:\n"
+        "    sysctls: {net.ipv4.ip_local_port_range: '55424 55439'}\n    restart: 'no'\n"
+    )
+    world.compose((*WORKSPACE, few), "up", "-d", COMPUTE)
+    world.wait_healthy(COMPUTE)
+    given = world.engine.docker("exec", COMPUTE, "cat", "/proc/sys/net/ipv4/ip_local_port_range").stdout
+    assert given.split() == ["55424", "55439"]
