@@ -10,12 +10,14 @@ from wsdash.model import CriterionMeasured
 from wsdash.steps.api_checks import functional_checks, latencies, percentile
 from wsdash.steps.api_items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.readiness import require_healthy, unhealthy
 from wsdash.steps.rows import stored_items
 
 RESULT = "test-api.result"
 """The fact that holds the last tests' result: {"holds", "text", "at"}. Once it is there, the new service has
 been opened for writes: the tests write first."""
 READY_SECONDS = 30.0
+"""How long the new API may take to become ready, and its container to become healthy."""
 
 
 class TestApi:
@@ -25,7 +27,9 @@ class TestApi:
     id = "test-api"
 
     async def check(self, ctx: StepContext) -> Evidence:
-        """Holds when this run's tests all held, none of their rows is left, and the API is well now."""
+        """Holds when this run's tests all held, none of their rows is left, and the API is well now, also by
+        its container's own health check.
+        """
         result: dict[str, Any] | None = ctx.facts.get(RESULT)
         if result is None:
             return Evidence(False, "the endpoints were not tested in this run")
@@ -36,11 +40,14 @@ class TestApi:
         async with client(ctx) as api:
             await api.wait_ready(5.0)
             rows, count = await api.list_items()
+        if said := await unhealthy(ctx):
+            return Evidence(False, said)
         shown = f"{len(rows) if count is None else count:,}"
         return Evidence(True, f"{result['text']}; now {shown} items at {ctx.settings.api.new}")
 
     async def act(self, ctx: StepContext) -> None:
-        """Run the list; the test rows are removed whatever happens."""
+        """Run the list once the API's container is healthy; the test rows are removed whatever happens."""
+        await require_healthy(ctx, READY_SECONDS)
         begun = {"holds": False, "text": "the tests were begun and not ended", "at": time.time()}
         await ctx.facts.put(RESULT, begun)
         # the source goes on in a rehearsal; what was copied was compared before this

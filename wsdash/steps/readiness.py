@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from wsdash.config import Settings
-from wsdash.errors import UnreachableError
+from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Notice
 from wsdash.steps.api_items import client
 from wsdash.steps.base import StepContext, command_output
 from wsdash.watch.board import containers_of_series
 
 READY_SECONDS = 60.0
+_POLL_SECONDS = 0.5
 
 
 def needs_schema(settings: Settings) -> frozenset[str]:
@@ -37,6 +41,35 @@ async def wait_for_api(ctx: StepContext, within: float = READY_SECONDS) -> str:
             ctx.emit(Notice(level="warning", text=error.what, item=ctx.item))
             return error.what
     return ""
+
+
+async def unhealthy(ctx: StepContext) -> str:
+    """The containers whose health needed the tables and that run without being healthy, with their health
+    checks' own words; '' when there is none. A health that cannot be read counts as not healthy.
+    """
+    later = needs_schema(ctx.settings)
+    ill = [
+        one
+        for one in await ctx.stack.readings()
+        if one.name in later and one.state == "running" and one.health not in ("healthy", "none")
+    ]
+    return "; ".join(
+        f"{one.name} is not healthy ({one.health})"
+        + (f"; its health check says: {one.detail}" if one.detail else "")
+        for one in ill
+    )
+
+
+async def require_healthy(ctx: StepContext, within: float = READY_SECONDS) -> None:
+    """Wait until no such container is unhealthy: its last check may be one of before the tables were there.
+
+    Raises WsdashError with the health checks' own words after `within` seconds.
+    """
+    deadline = time.monotonic() + within
+    while said := await unhealthy(ctx):
+        if time.monotonic() > deadline:
+            raise WsdashError(said, remedy="read the log of this container and its health check, then retry")
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 async def api_state(ctx: StepContext) -> str:
