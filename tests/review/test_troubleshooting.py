@@ -20,6 +20,7 @@ from wsdash.review.troubleshooting import NAMES, diagnostics, logs, team, way_ba
 from wsdash.steps.backup import MANIFEST
 
 API = "workspace-api"
+STORAGE = "workspace-db-pageserver"
 RUNNING = [ContainerReading(API, "running", "healthy")]
 
 
@@ -67,6 +68,22 @@ async def test_more_errors_a_minute_than_the_alert_allows_are_unwell(settings: S
     assert found.well is False
     assert "workspace-api wrote 6 in the last minute" in found.seen
     assert found.more == "docker logs --tail 50 workspace-api"
+
+
+@pytest.mark.parametrize(("name", "well"), [(API, True), ("workspace-db-compute", True), (STORAGE, False)])
+async def test_what_was_asked_in_vain_before_the_tables_were_there_speaks_against_nobody(
+    settings: Settings, tmp_path: Path, name: str, well: bool
+) -> None:
+    await begun(tmp_path, None)
+    asked = written(6, 10, name=name)
+    early = await logs(settings, Standin(*asked), RUNNING, tmp_path)
+    assert (early.well, f"{name} 6" in early.seen) == (well, True)
+    journal = await asyncio.to_thread(Journal.open, tmp_path)
+    await journal.record(ItemChanged("init-neon", ItemState.DONE, "16 tables"))
+    await journal.close()
+    later = written(6, -1, "ERROR: pool exhausted", name)
+    assert (await logs(settings, Standin(*asked), RUNNING, tmp_path)).well is well
+    assert (await logs(settings, Standin(*asked, *later), RUNNING, tmp_path)).well is False
 
 
 async def test_a_stack_that_is_not_started_has_no_log_to_be_unwell(settings: Settings) -> None:

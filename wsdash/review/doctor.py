@@ -40,7 +40,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
     Nothing is changed but what the connection test writes on the target and removes again.
     """
     findings = await asyncio.gather(
-        _stack(settings),
+        _stack(settings, state),
         compose_files.compose_files(settings),
         _ports(settings),
         _database("source", endpoint(settings.source), settings.source.schema),
@@ -57,14 +57,14 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
     return [finding for group in findings for finding in group]
 
 
-async def _stack(settings: Settings) -> list[Finding]:
+async def _stack(settings: Settings, state: Path | None) -> list[Finding]:
     """The containers, the ten checks of the new stack, and what the guide's troubleshooting asks of it."""
     stack = None
     try:
         stack = await asyncio.to_thread(open_stack, settings, read_only=True)
         readings = await stack.readings()
         tests = await connection_test(settings, readings)
-        logs = await troubleshooting.logs(settings, stack, readings)
+        logs = await troubleshooting.logs(settings, stack, readings, state)
         made = await stack_safety.safety(settings, stack)
         images = await compose_files.images(settings, stack)
         return [

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shlex
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.config import Settings
-from wsdash.engine.fold import fold_all
+from wsdash.engine.fold import RunView, fold_all
 from wsdash.engine.journal_reader import JournalReader
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, ItemKind, ItemState, LogLine, Phase
@@ -23,26 +24,34 @@ from wsdash.plan import load_plan
 from wsdash.review.finding import Finding
 from wsdash.stack.base import Stack
 from wsdash.steps.backup import MANIFEST
+from wsdash.watch.board import containers_of_series
 from wsdash.watch.logs import ErrorCounter
 
 NAMES = ("guide 1: logs", "guide 2: diagnostics", "guide 3: way back", "guide 4: team")
 BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
 HOUR = 3600.0
+_MAKES_TABLES = "init-neon"
 READ_SECONDS = 5.0
 """How long logs are read at most."""
 QUIET_SECONDS = 0.7
 """No line for so long: what was written so far has been read."""
 
 
-async def logs(settings: Settings, stack: Stack, readings: list[ContainerReading]) -> Finding:
+async def logs(
+    settings: Settings, stack: Stack, readings: list[ContainerReading], state: Path | None = None
+) -> Finding:
     """Lines with "error" that the new stack wrote in the last hour, counted as the guide counts them.
 
-    Unwell when one container wrote more of them in the last minute than its alert allows.
+    Unwell when one container wrote more of them in the last minute than its alert allows. Before the run of
+    `state` has created the tables, the API's health check asks for them in vain: what the API and the new
+    database wrote until then is counted for the hour, and speaks against nobody.
     """
     wanted = settings.stack.workspace.containers
     if not any(one.name in wanted and one.state == "running" for one in readings):
         return Finding(NAMES[0], None, "the new stack is not started")
-    now = time.time()
+    now, tables_at = time.time(), await asyncio.to_thread(_tables_made_at, state)
+    series = containers_of_series(settings)
+    in_vain = {series.get("api-new"), series.get("target-db")}
     counters = {name: ErrorCounter(name) for name in wanted}
     hour: Counter[str] = Counter()
     newest = ""
@@ -54,7 +63,8 @@ async def logs(settings: Settings, stack: Stack, readings: list[ContainerReading
         counter = counters.get(line.container)
         if counter is None or not counter.counts(line):
             continue
-        counter.see(line)
+        if line.container not in in_vain or line.at > tables_at:
+            counter.see(line)
         hour[line.container] += 1
         newest = f"{line.container}: {line.text.strip()[:120]}"
     rates = {name: counter.count(now) for name, counter in counters.items()}
@@ -127,21 +137,37 @@ async def way_back(settings: Settings, state: Path | None) -> Finding:
 
 def _of_the_run(settings: Settings, state: Path | None) -> tuple[list[str], Path | None]:
     """The migration's items that were done or begun and not taken back, and the manifest of the backup."""
-    if state is None:
+    read = _read_run(state)
+    if read is None:
         return [], None
-    try:
-        reader = JournalReader(state)
-    except InputError:
-        return [], None
-    try:
-        view = fold_all(reader.history())
-        path: Any = reader.facts().get(MANIFEST)
-    finally:
-        reader.close()
+    view, path = read
     plan = load_plan(Path(settings.directory))
     migration = [one.id for one in plan.items if one.phase is Phase.MIGRATION and one.kind is ItemKind.AUTO]
     begun = [name for name in migration if view.item(name).touched or view.item(name).state in BEGUN]
     return begun, Path(path) if path else None
+
+
+def _tables_made_at(state: Path | None) -> float:
+    """When the run's item init-neon was done, in epoch seconds; 0 without a run, infinity before it is."""
+    read = _read_run(state)
+    if read is None:
+        return 0.0
+    made = read[0].item(_MAKES_TABLES)
+    return made.changed_at if made.state is ItemState.DONE else math.inf
+
+
+def _read_run(state: Path | None) -> tuple[RunView, Any] | None:
+    """The run as it stands, and its fact about the backup; None where there is no run."""
+    if state is None:
+        return None
+    try:
+        reader = JournalReader(state)
+    except InputError:
+        return None
+    try:
+        return fold_all(reader.history()), reader.facts().get(MANIFEST)
+    finally:
+        reader.close()
 
 
 def team(settings: Settings) -> Finding:
