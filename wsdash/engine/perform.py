@@ -61,6 +61,8 @@ class Performer:
         return await self._concluded(item.id, started, attempt_it)
 
     async def _check_act_check(self, item: str, step: Step, context: StepContext, attempt: int) -> Evidence:
+        copied_before = self._recorder.view.item(item).touched
+
         async def note(action: str) -> None:
             if action == "act" and item == DOWNTIME_BEGINS and not self._recorder.view.item(item).touched:
                 self._say_how_it_was_rehearsed()
@@ -69,7 +71,8 @@ class Performer:
                 await self._record(ItemChanged(item, ItemState.RUNNING))
             if action == "act" and item == DOWNTIME_BEGINS:
                 await self.downtime_begins()
-            if action == "act" and item == COPIES:
+            # before the first copy nobody can have said anything of the rows: a skip decided early stands
+            if action == "act" and item == COPIES and copied_before:
                 await set_back(self._recorder, self._plan, "the rows are copied again")
 
         def worth_acting(evidence: Evidence) -> bool:
