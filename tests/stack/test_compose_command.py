@@ -86,6 +86,10 @@ SECRETS = frozenset({"SOURCE_PW", "TARGET_PW", "TOKEN"})
         ({"c.yml": "include:\n  - path: https://example.org/a.git\n"}, SECRETS),
         ({"c.yml": "include:\n  - https://example.org/a.git\n"}, SECRETS),
         ({"c.yml": "x" * (2 << 20)}, SECRETS),
+        ({"c.yml": "x: ${TOKEN}\ny: " + "z" * 300}, {"TOKEN"}),
+        ({"c.yml": "x: " + "é" * 200}, set()),
+        ({"c.yml": "services: {a: {entrypoint: [./run]}}", "run": "\0TOKEN " + "é" * 200}, set()),
+        ({"c.yml": "services: {a: {entrypoint: [./run]}}", "run": "\0" * (2 << 20)}, set()),
     ],
 )
 def test_compose_gets_those_of_our_secrets_that_its_files_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -34,13 +35,17 @@ def unnamed(secrets: Iterable[str], files: Sequence[str]) -> frozenset[str]:
     while waiting and left:
         file = waiting.pop()
         try:
-            if file.stat().st_size > LARGEST_FILE:
-                return frozenset()
-            text = file.read_text(encoding="utf-8", errors="replace")
+            with file.open("rb") as opened:
+                content = opened.read(LARGEST_FILE + 1)
         except FileNotFoundError:
             continue
         except OSError:
             return frozenset()
+        if b"\0" in content:
+            continue  # a program, such as an entrypoint's /bin/sh: compose reads no variables there
+        if len(content) > LARGEST_FILE:
+            return frozenset()
+        text = content.decode("utf-8", "replace")
         if _NAMES_FILES.search(text) and _OUT_OF_REACH.search(text):
             return frozenset()
         left -= {name for name in left if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)}
@@ -60,5 +65,13 @@ def _files(words: Iterable[str], directories: set[Path]) -> list[Path]:
     for word in words:
         for part in (word, word.partition(":")[0]):
             if len(part) > 1 and "\0" not in part and len(part) < 1000:
-                found += [path for at in directories if (path := (at / part).absolute()).is_file()]
+                found += [path for at in directories if _may_be_file(path := (at / part).absolute())]
     return found
+
+
+def _may_be_file(path: Path) -> bool:
+    """Whether it is a regular file, or may be one that we are not allowed to see."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG  # a word that is too long for any file's name
