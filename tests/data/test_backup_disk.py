@@ -13,8 +13,9 @@ import pytest
 
 from wsdash.data.backup_file import BackupWriter
 from wsdash.data.backup_partial import open_partial, remove_leftovers
-from wsdash.data.disk import readable_bytes, require_space, write_failure
+from wsdash.data.disk import require_space, write_failure
 from wsdash.errors import InputError, WsdashError
+from wsdash.model.sizes import readable_bytes
 
 
 def names(directory: Path) -> list[str]:

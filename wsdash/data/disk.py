@@ -8,24 +8,13 @@ import shutil
 from pathlib import Path
 
 from wsdash.errors import WsdashError
+from wsdash.model.sizes import readable_bytes
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "the file size limit is reached",
 }
-
-
-def readable_bytes(size: int) -> str:
-    """A size for people: 512 bytes, 3.4 MB, 1.2 GB (powers of 1000)."""
-    if size < 1000:
-        return f"{size} bytes"
-    value = size / 1000
-    for unit in ("kB", "MB", "GB"):
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 async def require_space(directory: Path, needed: int, purpose: str) -> None:

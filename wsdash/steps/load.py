@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -158,25 +157,3 @@ async def _ask(
         return None
     tally.seconds.append(seconds)
     return answer
-
-
-def slower(new: Sequence[LoadRung], before: Sequence[LoadRung]) -> list[str]:
-    """Where the new API is clearly slower than the old one was with as many clients; [] when nowhere.
-
-    Half as slow again in the middle, or three times in the slowest twentieth: less is noise of short rungs.
-    """
-    was = {rung.clients: rung for rung in before if rung.requests}
-    found = []
-    for rung in new:
-        old = was.get(rung.clients)
-        if old is None or not rung.requests:
-            continue
-        for name, now, then, factor, floor in (
-            ("p50", rung.p50, old.p50, 1.5, 0.005),
-            ("p95", rung.p95, old.p95, 3.0, 0.02),
-        ):
-            if now > factor * then + floor:
-                found.append(
-                    f"{name} with {rung.clients} clients is {now * 1000:.1f} ms, it was {then * 1000:.1f} ms"
-                )
-    return found

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 from wsdash.config import Settings
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import LOAD, LoadRung, LoadTested
+from wsdash.model.slower import slower
 from wsdash.steps.api_items import client, items_for_test
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.load import LoadPlan, limited, run_load, slower
+from wsdash.steps.load import LoadPlan, limited, run_load
 
 BASELINE, RESULT = "benchmarks.baseline", "benchmarks.result"
 GENTLE = LoadPlan(ladder=(1,), seconds=0.5, warm_up=0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from wsdash.steps.load import slower
+from wsdash.model.slower import slower
 from wsdash.timeline.evidence import DAY, FEWEST, Evidence, Slice
 from wsdash.timeline.samples import amount
 from wsdash.timeline.spec import CriterionSpec

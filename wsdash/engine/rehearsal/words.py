@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wsdash.data.disk import readable_bytes
 from wsdash.model import ExpectedDowntime, RehearsalOutcome, Rehearsed
+from wsdash.model.sizes import readable_bytes
 
 OLD_SECONDS = 7 * 86_400.0
 """After this long a rehearsal says little about tonight."""
