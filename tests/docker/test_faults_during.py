@@ -128,16 +128,19 @@ def test_an_api_that_never_is_healthy_is_told_with_its_checks_words_and_the_old_
         "      test: [CMD-SHELL, 'echo the pool is exhausted; exit 1']\n"
     )
     wsdash.environment["WSDASH__STACK__WORKSPACE__OVERRIDES"] = f"[{WORKSPACE[1]}, {ill}]"
-    done = wsdash.run(*migrate(world))
-    assert done.returncode == 1
-    # its health may need the tables: the item after them is the one that requires it
-    told = line_of(done.stdout, "test-api")
-    assert told.startswith("✗")
-    assert "workspace-api is not healthy" in told
-    assert "the pool is exhausted" in told
-    back = wsdash.run("rollback", "--yes", "--config", str(world.config))
-    assert back.returncode == 0, back.stdout + back.stderr
-    assert world.get("http://localhost:3201/api/items")[1]["count"] == ITEMS
+    try:
+        done = wsdash.run(*migrate(world))
+        assert done.returncode == 1
+        # its health may need the tables: the item after them is the one that requires it
+        told = line_of(done.stdout, "test-api")
+        assert told.startswith("✗")
+        assert "workspace-api is not healthy" in told
+        assert "the pool is exhausted" in told
+        back = wsdash.run("rollback", "--yes", "--config", str(world.config))
+        assert back.returncode == 0, back.stdout + back.stderr
+        assert world.get("http://localhost:3201/api/items")[1]["count"] == ITEMS
+    finally:
+        world.reset()  # no later test may find this API
 
 
 def test_the_engine_is_restarted_in_mid_copy(stack: DockerWorld, wsdash: InEngine) -> None:
