@@ -74,7 +74,8 @@ def test_the_page_is_whole_and_refers_to_nothing_outside(state: Path) -> None:
 
 def test_markdown_has_every_day_and_its_recommendation(state: Path) -> None:
     text = rendered(read_story(state), ".md")
-    assert "### Day 0: Migration: go" in text
+    # nobody went through the testing checklist
+    assert "### Day 0: Migration: insufficient-data" in text
     assert "### Day 14: Final Review: insufficient-data" in text
 
 
@@ -90,7 +91,8 @@ def test_a_decision_is_recorded_with_name_and_reason_and_holds_the_review(
 ) -> None:
     made = migrated(tmp_path)
     words = ["decide", "--state", str(made), "--day", "7", "--no-go", "--who", "Ana <b>", "--why", "slow"]
-    assert main(words) == 0
+    assert main(words) == 2  # its day has not come
+    assert main([*words, "--phrase", "AGAINST"]) == 0
     report = build_report(made)
     assert [(d.day, d.decision, d.who, d.why) for d in report.decisions] == [(7, "no-go", "Ana <b>", "slow")]
     assert report.decisions[0].recommended == "insufficient-data"
@@ -100,13 +102,12 @@ def test_a_decision_is_recorded_with_name_and_reason_and_holds_the_review(
     assert "Ana <b>" not in page
     assert main(["finish", "--state", str(made)]) == 1
     words = ["decide", "--state", str(made), "--day", "14", "--go", "--who", "Ana", "--why", "all well"]
-    assert main(words) == 0
+    assert main([*words, "--phrase", "AGAINST"]) == 0
     capsys.readouterr()
-    assert main(["finish", "--state", str(made)]) == 0
+    # the world is asked once more, and here there is none
+    assert main(["finish", "--state", str(made)]) == 1
     told = capsys.readouterr().out
-    assert "given against the evidence" in told
-    assert "container apps-workspace" in told
-    assert "DROP SCHEMA workspace CASCADE" in told
+    assert "DROP SCHEMA" not in told
 
 
 @pytest.mark.parametrize(

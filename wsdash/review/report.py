@@ -187,7 +187,7 @@ def _criteria(known: KnownStory) -> list[CriterionReport]:
     for name, criteria in known.judged.board.items():
         measured += [CriterionReport(c.id, c.holds, c.measured, c.threshold, c.title, name) for c in criteria]
     for criterion in measured:
-        if criterion.measured == f"not done: {ITSELF} ({ItemState.RUNNING})":
+        if criterion.measured == f"0 of 1 hold; not done: {ITSELF} ({ItemState.RUNNING})":
             criterion.measured = THIS
     return measured
 
