@@ -73,16 +73,20 @@ class _Follower:
         self._finished: tuple[str, str] | None = None
         """Id and start of a run of the container whose log was read to its end."""
         self._complained = ""
+        self._lines = 0
 
     async def run(self) -> None:
         """Follow until cancelled, or until the engine has been gone for too long."""
         lost_at: float | None = None
         while True:
+            heard = self._lines
             try:
                 await self._follow_once()
                 lost_at = None
             except UnreachableError as error:
-                lost_at = time.monotonic() if lost_at is None else lost_at
+                # an engine whose connections break in mid-stream answers all the same
+                if lost_at is None or self._lines > heard:
+                    lost_at = time.monotonic()
                 if time.monotonic() - lost_at > RECONNECT_SECONDS:
                     await self._queue.put(error)
                     return
@@ -111,6 +115,7 @@ class _Follower:
         lines = self._client.log(run[0], self._cursor.since, terminal)
         async with aclosing(lines):
             async for line in lines:
+                self._lines += 1
                 if self._cursor.is_new(line):
                     await self._queue.put(as_log_line(self._name, line))
         self._finished = None if running else run
