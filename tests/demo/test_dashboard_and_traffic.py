@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.support.processes import until
 from tests.support.servers import free_port
 from wsdash.data.connect import Endpoint, connection
 from wsdash.demo import api, dashboard, schema
@@ -58,7 +59,7 @@ async def test_a_fifth_of_the_traffic_writes_and_all_of_it_succeeds(empty: Endpo
         traffic = Traffic(str(server.make_url("")), writes_per_second=40, seed=3, patience=5)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(traffic.run(stop))
-            await asyncio.sleep(1.5)
+            await until(lambda: traffic.counts["create"] + traffic.counts["update"] > 40, 60)
             stop.set()
         assert running.result() is True
     counts = traffic.counts
