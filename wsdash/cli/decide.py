@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-from pathlib import Path
 
-from wsdash.cli.places import config_of, living_engine, needed_state
+from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import say
-from wsdash.engine.control import ControlClient
-from wsdash.engine.decisions import CONFIRM, DECIDE
-from wsdash.engine.lock import OperatorLock
+from wsdash.cli.word import record_word
+from wsdash.engine.decisions import CONFIRM, DECIDE, decide_at_rest
 from wsdash.errors import InputError
-from wsdash.model import Intent, Reply
+from wsdash.model import Intent
 
 
 def decide(arguments: argparse.Namespace) -> int:
     """Record a decision or a tick: through the engine when one is alive, else in the journal itself."""
-    intent = _intent(arguments)
-    state = needed_state(arguments)
-    if living_engine(arguments, state):
-        reply = asyncio.run(ControlClient(state).send(intent))
-    else:
-        with OperatorLock.held(state, take_over=arguments.take_over):
-            reply = asyncio.run(_without_engine(state, config_of(arguments, state), intent))
+    reply = record_word(arguments, _intent(arguments), decide_at_rest)
     if not reply.ok:
         raise InputError(reply.text, where="wsdash decide", remedy="correct it; nothing was recorded")
     say(reply.text)
@@ -57,12 +48,6 @@ def _intent(arguments: argparse.Namespace) -> Intent:
         )
     options = {"day": arguments.day, "go": arguments.go}
     return Intent(DECIDE, who=arguments.who, note=arguments.why, phrase=arguments.phrase, options=options)
-
-
-async def _without_engine(state: Path, config: Path | None, intent: Intent) -> Reply:
-    from wsdash.engine.decisions import decide_at_rest
-
-    return await decide_at_rest(state, config, intent)
 
 
 def finish(arguments: argparse.Namespace) -> int:

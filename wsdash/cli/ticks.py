@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 
-from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
-from wsdash.engine.control import ControlClient
-from wsdash.engine.lock import OperatorLock
+from wsdash.cli.word import record_word
 from wsdash.errors import InputError
 from wsdash.model import Intent
 
@@ -28,12 +25,7 @@ def _tick(arguments: argparse.Namespace, intent: Intent) -> int:
     """Exit 0 when it was recorded, 2 when it was refused, with the reason."""
     from wsdash.engine.ticks import tick_at_rest
 
-    state = needed_state(arguments)
-    if living_engine(arguments, state):
-        reply = asyncio.run(ControlClient(state).send(intent))
-    else:
-        with OperatorLock.held(state, take_over=arguments.take_over):
-            reply = asyncio.run(tick_at_rest(state, config_of(arguments, state), intent))
+    reply = record_word(arguments, intent, tick_at_rest)
     if not reply.ok:
         raise InputError(reply.text, where=f"wsdash {intent.do} {intent.item}", remedy="nothing was recorded")
     done = {"confirm": "confirmed" if intent.options.get("holds") else "does not hold", "skip": "skipped"}
