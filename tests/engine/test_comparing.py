@@ -17,7 +17,7 @@ from wsdash.engine.fold import fold, fold_all
 from wsdash.model import COPIES, AnyEvent, ComparisonBegan, ItemIntended, Recorded, SidesCompared
 from wsdash.model.comparison import COMPARE, DIFFERS, EQUAL
 from wsdash.steps.base import Step
-from wsdash.steps.verify_now import Verdict
+from wsdash.steps.verify_now import ComparedNow
 
 
 def lead_to(monkeypatch: pytest.MonkeyPatch, **sides: Endpoint) -> None:
@@ -117,7 +117,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A comparison that goes on until it is ended; says when it begins and ends."""
     said: list[str] = []
 
-    async def standin_verify_now(settings: Settings) -> list[Verdict]:
+    async def standin_verify_now(settings: Settings) -> list[ComparedNow]:
         """In the place of steps.verify_now.verify_now on tables too large to wait for."""
         said.append("begun")
         try:

@@ -15,7 +15,7 @@ from wsdash.engine.journal_reader import JournalReader
 from wsdash.engine.journal_store import FILE
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.api_tests import RESULT as API_TESTED
-from wsdash.steps.verify_now import Verdict, verify_now
+from wsdash.steps.verify_now import ComparedNow, verify_now
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
 HOW = (
@@ -51,7 +51,7 @@ def verify(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _print(verdict: Verdict) -> None:
+def _print(verdict: ComparedNow) -> None:
     table = verdict.table
     counts = f"{table.source_rows:,} rows"
     if table.source_rows != table.target_rows:
@@ -63,7 +63,7 @@ def _print(verdict: Verdict) -> None:
         say(f"    {line}")
 
 
-def _built(verdict: Verdict) -> dict[str, Any]:
+def _built(verdict: ComparedNow) -> dict[str, Any]:
     table = verdict.table
     return {
         "name": table.name,

@@ -11,7 +11,7 @@ from wsdash.engine.recorder import Recorder
 from wsdash.engine.runner import CLEANUP_SECONDS
 from wsdash.errors import RefusedError
 from wsdash.model import COPIES, REHEARSAL, ComparisonBegan, Intent, Reply, SidesCompared, TableCompared
-from wsdash.steps.verify_now import Verdict, verify_now
+from wsdash.steps.verify_now import ComparedNow, verify_now
 
 WRITING = {
     COPIES: "migrate-data is writing the rows",
@@ -76,7 +76,7 @@ class Comparer:
             found = SidesCompared(who, began, error=text)
         await self._recorder.record(found)
 
-    async def _verdicts(self) -> list[Verdict]:
+    async def _verdicts(self) -> list[ComparedNow]:
         comparing = asyncio.create_task(verify_now(self._settings))
         try:
             while not comparing.done():
@@ -90,7 +90,7 @@ class Comparer:
             await asyncio.wait({comparing}, timeout=CLEANUP_SECONDS)
 
 
-def _table(verdict: Verdict) -> TableCompared:
+def _table(verdict: ComparedNow) -> TableCompared:
     table = verdict.table
     return TableCompared(
         table.name,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from wsdash.data.connect import connection
 from wsdash.data.errors import ServerErrors
-from wsdash.data.timescaledb.jobs import Job, describe_jobs, pause_jobs, read_jobs, resume_jobs
+from wsdash.data.timescaledb.jobs import BackgroundJob, describe_jobs, pause_jobs, read_jobs, resume_jobs
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
 from wsdash.steps.base import StepContext
@@ -63,7 +63,7 @@ async def jobs_paused(ctx: StepContext) -> AsyncIterator[None]:
         await _put_back_or_tell(ctx)
 
 
-async def put_back(ctx: StepContext) -> list[Job]:
+async def put_back(ctx: StepContext) -> list[BackgroundJob]:
     """Put back what was left paused, proven by reading; the jobs. Raises WsdashError, UnreachableError."""
     ids = ctx.facts.get(PAUSED) or []
     if not ids:
@@ -89,7 +89,7 @@ async def _put_back_or_tell(ctx: StepContext) -> None:
         _tell(ctx, "error", f"background jobs are still paused ({error.what}); by hand: {by_hand}")
 
 
-async def _read(ctx: StepContext) -> list[Job]:
+async def _read(ctx: StepContext) -> list[BackgroundJob]:
     async with connection(ctx.source, read_only=True) as session:
         with ServerErrors(ctx.source, "reading the background jobs"):
             return await read_jobs(session, ctx.settings.source.schema)

@@ -23,7 +23,7 @@ PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ComparedNow:
     """One table. how: equal; differs (differences that were seen twice); moving (all of them moved, or the
     table is written to faster than it can be compared: no answer). written: the sides that were written to
     between the two comparisons. differences: those that stand; moved: how many others there were."""
@@ -40,7 +40,7 @@ async def verify_now(
     on_table: Callable[[TableVerified], None] = lambda _: None,
     *,
     pause: float = PAUSE_SECONDS,
-) -> list[Verdict]:
+) -> list[ComparedNow]:
     """Compare every table that is carried. Writes nothing. Raises InputError where there is no table,
     UnreachableError and WsdashError.
     """
@@ -63,19 +63,19 @@ async def verify_now(
     return [judge(found, again.get(found.name)) for found in first]
 
 
-def judge(first: TableVerified, second: TableVerified | None) -> Verdict:
+def judge(first: TableVerified, second: TableVerified | None) -> ComparedNow:
     """What two comparisons of a table say; second: None where the first found it equal."""
     if second is None:
-        return Verdict(first, EQUAL)
+        return ComparedNow(first, EQUAL)
     sides = (
         ("source", first.source_checksum != second.source_checksum),
         ("target", first.target_checksum != second.target_checksum),
     )
     written = tuple(name for name, changed in sides if changed)
     if second.match:
-        return Verdict(second, EQUAL, written, moved=max(1, len(first.differences)))
+        return ComparedNow(second, EQUAL, written, moved=max(1, len(first.differences)))
     if not written:
-        return Verdict(second, DIFFERS, (), second.differences)
+        return ComparedNow(second, DIFFERS, (), second.differences)
     stand = tuple(line for line in second.differences if line in first.differences)
     moved = len({*first.differences, *second.differences}) - len(stand)
-    return Verdict(second, DIFFERS if stand else MOVING, written, stand, moved)
+    return ComparedNow(second, DIFFERS if stand else MOVING, written, stand, moved)

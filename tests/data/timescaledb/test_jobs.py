@@ -8,13 +8,13 @@ from tests.data.backup_world import value
 from tests.data.timescaledb.small import reader
 from tests.support.timescaledb import make_field_schema
 from wsdash.data.connect import Endpoint, connection
-from wsdash.data.timescaledb.jobs import Job, describe_jobs, pause_jobs, read_jobs, resume_jobs
+from wsdash.data.timescaledb.jobs import BackgroundJob, describe_jobs, pause_jobs, read_jobs, resume_jobs
 from wsdash.errors import WsdashError
 
 pytestmark = pytest.mark.timescaledb
 
 
-async def jobs_of(endpoint: Endpoint, schema: str) -> list[Job]:
+async def jobs_of(endpoint: Endpoint, schema: str) -> list[BackgroundJob]:
     async with connection(endpoint, read_only=True) as conn:
         return await read_jobs(conn, schema)
 

@@ -47,7 +47,7 @@ ORDER BY j.job_id
 
 
 @dataclass(frozen=True)
-class Job:
+class BackgroundJob:
     """One background job that may touch the schema.
 
     kind: retention, compression ... or user-defined. subject: its table, or its procedure. next_start: None
@@ -75,7 +75,7 @@ class Job:
 
 
 @described("reading background jobs")
-async def read_jobs(conn: asyncpg.Connection, schema: str) -> list[Job]:
+async def read_jobs(conn: asyncpg.Connection, schema: str) -> list[BackgroundJob]:
     """The jobs that may touch the schema: policies of its hypertables and aggregates, and every
     user-defined one.
 
@@ -86,7 +86,7 @@ async def read_jobs(conn: asyncpg.Connection, schema: str) -> list[Job]:
     return [_job(row) for row in await conn.fetch(JOBS, schema, timeout=TIMEOUT)]
 
 
-def describe_jobs(jobs: Sequence[Job]) -> str:
+def describe_jobs(jobs: Sequence[BackgroundJob]) -> str:
     """One sentence on the active jobs that may start during a run; '' where there are none."""
     active = [job for job in jobs if job.scheduled or job.running]
     if not active:
@@ -94,7 +94,7 @@ def describe_jobs(jobs: Sequence[Job]) -> str:
     return "may start during the run: " + "; ".join(job.described for job in active)
 
 
-async def pause_jobs(source: Endpoint, schema: str, ids: Sequence[int]) -> list[Job]:
+async def pause_jobs(source: Endpoint, schema: str, ids: Sequence[int]) -> list[BackgroundJob]:
     """Pause these jobs in one transaction, and read that they are; returns them as they are now.
 
     A job that runs right now goes on to its end. Raises WsdashError when one may not be altered or is still
@@ -103,12 +103,12 @@ async def pause_jobs(source: Endpoint, schema: str, ids: Sequence[int]) -> list[
     return await _set(source, schema, ids, scheduled=False)
 
 
-async def resume_jobs(source: Endpoint, schema: str, ids: Sequence[int]) -> list[Job]:
+async def resume_jobs(source: Endpoint, schema: str, ids: Sequence[int]) -> list[BackgroundJob]:
     """Put these jobs back, as pause_jobs pauses them. One that was deleted meanwhile is passed over."""
     return await _set(source, schema, ids, scheduled=True)
 
 
-async def _set(source: Endpoint, schema: str, ids: Sequence[int], *, scheduled: bool) -> list[Job]:
+async def _set(source: Endpoint, schema: str, ids: Sequence[int], *, scheduled: bool) -> list[BackgroundJob]:
     doing = f"{'putting back' if scheduled else 'pausing'} background jobs"
     async with connection(source, read_only=False) as conn:
         with ServerErrors(source, doing):
@@ -132,12 +132,12 @@ async def _set(source: Endpoint, schema: str, ids: Sequence[int], *, scheduled: 
     return jobs
 
 
-def _job(row: asyncpg.Record) -> Job:
+def _job(row: asyncpg.Record) -> BackgroundJob:
     policy = row["proc_schema"].startswith("_timescaledb_")
     kind = KINDS.get(row["proc_name"], row["proc_name"]) if policy else "user-defined"
     table = f"{row['schema']}.{row['name']}" if row["name"] else ""
     start = row["next_start"]
-    return Job(
+    return BackgroundJob(
         id=row["id"],
         kind=kind,
         subject=table if policy and table else f"{row['proc_schema']}.{row['proc_name']}",

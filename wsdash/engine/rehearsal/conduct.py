@@ -8,7 +8,7 @@ import time
 
 from wsdash.engine.rehearsal.forecast import forecast
 from wsdash.engine.rehearsal.found import Found, StoppedError
-from wsdash.engine.rehearsal.measure import Meter
+from wsdash.engine.rehearsal.measure import ResourceMeter
 from wsdash.engine.rehearsal.round import Round
 from wsdash.engine.rehearsal.schema_only import rehearse_schema
 from wsdash.engine.rehearsal.stage import Stage
@@ -60,7 +60,7 @@ class Rehearsal:
             before = Before(found.id, found.started_at, await self._tidy.running())
             if before.running:
                 found.notes.append("the new stack ran already: its start was not measured")
-            meter = Meter(stage.settings, stage.stack, stage.state)
+            meter = ResourceMeter(stage.settings, stage.stack, stage.state)
             async with task_group() as group:
                 metering = group.create_task(meter.run())
                 try:

@@ -20,7 +20,7 @@ TIMEOUT = 60.0
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-class Meter:
+class ResourceMeter:
     """Reads the containers' memory once a second while it runs, and the database's size when it is asked."""
 
     def __init__(self, settings: Settings, stack: Stack, state: Path) -> None:

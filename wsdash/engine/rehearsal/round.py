@@ -19,7 +19,7 @@ from wsdash.data.trial_database import begin_trial
 from wsdash.engine.perform import check_act_check
 from wsdash.engine.rehearsal.forecast import START, STOP, TEST
 from wsdash.engine.rehearsal.found import Found, MemoryFacts, StoppedError
-from wsdash.engine.rehearsal.measure import Meter
+from wsdash.engine.rehearsal.measure import ResourceMeter
 from wsdash.engine.rehearsal.stage import Stage
 from wsdash.engine.rehearsal.tidy import Before, Tidy
 from wsdash.model import RehearsalProgress
@@ -40,7 +40,7 @@ class Round:
     tidy: Tidy
     found: Found
     before: Before
-    meter: Meter
+    meter: ResourceMeter
     number: tuple[int, int]
     api: str = ""
 
