@@ -16,7 +16,7 @@ from wsdash.data.errors import session_lives
 from wsdash.data.estimates import compressed_bounds, read_compressed, total
 from wsdash.data.shape import Table
 from wsdash.data.timescaledb.aggregates import read_aggregates
-from wsdash.data.timescaledb.jobs import read_jobs
+from wsdash.data.timescaledb.jobs import fetch_jobs
 from wsdash.data.transactions import transaction
 
 TIMEOUT = 60.0
@@ -144,7 +144,7 @@ async def _timescaledb(
             count = f"{row['compressed']} of {len(table.chunks)} chunks are compressed"
             detail = f"{count}; rows arrive uncompressed"
             found.append(Machinery("compression", table.qualified, detail))
-    for job in await read_jobs(conn, schema):
+    for job in await fetch_jobs(conn, schema):
         detail = f"{job.described}: nothing does this in the target"
         found.append(
             Machinery(job.kind if job.kind == "retention" else "background job", job.subject, detail)

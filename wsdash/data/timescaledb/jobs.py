@@ -79,8 +79,13 @@ async def read_jobs(conn: asyncpg.Connection, schema: str) -> list[BackgroundJob
     """The jobs that may touch the schema: policies of its hypertables and aggregates, and every
     user-defined one.
 
-    Empty on a server without TimescaleDB. Raises asyncpg.PostgresError.
+    Empty on a server without TimescaleDB. Raises WsdashError, UnreachableError.
     """
+    return await fetch_jobs(conn, schema)
+
+
+async def fetch_jobs(conn: asyncpg.Connection, schema: str) -> list[BackgroundJob]:
+    """As read_jobs, for readers that tell the driver's errors apart: raises asyncpg.PostgresError."""
     if not await conn.fetchval(PRESENT, timeout=TIMEOUT):
         return []
     return [_job(row) for row in await conn.fetch(JOBS, schema, timeout=TIMEOUT)]
