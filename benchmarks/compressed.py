@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 
 from tests.support.servers import PASSWORD, PASSWORD_ENV, running_server
 from tests.support.timescaledb import SKIPPED, make_field_schema, timescaledb_server
-from wsdash.data.checksum import row_source
-from wsdash.data.connect import Endpoint
-from wsdash.data.copy import CopyRequest, copy_tables
-from wsdash.data.sql import column_list, ident
-from wsdash.data.timescaledb.states import KIND
-from wsdash.demo.postgres import programs
+from wsdash.data.copy.run import CopyRequest, copy_tables
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.snapshot.chunk_states import KIND
+from wsdash.data.verify.checksum import row_source
+from wsdash.demo.world.postgres import programs
 
 if __package__:
     from benchmarks import database_pair

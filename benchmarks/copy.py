@@ -26,11 +26,11 @@ else:
     import database_pair
     import psutil
 
-    from wsdash.data.connect import Endpoint, connection
-    from wsdash.data.copy import CopyRequest, CopyResult, copy_tables
-    from wsdash.data.ddl import post_data, sequence_values
-    from wsdash.data.shape import Table
-    from wsdash.demo.postgres import programs
+    from wsdash.data.copy.run import CopyRequest, CopyResult, copy_tables
+    from wsdash.data.pg.connect import Endpoint, connection
+    from wsdash.data.schema.ddl import post_data, sequence_values
+    from wsdash.data.tables.shape import Table
+    from wsdash.demo.world.postgres import programs
 
 BLOCK = 8192
 

@@ -19,13 +19,13 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from wsdash.data.apply import ensure_schema
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import pre_data
-from wsdash.demo import postgres
-from wsdash.demo.generate import load_items
-from wsdash.demo.schema import after_rows, before_rows
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.apply import ensure_schema
+from wsdash.data.schema.ddl import pre_data
+from wsdash.demo.world import postgres
+from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.schema import after_rows, before_rows
 
 SCHEMA = "workspace"
 USER = "bench"

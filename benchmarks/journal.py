@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from wsdash.engine.journal import Journal, JournalReader
+from wsdash.engine.journal.writer import Journal, JournalReader
 from wsdash.model import HostReading, LatencyReading, Notice
 
 

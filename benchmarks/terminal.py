@@ -28,8 +28,8 @@ from pathlib import Path
 
 import psutil
 
-from wsdash.engine.journal import JournalReader
-from wsdash.engine.launch import engine_alive
+from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.operator.launch import engine_alive
 from wsdash.errors import WsdashError
 from wsdash.model import RunFinished
 

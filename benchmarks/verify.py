@@ -13,11 +13,11 @@ from pathlib import Path
 import database_pair
 import reladiff_client
 
-from wsdash.data.catalog import Catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import CopyRequest, copy_tables
-from wsdash.data.ddl import post_data, sequence_values
-from wsdash.data.verify import verify_tables
+from wsdash.data.catalog.read import Catalog
+from wsdash.data.copy.run import CopyRequest, copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.ddl import post_data, sequence_values
+from wsdash.data.verify.run import verify_tables
 
 ITEMS = "workspace.workspace_items"
 

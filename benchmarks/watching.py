@@ -30,7 +30,7 @@ from typing import Any
 
 from benchmarks.docker_site import BURST, STEADY, Drained, Site, cost, died_at, private_site, with_children
 from tests.support.terminal import Terminal
-from wsdash.engine.spool import SpoolCursor, SpoolReader
+from wsdash.engine.background.spool import SpoolCursor, SpoolReader
 
 SETTLE_SECONDS = 6.0
 SHOWN_SECONDS = 15.0

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.servers import PASSWORD, PASSWORD_ENV, Server, running_server
 from tests.support.timescaledb import SKIPPED, timescaledb_server
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 
 os.environ[PASSWORD_ENV] = PASSWORD
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")

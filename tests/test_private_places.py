@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from wsdash.cli.demo_engine import under_way
-from wsdash.engine.journal import Journal
-from wsdash.engine.journal_reader import JournalReader, NotBegunError
-from wsdash.engine.journal_store import FILE
+from wsdash.engine.background.spool import LogSpool
+from wsdash.engine.journal.reader import JournalReader, NotBegunError
+from wsdash.engine.journal.store import FILE
+from wsdash.engine.journal.writer import Journal
 from wsdash.engine.observe import clock_at_rest
-from wsdash.engine.spool import LogSpool
 from wsdash.errors import InputError
 from wsdash.model import LogLine, Notice, RunStarted
 from wsdash.runtime import default_state, socket_path

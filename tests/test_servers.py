@@ -1,6 +1,6 @@
 """The servers that all other tests stand on are what they claim to be."""
 
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 
 
 async def test_source_and_target_are_real_postgresql_16_and_18(source: Endpoint, target: Endpoint) -> None:

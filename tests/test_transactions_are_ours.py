@@ -1,4 +1,4 @@
-"""Only wsdash/data/transactions.py begins and ends transactions of a database server."""
+"""Only wsdash/data/pg/transactions.py begins and ends transactions of a database server."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 import wsdash
 
 ROOT = Path(wsdash.__file__).parent
-OURS = "data/transactions.py"
+OURS = "data/pg/transactions.py"
 STATEMENT = re.compile(
     r"(^|;)\s*((BEGIN|COMMIT|ROLLBACK|ABORT|START TRANSACTION)( WORK| TRANSACTION| TO .*)?"
     r"( ISOLATION .*| READ .*)?|(RELEASE )?SAVEPOINT .*)\s*($|;)",
     re.IGNORECASE,
 )
 NOT_SENT = {
-    "data/backup_write.py": "psql runs these, out of the backup's file",
-    "data/sql_script.py": "words to look for in a schema file",
-    "engine/intents.py": "a word that a person types",
+    "data/backup/write.py": "psql runs these, out of the backup's file",
+    "data/pg/script.py": "words to look for in a schema file",
+    "engine/run/intents.py": "a word that a person types",
     "cli/headless.py": "a word that a person types",
 }
 

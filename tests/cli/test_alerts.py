@@ -10,7 +10,7 @@ import pytest
 
 from wsdash.cli import main
 from wsdash.clock import VirtualClock
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import AlertAcknowledged, AlertChanged, AlertSilenced, AnyEvent, TimePassing
 

@@ -18,8 +18,8 @@ import pytest
 
 from tests.support.terminal import Terminal
 from tests.tui.support import differing, done, halfway
-from wsdash.engine.journal import Journal
-from wsdash.engine.journal_store import reading_key
+from wsdash.engine.journal.store import reading_key
+from wsdash.engine.journal.writer import Journal
 from wsdash.model import AnyEvent, LogLine, Notice
 from wsdash.outside import HARMFUL, change_texts
 

@@ -13,8 +13,8 @@ from tests.engine.session import Session, states, view
 from tests.engine.small_world import PLAN, Small
 from wsdash.cli import main
 from wsdash.config import shipped
-from wsdash.engine.launch import engine_config
-from wsdash.engine.lock import OperatorLock
+from wsdash.engine.operator.launch import engine_config
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.model import ItemState
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.terminal import Terminal
 from tests.tui.support import done, halfway
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.history.file import FILE as HISTORY_FILE
 from wsdash.history.store import HistoryWriter
 

@@ -22,15 +22,15 @@ from tests.steps.support import context
 from tests.support.servers import PASSWORD_ENV, free_port
 from wsdash.cli import main
 from wsdash.config import load_settings, shipped
-from wsdash.data.connect import Endpoint
-from wsdash.data.manifest import finish_range
+from wsdash.data.copy.manifest import finish_range
+from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import InputError
 from wsdash.model import SchemaCompared, TableVerified
 from wsdash.steps.base import DRY_RUN
 from wsdash.steps.carried import panel_objects, preflight
+from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.schema import InitNeon
-from wsdash.steps.verify import VerifyData
 
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('workspace')"
 
@@ -171,7 +171,7 @@ def killed_at_range(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         await finish_range(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("wsdash.data.copy_load.finish_range", broken)
+        patch.setattr("wsdash.data.copy.load.finish_range", broken)
         with pytest.raises(Killed):
             yield
 

@@ -9,8 +9,8 @@ import msgspec
 
 from wsdash.cli.demo_engine import under_way
 from wsdash.demo.fortnight import FortnightScript
-from wsdash.engine.journal import Journal
-from wsdash.engine.passing import FORTNIGHT, Fortnight
+from wsdash.engine.days.passing import FORTNIGHT, Fortnight
+from wsdash.engine.journal.writer import Journal
 from wsdash.model import TimePassing
 
 

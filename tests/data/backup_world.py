@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.servers import PASSWORD
-from wsdash.data.backup import BackupManifest, take_backup
-from wsdash.data.catalog import read_catalog
-from wsdash.data.checksum import TableChecksum, checksum_table
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo.postgres import programs
-from wsdash.demo.schema import source_schema
+from wsdash.data.backup.take import BackupManifest, take_backup
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.verify.checksum import TableChecksum, checksum_table
+from wsdash.demo.world.postgres import programs
+from wsdash.demo.world.schema import source_schema
 from wsdash.model import Progress
 
 ITEMS = """

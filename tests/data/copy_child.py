@@ -10,10 +10,11 @@ import json
 import sys
 
 from tests.data.copying import catalog_of, request_of
-from wsdash.data import copy_load, copy_plan
-from wsdash.data.connect import Endpoint
-from wsdash.data.copy import copy_tables
-from wsdash.data.manifest import finish_range
+from wsdash.data.copy import load as copy_load
+from wsdash.data.copy import plan as copy_plan
+from wsdash.data.copy.manifest import finish_range
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint
 from wsdash.model import Progress
 
 RANGE_BYTES = 200_000

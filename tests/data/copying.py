@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import asyncpg
 
-from wsdash.data.apply import ensure_schema
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.checksum import TableChecksum, checksum_table
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import CopyRequest, CopyResult, copy_tables
-from wsdash.data.ddl import post_data, pre_data, sequence_values
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.copy.run import CopyRequest, CopyResult, copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.apply import ensure_schema
+from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
+from wsdash.data.verify.checksum import TableChecksum, checksum_table
 from wsdash.model import Progress
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import asyncpg
 
-from wsdash.data.errors import Fault
+from wsdash.data.pg.errors import Fault
 
 MISUSE = "cannot perform operation: another operation is in progress"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wsdash.data.apply import ensure_schema
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import post_data, pre_data
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.apply import ensure_schema
+from wsdash.data.schema.ddl import post_data, pre_data
 
 EDGES = """
 CREATE SCHEMA "Edge Case";

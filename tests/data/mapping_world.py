@@ -9,18 +9,18 @@ import asyncpg
 
 from tests.data.copying import catalog_of
 from wsdash.config import shipped
-from wsdash.data.apply import apply_file, ensure_schema
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import CopyRequest
-from wsdash.data.ddl import Statement, post_data, pre_data, sequence_values
-from wsdash.data.mapping import load_mapping
-from wsdash.data.mapping_catalog import reduced
-from wsdash.data.mapping_check import fit
-from wsdash.data.mapping_keys import serial_values
-from wsdash.data.mapping_types import MappedTables
-from wsdash.data.seed_rows import note_seed_rows
-from wsdash.data.transactions import transaction
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.copy.run import CopyRequest
+from wsdash.data.mapping.carried import reduced
+from wsdash.data.mapping.check import fit
+from wsdash.data.mapping.file import load_mapping
+from wsdash.data.mapping.keys import serial_values
+from wsdash.data.mapping.seed_rows import note_seed_rows
+from wsdash.data.mapping.types import MappedTables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.transactions import transaction
+from wsdash.data.schema.apply import apply_file, ensure_schema
+from wsdash.data.schema.ddl import Statement, post_data, pre_data, sequence_values
 
 TARGET = shipped("config", "target-schema-example.sql")
 MAPPING = shipped("config", "mapping-example.yaml")

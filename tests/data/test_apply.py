@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from tests.data.edges import EDGES, carry, load, read
-from wsdash.data.apply import ensure_schema
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection, open_connection
-from wsdash.data.ddl import Statement, post_data, pre_data, sequence_values
-from wsdash.demo.schema import source_schema
+from wsdash.data.pg.connect import Endpoint, connection, open_connection
+from wsdash.data.schema.apply import ensure_schema
+from wsdash.data.schema.compare import compare
+from wsdash.data.schema.ddl import Statement, post_data, pre_data, sequence_values
+from wsdash.demo.world.schema import source_schema
 from wsdash.errors import RefusedError, WsdashError
 
 

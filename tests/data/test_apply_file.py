@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.data.edges import EDGES, read
-from wsdash.data.apply import apply_file
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.sql_script import split_script
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.script import split_script
+from wsdash.data.schema.apply import apply_file
 from wsdash.errors import InputError
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from tests.data.backup_world import back_up, make_workspace, names, run_sql
-from wsdash.data.backup import find_backups
-from wsdash.data.connect import Endpoint
+from wsdash.data.backup.take import find_backups
+from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import UnreachableError
 from wsdash.model import Progress
 
 TAKE = """
 import asyncio, os, resource, sys
 from pathlib import Path
-from wsdash.data.backup import take_backup
-from wsdash.data.connect import Endpoint
+from wsdash.data.backup.take import take_backup
+from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import WsdashError
 
 def on_progress(progress):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.data.backup_file import BackupWriter
-from wsdash.data.backup_partial import open_partial, remove_leftovers
-from wsdash.data.disk import require_space, write_failure
+from wsdash.data.backup.disk import require_space, write_failure
+from wsdash.data.backup.file import BackupWriter
+from wsdash.data.backup.partial import open_partial, remove_leftovers
 from wsdash.errors import InputError, WsdashError
 from wsdash.model.sizes import readable_bytes
 
@@ -90,7 +90,7 @@ def test_a_full_disk_while_writing_says_so_and_removes_the_file(tmp_path: Path) 
     program = textwrap.dedent("""
         import asyncio, resource, sys
         from pathlib import Path
-        from wsdash.data.backup_file import BackupWriter
+        from wsdash.data.backup.file import BackupWriter
         from wsdash.errors import WsdashError
 
         async def main() -> None:
@@ -117,7 +117,7 @@ def test_a_full_disk_while_writing_says_so_and_removes_the_file(tmp_path: Path) 
 def test_a_dead_writers_file_is_removed_and_a_living_ones_stays(tmp_path: Path) -> None:
     program = (
         "import os, sys, pathlib\n"
-        "from wsdash.data.backup_partial import open_partial\n"
+        "from wsdash.data.backup.partial import open_partial\n"
         "print(open_partial(pathlib.Path(sys.argv[1]) / 'dead.sql')[1], flush=True)\n"
         "sys.stdin.read()\n"
     )

@@ -20,10 +20,10 @@ from tests.data.backup_world import (
     run_sql,
 )
 from tests.support.servers import Server
-from wsdash.data.backup import BackupManifest, check_backup, find_backups, load_manifest
-from wsdash.data.backup_proof import prove_backup
-from wsdash.data.connect import Endpoint
-from wsdash.data.scratch import PREFIX
+from wsdash.data.backup.take import BackupManifest, check_backup, find_backups, load_manifest
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.restore.proof import prove_backup
+from wsdash.data.scratch.database import PREFIX
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import Progress
 

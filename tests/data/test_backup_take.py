@@ -24,10 +24,10 @@ from tests.data.backup_world import (
     value,
 )
 from tests.support.servers import PASSWORD, PASSWORD_ENV
-from wsdash.data import backup
-from wsdash.data.backup import find_backups, keep_copy, load_manifest, take_backup
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.restore import restore_backup
+from wsdash.data.backup import take as backup
+from wsdash.data.backup.take import find_backups, keep_copy, load_manifest, take_backup
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.restore.run import restore_backup
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.model import Progress
 

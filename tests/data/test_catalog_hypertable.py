@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 
 from tests.data.edges import carry, load, read
-from wsdash.data.catalog import read_catalog
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection, open_connection
-from wsdash.demo.schema import source_schema
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.pg.connect import Endpoint, connection, open_connection
+from wsdash.data.schema.compare import compare
+from wsdash.demo.world.schema import source_schema
 from wsdash.errors import UnreachableError, WsdashError
 
 TIMESCALE = """

@@ -9,8 +9,8 @@ import pytest
 
 from tests.data.edges import carry, load, read
 from tests.support.servers import Server
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.compare import compare
 
 OBJECTS = """
 CREATE SCHEMA s; CREATE TABLE s.t (a serial, b text); CREATE VIEW s.v AS SELECT a FROM s.t;

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from tests.data.copying import carry, catalog_of
 from tests.data.models import INHERITANCE, PARTITIONS, load
-from wsdash.data.catalog import read_catalog
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
 
 
 async def test_partitions_are_folded_into_their_root(source: Endpoint) -> None:

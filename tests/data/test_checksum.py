@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.servers import Server
-from wsdash.data.checksum import NO_ROWS, TableChecksum, checksum_table, row_source
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.shape import Column, Table
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.tables.shape import Column, Table
+from wsdash.data.verify.checksum import NO_ROWS, TableChecksum, checksum_table, row_source
 
 TWO = Table("s", "t", (Column("a", "integer"), Column("b", "text")))
 ALTERED = """

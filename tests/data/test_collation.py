@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.support.servers import Server
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.collation import changed_order
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import pre_data
+from wsdash.data.catalog.collation import changed_order
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.compare import compare
+from wsdash.data.schema.ddl import pre_data
 
 SCHEMA = """
 CREATE SCHEMA s;

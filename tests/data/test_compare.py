@@ -9,10 +9,10 @@ import pytest
 
 from tests.data.edges import carry, load, read
 from tests.support.servers import PASSWORD, Server
-from wsdash.data.catalog import Catalog
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint
-from wsdash.demo.schema import source_schema
+from wsdash.data.catalog.read import Catalog
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.schema.compare import compare
+from wsdash.demo.world.schema import source_schema
 from wsdash.model import SchemaObject
 
 TABLE = """

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import UnreachableError
 
 READY = b"Z\x00\x00\x00\x05I"

@@ -22,11 +22,11 @@ from tests.data.copy_child import RANGE_BYTES
 from tests.data.copying import checksums, fetch, ignore, prepare, request_of, run_sql
 from tests.data.test_copy_resume import TABLES, broken_off, complete, equal
 from tests.support.servers import Server, running_server
-from wsdash.data import copy_load
-from wsdash.data.catalog import Catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.manifest import finish_range, inspect_target
+from wsdash.data.catalog.read import Catalog
+from wsdash.data.copy import load as copy_load
+from wsdash.data.copy.manifest import finish_range, inspect_target
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import UnreachableError, WsdashError
 
 SLOW_INDEX = """
@@ -53,7 +53,7 @@ synchronous_commit = on
 
 @pytest.fixture(autouse=True)
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", RANGE_BYTES)
+    monkeypatch.setattr("wsdash.data.copy.plan.RANGE_BYTES", RANGE_BYTES)
 
 
 async def rows_and_book_agree(target: Endpoint, catalog: Catalog) -> bool:

@@ -7,8 +7,8 @@ import resource
 import pytest
 
 from tests.data.copying import carry, checksums, fetch, prepare, request_of, run_sql
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
 
 
 async def arrives(source: Endpoint, target: Endpoint, *commands: str) -> int:
@@ -73,7 +73,7 @@ INSERT INTO s.r SELECT n, timestamptz '2025-01-01' + n * interval '1 hour' FROM 
 async def test_partitions_of_every_kind_arrive_each_row_once(
     source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 1)
+    monkeypatch.setattr("wsdash.data.copy.plan.RANGE_BYTES", 1)
     assert await arrives(source, target, PARTITIONED) == 9000
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.data.copying import carry, catalog_of, checksums, fetch, ignore, prepare, request_of, run_sql
 from tests.data.models import INHERITANCE, PARTITIONS
-from wsdash.data.checksum import row_source
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.copy_plan import plan_conditions
+from wsdash.data.copy.plan import plan_conditions
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.verify.checksum import row_source
 
 NASTY = """
 CREATE SCHEMA s;
@@ -112,7 +112,7 @@ async def test_hypertables_arrive_completely_as_plain_tables(
 async def test_a_hypertable_is_cut_at_its_chunks_borders_into_disjoint_ranges(
     source: Endpoint, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 1)
+    monkeypatch.setattr("wsdash.data.copy.plan.RANGE_BYTES", 1)
     await run_sql(source, model)
     items = next(t for t in (await catalog_of(source, "workspace")).tables if t.name == "workspace_items")
     async with connection(source, read_only=True) as conn:
@@ -127,7 +127,7 @@ async def test_a_hypertable_is_cut_at_its_chunks_borders_into_disjoint_ranges(
 async def test_a_large_table_travels_in_many_ranges_exactly(
     source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 100_000)
+    monkeypatch.setattr("wsdash.data.copy.plan.RANGE_BYTES", 100_000)
     await run_sql(
         source,
         "CREATE SCHEMA s; CREATE TABLE s.big (id int PRIMARY KEY, filler text)",

@@ -14,10 +14,10 @@ import pytest
 
 from tests.data.copying import catalog_of, fetch, ignore, prepare, request_of, run_sql
 from tests.support.servers import running_server
-from wsdash.data import transfer as transfer_module
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.transfer import Pipe, Stream, transfer
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg import transfer as transfer_module
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.transfer import Pipe, Stream, transfer
 from wsdash.errors import UnreachableError, WsdashError
 
 BIG = (
@@ -179,7 +179,7 @@ async def test_a_target_that_stops_reading_does_not_hang_the_copy(
 async def test_a_cancelled_copy_ends_at_once_and_leaves_no_session(
     source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
-    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 200_000)
+    monkeypatch.setattr("wsdash.data.copy.plan.RANGE_BYTES", 200_000)
     await run_sql(source, *BIG)
     await prepare(source, target)
     catalog = await catalog_of(source)

@@ -9,10 +9,10 @@ import pytest
 
 from tests.data.copying import carry, catalog_of, checksums, fetch, ignore, prepare, request_of, run_sql
 from tests.support.servers import Server
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copied_state, copy_tables
-from wsdash.data.ddl import post_data
-from wsdash.data.indexes import build_cost, builders_on, split_key
+from wsdash.data.copy.indexes import build_cost, builders_on, split_key
+from wsdash.data.copy.run import copied_state, copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.ddl import post_data
 from wsdash.errors import WsdashError
 
 KEYS = """

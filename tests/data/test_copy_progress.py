@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.data.copy_progress import Reporter
+from wsdash.data.copy.progress import Reporter
 from wsdash.model import Progress
 
 

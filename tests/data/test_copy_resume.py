@@ -10,13 +10,13 @@ import pytest
 
 from tests.data.copying import carry, catalog_of, checksums, fetch, ignore, prepare, request_of, run_sql
 from tests.data.models import PARTITIONS
-from wsdash.data.apply import run_statement
-from wsdash.data.catalog import Catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copied_state, copy_tables
-from wsdash.data.ddl import post_data
-from wsdash.data.manifest import finish_range, inspect_target
-from wsdash.data.transfer import Pipe
+from wsdash.data.catalog.read import Catalog
+from wsdash.data.copy.manifest import finish_range, inspect_target
+from wsdash.data.copy.run import copied_state, copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.transfer import Pipe
+from wsdash.data.schema.apply import run_statement
+from wsdash.data.schema.ddl import post_data
 from wsdash.errors import WsdashError
 from wsdash.model import Progress
 
@@ -38,7 +38,7 @@ KILL = (
 
 @pytest.fixture(autouse=True)
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsdash.data.copy_plan.RANGE_BYTES", 200_000)
+    monkeypatch.setattr("wsdash.data.copy.plan.RANGE_BYTES", 200_000)
 
 
 async def complete(target: Endpoint, catalog: Catalog, run: str = "run-1") -> bool:
@@ -121,7 +121,7 @@ async def broken_off(source: Endpoint, target: Endpoint, catalog: Catalog) -> in
         await finish_range(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wsdash.data.copy_load.finish_range", finish)
+        patch.setattr("wsdash.data.copy.load.finish_range", finish)
         with pytest.raises(Enough):
             await copy_tables(request_of(source, target, catalog, workers=2), ignore)
     return await count()
@@ -221,7 +221,7 @@ async def test_broken_off_among_the_indexes_it_builds_the_rest(
             raise WsdashError("struck by lightning")
         await run_statement(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("wsdash.data.indexes.run_statement", fail_late)
+    monkeypatch.setattr("wsdash.data.copy.indexes.run_statement", fail_late)
     failures = 0
     for _ in range(6):
         with suppress(WsdashError):

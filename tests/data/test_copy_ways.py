@@ -16,11 +16,11 @@ import pytest
 
 from tests.data.copying import carry, catalog_of, checksums, fetch, ignore, prepare, request_of, run_sql
 from tests.support.servers import PASSWORD, SUPERUSER, Server, free_port
-from wsdash.data import snapshot as snapshot_module
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.snapshot import BusyError, open_readers, open_snapshot
-from wsdash.demo.postgres import unprivileged
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.snapshot import hold as snapshot_module
+from wsdash.data.snapshot.hold import BusyError, open_readers, open_snapshot
+from wsdash.demo.world.postgres import unprivileged
 from wsdash.errors import InputError, UnreachableError, WsdashError
 
 ROWS = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.data.edges import EDGES, carry, load, read
-from wsdash.data.apply import ensure_schema
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import before_rows, post_data, pre_data
-from wsdash.demo.schema import source_schema
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.apply import ensure_schema
+from wsdash.data.schema.compare import compare
+from wsdash.data.schema.ddl import before_rows, post_data, pre_data
+from wsdash.demo.world.schema import source_schema
 
 MODELS = {
     "partitions": (source_schema("partitions"), "workspace"),

@@ -12,8 +12,8 @@ import pytest
 
 from tests.data.database_faults import FAULTS
 from tests.support.servers import running_server
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.errors import (
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import (
     UNREACHABLE,
     Fault,
     ServerErrors,
@@ -23,7 +23,7 @@ from wsdash.data.errors import (
     session_lives,
     words_of,
 )
-from wsdash.data.transfer import Pipe, Stream, transfer
+from wsdash.data.pg.transfer import Pipe, Stream, transfer
 from wsdash.errors import DefectError, UnreachableError, WsdashError
 
 SERVER = Endpoint("pg18", "db.example", 5433, "workspace", "u")

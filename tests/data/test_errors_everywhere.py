@@ -23,25 +23,25 @@ from tests.data.copying import catalog_of, ignore, prepare, request_of, run_sql
 from tests.data.database_faults import FAULTS
 from tests.data.mapping_world import MAPPING, SOURCE, TARGET
 from tests.support.servers import Server
-from wsdash.data.apply import apply_file, ensure_schema
-from wsdash.data.backup import keep_copy, take_backup
-from wsdash.data.backup_proof import prove_backup
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.checksum import checksum_table
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copied_state, copy_tables
-from wsdash.data.ddl import post_data, pre_data, sequence_values
-from wsdash.data.errors import UNREACHABLE, Fault
-from wsdash.data.manifest import inspect_target, tables_with_rows
-from wsdash.data.mapping import load_mapping
-from wsdash.data.mapping_check import fit, understood_by_source
-from wsdash.data.mapping_keys import serial_values
-from wsdash.data.rehearsal import rehearse_ddl
-from wsdash.data.restore import restore_backup, restore_missing_into_source
-from wsdash.data.seed_rows import changed_seed_rows, note_seed_rows, read_seed_rows
+from wsdash.data.backup.take import keep_copy, take_backup
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.copy.manifest import inspect_target, tables_with_rows
+from wsdash.data.copy.run import copied_state, copy_tables
+from wsdash.data.mapping.check import fit, understood_by_source
+from wsdash.data.mapping.file import load_mapping
+from wsdash.data.mapping.keys import serial_values
+from wsdash.data.mapping.seed_rows import changed_seed_rows, note_seed_rows, read_seed_rows
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import UNREACHABLE, Fault
+from wsdash.data.rehearsal.ddl import rehearse_ddl
+from wsdash.data.rehearsal.trial_database import find_trial, read_mark
+from wsdash.data.restore.proof import prove_backup
+from wsdash.data.restore.run import restore_backup, restore_missing_into_source
+from wsdash.data.schema.apply import apply_file, ensure_schema
+from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
 from wsdash.data.timescaledb.jobs import read_jobs
-from wsdash.data.trial_database import find_trial, read_mark
-from wsdash.data.verify import verify_tables
+from wsdash.data.verify.checksum import checksum_table
+from wsdash.data.verify.run import verify_tables
 from wsdash.errors import DefectError, UnreachableError, WsdashError
 
 SMALL = (

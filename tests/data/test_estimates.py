@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.copying import catalog_of, run_sql
-from wsdash.data.connect import Endpoint
-from wsdash.data.estimates import Bounds, compressed_bounds, heap_bounds
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.tables.estimates import Bounds, compressed_bounds, heap_bounds
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.data.copying import carry, checksums, fetch, ignore, prepare, request_of, run_sql
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copied_state, copy_tables
-from wsdash.data.ddl import post_data
-from wsdash.data.manifest import ForeignRows, inspect_target
-from wsdash.data.shape import Table
+from wsdash.data.copy.manifest import ForeignRows, inspect_target
+from wsdash.data.copy.run import copied_state, copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.ddl import post_data
+from wsdash.data.tables.shape import Table
 from wsdash.errors import RefusedError
 
 TWO = """

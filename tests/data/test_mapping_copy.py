@@ -6,10 +6,10 @@ import pytest
 
 from tests.data.copying import fetch, ignore, run_sql
 from tests.data.mapping_world import SOURCE, fitted, make_target, mapped_request
-from wsdash.data.connect import Endpoint
-from wsdash.data.copy import copy_tables
-from wsdash.data.mapping_types import MappedTables
-from wsdash.data.verify import verify_tables
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.mapping.types import MappedTables
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.verify.run import verify_tables
 from wsdash.model import TableVerified
 
 

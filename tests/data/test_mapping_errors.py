@@ -8,7 +8,7 @@ import pytest
 
 from tests.data.copying import run_sql
 from tests.data.mapping_world import fitted
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import InputError
 
 SOURCE = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.data.mapping import ColumnRule, Mapping, load_mapping
+from wsdash.data.mapping.file import ColumnRule, Mapping, load_mapping
 from wsdash.errors import InputError
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tests.data.copying import fetch, ignore, run_sql
 from tests.data.mapping_world import fitted, mapped_request
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.verify import verify_tables
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.verify.run import verify_tables
 from wsdash.errors import WsdashError
 
 RESET = """

@@ -14,15 +14,15 @@ import pytest
 from tests.data.edges import EDGES, load, read
 from tests.support.oracle import dump, unexplained, words
 from tests.support.servers import Server
-from wsdash.data.apply import judge_statements, run_statement
-from wsdash.data.catalog import Catalog
-from wsdash.data.census import KNOWN, read_unexplained, read_unknown
-from wsdash.data.checksum import row_source
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import post_data, pre_data, search_path
-from wsdash.data.rehearsal import rehearse_ddl, with_findings
-from wsdash.demo.schema import source_schema
+from wsdash.data.catalog.census import KNOWN, read_unexplained, read_unknown
+from wsdash.data.catalog.read import Catalog
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.rehearsal.ddl import rehearse_ddl, with_findings
+from wsdash.data.schema.apply import judge_statements, run_statement
+from wsdash.data.schema.compare import compare
+from wsdash.data.schema.ddl import post_data, pre_data, search_path
+from wsdash.data.verify.checksum import row_source
+from wsdash.demo.world.schema import source_schema
 from wsdash.errors import WsdashError
 from wsdash.model import SchemaObject
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.data.edges import EDGES, carry, load, read
 from tests.support.servers import PASSWORD, Server
-from wsdash.data.connect import Endpoint
-from wsdash.data.rehearsal import Finding, rehearse_ddl
-from wsdash.demo.schema import source_schema
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.rehearsal.ddl import Finding, rehearse_ddl
+from wsdash.demo.world.schema import source_schema
 
 
 async def rehearsed(source: Endpoint, target: Endpoint, sql: str, schema: str = "s") -> list[Finding]:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdash.data import restore_reader
-from wsdash.data.backup_file import (
+from wsdash.data.backup.file import (
     END_OF_ROWS,
     FIRST_LINE,
     Content,
@@ -23,8 +22,9 @@ from wsdash.data.backup_file import (
     rows_head,
     statement_section,
 )
-from wsdash.data.backup_manifest import BackupContent, BackupTable
-from wsdash.data.restore_reader import BackupReader
+from wsdash.data.backup.manifest import BackupContent, BackupTable
+from wsdash.data.restore import reader as restore_reader
+from wsdash.data.restore.reader import BackupReader
 from wsdash.errors import InputError, WsdashError
 
 TABLE = BackupTable("we ird", 't"able', ("a", "b c"), 3, "0")

@@ -19,8 +19,8 @@ from tests.data.backup_world import (
     value,
 )
 from tests.support.servers import Server
-from wsdash.data.connect import Endpoint
-from wsdash.data.restore import restore_missing_into_source
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.restore.run import restore_missing_into_source
 from wsdash.errors import RefusedError, WsdashError
 
 ITEMS = "workspace.workspace_items"

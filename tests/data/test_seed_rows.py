@@ -8,13 +8,13 @@ import pytest
 
 from tests.data.copying import fetch, ignore, run_sql
 from tests.data.mapping_world import fitted, make_target, mapped_request
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.manifest import empty_tables, inspect_target
-from wsdash.data.mapping_types import MappedTables
-from wsdash.data.seed_rows import changed_seed_rows
-from wsdash.data.shape import Table
-from wsdash.data.verify import verify_tables
+from wsdash.data.copy.manifest import empty_tables, inspect_target
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.mapping.seed_rows import changed_seed_rows
+from wsdash.data.mapping.types import MappedTables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.tables.shape import Table
+from wsdash.data.verify.run import verify_tables
 from wsdash.errors import InputError, RefusedError
 
 SOURCE = """

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.shape import Column, Table
-from wsdash.data.snapshot import open_snapshot
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.snapshot.hold import open_snapshot
+from wsdash.data.tables.shape import Column, Table
 from wsdash.errors import UnreachableError, WsdashError
 
 TABLE = Table("s", "t", (Column("a", "integer"),))

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.servers import Server
-from wsdash.data.catalog import read_catalog
-from wsdash.data.ddl import post_data, pre_data
-from wsdash.data.sql import ident, literal
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.schema.ddl import post_data, pre_data
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
 texts = st.text(characters, max_size=40)

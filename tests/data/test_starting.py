@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.support.servers import Server, running_server
-from wsdash.data.connect import connection
+from wsdash.data.pg.connect import connection
 from wsdash.errors import UnreachableError
 
 # the fields that a PostgreSQL sends in its recovery: severity, SQLSTATE, message (postmaster.c, CAC_STARTUP)
@@ -58,7 +58,7 @@ async def test_it_is_waited_for(pg16: Server) -> None:
 async def test_one_that_shuts_down_is_described_as_that_and_not_as_a_wrong_password(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.data.connect.STARTING_SECONDS", 0.3)
+    monkeypatch.setattr("wsdash.data.pg.connect.STARTING_SECONDS", 0.3)
     with running_server(16, tmp_path_factory.mktemp("ending")) as server:
         held = await server.connect()
         pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])

@@ -9,9 +9,9 @@ from tests.data.edges import EDGES
 from tests.data.test_checksum import ALTERED, NASTY
 from tests.data.test_verify import verify
 from tests.support.servers import Server
-from wsdash.data.catalog import read_catalog
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.compare import compare
 
 pytestmark = pytest.mark.xdist_group("three versions")
 HIGH_CHAR = ('"char"', '(-100)::"char"', '(-1)::"char"')

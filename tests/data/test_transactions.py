@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.transactions import SNAPSHOT, begin, commit, roll_back, transaction
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.transactions import SNAPSHOT, begin, commit, roll_back, transaction
 
 COUNT = "SELECT count(*) FROM t"
 

@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from tests.support.servers import Server
-from wsdash.data import trial_database
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.trial_database import begin_trial, end_trial, find_trial, read_mark
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.rehearsal import trial_database
+from wsdash.data.rehearsal.trial_database import begin_trial, end_trial, find_trial, read_mark
 from wsdash.errors import RefusedError
 
 DATABASES = "SELECT datname, oid, datallowconn, datacl::text FROM pg_database ORDER BY 1"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.data.copying import carry, catalog_of, run_sql
 from tests.data.models import INHERITANCE, PARTITIONS
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.shape import Column, Table
-from wsdash.data.verify import verify_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.tables.shape import Column, Table
+from wsdash.data.verify.run import verify_tables
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import TableVerified
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.data.copying import catalog_of, run_sql
 from tests.data.test_verify import verify
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 
 ROWS = 200_000
 MOST_BYTES = 12 << 20

@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.copying import carry, run_sql
 from tests.data.test_verify import verify
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 
 TABLE = "CREATE TABLE s.t (n int PRIMARY KEY, v {kind});"
 

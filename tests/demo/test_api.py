@@ -12,11 +12,11 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.servers import Server
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo import schema
-from wsdash.demo.api import Database, create_app
-from wsdash.demo.api_limit import RateLimit
-from wsdash.demo.generate import STATUSES, load_items
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.api.limit import RateLimit
+from wsdash.demo.api.server import Database, create_app
+from wsdash.demo.world import schema
+from wsdash.demo.world.generate import STATUSES, load_items
 
 Client = TestClient[Any, Any]
 NEW_ITEM = {"title": "Ação ✓", "category": "dashboard", "tags": ["a,b", 'c"d'], "metadata": {"k": [1, None]}}

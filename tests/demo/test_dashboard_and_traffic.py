@@ -13,9 +13,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.processes import until
 from tests.support.servers import free_port
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo import api, dashboard, schema
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo import dashboard
+from wsdash.demo.api import server as api
 from wsdash.demo.traffic import Traffic
+from wsdash.demo.world import schema
 
 
 def _api(source: Endpoint) -> TestServer:
@@ -89,7 +91,7 @@ async def test_the_api_process_serves_logs_json_and_ends_at_sigterm(empty: Endpo
         "TIMESCALEDB_USER": empty.user,
         "TIMESCALEDB_PASSWORD": password,
     }
-    argv = ["-m", "wsdash.demo.api", "--generation", "old", "--port", str(port)]
+    argv = ["-m", "wsdash.demo.api.server", "--generation", "old", "--port", str(port)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *argv,

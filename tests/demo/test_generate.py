@@ -8,9 +8,17 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo import schema
-from wsdash.demo.generate import CATEGORIES, COLUMNS, PRIORITIES, STATUSES, Row, generate_items, load_items
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.world import schema
+from wsdash.demo.world.generate import (
+    CATEGORIES,
+    COLUMNS,
+    PRIORITIES,
+    STATUSES,
+    Row,
+    generate_items,
+    load_items,
+)
 
 FINGERPRINT = "select md5(string_agg(i::text, e'\\n' order by i::text)) from workspace.{} i"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import free_port
-from wsdash.demo import ports as room
+from wsdash.demo.world import ports as room
 from wsdash.errors import InputError
 
 STEP = 150

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.demo.postgres import unprivileged
+from wsdash.demo.world.postgres import unprivileged
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts them as another account")
 
@@ -70,7 +70,7 @@ def test_it_gets_no_capability_that_it_does_not_need() -> None:
 
 def test_root_of_a_container_has_all_that_it_takes(program: Path) -> None:
     bounded = ("setpriv", "--bounding-set=" + ",".join(["-all", *(f"+{one}" for one in CONTAINERS)]), "--")
-    ask = "import sys; from pathlib import Path; from wsdash.demo.postgres import unprivileged;"
+    ask = "import sys; from pathlib import Path; from wsdash.demo.world.postgres import unprivileged;"
     ask += " print(*unprivileged(Path(sys.argv[1])))"
     prefix = told(*bounded, sys.executable, "-c", ask, str(program))
     assert told(*bounded, *prefix, *MAY_RUN, str(program))[1] == "True"

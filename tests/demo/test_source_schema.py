@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from tests.support.servers import PASSWORD_ENV
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo import postgres, schema
-from wsdash.demo.generate import load_items
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.world import postgres, schema
+from wsdash.demo.world.generate import load_items
 
 KINDS = ("partitions", "inheritance")
 

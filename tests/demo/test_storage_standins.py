@@ -14,8 +14,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.servers import free_port
-from wsdash.demo.standin_shared import INITDB_LSN, TENANT_ID, TIMELINE_ID, lsn_text, parse_lsn
-from wsdash.demo.storage_standin import create_app
+from wsdash.demo.standins.shared import INITDB_LSN, TENANT_ID, TIMELINE_ID, lsn_text, parse_lsn
+from wsdash.demo.standins.storage import create_app
 
 Client = TestClient[Any, Any]
 TIMELINES = f"/v1/tenant/{TENANT_ID}/timeline"

@@ -17,17 +17,17 @@ import psutil
 import pytest
 
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo import ports as port_room
-from wsdash.demo import schema
-from wsdash.demo.generate import load_items
-from wsdash.demo.services import NEW_STACK
-from wsdash.demo.world import STAGES, WorldOptions, build_world, remove_world
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.supervisor.main import ask
+from wsdash.demo.world import ports as port_room
+from wsdash.demo.world import schema
+from wsdash.demo.world.build import STAGES, WorldOptions, build_world, remove_world
+from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.services import NEW_STACK
 from wsdash.errors import InputError
 from wsdash.model import SetupProgress
 from wsdash.plan import load_plan
-from wsdash.stack.local import LocalStack
-from wsdash.stack.supervisor import ask
+from wsdash.stack.local.stack import LocalStack
 from wsdash.steps.base import endpoint
 
 OPTIONS = WorldOptions(items=300, seed=4)
@@ -38,7 +38,7 @@ FINGERPRINT = (
 KILLED_BUILD = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from wsdash.demo.world import WorldOptions, build_world
+from wsdash.demo.world.build import WorldOptions, build_world
 def progress(told):
     if told.stage == sys.argv[2] and told.detail.startswith(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)

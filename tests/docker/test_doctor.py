@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.docker.world import SECRETS, DockerWorld, InEngine
-from wsdash.review.connection_test import CHECKS
+from wsdash.review.doctor.connection_test import CHECKS
 from wsdash.steps.branching import is_ours
 
 pytestmark = pytest.mark.xdist_group("docker")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docker import image
 from tests.docker.world import CONTENT, WORKSPACE, DockerWorld, InEngine
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.journal.writer import JournalReader
 from wsdash.model import Notice
 
 # one engine, one worker; the first test waits for the engine, its image and the old world

@@ -14,8 +14,8 @@ from tests.docker.engine import Engine
 from tests.docker.image import IMAGE
 from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
 from wsdash.model import LogLine
-from wsdash.stack.docker import DockerStack
-from wsdash.watch.logs import ErrorCounter
+from wsdash.stack.docker.stack import DockerStack
+from wsdash.watch.pollers.logs import ErrorCounter
 
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
 

@@ -13,7 +13,7 @@ from tests.docker.engine import Engine
 from tests.docker.image import IMAGE
 from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
 from wsdash.model import ContainerReading
-from wsdash.stack.docker import DockerStack
+from wsdash.stack.docker.stack import DockerStack
 
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
 

@@ -23,12 +23,12 @@ from tests.support.terminal import Terminal
 from tests.watch.support import Recorder, settings_of
 from wsdash.config import AppsSettings, Settings, StackSettings, WorkspaceSettings, read_yaml, shipped
 from wsdash.model import ContainerReading, Liveness, LogLine, Notice
-from wsdash.stack.docker import DockerStack
+from wsdash.stack.docker.stack import DockerStack
 from wsdash.stack.text import LINE_LIMIT
 from wsdash.watch.board import Board
-from wsdash.watch.containers import ContainerWatch
-from wsdash.watch.logs import LogWatch
-from wsdash.watch.poller import Pace, Poller
+from wsdash.watch.pollers.containers import ContainerWatch
+from wsdash.watch.pollers.logs import LogWatch
+from wsdash.watch.pollers.poller import Pace, Poller
 
 # one engine, one worker; the first test waits for the engine, its image and the old world
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(900)]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.program import Program
 from tests.support.world import World
-from wsdash.demo.world import WorldOptions, build_world, remove_world
+from wsdash.demo.world.build import WorldOptions, build_world, remove_world
 
 UNHURRIED = {"WSDASH__THRESHOLDS__GET_SECONDS": "10", "WSDASH__THRESHOLDS__POST_SECONDS": "10"}
 """These tests are of what is done, not of how fast a machine is; the newcomer's keep the guide's limits."""

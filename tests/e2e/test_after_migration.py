@@ -19,12 +19,12 @@ from tests.support.prometheus import program as prometheus_program
 from tests.support.servers import free_port
 from tests.support.world import World
 from wsdash.config import MetricsSettings, shipped
-from wsdash.engine.journal import JournalReader
-from wsdash.engine.launch import engine_alive
+from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.operator.launch import engine_alive
 from wsdash.stack.factory import open_stack
-from wsdash.steps.api_items import PREFIX
+from wsdash.steps.api.items import PREFIX
+from wsdash.steps.comparing.verify import RESULT
 from wsdash.steps.serving import Look, look_at_services, look_at_source
-from wsdash.steps.verify import RESULT
 from wsdash.watch.monitoring import render_monitoring
 
 pytestmark = pytest.mark.xdist_group("after-migration")

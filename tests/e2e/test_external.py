@@ -23,7 +23,7 @@ from tests.support.notes_service import SCHEMA
 from tests.support.program import Program
 from tests.support.servers import PASSWORD, free_port
 from wsdash.config import shipped
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 
 SHAPE = {
     "path": "/notes",

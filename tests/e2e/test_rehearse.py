@@ -9,7 +9,7 @@ import threading
 from tests.e2e.test_crash import wait_for_event
 from tests.e2e.test_fence import CONTENT, ITEMS, write
 from tests.support.world import World
-from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.journal.reader import JournalReader
 from wsdash.model import AlertChanged, ContainerRestarted, Notice
 
 DATABASES = (

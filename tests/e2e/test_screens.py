@@ -14,8 +14,8 @@ import pytest
 from tests.support.program import Program, read_json
 from tests.support.terminal import Terminal
 from tests.support.world import World
-from wsdash.engine.journal import JournalReader
-from wsdash.engine.launch import engine_alive
+from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.operator.launch import engine_alive
 from wsdash.errors import InputError
 from wsdash.model import Outcome, RunFinished
 

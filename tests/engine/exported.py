@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from wsdash.engine.exporter import _Page
-from wsdash.engine.exposition import Exposition
+from wsdash.engine.background.exporter import _Page
+from wsdash.engine.background.exposition import Exposition
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import (
@@ -28,7 +28,7 @@ from wsdash.model import (
     TimelineJudged,
 )
 from wsdash.plan import load_plan
-from wsdash.watch.prometheus import parse_metrics
+from wsdash.watch.pollers.prometheus import parse_metrics
 
 NOW = 1_800_000_000.0
 FINE = CriterionFound("api-latency", True, "57 ms", "≤ 200 ms")

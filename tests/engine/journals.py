@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.journal.writer import JournalReader
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import Any
 
 from tests.engine.small_world import Small
-from wsdash.engine.control import ControlClient
-from wsdash.engine.fold import RunView, fold_all
-from wsdash.engine.journal import JournalReader
-from wsdash.engine.launch import wait_for_engine
+from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import wait_for_engine
 from wsdash.engine.process import serve
+from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.model import AnyEvent, Intent, ItemChanged, ItemState, Reply
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.engine.small_world import Small
 from tests.review.migrated import options
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.days.script import Life
+from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.script import Life
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import (

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.watch.support import settings_of
-from wsdash.engine.alarms import Alarms
-from wsdash.engine.journal import Journal
-from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.background.alarms import Alarms
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.journal.writer import Journal
 from wsdash.model import (
     AlertAcknowledged,
     AlertChanged,

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wsdash.engine import control
-from wsdash.engine.control import ControlClient, ControlServer
+from wsdash.engine.operator import control
+from wsdash.engine.operator.control import ControlClient, ControlServer
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import Intent, Reply
 from wsdash.runtime import socket_path

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wsdash.engine.decisions import AGAINST, decide
+from wsdash.engine.run.decisions import AGAINST, decide
 from wsdash.model import (
     AnyEvent,
     CriterionConfirmed,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wsdash.config import load_settings
-from wsdash.engine.duty import GRACE_SECONDS, Asked, duties
-from wsdash.engine.fold import RunView, fold_all
+from wsdash.engine.run.duty import GRACE_SECONDS, Asked, duties
+from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.model import (
     AnyEvent,
     EngineStopped,

@@ -12,14 +12,14 @@ import pytest
 
 from tests.engine.exported import NOW, SEEN, page, values
 from tests.support.servers import free_port
-from wsdash.engine.exporter import Exporter
-from wsdash.engine.exposition import Exposition
+from wsdash.engine.background.exporter import Exporter
+from wsdash.engine.background.exposition import Exposition
 from wsdash.engine.options import MetricsAddress
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import AlertChanged, ItemChanged, ItemState, LatencyReading, Recorded
 from wsdash.plan import load_plan
-from wsdash.watch.prometheus import parse_metrics
+from wsdash.watch.pollers.prometheus import parse_metrics
 
 
 def test_what_is_known_is_told_in_base_units(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.engine.fold import RunView, fold, fold_all, outcome
+from wsdash.engine.run.fold import RunView, fold, fold_all, outcome
 from wsdash.model import (
     AnyEvent,
     BackupTaken,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.engine.journals import reading
-from wsdash.engine import journal as journal_module
-from wsdash.engine.journal import Heartbeat, Journal
-from wsdash.engine.redact import Redactor
+from wsdash.engine.journal import writer as journal_module
+from wsdash.engine.journal.redact import Redactor
+from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.model import ItemIntended, LatencyReading, Liveness, Notice, Progress, SourceState
 
 

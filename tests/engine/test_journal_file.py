@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.journals import reading
-from wsdash.engine.journal import Journal, JournalReader
+from wsdash.engine.journal.writer import Journal, JournalReader
 from wsdash.errors import InputError
 from wsdash.model import HostReading, Notice
 
@@ -66,7 +66,7 @@ async def test_a_journal_damaged_in_the_middle_is_refused(tmp_path: Path) -> Non
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.model import LatencyReading, Notice
 
 async def main():
@@ -201,7 +201,7 @@ async def test_a_log_without_its_index_is_read_from_a_copy_and_again_when_it_gre
 FULL_DISK = """
 import asyncio, resource, signal, sys
 from pathlib import Path
-from wsdash.engine.journal import Journal, JournalError
+from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.model import HostReading, Notice
 
 async def main():

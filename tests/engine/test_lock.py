@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from wsdash.engine.launch import engine_alive
-from wsdash.engine.lock import Holder, OperatorLock, living_holder
+from wsdash.engine.operator.launch import engine_alive
+from wsdash.engine.operator.lock import Holder, OperatorLock, living_holder
 from wsdash.errors import InputError, LockHeldError
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from wsdash.engine.lock import OperatorLock
+from wsdash.engine.operator.lock import OperatorLock
 lock = OperatorLock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
@@ -128,7 +128,7 @@ def test_looking_does_not_keep_anybody_from_locking(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            "import sys\nfrom pathlib import Path\nfrom wsdash.engine.lock import living_holder\n"
+            "import sys\nfrom pathlib import Path\nfrom wsdash.engine.operator.lock import living_holder\n"
             "print(1, flush=True)\nwhile True: living_holder(Path(sys.argv[1]))",
             str(tmp_path),
         ],

@@ -9,8 +9,8 @@ import msgspec
 
 from tests.support.processes import until
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import Endpoint, connection, open_connection
-from wsdash.data.sql import literal
+from wsdash.data.pg.connect import Endpoint, connection, open_connection
+from wsdash.data.pg.quoting import literal
 from wsdash.engine.pool import ConnectionCounter
 from wsdash.errors import UnreachableError
 

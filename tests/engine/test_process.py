@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from tests.engine.session import Session, done_events, history, states, view
 from tests.engine.small_world import Small
 from wsdash.config import load_settings
-from wsdash.data.connect import Endpoint
-from wsdash.engine.control import ControlClient
-from wsdash.engine.journal import JournalReader
-from wsdash.engine.launch import engine_alive, engine_log_tail, spawn_engine, wait_for_engine
+from wsdash.data.pg.connect import Endpoint
+from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import engine_alive, engine_log_tail, spawn_engine, wait_for_engine
 from wsdash.engine.pool import ConnectionCounter
 from wsdash.engine.process import serve
 from wsdash.errors import InputError, LockHeldError, UnreachableError
@@ -200,7 +200,7 @@ async def test_a_dry_run_of_a_new_run_leaves_no_trace(small: Small) -> None:
 
 async def test_a_detached_engine_outlives_its_parent_and_answers(small: Small) -> None:
     launcher = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom wsdash.engine.launch import spawn_engine\n"
+        "import asyncio, sys\nfrom pathlib import Path\nfrom wsdash.engine.operator.launch import spawn_engine\n"
         "print(asyncio.run(spawn_engine(sys.argv[2:], Path(sys.argv[1]))))"
     )
     words = command(small, "exit_when_done=0")

@@ -10,8 +10,8 @@ import pytest
 
 from tests.engine.session import history, states
 from tests.engine.small_world import Small
-from wsdash.engine.control import ControlClient
-from wsdash.engine.launch import wait_for_engine
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import wait_for_engine
 from wsdash.engine.process import serve
 from wsdash.errors import InputError
 from wsdash.model import EngineStopped, Intent, Notice, RunStarted, SetupProgress

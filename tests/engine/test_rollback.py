@@ -7,7 +7,7 @@ import pytest
 from tests.engine.session import Session, history, states, view
 from tests.engine.small_world import AUTOMATIC, Small
 from wsdash.engine.process import serve
-from wsdash.engine.ticks import tick_at_rest
+from wsdash.engine.run.ticks import tick_at_rest
 from wsdash.errors import InputError, RefusedError
 from wsdash.model import Downtime, Intent, ItemState, Outcome
 

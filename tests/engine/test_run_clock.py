@@ -25,13 +25,13 @@ from tests.engine.short_days import (
 )
 from tests.engine.small_world import Small
 from wsdash.clock import ShiftedClock, VirtualClock
-from wsdash.engine.control import ControlClient
-from wsdash.engine.decisions import decide_at_rest
-from wsdash.engine.journal import Journal, JournalReader
-from wsdash.engine.launch import wait_for_engine
+from wsdash.engine.days.script import Life
+from wsdash.engine.journal.writer import Journal, JournalReader
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import wait_for_engine
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.process import serve
-from wsdash.engine.script import Life
+from wsdash.engine.run.decisions import decide_at_rest
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.engine import spool as spool_module
-from wsdash.engine.redact import Redactor
-from wsdash.engine.spool import LONGEST_TEXT, LogSpool, SpoolCursor, SpoolReader
+from wsdash.engine.background import spool as spool_module
+from wsdash.engine.background.spool import LONGEST_TEXT, LogSpool, SpoolCursor, SpoolReader
+from wsdash.engine.journal.redact import Redactor
 from wsdash.model import LogLine
 
 

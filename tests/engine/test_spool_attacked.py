@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdash.engine.spool import LONGEST_ROW, SpoolReader
+from wsdash.engine.background.spool import LONGEST_ROW, SpoolReader
 from wsdash.model import LogLine
 
 GOOD = LogLine("api", 1.0, "stdout", "good")

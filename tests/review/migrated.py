@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests.engine.small_world import MakeFiles, Small
 from wsdash.config import shipped
+from wsdash.engine.days.script import Script
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.process import serve
-from wsdash.engine.script import Script
 from wsdash.model import ItemKind, LoadRung, LoadTested, Phase, TableVerified
 from wsdash.plan import load_plan
 from wsdash.steps.base import Evidence, Step, StepContext

@@ -11,9 +11,9 @@ import pytest
 
 from tests.review.migrated import lived
 from wsdash.demo.fortnight import FortnightScript
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.journal.writer import JournalReader
 from wsdash.model import ItemChanged, ItemState, Notice
-from wsdash.review.report import build_report
+from wsdash.review.report.build import build_report
 from wsdash.tui.viewstate import fold_all as fold_view
 
 GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"

@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.journal.writer import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import AlertChanged
-from wsdash.review.report import build_report
+from wsdash.review.report.build import build_report
 
 pytestmark = pytest.mark.timeout(600)
 NAME, DAY = "restarts", 86_400.0

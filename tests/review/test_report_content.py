@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tests.review.migrated import migrated
-from wsdash.engine.journal import Journal
-from wsdash.engine.redact import Redactor
+from wsdash.engine.journal.redact import Redactor
+from wsdash.engine.journal.writer import Journal
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import (
     AlertAcknowledged,
@@ -27,12 +27,12 @@ from wsdash.model import (
     LoadRung,
     LoadTested,
 )
-from wsdash.review.folder import write_folder
-from wsdash.review.form import Report
-from wsdash.review.latencies import latencies
-from wsdash.review.markdown import literal
-from wsdash.review.report import build_report, rendered
-from wsdash.review.sections import Cell, sections, summary
+from wsdash.review.report.build import build_report, rendered
+from wsdash.review.report.folder import write_folder
+from wsdash.review.report.form import Report
+from wsdash.review.report.latencies import latencies
+from wsdash.review.report.markdown import literal
+from wsdash.review.report.sections import Cell, sections, summary
 from wsdash.review.story import read_story
 from wsdash.timeline.evidence import FEWEST
 

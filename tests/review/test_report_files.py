@@ -14,12 +14,12 @@ from icalendar import Calendar
 
 from tests.review.migrated import migrated
 from wsdash.cli import main
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import Notice
 from wsdash.review.calendar import calendar_of
-from wsdash.review.report import build_report, rendered
+from wsdash.review.report.build import build_report, rendered
 from wsdash.review.story import read_story
 
 

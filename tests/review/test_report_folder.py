@@ -11,9 +11,9 @@ from icalendar import Calendar
 
 from tests.review.migrated import migrated
 from wsdash.cli import main
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.model import CriterionConfirmed, ItemChanged, ItemState, LatencyReading, Notice, TableVerified
-from wsdash.review.folder import NAMES, prove, write_folder
+from wsdash.review.report.folder import NAMES, prove, write_folder
 from wsdash.review.story import read_story
 
 ITEMS = "workspace.workspace_items"

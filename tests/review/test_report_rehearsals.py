@@ -13,7 +13,7 @@ from tests.review.migrated import migrated
 from tests.review.test_report_content import FORMS, record, words
 from wsdash.cli import main
 from wsdash.model import ExpectedDowntime, Notice, RehearsalOutcome, Rehearsed
-from wsdash.review.report import build_report, rendered
+from wsdash.review.report.build import build_report, rendered
 from wsdash.review.story import read_story
 
 CLEAN = Rehearsed(

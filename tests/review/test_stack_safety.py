@@ -12,8 +12,8 @@ import pytest
 from tests.support.servers import free_port
 from tests.watch.support import answer, http_server, settings_of
 from wsdash.config import EndpointSettings
-from wsdash.review.stack_safety import kernel, limits, open_ports, processes, storage
-from wsdash.stack.docker_facts import ContainerFacts, EngineFacts, facts_of
+from wsdash.review.doctor.stack_safety import kernel, limits, open_ports, processes, storage
+from wsdash.stack.docker.facts import ContainerFacts, EngineFacts, facts_of
 
 COMPUTE = "workspace-db-compute"
 

@@ -12,11 +12,11 @@ import pytest
 
 from tests.steps.support import NoContainers
 from wsdash.config import AlertSettings, NotifySettings, Settings, load_settings
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, ItemChanged, ItemIntended, ItemState, LogLine, RunStarted
-from wsdash.review.finding import Finding
-from wsdash.review.troubleshooting import NAMES, diagnostics, logs, team, way_back
+from wsdash.review.doctor.finding import Finding
+from wsdash.review.doctor.troubleshooting import NAMES, diagnostics, logs, team, way_back
 from wsdash.steps.backup import MANIFEST
 
 API = "workspace-api"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.stack.engine import Engine, inspected, serving
 from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
-from wsdash.stack.docker import DockerStack
+from wsdash.stack.docker.stack import DockerStack
 
 COMPOSE = """
 services:

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from wsdash.stack.docker_parse import seconds
+from wsdash.stack.docker.parse import seconds
 
 _ZERO = "0001-01-01T00:00:00Z"
 

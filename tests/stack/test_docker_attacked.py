@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from wsdash.errors import WsdashError
-from wsdash.stack.docker_client import DockerClient
+from wsdash.stack.docker.client import DockerClient
 
 VERSION = {"ApiVersion": "1.50", "MinAPIVersion": "1.24"}
 

@@ -11,7 +11,7 @@ from tests.stack.conftest import standin_compose
 from tests.stack.engine import Engine, inspected
 from tests.stack.world import quiet
 from wsdash.errors import RefusedError, WsdashError
-from wsdash.stack.docker import DockerStack
+from wsdash.stack.docker.stack import DockerStack
 
 
 async def test_a_start_goes_in_dependency_order(engine: Engine, stack: DockerStack) -> None:

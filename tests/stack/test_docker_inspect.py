@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from wsdash.stack.docker_inspect import Inspections
+from wsdash.stack.docker.inspect import Inspections
 
 
 async def test_an_event_while_another_container_is_slow_makes_no_silence() -> None:

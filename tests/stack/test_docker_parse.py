@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stack.engine import frame, inspected, stats
-from wsdash.stack.docker_logs import Cursor, Stamped, read_frames, read_lines
-from wsdash.stack.docker_parse import CpuSample, cpu_percent, memory_used, nanoseconds, parse_container
+from wsdash.stack.docker.logs import Cursor, Stamped, read_frames, read_lines
+from wsdash.stack.docker.parse import CpuSample, cpu_percent, memory_used, nanoseconds, parse_container
 from wsdash.stack.text import LINE_LIMIT
 
 PART = 16_384

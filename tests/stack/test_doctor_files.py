@@ -11,9 +11,9 @@ import pytest
 from tests.stack.conftest import STACK
 from tests.stack.engine import Engine
 from wsdash.config import Settings, StackSettings, load_settings
-from wsdash.review.compose_files import COMMAND, IMAGES, compose_files, images
-from wsdash.review.finding import Finding
-from wsdash.stack.docker import DockerStack
+from wsdash.review.doctor.compose_files import COMMAND, IMAGES, compose_files, images
+from wsdash.review.doctor.finding import Finding
+from wsdash.stack.docker.stack import DockerStack
 
 APPS, WORKSPACE = "compose file stack.apps.file", "compose file stack.workspace.file"
 

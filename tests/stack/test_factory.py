@@ -10,9 +10,9 @@ import pytest
 from tests.stack.world import quiet, service, world_of
 from wsdash.config import Settings, load_settings
 from wsdash.errors import InputError, RefusedError
-from wsdash.stack.docker import DockerStack
+from wsdash.stack.docker.stack import DockerStack
 from wsdash.stack.factory import open_stack
-from wsdash.stack.local import LocalStack
+from wsdash.stack.local.stack import LocalStack
 
 
 def local(directory: str) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.stack.guardian import LONGEST_MESSAGE, _take
+from wsdash.demo.supervisor.guardian import LONGEST_MESSAGE, _take
 
 MESSAGE = {"track": "api", "pid": 7, "mark": 1.5, "how": [int(signal.SIGTERM), 1.0, "owner"]}
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from tests.stack.world import FOREVER, World, quiet, service, world_of
 from tests.support.processes import until
+from wsdash.demo.supervisor.main import spawn
 from wsdash.model import LogLine
-from wsdash.stack.local import LocalStack
-from wsdash.stack.log_files import LogFile, LogReader, StoredLine, last_at, log_path
-from wsdash.stack.supervisor import spawn
+from wsdash.stack.local.log_files import LogFile, LogReader, StoredLine, last_at, log_path
+from wsdash.stack.local.stack import LocalStack
 from wsdash.stack.text import LINE_LIMIT, LineSplitter, clean
 
 COUNTS = """

@@ -17,8 +17,8 @@ import pytest
 from tests.stack.world import World, quiet, sleeper, world_of
 from tests.support.processes import is_gone, until
 from tests.support.servers import PASSWORD, SUPERUSER, free_port
-from wsdash.demo import postgres
-from wsdash.stack.supervisor import spawn
+from wsdash.demo.supervisor.main import spawn
+from wsdash.demo.world import postgres
 
 
 @dataclass

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.stack.engine import Engine, inspected, serving
-from wsdash.stack.docker_client import DockerClient
-from wsdash.stack.read_only_proxy import ReadOnlyProxy, allowed
+from wsdash.stack.docker.client import DockerClient
+from wsdash.stack.docker.read_only_proxy import ReadOnlyProxy, allowed
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ import pytest
 
 from tests.stack.world import FOREVER, World, quiet, service, sleeper, world_of
 from tests.support.processes import is_gone, until
+from wsdash.demo.supervisor.main import ask, shut_down, spawn
+from wsdash.demo.supervisor.pidfile import owner_of, write_pid
+from wsdash.demo.supervisor.tree import MARKER, ProcessId, identify
 from wsdash.errors import InputError, WsdashError
-from wsdash.stack.pidfile import owner_of, write_pid
-from wsdash.stack.supervisor import ask, shut_down, spawn
-from wsdash.stack.tree import MARKER, ProcessId, identify
-from wsdash.stack.view import supervisor_socket
+from wsdash.stack.local.view import supervisor_socket
 
 PRINTS_CHILD = (
     "import subprocess, sys\n"
@@ -266,7 +266,7 @@ async def test_one_directory_has_one_supervisor(tmp_path: Path) -> None:
         first = await world.supervisor_pid()
         await spawn(tmp_path)
         again = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "wsdash.stack.supervisor", str(tmp_path)
+            sys.executable, "-m", "wsdash.demo.supervisor.main", str(tmp_path)
         )
         assert await asyncio.wait_for(again.wait(), 10) == 0
         assert await world.supervisor_pid() == first
@@ -276,7 +276,7 @@ async def test_spawned_side_by_side_there_is_still_one(tmp_path: Path) -> None:
     async with world_of(tmp_path, service("a")) as world:
         await world.kill_supervisor()
         await asyncio.gather(*(spawn(tmp_path) for _ in range(3)))
-        words = ["-m", "wsdash.stack.supervisor", str(tmp_path)]
+        words = ["-m", "wsdash.demo.supervisor.main", str(tmp_path)]
         running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
         assert len([line for line in running if line[1:] == words]) == 2  # and its guardian
 

@@ -15,16 +15,16 @@ from aiohttp.test_utils import TestServer
 from tests.steps.support import context
 from wsdash.api.client import ApiClient
 from wsdash.config import ApiSettings, load_settings
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo import schema
-from wsdash.demo.api import Database, create_app
-from wsdash.demo.api_limit import RateLimit
-from wsdash.demo.generate import load_items
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.api.limit import RateLimit
+from wsdash.demo.api.server import Database, create_app
+from wsdash.demo.world import schema
+from wsdash.demo.world.generate import load_items
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
-from wsdash.steps.api_checks import create_item, read_back
-from wsdash.steps.api_items import FACT, TestItems, clear_at_start, client, items_for_test
-from wsdash.steps.api_tests import RESULT, TestApi
+from wsdash.steps.api.checks import create_item, read_back
+from wsdash.steps.api.items import FACT, TestItems, clear_at_start, client, items_for_test
+from wsdash.steps.api.tests import RESULT, TestApi
 from wsdash.steps.base import StepContext
 
 ITEMS, AUDIT = "workspace.workspace_items", "workspace.workspace_audit_log"

@@ -15,15 +15,15 @@ from msgspec import structs
 from tests.steps.support import context
 from tests.support.servers import PASSWORD, Server, free_port
 from wsdash.config import BranchingSettings, DatabaseSettings, EndpointSettings
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo.clusters import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
-from wsdash.demo.standin_branches import BranchDatabases, branch_database
-from wsdash.demo.standin_shared import TENANT_ID, TIMELINE_ID
-from wsdash.demo.storage_standin import create_app
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.standins.branches import BranchDatabases, branch_database
+from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
+from wsdash.demo.standins.storage import create_app
+from wsdash.demo.world.clusters import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import BranchesReading, ContainerReading
-from wsdash.review.connection_test import connection_test
-from wsdash.review.finding import Finding
+from wsdash.review.doctor.connection_test import connection_test
+from wsdash.review.doctor.finding import Finding
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps import branch_probe
 from wsdash.steps.base import StepContext

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.steps.support import NoContainers, context
-from wsdash.data.indexes import within_limit
+from wsdash.data.copy.indexes import within_limit
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, Notice
 from wsdash.steps.migrate import _build_memory

@@ -11,7 +11,7 @@ import pytest
 
 from tests.review.migrated import migrated
 from tests.steps.support import context
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 from wsdash.errors import WsdashError
 from wsdash.model import DecisionRecorded
 from wsdash.plan import load_plan

@@ -16,9 +16,9 @@ from wsdash.api import ApiClient
 from wsdash.config import ApiSettings, LoadTestSettings
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import LoadTested
-from wsdash.steps.api_items import TestItems
-from wsdash.steps.load import LoadPlan, run_load
-from wsdash.steps.load_test import BASELINE, Benchmarks, record_baseline
+from wsdash.steps.api.items import TestItems
+from wsdash.steps.load.benchmarks import BASELINE, Benchmarks, record_baseline
+from wsdash.steps.load.ladder import LoadPlan, run_load
 
 QUICK = LoadPlan(ladder=(1, 4), seconds=0.1, warm_up=0.05)
 

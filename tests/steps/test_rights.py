@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.steps.rights import lacking_rights
 
 

@@ -11,10 +11,10 @@ from tests.data.copying import run_sql
 from tests.data.mapping_world import MAPPING, SOURCE, make_target
 from tests.steps.test_rows import Costly, change, costly, settings_of
 from wsdash.config import Settings
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 from wsdash.model import RowsReading
-from wsdash.steps.row_pairs import LEFT_OUT, NOT_BY_COUNT
-from wsdash.steps.rows import RowWatch
+from wsdash.steps.rows.counts import RowWatch
+from wsdash.steps.rows.pairs import LEFT_OUT, NOT_BY_COUNT
 
 __all__ = ["costly"]
 OLD = """

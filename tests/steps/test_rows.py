@@ -14,11 +14,11 @@ from tests.data.models import INHERITANCE, PARTITIONS
 from tests.support.servers import PASSWORD_ENV
 from tests.watch.support import EPOCH, FakeClock
 from wsdash.config import DatabaseSettings, Settings, load_settings
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import UnreachableError
 from wsdash.model import RowsReading
-from wsdash.steps import rows
-from wsdash.steps.rows import RowWatch, count_rows
+from wsdash.steps.rows import counts as rows
+from wsdash.steps.rows.counts import RowWatch, count_rows
 
 TABLE = "CREATE SCHEMA workspace; CREATE TABLE workspace.t (a int); "
 FLUSH = "SELECT pg_stat_force_next_flush()"

@@ -13,16 +13,16 @@ from tests.data.backup_world import program, run_sql, value
 from tests.steps.support import context
 from tests.support.timescaledb import make_field_schema
 from wsdash.config import load_settings
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 from wsdash.data.timescaledb.jobs import pause_jobs
 from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, Notice
 from wsdash.steps.backup import MANIFEST, Backup
 from wsdash.steps.base import StepContext
+from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.schema import InitNeon
 from wsdash.steps.source_jobs import PAUSED, jobs_paused
-from wsdash.steps.verify import VerifyData
 
 pytestmark = pytest.mark.timescaledb
 

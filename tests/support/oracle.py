@@ -12,9 +12,9 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 
 from tests.support.servers import PASSWORD
-from wsdash.data.compare_text import canonical
-from wsdash.data.connect import Endpoint
-from wsdash.demo.postgres import programs
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.schema.compare_text import canonical
+from wsdash.demo.world.postgres import programs
 from wsdash.model import SchemaObject
 
 Entry = tuple[str, str, str]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import asyncpg
 
-from wsdash.data.connect import Endpoint, open_connection
-from wsdash.demo import postgres
+from wsdash.data.pg.connect import Endpoint, open_connection
+from wsdash.demo.world import postgres
 
 SUPERUSER = "postgres"
 PASSWORD = "test-secret-7d1f"

@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from tests.support.servers import Server, running_server
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo.schema import HYPERTABLES, after_rows, before_rows
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.world.schema import HYPERTABLES, after_rows, before_rows
 
 VARIABLE = "WSDASH_TIMESCALEDB"
 DSN_PASSWORD_ENV = "WSDASH_TIMESCALEDB_PASSWORD"

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.support.program import Program
 from wsdash.config import Settings, load_settings
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.model import ContainerReading
 from wsdash.stack.factory import open_stack
 from wsdash.steps.base import endpoint

@@ -8,7 +8,7 @@ import msgspec
 from textual.content import Content
 
 from tests.tui.support import recorded
-from wsdash.engine.journal_store import Heartbeat
+from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import AnyEvent, ContainerReading, Liveness, SourceState
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.viewstate import ViewState, fold_all

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from wsdash.engine.control import ControlClient, ControlServer
-from wsdash.engine.journal import Heartbeat, Journal
+from wsdash.engine.journal.writer import Heartbeat, Journal
+from wsdash.engine.operator.control import ControlClient, ControlServer
 from wsdash.model import (
     AnyEvent,
     BackupTaken,

@@ -11,8 +11,8 @@ import pytest
 
 from tests.tui.support import halfway, readings, started
 from wsdash.clock import VirtualClock
-from wsdash.engine.journal import Heartbeat, Journal
-from wsdash.engine.spool import LogSpool
+from wsdash.engine.background.spool import LogSpool
+from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, HostReading, LogLine, Notice, TimePassing
 from wsdash.tui.feed import BATCH, Feed, JournalFeed, Update

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.tui.support import screen_text
-from wsdash.engine.control import ControlClient
+from wsdash.engine.operator.control import ControlClient
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.support import halfway, stage
-from wsdash.engine.control import ControlClient
+from wsdash.engine.operator.control import ControlClient
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
 from wsdash.tui.feed import JournalFeed

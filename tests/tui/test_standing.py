@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.tui.support import readings, recorded, started
-from wsdash.engine.journal_store import Heartbeat
+from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import EngineStopped, Liveness, RowsReading, SourceState
 from wsdash.tui.standing import Engine, engine_standing, freshness, watch_trouble
 from wsdash.tui.viewstate import ViewState, fold_all

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from tests.tui.support import halfway
-from wsdash.engine.journal import Journal
+from wsdash.engine.journal.writer import Journal
 
 SCRIPT = """
 import sys

@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Button, Input
 
 from tests.tui.support import SIZES, Stage, halfway, recorded, stage, started
-from wsdash.engine.journal import Heartbeat
+from wsdash.engine.journal.writer import Heartbeat
 from wsdash.model import (
     AnyEvent,
     CriterionFound,

@@ -9,7 +9,7 @@ from tests.watch.support import EPOCH, FakeClock, Recorder, running, settings_of
 from wsdash.model import AlertChanged, ContainerRestarted, HostReading, LatencyReading, LogLine
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
-from wsdash.watch.logs import ErrorCounter
+from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.world import rules_of
 
 

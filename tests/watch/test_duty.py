@@ -11,9 +11,9 @@ from tests.watch.support import FakeClock, FakeStack, Recorder, running, setting
 from tests.watch.test_alerts import Judged
 from wsdash.model import ContainerRestarted, LogLine, MetricsReading, Notice
 from wsdash.watch.board import Board
-from wsdash.watch.containers import ContainerWatch
 from wsdash.watch.duty import Duty
 from wsdash.watch.errors import ErrorRates
+from wsdash.watch.pollers.containers import ContainerWatch
 
 API = "workspace-api"
 

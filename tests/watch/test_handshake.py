@@ -13,13 +13,13 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.servers import Server, free_port, running_server
 from tests.watch.support import Recorder, answer, http_server, settings_of
-from wsdash.demo.storage_standin import create_app
+from wsdash.demo.standins.storage import create_app
 from wsdash.errors import UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
-from wsdash.watch.handshake import SSL_REQUEST, ask_database, ask_storage
-from wsdash.watch.http import probe_session
-from wsdash.watch.storage import StorageProbe
+from wsdash.watch.pollers.handshake import SSL_REQUEST, ask_database, ask_storage
+from wsdash.watch.pollers.http import probe_session
+from wsdash.watch.pollers.storage import StorageProbe
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 

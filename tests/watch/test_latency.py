@@ -14,13 +14,13 @@ from tests.support.servers import Server, free_port
 from tests.watch.support import FakeClock, Recorder, answer, hang, http_server, polling, running, settings_of
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import LatencyReading, Liveness
-from wsdash.watch.api import ApiProbe
 from wsdash.watch.board import Board
-from wsdash.watch.handshake import ask_database
-from wsdash.watch.http import probe_session, timed_get
-from wsdash.watch.poller import Pace, Poller
+from wsdash.watch.pollers.api import ApiProbe
+from wsdash.watch.pollers.handshake import ask_database
+from wsdash.watch.pollers.http import probe_session, timed_get
+from wsdash.watch.pollers.poller import Pace, Poller
+from wsdash.watch.pollers.storage import DatabaseProbe, StorageProbe, split_address
 from wsdash.watch.sources import NotStartedError
-from wsdash.watch.storage import DatabaseProbe, StorageProbe, split_address
 
 QUICK = Pace(interval=0.05, timeout=5.0, overlap=100, longest_pause=0.1)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.watch.support import EPOCH, FakeStack, Recorder, polling
 from wsdash.model import Liveness, LogLine, SourceState
-from wsdash.watch.logs import ErrorCounter, LogWatch, Resume
+from wsdash.watch.pollers.logs import ErrorCounter, LogWatch, Resume
 
 
 def line(at: float, text: str, container: str = "workspace-api", stream: str = "stdout") -> LogLine:

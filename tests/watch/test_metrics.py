@@ -13,12 +13,12 @@ from aiohttp.test_utils import TestServer
 from tests.support.servers import free_port
 from tests.watch.support import FakeClock, Recorder, http_server, running, settings_of
 from wsdash.config import ApiSettings, EndpointSettings, Settings
-from wsdash.demo.storage_standin import create_app
+from wsdash.demo.standins.storage import create_app
 from wsdash.errors import UnreachableError
 from wsdash.model import MetricsReading
 from wsdash.watch.board import Board
-from wsdash.watch.http import probe_session
-from wsdash.watch.metrics import NOTHING_ASKED, READERS, MetricsWatch
+from wsdash.watch.pollers.http import probe_session
+from wsdash.watch.pollers.metrics import NOTHING_ASKED, READERS, MetricsWatch
 from wsdash.watch.sources import NotStartedError
 
 COMPUTE = """# TYPE compute_ctl_up gauge

@@ -17,11 +17,11 @@ from tests.engine import exported
 from tests.support.servers import free_port
 from tests.watch.support import settings_of
 from wsdash.config import EndpointSettings, MetricsSettings, shipped
-from wsdash.demo.api import Database, create_app
+from wsdash.demo.api.server import Database, create_app
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.watch.monitoring import Endpoint, placeholders, render_monitoring
-from wsdash.watch.prometheus import metric_names
+from wsdash.watch.pollers.prometheus import metric_names
 from wsdash.watch.world import rules_of
 
 SHIPPED = shipped("config", "monitoring")

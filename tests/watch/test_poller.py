@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.watch.support import EPOCH, FakeClock, Recorder, polling
 from wsdash.model import Liveness, SourceState
 from wsdash.watch.liveness import backoff
-from wsdash.watch.poller import Pace, Poller
+from wsdash.watch.pollers.poller import Pace, Poller
 from wsdash.watch.sources import NotStartedError
 
 

@@ -20,7 +20,7 @@ from tests.watch.support import FakeClock, Recorder, running, settings_of
 from wsdash.model import PortReading
 from wsdash.model.ports import PortPlan, in_the_way
 from wsdash.watch.board import Board
-from wsdash.watch.ports import UNKNOWN, PortWatch, behind_proxy, port_holders, visible_command
+from wsdash.watch.pollers.ports import UNKNOWN, PortWatch, behind_proxy, port_holders, visible_command
 
 INTERPRETER = Path(sys.executable).resolve()
 LISTEN = """

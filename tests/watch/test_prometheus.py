@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wsdash.demo import prometheus as demo
 from wsdash.errors import WsdashError
-from wsdash.watch.prometheus import metric_names, parse_metrics
+from wsdash.watch.pollers.prometheus import metric_names, parse_metrics
 
 PAGE = """
 # HELP pageserver_tenant_states_count Count of tenants per state

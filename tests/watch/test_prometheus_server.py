@@ -13,10 +13,10 @@ from tests.support.prometheus import firing, health, hurry, program, prometheus,
 from tests.support.servers import free_port
 from tests.watch.support import settings_of
 from wsdash.config import ApiSettings, EndpointSettings, MetricsSettings, shipped
-from wsdash.demo.api import Database, create_app
-from wsdash.demo.storage_standin import create_app as create_standin
-from wsdash.engine.exporter import Exporter
-from wsdash.engine.exposition import Exposition
+from wsdash.demo.api.server import Database, create_app
+from wsdash.demo.standins.storage import create_app as create_standin
+from wsdash.engine.background.exporter import Exporter
+from wsdash.engine.background.exposition import Exposition
 from wsdash.engine.options import MetricsAddress
 from wsdash.plan import load_plan
 from wsdash.watch.monitoring import render_monitoring

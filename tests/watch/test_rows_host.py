@@ -13,9 +13,9 @@ import pytest
 from tests.watch.support import FakeClock, Recorder, polling
 from wsdash.errors import UnreachableError
 from wsdash.model import HostReading, Liveness, RowsReading
-from wsdash.watch.host import HostWatch, disk_of
-from wsdash.watch.rows import rows_poller, slowed_down
-from wsdash.watch.threads import Blocking
+from wsdash.watch.pollers.host import HostWatch, disk_of
+from wsdash.watch.pollers.rows import rows_poller, slowed_down
+from wsdash.watch.pollers.threads import Blocking
 
 
 async def test_rows_are_counted_every_two_seconds_and_emitted() -> None:

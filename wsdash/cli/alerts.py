@@ -12,7 +12,7 @@ import msgspec
 from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
-from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.journal.reader import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE

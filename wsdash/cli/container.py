@@ -11,10 +11,10 @@ from pathlib import Path
 from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
-from wsdash.engine.containers import CONTAINER, act_at_rest, done, failed
-from wsdash.engine.control import ControlClient
-from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.lock import OperatorLock
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.lock import OperatorLock
+from wsdash.engine.run.containers import CONTAINER, act_at_rest, done, failed
 from wsdash.errors import InputError, RefusedError, WsdashError
 from wsdash.model import Intent, Notice, Reply
 

@@ -7,7 +7,7 @@ import argparse
 from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import say
 from wsdash.cli.word import record_word
-from wsdash.engine.decisions import CONFIRM, DECIDE, decide_at_rest
+from wsdash.engine.run.decisions import CONFIRM, DECIDE, decide_at_rest
 from wsdash.errors import InputError
 from wsdash.model import Intent
 

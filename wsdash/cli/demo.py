@@ -55,7 +55,7 @@ def fortnight(arguments: argparse.Namespace) -> None:
         arguments.fortnight = LIVELY
     if not arguments.fortnight:
         return
-    from wsdash.demo.fortnight_standin import chosen
+    from wsdash.demo.standins.fortnight import chosen
 
     chosen(arguments.fortnight)
     if not arguments.headless and not arguments.time_scale:

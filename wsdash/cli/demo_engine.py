@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import printer
-from wsdash.demo.scratch_server import scratch_server
-from wsdash.engine.journal_reader import JournalReader, NotBegunError
-from wsdash.engine.passing import FORTNIGHT, fortnight_of
+from wsdash.demo.world.scratch_server import scratch_server
+from wsdash.engine.days.passing import FORTNIGHT, fortnight_of
+from wsdash.engine.days.script import Script
+from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.process import EngineOptions
-from wsdash.engine.script import Script
 from wsdash.model import SetupProgress
 
 
@@ -42,7 +42,7 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
 
     async def prepare(progress: Callable[[SetupProgress], None]) -> Path:
         # importing takes a while, and the engine's heartbeat must not wait for it
-        demo_world = await asyncio.to_thread(importlib.import_module, "wsdash.demo.world")
+        demo_world = await asyncio.to_thread(importlib.import_module, "wsdash.demo.world.build")
         options = demo_world.WorldOptions(
             items=arguments.items,
             seed=arguments.seed,
@@ -55,7 +55,7 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         return config
 
     async def teardown() -> None:
-        from wsdash.demo.world import remove_world
+        from wsdash.demo.world.build import remove_world
 
         if not arguments.keep:
             await remove_world(world)

@@ -7,7 +7,7 @@ import asyncio
 
 from wsdash.cli.demo_engine import engine_options, under_way
 from wsdash.cli.places import config_of, own_state
-from wsdash.demo.scratch_server import scratch_server
+from wsdash.demo.world.scratch_server import scratch_server
 from wsdash.engine.process import EngineOptions, serve
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state, offline_only, own_state
 from wsdash.cli.printing import say
-from wsdash.data.backup import load_manifest
-from wsdash.engine.perform import DOWNTIME_BEGINS
+from wsdash.data.backup.take import load_manifest
+from wsdash.engine.outlook.words import REHEARSED
 from wsdash.engine.process import EngineOptions, serve
-from wsdash.engine.rehearsal.words import REHEARSED
+from wsdash.engine.run.perform import DOWNTIME_BEGINS
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,
@@ -26,7 +26,7 @@ from wsdash.model import (
     RunStarted,
     SetupProgress,
 )
-from wsdash.review.report import write_report
+from wsdash.review.report.build import write_report
 
 GLYPHS = {
     ItemState.DONE: "✓",

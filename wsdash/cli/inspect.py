@@ -9,9 +9,9 @@ from wsdash.cli.headless import GLYPHS
 from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
-from wsdash.engine.rehearsal.words import rehearsal_summary
+from wsdash.engine.outlook.words import rehearsal_summary
 from wsdash.model import ItemState
-from wsdash.review.report import report_of
+from wsdash.review.report.build import report_of
 from wsdash.review.story import read_story
 
 
@@ -34,7 +34,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """`wsdash doctor`: exit 1 when something is unwell."""
-    from wsdash.review.doctor import diagnose
+    from wsdash.review.doctor.run import diagnose
 
     state = found_state(arguments)
     settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)

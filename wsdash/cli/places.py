@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from wsdash.cli.printing import say
-from wsdash.engine.launch import changed_since_read, engine_alive, engine_config
+from wsdash.engine.operator.launch import changed_since_read, engine_alive, engine_config
 from wsdash.errors import InputError
 from wsdash.runtime import current_state, default_state, world_config
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from wsdash.cli.headless import run_engine
 from wsdash.cli.places import config_of, living_engine, own_state
 from wsdash.cli.printing import print_json, say
-from wsdash.demo.scratch_server import scratch_server
-from wsdash.engine.control import ControlClient
-from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.launch import engine_alive
+from wsdash.demo.world.scratch_server import scratch_server
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import engine_alive
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.rehearsal.rules import REHEARSE
-from wsdash.engine.rehearsal.words import rehearsal_lines
+from wsdash.engine.outlook.words import rehearsal_lines
+from wsdash.engine.run.rehearsing import REHEARSE
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import Intent, Notice, Recorded, RehearsalOutcome, RehearsalProgress, Rehearsed
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import say
-from wsdash.engine.fold import outcome
+from wsdash.engine.run.fold import outcome
 from wsdash.errors import InputError
 from wsdash.model import Outcome
 from wsdash.review.calendar import calendar_of
-from wsdash.review.folder import prove, write_folder
-from wsdash.review.report import rendered, write_whole
+from wsdash.review.report.build import rendered, write_whole
+from wsdash.review.report.folder import prove, write_folder
 from wsdash.review.story import KnownStory, read_story
 
 

@@ -11,9 +11,9 @@ from wsdash.cli.headless import confirm_phrase
 from wsdash.cli.places import config_of, own_state
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
-from wsdash.data.restore import restore_backup, restore_missing_into_source
-from wsdash.engine.lock import OperatorLock
-from wsdash.engine.migration import note_restore
+from wsdash.data.restore.run import restore_backup, restore_missing_into_source
+from wsdash.engine.operator.lock import OperatorLock
+from wsdash.engine.run.migration import note_restore
 from wsdash.errors import InputError
 from wsdash.model import AnyEvent, Progress
 from wsdash.steps.base import endpoint

@@ -12,9 +12,9 @@ from pathlib import Path
 from wsdash.cli.places import config_of, found_state, living_engine, own_state
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
-from wsdash.engine.control import ControlClient
-from wsdash.engine.launch import engine_alive, spawn_engine
-from wsdash.engine.lock import OperatorLock
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import engine_alive, spawn_engine
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
 from wsdash.runtime import remember_current, world_config
@@ -52,7 +52,7 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     adr = Path(wsdash.demo.__file__).parent / ADR
     code = operate(state, words, None, {"review-adr": adr}, False)
     if arguments.report is not None:
-        from wsdash.review.report import write_report
+        from wsdash.review.report.build import write_report
 
         write_report(state, arguments.report)
     return code

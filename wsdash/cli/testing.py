@@ -13,16 +13,16 @@ from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import print_json
 from wsdash.config import load_settings
-from wsdash.engine.control import ControlClient
-from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.launch import engine_alive
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.launch import engine_alive
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError, RefusedError, WsdashError
 from wsdash.model import LOAD, Intent, ItemChanged, ItemState, Recorded
 from wsdash.plan import Plan, load_plan
+from wsdash.review.report.testing import checklist_tests, load_reports
 from wsdash.review.story import read_run
-from wsdash.review.testing import checklist_tests, load_reports
-from wsdash.steps.load_test import confirmed
+from wsdash.steps.load.benchmarks import confirmed
 
 LONGEST_SECONDS = 1800.0
 POLL_SECONDS = 0.1

@@ -23,7 +23,7 @@ def skip(arguments: argparse.Namespace) -> int:
 
 def _tick(arguments: argparse.Namespace, intent: Intent) -> int:
     """Exit 0 when it was recorded, 2 when it was refused, with the reason."""
-    from wsdash.engine.ticks import tick_at_rest
+    from wsdash.engine.run.ticks import tick_at_rest
 
     reply = record_word(arguments, intent, tick_at_rest)
     if not reply.ok:

@@ -11,11 +11,11 @@ from typing import Any
 from wsdash.cli.places import config_of, found_state
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
-from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.journal_store import FILE
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.journal.store import FILE
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
-from wsdash.steps.api_tests import RESULT as API_TESTED
-from wsdash.steps.verify_now import ComparedNow, verify_now
+from wsdash.steps.api.tests import RESULT as API_TESTED
+from wsdash.steps.comparing.verify_now import ComparedNow, verify_now
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
 HOW = (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.cli.places import config_of, living_engine, needed_state
-from wsdash.engine.control import ControlClient
-from wsdash.engine.lock import OperatorLock
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.model import Intent, Reply
 
 AtRest = Callable[[Path, Path | None, Intent], Coroutine[Any, Any, Reply]]

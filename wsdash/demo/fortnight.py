@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from wsdash.demo.fortnight_standin import DAY, FORTNIGHTS, StandinStack
-from wsdash.engine.script import Life
+from wsdash.demo.standins.fortnight import DAY, FORTNIGHTS, StandinStack
+from wsdash.engine.days.script import Life
 from wsdash.model import (
     ContainerReading,
     HostReading,
@@ -19,7 +19,7 @@ from wsdash.model import (
     Notice,
     SourceState,
 )
-from wsdash.steps.testing import TRIALS
+from wsdash.steps.testing.checklist import TRIALS
 
 TICK = 30.0
 """Seconds between two probes of the API; everything else is read every second time."""

@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
-from wsdash.demo.generate import CATEGORIES, PRIORITIES, STATUSES
 from wsdash.demo.service import log
+from wsdash.demo.world.generate import CATEGORIES, PRIORITIES, STATUSES
 from wsdash.outside.http import client_session
 
 TAG = "traffic"

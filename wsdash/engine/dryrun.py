@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wsdash.engine.fold import fold_all
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.perform import DOWNTIME_BEGINS, told_cause
-from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
-from wsdash.engine.secrets import redactor_for
+from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.run.fold import fold_all
+from wsdash.engine.run.perform import DOWNTIME_BEGINS, told_cause
 from wsdash.engine.world import World, load_world, open_world_stack
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Notice, Phase, Recorded, Rehearsed

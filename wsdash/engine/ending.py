@@ -8,8 +8,8 @@ import signal
 from collections.abc import Callable, Iterator
 
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.recorder import Recorder
-from wsdash.engine.runner import CLEANUP_SECONDS, Runner
+from wsdash.engine.run.recorder import Recorder
+from wsdash.engine.run.runner import CLEANUP_SECONDS, Runner
 from wsdash.engine.world import describe
 from wsdash.errors import WsdashError
 from wsdash.model import EngineStopped

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
-from wsdash.engine.journal import JournalReader, clock_of
-from wsdash.engine.journal_reader import NotBegunError
+from wsdash.engine.journal.reader import NotBegunError
+from wsdash.engine.journal.writer import JournalReader, clock_of
 from wsdash.engine.world import open_world_stack, watch_for_ever
 from wsdash.model import AnyEvent, LogLine, run_time
 

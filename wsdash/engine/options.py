@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsdash.engine.days.script import Script
 from wsdash.engine.rehearsal.stage import ScratchServer
-from wsdash.engine.script import Script
 from wsdash.errors import InputError
 from wsdash.model import Phase, Recorded, SetupProgress
 from wsdash.plan import Plan

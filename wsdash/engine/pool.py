@@ -11,8 +11,8 @@ import asyncio
 import asyncpg
 
 from wsdash.config import Settings
-from wsdash.data.connect import close_politely, open_connection
-from wsdash.data.errors import ServerErrors
+from wsdash.data.pg.connect import close_politely, open_connection
+from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import WsdashError
 from wsdash.steps.base import endpoint
 from wsdash.watch.sources import Connections

@@ -12,31 +12,31 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from wsdash.engine.afterwards import INTENTS
-from wsdash.engine.alarms import ALERT_INTENTS, Alarms
-from wsdash.engine.companions import Companions
-from wsdash.engine.containers import CONTAINER
-from wsdash.engine.control import ControlServer
+from wsdash.engine.background.afterwards import INTENTS
+from wsdash.engine.background.alarms import ALERT_INTENTS, Alarms
+from wsdash.engine.background.companions import Companions
+from wsdash.engine.background.history import EngineHistory
+from wsdash.engine.background.spool import LogSpool
+from wsdash.engine.days.passing import take_up
 from wsdash.engine.dryrun import serve_dry
-from wsdash.engine.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.ending import INTERRUPTED, Ending
-from wsdash.engine.fold import fold_all
-from wsdash.engine.heartbeat import beat, keep_lock_fresh
-from wsdash.engine.history import EngineHistory
-from wsdash.engine.intents import OVERWRITE
-from wsdash.engine.journal import Journal, JournalError
-from wsdash.engine.launch import LOG_FILE, note_config
-from wsdash.engine.lock import OperatorLock
+from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.writer import Journal, JournalError
+from wsdash.engine.operator.control import ControlServer
+from wsdash.engine.operator.heartbeat import beat, keep_lock_fresh
+from wsdash.engine.operator.launch import LOG_FILE, note_config
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlet import Outlet
-from wsdash.engine.passing import take_up
-from wsdash.engine.perform import Performer
-from wsdash.engine.recorder import Recorder
 from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import Stage
-from wsdash.engine.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
-from wsdash.engine.secrets import redactor_for
-from wsdash.engine.spool import LogSpool
+from wsdash.engine.run.containers import CONTAINER
+from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
+from wsdash.engine.run.fold import fold_all
+from wsdash.engine.run.intents import OVERWRITE
+from wsdash.engine.run.perform import Performer
+from wsdash.engine.run.recorder import Recorder
+from wsdash.engine.run.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
 from wsdash.engine.world import (
     World,
     describe,
@@ -58,7 +58,7 @@ from wsdash.model.comparison import COMPARE
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
-from wsdash.steps.api_items import clear_at_start
+from wsdash.steps.api.items import clear_at_start
 from wsdash.steps.base import RESTORE_FIRST, StepContext
 from wsdash.steps.carried import preflight
 

@@ -144,7 +144,7 @@ async def _poll_for_ever(
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
-    from wsdash.steps.rows import RowWatch
+    from wsdash.steps.rows.counts import RowWatch
     from wsdash.watch.world import watch_world
 
     count_rows = RowWatch(settings, clock)

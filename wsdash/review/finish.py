@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.config import Settings
-from wsdash.engine.journal import JournalReader
+from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.world import open_world_stack
 from wsdash.errors import WsdashError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.review.story import KnownStory, read_story
+from wsdash.steps.comparing.verify import RESULT
 from wsdash.steps.services import ANSWERED
 from wsdash.steps.serving import Look, look_at_services, look_at_source
-from wsdash.steps.verify import RESULT
 from wsdash.timeline.judge import GO
 
 FINAL_DAY, REVIEW_DAY = 14, 7

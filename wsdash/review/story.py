@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.config import Settings, load_settings
-from wsdash.engine.fold import RunView, fold_all
-from wsdash.engine.journal import JournalReader
-from wsdash.engine.redact import Redactor
-from wsdash.engine.secrets import redactor_for
+from wsdash.engine.journal.redact import Redactor
+from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimelineJudged

@@ -16,14 +16,14 @@ def open_stack(settings: Settings, read_only: bool = False) -> Stack:
     Raises InputError when the local engine's directory is not set.
     """
     if settings.stack.engine == "docker":
-        from wsdash.stack.docker import DockerStack
+        from wsdash.stack.docker.stack import DockerStack
 
         return DockerStack(settings.stack, read_only=read_only, secrets=secret_variables(settings))
     if settings.stack.engine == "external":
         from wsdash.stack.external import ExternalStack
 
         return ExternalStack(settings.stack, read_only=read_only)
-    from wsdash.stack.local import LocalStack
+    from wsdash.stack.local.stack import LocalStack
 
     if not settings.stack.supervisor:
         raise InputError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wsdash.data.backup import check_backup, take_backup
-from wsdash.data.backup_proof import prove_backup
+from wsdash.data.backup.take import check_backup, take_backup
+from wsdash.data.restore.proof import prove_backup
 from wsdash.model import BackupTaken, Notice
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.load_test import record_baseline
+from wsdash.steps.load.benchmarks import record_baseline
 from wsdash.steps.source_jobs import jobs_evidence, jobs_paused
 
 MANIFEST = "backup.manifest"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.data.connect import Endpoint
-from wsdash.data.snapshot import Snapshot
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.snapshot.hold import Snapshot
 from wsdash.model import AnyEvent, Notice
 from wsdash.stack.base import OutputSink, Stack
 

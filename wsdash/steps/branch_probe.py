@@ -9,10 +9,10 @@ from typing import Protocol
 
 import asyncpg
 
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.errors import ServerErrors
-from wsdash.data.manifest import SCHEMA
-from wsdash.data.sql import ident, literal
+from wsdash.data.copy.manifest import SCHEMA
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors
+from wsdash.data.pg.quoting import ident, literal
 from wsdash.errors import WsdashError
 from wsdash.stack.base import Stack
 from wsdash.steps.base import StepContext

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wsdash.config import Settings
-from wsdash.data.connect import connection
-from wsdash.data.errors import ServerErrors
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Branch, BranchesReading
 from wsdash.stack.neon_api import NeonApi, Timeline

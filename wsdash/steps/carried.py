@@ -11,20 +11,20 @@ from pathlib import Path
 import asyncpg
 
 from wsdash.config import Settings
-from wsdash.data.apply import apply_file
-from wsdash.data.catalog import Catalog, read_catalog
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.ddl import Statement, post_data, sequence_values
-from wsdash.data.mapping import Mapping, load_mapping
-from wsdash.data.mapping_catalog import mapped_objects, reduced, unseen_objects
-from wsdash.data.mapping_check import fit, understood_by_source
-from wsdash.data.mapping_keys import serial_values
-from wsdash.data.mapping_types import KeyMap, MappedTables
-from wsdash.data.rehearsal import DdlRehearsal, rehearse_between, with_findings
-from wsdash.data.seed_rows import SeedRows, note_seed_rows, read_seed_rows
-from wsdash.data.shape import Table
-from wsdash.data.transactions import transaction
+from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.mapping.carried import mapped_objects, reduced, unseen_objects
+from wsdash.data.mapping.check import fit, understood_by_source
+from wsdash.data.mapping.file import Mapping, load_mapping
+from wsdash.data.mapping.keys import serial_values
+from wsdash.data.mapping.seed_rows import SeedRows, note_seed_rows, read_seed_rows
+from wsdash.data.mapping.types import KeyMap, MappedTables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.transactions import transaction
+from wsdash.data.rehearsal.ddl import DdlRehearsal, rehearse_between, with_findings
+from wsdash.data.schema.apply import apply_file
+from wsdash.data.schema.compare import compare
+from wsdash.data.schema.ddl import Statement, post_data, sequence_values
+from wsdash.data.tables.shape import Table
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import SchemaObject
 from wsdash.steps.base import endpoint

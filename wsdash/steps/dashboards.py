@@ -9,8 +9,8 @@ from wsdash.config import shipped
 from wsdash.errors import WsdashError
 from wsdash.outside.http import client_session
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.watch.http import timed_get
 from wsdash.watch.monitoring import Endpoint, render_monitoring
+from wsdash.watch.pollers.http import timed_get
 from wsdash.watch.world import rules_of
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wsdash.data.backup import keep_copy
-from wsdash.data.connect import connection
-from wsdash.data.copy import CopyRequest, CopyResult, copied_state, copy_tables
-from wsdash.data.indexes import builders_on, within_limit
-from wsdash.data.manifest import inspect_target
+from wsdash.data.backup.take import keep_copy
+from wsdash.data.copy.indexes import builders_on, within_limit
+from wsdash.data.copy.manifest import inspect_target
+from wsdash.data.copy.run import CopyRequest, CopyResult, copied_state, copy_tables
+from wsdash.data.pg.connect import connection
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
-from wsdash.steps.api_tests import RESULT as API_TESTED
+from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried, written_tables
 from wsdash.steps.services import STOPPED_AT

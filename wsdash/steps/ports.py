@@ -7,7 +7,7 @@ import msgspec
 from wsdash.errors import RefusedError
 from wsdash.model.ports import port_plan
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.watch.ports import port_holders
+from wsdash.watch.pollers.ports import port_holders
 
 
 class PortsFree:

@@ -8,7 +8,7 @@ import time
 from wsdash.config import Settings
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Notice
-from wsdash.steps.api_items import client
+from wsdash.steps.api.items import client
 from wsdash.steps.base import StepContext, command_output
 from wsdash.watch.board import containers_of_series
 

@@ -7,21 +7,21 @@ import msgspec
 from wsdash.config import Settings
 from wsdash.model import ItemKind
 from wsdash.plan import Plan
-from wsdash.steps.api_tests import TestApi
+from wsdash.steps.api.tests import TestApi
 from wsdash.steps.backup import Backup
 from wsdash.steps.base import Step
 from wsdash.steps.branching import Branching
+from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.dashboards import UpdateDashboards
 from wsdash.steps.documentation import UpdateDocs
 from wsdash.steps.images import NeonImage
-from wsdash.steps.load_test import Benchmarks
+from wsdash.steps.load.benchmarks import Benchmarks
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.notify import NotifyTeam
 from wsdash.steps.ports import PortsFree
 from wsdash.steps.schema import InitNeon
 from wsdash.steps.services import StartStack, StopOld
-from wsdash.steps.testing import testing_steps
-from wsdash.steps.verify import VerifyData
+from wsdash.steps.testing.checklist import testing_steps
 
 
 def all_steps() -> dict[str, Step]:

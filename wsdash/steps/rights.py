@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from wsdash.config import Settings
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.errors import DATABASE_ERRORS, describe
-from wsdash.data.sql import ident
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import DATABASE_ERRORS, describe
+from wsdash.data.pg.quoting import ident
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.steps.base import endpoint
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from wsdash.data.apply import apply_file, ensure_schema
-from wsdash.data.catalog import read_catalog
-from wsdash.data.compare import compare
-from wsdash.data.connect import connection
-from wsdash.data.ddl import before_rows, pre_data
-from wsdash.data.mapping_catalog import reduced
-from wsdash.data.mapping_check import fit
-from wsdash.data.seed_rows import note_seed_rows
-from wsdash.data.transactions import transaction
-from wsdash.data.transfer import server_words
-from wsdash.data.trial_database import end_trial, read_mark
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.mapping.carried import reduced
+from wsdash.data.mapping.check import fit
+from wsdash.data.mapping.seed_rows import note_seed_rows
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.transactions import transaction
+from wsdash.data.pg.transfer import server_words
+from wsdash.data.rehearsal.trial_database import end_trial, read_mark
+from wsdash.data.schema.apply import apply_file, ensure_schema
+from wsdash.data.schema.compare import compare
+from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
 from wsdash.model import SchemaCompared, SchemaObject
 from wsdash.steps.base import Evidence, StepContext

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from wsdash.data.restore import restore_missing_into_source
+from wsdash.data.restore.run import restore_missing_into_source
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
-from wsdash.steps.api_items import client
+from wsdash.steps.api.items import client
 from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_output
 from wsdash.steps.readiness import READY_SECONDS, needs_schema
-from wsdash.steps.rows import stored_items
+from wsdash.steps.rows.counts import stored_items
 from wsdash.watch.board import not_known_to_fail
 
 STOPPED_AT = "stop-old.at"

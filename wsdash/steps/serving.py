@@ -8,9 +8,9 @@ from typing import Any
 
 from wsdash.api.client import ApiClient, Pong
 from wsdash.config import Settings
-from wsdash.data.checksum import checksum_table
-from wsdash.data.connect import connection
-from wsdash.data.transfer import server_words
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.transfer import server_words
+from wsdash.data.verify.checksum import checksum_table
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.stack.base import Stack
@@ -78,7 +78,7 @@ async def look_at_services(settings: Settings, stack: Stack, answered: str | Non
 async def look_at_source(settings: Settings, compared: dict[str, Any] | None) -> Look:
     """The source holds what it held when both sides were found equal, and nobody has it open.
 
-    compared: the fact of the last comparison (steps/verify.py RESULT), None where there is none.
+    compared: the fact of the last comparison (steps/comparing/verify.py RESULT), None where there is none.
     """
     title = "Nothing was written to the source since both sides were equal"
     if compared is None or not compared.get("holds") or not compared.get("source"):

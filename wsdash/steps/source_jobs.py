@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from wsdash.data.connect import connection
-from wsdash.data.errors import ServerErrors
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.timescaledb.jobs import BackgroundJob, describe_jobs, pause_jobs, read_jobs, resume_jobs
 from wsdash.errors import WsdashError
 from wsdash.model import Notice

@@ -15,7 +15,7 @@ from wsdash.timeline.windows import Found, Window
 MOST_PROOFS = 3
 """Items whose evidence is told word by word; of more only how many hold."""
 BY_OPTION = "--yes"
-"""Who confirms what no person looked at (engine/runner.py)."""
+"""Who confirms what no person looked at (engine/run/runner.py)."""
 
 
 def find(

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.engine.journal_reader import JournalReader
-from wsdash.engine.journal_store import FILE, Heartbeat
-from wsdash.engine.launch import LOG_FILE, engine_log_tail
-from wsdash.engine.spool import SpoolCursor, SpoolReader
+from wsdash.engine.background.spool import SpoolCursor, SpoolReader
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.journal.store import FILE, Heartbeat
+from wsdash.engine.operator.launch import LOG_FILE, engine_log_tail
 from wsdash.errors import InputError
 from wsdash.model import ItemChanged, ItemState, LogLine, Notice, Recorded
 from wsdash.tui.looks import ITEM, NOTICE, took

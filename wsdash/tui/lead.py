@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.content import Content
 
-from wsdash.engine.fold import SATISFIED
+from wsdash.engine.run.fold import SATISFIED
 from wsdash.model import ItemKind, ItemState, Outcome, Phase
 from wsdash.plan import Item, Plan
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from wsdash.engine.journal_reader import JournalReader
+from wsdash.engine.journal.reader import JournalReader
 from wsdash.plan import load_plan
 from wsdash.tui.feed import JournalFeed
 
@@ -16,7 +16,7 @@ READ_SECONDS = 60.0
 
 async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], config: Path | None) -> str:
     """The screen as SVG, after the state was read and the keys were pressed."""
-    from wsdash.engine.control import ControlClient
+    from wsdash.engine.operator.control import ControlClient
     from wsdash.tui.app import WsdashApp
 
     operator = role == "operator"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wsdash.engine.fold import RunView
-from wsdash.engine.fold import fold as fold_run
-from wsdash.engine.journal_store import Heartbeat
+from wsdash.engine.journal.store import Heartbeat
+from wsdash.engine.run.fold import RunView
+from wsdash.engine.run.fold import fold as fold_run
 from wsdash.model import (
     READINGS,
     REHEARSAL,

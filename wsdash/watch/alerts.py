@@ -17,7 +17,7 @@ from wsdash.model import (
 from wsdash.watch.alerting.judge import Judge
 from wsdash.watch.alerting.rules import AlertRule
 from wsdash.watch.board import SERIES, Board
-from wsdash.watch.logs import ErrorCounter
+from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 
 

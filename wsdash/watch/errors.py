@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine, MetricsReading
-from wsdash.watch.logs import ErrorCounter
+from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 
 TELL_EVERY = 10.0

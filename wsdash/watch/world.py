@@ -13,15 +13,16 @@ from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading
 from wsdash.model.ports import port_plan
-from wsdash.watch import api, containers, errors, host, metrics, ports, storage
+from wsdash.watch import errors
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board, containers_of_series
 from wsdash.watch.duty import Duties, unknown
-from wsdash.watch.http import probe_session
-from wsdash.watch.logs import ErrorCounter, LogWatch
-from wsdash.watch.poller import Pace, Poller
-from wsdash.watch.rows import rows_poller
+from wsdash.watch.pollers import api, containers, host, metrics, ports, storage
+from wsdash.watch.pollers.http import probe_session
+from wsdash.watch.pollers.logs import ErrorCounter, LogWatch
+from wsdash.watch.pollers.poller import Pace, Poller
+from wsdash.watch.pollers.rows import rows_poller
 from wsdash.watch.shifted import ShiftedStack
 from wsdash.watch.sources import (
     CountConnections,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.data.timescaledb.small import copy_of, make_template
 from tests.support.servers import Server
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 
 
 @pytest.fixture(scope="session")

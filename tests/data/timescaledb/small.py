@@ -9,7 +9,7 @@ from dataclasses import replace
 import asyncpg
 
 from tests.support.servers import PASSWORD, Server
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 
 READER = "ts_reader"
 ROWS = 300

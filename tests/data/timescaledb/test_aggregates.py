@@ -9,10 +9,10 @@ import pytest
 from tests.data.backup_world import program, quiet, run_sql, value
 from tests.data.copying import carry, catalog_of
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.backup import take_backup
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint
-from wsdash.data.verify import verify_tables
+from wsdash.data.backup.take import take_backup
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.schema.compare import compare
+from wsdash.data.verify.run import verify_tables
 
 pytestmark = pytest.mark.timescaledb
 

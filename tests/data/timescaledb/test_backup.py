@@ -8,9 +8,9 @@ import pytest
 
 from tests.data.backup_world import contents, program, promised, quiet, run_sql, value
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.backup import take_backup
-from wsdash.data.backup_proof import prove_backup
-from wsdash.data.connect import Endpoint
+from wsdash.data.backup.take import take_backup
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.restore.proof import prove_backup
 
 pytestmark = pytest.mark.timescaledb
 

@@ -8,8 +8,8 @@ from tests.data.backup_world import run_sql, value
 from tests.data.copying import catalog_of
 from tests.data.timescaledb.small import ROWS
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.compare import compare
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.schema.compare import compare
 
 pytestmark = pytest.mark.timescaledb
 

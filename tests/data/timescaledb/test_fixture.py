@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.backup_world import value
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint
 
 pytestmark = pytest.mark.timescaledb
 

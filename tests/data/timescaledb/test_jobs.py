@@ -7,7 +7,7 @@ import pytest
 from tests.data.backup_world import value
 from tests.data.timescaledb.small import reader
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.timescaledb.jobs import BackgroundJob, describe_jobs, pause_jobs, read_jobs, resume_jobs
 from wsdash.errors import WsdashError
 

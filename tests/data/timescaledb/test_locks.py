@@ -7,9 +7,9 @@ import pytest
 from tests.data.backup_world import value
 from tests.data.copying import catalog_of
 from tests.data.timescaledb.small import MAINTENANCE, SUM, WRITES, maintain, reader
-from wsdash.data.connect import Endpoint
-from wsdash.data.snapshot import open_snapshot
-from wsdash.data.timescaledb.states import MovedError
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.snapshot.chunk_states import MovedError
+from wsdash.data.snapshot.hold import open_snapshot
 
 pytestmark = pytest.mark.timescaledb
 

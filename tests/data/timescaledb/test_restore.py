@@ -9,9 +9,9 @@ import pytest
 
 from tests.data.backup_world import contents, quiet, run_sql, value
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.backup import take_backup
-from wsdash.data.connect import Endpoint
-from wsdash.data.restore_source import restore_missing_into_source
+from wsdash.data.backup.take import take_backup
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.restore.source import restore_missing_into_source
 from wsdash.errors import RefusedError
 
 pytestmark = pytest.mark.timescaledb

@@ -17,14 +17,17 @@ import pytest
 from tests.data.backup_world import contents, names, promised, quiet, value
 from tests.data.copying import ignore, prepare, request_of
 from tests.data.timescaledb.small import SUM, maintain, reader
-from wsdash.data import backup, backup_write, copy, verify
-from wsdash.data.backup import take_backup
-from wsdash.data.backup_proof import prove_backup
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.snapshot import Snapshot
-from wsdash.data.timescaledb import states
-from wsdash.data.verify import verify_tables
+from wsdash.data.backup import take as backup
+from wsdash.data.backup import write as backup_write
+from wsdash.data.backup.take import take_backup
+from wsdash.data.copy import run as copy
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.restore.proof import prove_backup
+from wsdash.data.snapshot import chunk_states as states
+from wsdash.data.snapshot.hold import Snapshot
+from wsdash.data.verify import run as verify
+from wsdash.data.verify.run import verify_tables
 from wsdash.errors import WsdashError
 
 pytestmark = pytest.mark.timescaledb

@@ -24,12 +24,12 @@ from tests.data.backup_world import quiet, run_sql
 from tests.data.copying import ignore, prepare, request_of
 from tests.data.timescaledb.small import MAINTENANCE, WRITES, copy_of, maintain, reader
 from tests.support.servers import Server
-from wsdash.data.backup import take_backup
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
-from wsdash.data.restore import restore_backup
-from wsdash.data.timescaledb import states
-from wsdash.data.verify import verify_tables
+from wsdash.data.backup.take import take_backup
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.restore.run import restore_backup
+from wsdash.data.snapshot import chunk_states as states
+from wsdash.data.verify.run import verify_tables
 from wsdash.errors import DefectError, UnreachableError, WsdashError
 
 pytestmark = [pytest.mark.timescaledb, pytest.mark.timeout(7200)]

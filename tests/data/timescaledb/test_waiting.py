@@ -11,11 +11,12 @@ import pytest
 from tests.data.backup_world import contents, promised, quiet, value
 from tests.data.copying import ignore, prepare, request_of
 from tests.data.timescaledb.small import maintain, reader
-from wsdash.data import backup, copy
-from wsdash.data.backup import take_backup
-from wsdash.data.catalog import read_catalog
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.copy import copy_tables
+from wsdash.data.backup import take as backup
+from wsdash.data.backup.take import take_backup
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.copy import run as copy
+from wsdash.data.copy.run import copy_tables
+from wsdash.data.pg.connect import Endpoint, connection
 
 pytestmark = pytest.mark.timescaledb
 

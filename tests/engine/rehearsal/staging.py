@@ -12,12 +12,12 @@ import msgspec
 from tests.engine.small_world import NoContainers
 from tests.support.servers import PASSWORD_ENV
 from wsdash.config import DatabaseSettings, load_settings
-from wsdash.data.connect import Endpoint
-from wsdash.engine.fold import fold_all
-from wsdash.engine.journal import Journal
-from wsdash.engine.recorder import Recorder
+from wsdash.data.pg.connect import Endpoint
+from wsdash.engine.journal.writer import Journal
 from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import ScratchServer, Stage
+from wsdash.engine.run.fold import fold_all
+from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import World
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, Rehearsed
@@ -32,7 +32,7 @@ Beside = Callable[[], Awaitable[None]]
 
 @dataclass
 class StandinContainers(NoContainers):
-    """Names that are running or not. Compared with the supervisor's stack (wsdash.stack.local): starting a
+    """Names that are running or not. Compared with the supervisor's stack (wsdash.stack.local.stack): starting a
     running one, or stopping a stopped one, is no error. broken: why nothing can be started.
     """
 
@@ -63,7 +63,7 @@ class StandinContainers(NoContainers):
 
 
 class StandinApiTests:
-    """Instead of the API's tests (steps/api_tests.py), which need an API: done when it was asked once."""
+    """Instead of the API's tests (steps/api/tests.py), which need an API: done when it was asked once."""
 
     id = "test-api"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.engine.fold import ItemView, RunView
-from wsdash.engine.rehearsal.forecast import IN_DOWNTIME, forecast
-from wsdash.engine.rehearsal.rules import refusal
-from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
+from wsdash.engine.outlook.forecast import IN_DOWNTIME, forecast
+from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.run.fold import ItemView, RunView
+from wsdash.engine.run.rehearsing import refusal
 from wsdash.model import ItemState, RehearsalOutcome, Rehearsed, RehearsedItem
 
 DAY = 86_400.0

@@ -12,10 +12,10 @@ import pytest
 from tests.data.copying import run_sql
 from tests.engine.rehearsal.staging import Theatre, theatre
 from tests.support.servers import Server
-from wsdash.data.connect import Endpoint, connection
-from wsdash.demo.scratch_server import scratch_server
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.demo.world.scratch_server import scratch_server
+from wsdash.engine.outlook.words import rehearsal_lines
 from wsdash.engine.rehearsal.tidy import UNDER_WAY
-from wsdash.engine.rehearsal.words import rehearsal_lines
 from wsdash.model import RehearsalOutcome
 
 SCHEMA = """

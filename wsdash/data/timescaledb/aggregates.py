@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncpg
 
-from wsdash.data.catalog_tables import read_columns
-from wsdash.data.shape import Table
+from wsdash.data.tables.read import read_columns
+from wsdash.data.tables.shape import Table
 
 TIMEOUT = 60.0
 KIND = "aggregate"

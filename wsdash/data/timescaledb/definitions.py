@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
-from wsdash.data.shape import Table
-from wsdash.data.sql import ident, literal
-from wsdash.data.timescaledb import aggregates, jobs, states
+from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.snapshot import chunk_states as states
+from wsdash.data.tables.shape import Table
+from wsdash.data.timescaledb import aggregates, jobs
 from wsdash.errors import RefusedError
 
 TIMEOUT = 60.0

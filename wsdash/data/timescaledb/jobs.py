@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.errors import ServerErrors, described
-from wsdash.data.transactions import transaction
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors, described
+from wsdash.data.pg.transactions import transaction
 from wsdash.errors import WsdashError
 
 TIMEOUT = 60.0

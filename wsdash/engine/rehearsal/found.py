@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.engine.rehearsal.forecast import IN_DOWNTIME, STOP
+from wsdash.engine.outlook.forecast import IN_DOWNTIME, STOP
 from wsdash.model import RehearsalOutcome, RehearsedItem, ResourceUse, TableVerified
 
 

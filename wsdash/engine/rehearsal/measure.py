@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from wsdash.config import Settings
-from wsdash.data.connect import connection
-from wsdash.data.transfer import server_words
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.transfer import server_words
 from wsdash.errors import WsdashError
 from wsdash.model import ResourceUse
 from wsdash.stack.base import Stack

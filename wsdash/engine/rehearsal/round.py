@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 import msgspec
 
-from wsdash.data.checksum import checksum_table
-from wsdash.data.connect import connection
-from wsdash.data.ddl import post_data, pre_data
-from wsdash.data.manifest import empty_tables, inspect_target, tables_with_rows
-from wsdash.data.shape import Table, source_tables
-from wsdash.data.snapshot import open_snapshot
-from wsdash.data.timescaledb.states import MovedError, read_anew
-from wsdash.data.transfer import server_words
-from wsdash.data.trial_database import begin_trial
-from wsdash.engine.perform import check_act_check
-from wsdash.engine.rehearsal.forecast import START, STOP, TEST
+from wsdash.data.copy.manifest import empty_tables, inspect_target, tables_with_rows
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.transfer import server_words
+from wsdash.data.rehearsal.trial_database import begin_trial
+from wsdash.data.schema.ddl import post_data, pre_data
+from wsdash.data.snapshot.chunk_states import MovedError, read_anew
+from wsdash.data.snapshot.hold import open_snapshot
+from wsdash.data.tables.shape import Table, source_tables
+from wsdash.data.verify.checksum import checksum_table
+from wsdash.engine.outlook.forecast import START, STOP, TEST
 from wsdash.engine.rehearsal.found import Found, MemoryFacts, StoppedError
 from wsdash.engine.rehearsal.measure import ResourceMeter
 from wsdash.engine.rehearsal.stage import Stage
 from wsdash.engine.rehearsal.tidy import Before, Tidy
+from wsdash.engine.run.perform import check_act_check
 from wsdash.model import RehearsalProgress
 from wsdash.steps.base import StepContext, endpoint
 from wsdash.steps.carried import read_carried, read_side, written_tables

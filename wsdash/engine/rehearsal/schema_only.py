@@ -6,12 +6,12 @@ import re
 
 import msgspec
 
-from wsdash.data.apply import ensure_schema
-from wsdash.data.connect import Endpoint, connection
-from wsdash.data.rehearsal import rehearse_ddl
-from wsdash.engine.perform import check_act_check
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.rehearsal.ddl import rehearse_ddl
+from wsdash.data.schema.apply import ensure_schema
 from wsdash.engine.rehearsal.found import Found, MemoryFacts
 from wsdash.engine.rehearsal.stage import Stage
+from wsdash.engine.run.perform import check_act_check
 from wsdash.errors import WsdashError
 from wsdash.model import RehearsalProgress
 from wsdash.steps.base import endpoint

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.data.snapshot import Snapshot
-from wsdash.engine.perform import told_cause
-from wsdash.engine.recorder import Recorder
+from wsdash.data.snapshot.hold import Snapshot
 from wsdash.engine.rehearsal.found import Found
+from wsdash.engine.run.perform import told_cause
+from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import World
 from wsdash.model import REHEARSAL, AnyEvent, Notice, Progress, TableVerified
 from wsdash.stack.base import Stack

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from wsdash.data.trial_database import end_trial, find_trial
+from wsdash.data.rehearsal.trial_database import end_trial, find_trial
 from wsdash.engine.rehearsal.stage import Stage
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.steps.base import endpoint

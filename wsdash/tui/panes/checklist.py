@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from wsdash.engine.fold import ItemView
-from wsdash.engine.rehearsal.forecast import STOP
-from wsdash.engine.rehearsal.words import rehearsal_summary, trustworthy
+from wsdash.engine.outlook.forecast import STOP
+from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.run.fold import ItemView
 from wsdash.model import ItemState, Phase
 from wsdash.plan import Item, Plan
 from wsdash.tui.lead import attention, lacking, short_title

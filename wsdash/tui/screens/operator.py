@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from wsdash.engine.intents import OVERWRITE, ROLLBACK
+from wsdash.engine.run.intents import OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, Intent, ItemKind, ItemState, Reply
 from wsdash.model.comparison import COMPARE

@@ -9,8 +9,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from wsdash.engine.rehearsal.rules import REHEARSE, STOP_REHEARSAL
-from wsdash.engine.rehearsal.words import rehearsal_lines, rehearsal_summary
+from wsdash.engine.outlook.words import rehearsal_lines, rehearsal_summary
+from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
 from wsdash.model import REHEARSAL, Intent, RehearsalOutcome
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN
 from wsdash.tui.panes.base import Frame, Lines

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from wsdash.engine.decisions import AGAINST, CONFIRM, DECIDE, objections
+from wsdash.engine.run.decisions import AGAINST, CONFIRM, DECIDE, objections
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionFound, DayFound, Intent
 from wsdash.tui.looks import BAD, DIM

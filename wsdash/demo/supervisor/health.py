@@ -1,0 +1,97 @@
+"""Health checks of services: one probe, and what a row of probes makes of a service's health."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import aiohttp
+
+from wsdash.demo.supervisor.service_spec import CommandHealth, HttpHealth, ServiceSpec, TcpHealth
+from wsdash.stack.text import clean
+from wsdash.subprocesses import CannotStartError, OverdueError, run_program
+
+RETRIES = 3
+"""Failures in a row that make a healthy service unhealthy."""
+
+STARTING_INTERVAL = 0.1
+"""Seconds between probes while a service starts: its dependents wait for it."""
+
+_OUTPUT_BYTES = 2_000
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one check said."""
+
+    ok: bool
+    output: str
+
+
+async def probe(spec: ServiceSpec, environment: dict[str, str], session: aiohttp.ClientSession) -> Probe:
+    """Check once, within spec.health_timeout seconds. Failures are answers, not exceptions."""
+    try:
+        async with asyncio.timeout(spec.health_timeout):
+            if isinstance(spec.health, HttpHealth):
+                return await _http(spec.health, session)
+            if isinstance(spec.health, TcpHealth):
+                return await _tcp(spec.health)
+            if isinstance(spec.health, CommandHealth):
+                return await _command(spec.health, environment, spec.health_timeout)
+    except (TimeoutError, OverdueError):
+        return Probe(False, f"no answer within {spec.health_timeout:g} s")
+    except (OSError, aiohttp.ClientError, ValueError, CannotStartError) as error:
+        return Probe(False, str(error) or type(error).__name__)
+    return Probe(True, "")
+
+
+async def _http(health: HttpHealth, session: aiohttp.ClientSession) -> Probe:
+    async with session.get(health.url) as answer:
+        body = clean(await answer.content.read(200)).strip()
+        said = f"GET {health.url}: {answer.status}"
+        return Probe(answer.status < 400, said if answer.status < 400 else f"{said} {body}".strip())
+
+
+async def _tcp(health: TcpHealth) -> Probe:
+    _, writer = await asyncio.open_connection(health.host, health.port)
+    writer.close()
+    return Probe(True, f"{health.host}:{health.port} accepts connections")
+
+
+async def _command(health: CommandHealth, environment: dict[str, str], timeout: float) -> Probe:
+    done = await run_program(health.argv, seconds=timeout, keep=_OUTPUT_BYTES, env=environment, merged=True)
+    lines = [line for raw in done.stdout.splitlines() if (line := clean(raw).strip())]
+    return Probe(done.code == 0, lines[-1] if lines else f"exit code {done.code}")
+
+
+class HealthState:
+    """starting, healthy, unhealthy or none (no check), as Docker counts it."""
+
+    def __init__(self, spec: ServiceSpec) -> None:
+        self._spec = spec
+        self._began = time.monotonic()
+        self._failures = 0
+        self.status = "none" if spec.health is None else "starting"
+        self.output = ""
+
+    def take(self, result: Probe) -> bool:
+        """Count one probe; True when the status changed.
+
+        Failures within the start period are forgiven as long as the service has not been healthy.
+        """
+        before = self.status
+        self.output = result.output
+        if result.ok:
+            self._failures, self.status = 0, "healthy"
+        elif self.status != "starting" or time.monotonic() - self._began >= self._spec.start_period:
+            self._failures += 1
+            if self._failures >= RETRIES:
+                self.status = "unhealthy"
+        return self.status != before
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next probe."""
+        interval = self._spec.health_interval
+        return min(interval, STARTING_INTERVAL) if self.status == "starting" else interval

@@ -1,0 +1,1 @@
+"""What lives beside a run: pollers, alerts, the recording of history and logs, the metrics page."""

@@ -1,0 +1,113 @@
+"""The fourteen days after, as the engine lives them: the timeline judged, the first 24 hours, decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from wsdash.config import Thresholds
+from wsdash.engine.run.decisions import CONFIRM, DECIDE, decide
+from wsdash.engine.run.recorder import Recorder
+from wsdash.errors import InputError
+from wsdash.history.reader import HistoryReader
+from wsdash.history.store import FILE
+from wsdash.model import Intent, ItemChanged, ItemIntended, ItemKind, ItemState, Reply, TimelineJudged
+from wsdash.plan import Plan
+from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.judge import calm_day, judge
+from wsdash.timeline.spec import TimelineSpec
+from wsdash.timeline.story import SATISFIED, Story, fold_story
+
+LOOK_SECONDS = 60.0
+LIVELY_SECONDS = 1.0
+"""How often the days are judged while time runs faster than the machine's."""
+BREATH = 0.002
+FIRST_LOOK = 2.0
+MONITOR = "monitor-24h"
+INTENTS = (DECIDE, CONFIRM)
+
+
+class Afterwards:
+    """Judges the timeline from the journal and the samples, and tells what changed of it."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        plan: Plan,
+        spec: TimelineSpec,
+        thresholds: Thresholds,
+        state: Path,
+        settle: Callable[[], Awaitable[None]],
+        cut: Callable[[float], None] = lambda at: None,
+    ) -> None:
+        self._cut = cut
+        self._settle = settle
+        self._recorder = recorder
+        self._plan = plan
+        self._spec = spec
+        self._thresholds = thresholds
+        self._history = HistoryReader(state / FILE)
+        self._evidence = Evidence(self._history, 0.0)
+        self._told: TimelineJudged | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self.lively = False
+        self.not_yet = ""
+        """Why nothing can be judged yet, or ''."""
+
+    async def run(self) -> None:
+        """Look for ever."""
+        await asyncio.sleep(FIRST_LOOK)
+        while True:
+            try:
+                await self.look()
+            except InputError as error:  # a damaged history is told by its writer; the run goes on
+                self._recorder.tell(str(error))
+            await asyncio.sleep(LIVELY_SECONDS if self.lively else LOOK_SECONDS)
+
+    async def look(self) -> TimelineJudged:
+        """Judge now; tell it when it changed, and let the first 24 hours be done when they are."""
+        async with self._one_at_a_time:
+            while self._recorder.journal.waiting:  # noqa: ASYNC110 - its thread is waited for
+                await asyncio.sleep(BREATH)
+            now = self._recorder.journal.clock.time()
+            story = fold_story(await self._recorder.journal.history(), self._plan)
+            if story.migrated_at is not None:
+                self._cut(story.migrated_at)
+            await self._settle()
+            judged, calm = await asyncio.to_thread(self._judge, story, now)
+            if judged != self._told:
+                self._told = judged
+                self._recorder.journal.emit(judged)
+            if calm and self._monitoring():
+                await self._recorder.record(ItemIntended(MONITOR, "check", 1))
+                await self._recorder.record(ItemChanged(MONITOR, ItemState.DONE, calm))
+            return judged
+
+    async def handle(self, intent: Intent) -> Reply:
+        """A decision or a tick."""
+        if self.not_yet:
+            return Reply(False, self.not_yet)
+        judged = await self.look()
+        story = fold_story(await self._recorder.journal.history(), self._plan)
+        now = self._recorder.journal.clock.time()
+        record = self._recorder.record
+        reply = await decide(intent, self._plan, self._spec, judged, record, decided=story.decided, now=now)
+        if reply.ok:
+            await self.look()
+        return reply
+
+    def close(self) -> None:
+        """Let go of the history."""
+        self._history.close()
+
+    def _judge(self, story: Story, now: float) -> tuple[TimelineJudged, str]:
+        evidence = self._evidence.at(now)
+        judged = judge(self._spec, story, evidence, self._thresholds, now)
+        return judged, calm_day(self._spec, story, evidence, now)
+
+    def _monitoring(self) -> bool:
+        state = self._recorder.view.item(MONITOR).state
+        return state not in SATISFIED and any(
+            item.id == MONITOR and item.kind is ItemKind.WATCH for item in self._plan.items
+        )

@@ -1,0 +1,1 @@
+"""Days lived on a clock other than the machine's: only the demo's script uses them."""

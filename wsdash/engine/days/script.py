@@ -1,0 +1,181 @@
+"""Days lived after the migration on a clock of their own: the demo's script drives what pollers would read.
+
+Everything a script says goes the way of real readings: journal, history, alert rules, timeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from wsdash.clock import ScaledClock, VirtualClock
+from wsdash.config import Settings
+from wsdash.engine.days.passing import Fortnight
+from wsdash.engine.days.relived import Relived
+from wsdash.engine.journal.writer import Journal
+from wsdash.model import (
+    AnyEvent,
+    ContainerReading,
+    ContainerRestarted,
+    Intent,
+    LogLine,
+    Notice,
+    Reply,
+    TimelineJudged,
+)
+from wsdash.watch.alerts import Alerts
+from wsdash.watch.board import Board
+from wsdash.watch.pollers.logs import ErrorCounter
+from wsdash.watch.sources import Emit
+
+MOST_WAITING = 2000
+BREATH = 0.002
+
+
+class Script(Protocol):
+    """What is lived. scale: how many times as fast as the machine's clock; 0: as fast as it can.
+
+    Gone through again from its beginning it must say the same.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the run is called on screens and in its notices."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Seconds lived for each of the machine's; 0: no wait at all."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """What its chance begins with."""
+        ...
+
+    async def live(self, life: Life) -> None:
+        """Live all the days."""
+        ...
+
+
+class Life:
+    """What a script is handed: time that passes, and the ways into the run.
+
+    fortnight: what the days begin with. relived: what was lived of them already. begin: called once, when
+    time goes on beyond that; the journal is on `clock` from then on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        alerts: Callable[[VirtualClock, ErrorCounter, Board, Emit], Alerts],
+        on_log: Callable[[LogLine], None],
+        look: Callable[[], Awaitable[TimelineJudged]],
+        say: Callable[[Intent], Awaitable[Reply]],
+        fortnight: Fortnight,
+        scale: float,
+        relived: Relived,
+        begin: Callable[[VirtualClock], Awaitable[None]],
+        backed_up: Callable[[], float | None],
+        perform: Callable[[str], Awaitable[None]],
+        tick: Callable[[str, str, str], Awaitable[None]],
+    ) -> None:
+        self.perform = perform
+        """Carry out an item or test that is not done."""
+        self.tick = tick
+        """A person's word (item, who, note) on an item or test."""
+        self.settings = settings
+        self.fortnight = fortnight
+        self.clock = VirtualClock(fortnight.begun)
+        self.look = look
+        self._say = say
+        self._journal = journal
+        self._on_log = on_log
+        self._scale = scale
+        self._pace: ScaledClock | None = None
+        self._relived = relived
+        self._begin = begin
+        self._begun = False
+        self._backed_up = backed_up
+        self._board = Board(settings, self.clock)
+        self._errors = ErrorCounter(self._board.container.get("api-new", ""))
+        self._alerts = alerts(self.clock, self._errors, self._board, self.tell)
+        self._restarts: dict[str, int] = {}
+
+    @property
+    def past(self) -> bool:
+        """Whether this time was lived to its end by an earlier engine."""
+        return self.clock.time() < self._relived.until
+
+    def tell(self, event: AnyEvent) -> None:
+        """Into the journal, unless it is there."""
+        if not self._relived.told(self.clock.time(), event):
+            self._journal.emit(event)
+
+    def read(self, event: AnyEvent) -> None:
+        """A reading, as a poller has it."""
+        if isinstance(event, ContainerReading):
+            self._board.put(event)
+            for _ in range(event.restarts - self._restarts.setdefault(event.name, event.restarts)):
+                restarted = ContainerRestarted(event.name, "by itself")
+                self._alerts.observe(restarted)
+                self.tell(restarted)
+            self._restarts[event.name] = event.restarts
+        self._alerts.observe(event)
+        self.tell(event)
+
+    def log(self, line: LogLine) -> None:
+        """A line that a container wrote."""
+        self._errors.see(line)
+        if not self.past:
+            self._on_log(line)
+
+    async def say(self, intent: Intent) -> None:
+        """A person's word, once."""
+        if not self._relived.said(self.clock.time(), intent.who):
+            reply = await self._say(intent)
+            if not reply.ok:
+                self.read(Notice("warning", f"{intent.who} was refused: {reply.text}"))
+
+    @property
+    def errors(self) -> int:
+        """Lines with errors in the newest minute."""
+        return self._errors.count(self.clock.time())
+
+    def judge(self) -> None:
+        """Let the alert rules judge what was read."""
+        backed_up = self._backed_up()
+        if backed_up is not None:
+            self._alerts.sample("backup:age", self.clock.time() - backed_up)
+        self._alerts.evaluate()
+
+    async def until(self, at: float) -> None:
+        """Let time pass until then (epoch seconds of the run)."""
+        if not self._begun and at >= self._relived.until:
+            await self._go_on()
+        if self._pace is not None:
+            await self._pace.sleep(at - self._pace.time())
+        # the run's time goes from tick to tick: a machine that is late must not make minutes that nobody saw
+        await self._advance(at)
+        while self._journal.waiting > MOST_WAITING:  # noqa: ASYNC110 - its thread is waited for
+            await asyncio.sleep(BREATH)
+
+    async def finish(self) -> None:
+        """What was lived to its end already begins no more; the journal is on this clock all the same."""
+        if not self._begun:
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        self._begun = True
+        await self._advance(self._relived.until)
+        await self._begin(self.clock)
+        if self._scale:
+            self._pace = ScaledClock(self._scale, self.clock.time())
+
+    async def _advance(self, at: float) -> None:
+        if (seconds := at - self.clock.time()) > 0:
+            await self.clock.advance(seconds)
+        else:
+            await asyncio.sleep(0)  # whoever else has something to do has a turn

@@ -1,0 +1,75 @@
+"""No secret leaves: what stands between every text of the engine and the journal, the spool and the log."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import TypeVar
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from wsdash.engine.journal.secret_patterns import HINT, MASK, PATTERNS
+from wsdash.model import Event, LogLine
+from wsdash.outside import change_texts, clean, without_sequences
+
+LONGEST_LINE = 1 << 16
+"""Characters of a log line; the spool cuts it again where it keeps it."""
+SHORTEST = 3
+"""A secret of fewer characters is not searched for by value: it would stand in every second word."""
+
+
+_IDENTIFIERS = frozenset(
+    {"run", "mode", "item", "action", "name", "subject", "series", "source", "rule", "id", "table", "group"}
+)
+T = TypeVar("T")
+
+
+class Redactor:
+    """Replaces secrets in texts by `***`: known values, userinfo of URLs, and password=... of any kind.
+
+    secrets: the passwords in use. public: names, addresses and paths of the settings; a secret that is part
+    of one of them cannot be told apart from it and is not searched for by value (see `indistinct`).
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), public: Iterable[str] = ()) -> None:
+        known = [text for text in public if text]
+        wanted = {secret for secret in secrets if len(secret) >= SHORTEST}
+        self.indistinct = frozenset(s for s in wanted if any(s in text for text in known))
+        forms = {form for secret in wanted - self.indistinct for form in _forms(secret)}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._values = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        if self._values is not None:
+            text = self._values.sub(MASK, text)
+        if HINT.search(text):
+            for pattern, replacement in PATTERNS:
+                text = pattern.sub(replacement, text)
+        return text
+
+    def value(self, value: T) -> T:
+        """A JSON-like value (or a struct) with every text in it redacted; names of things stay."""
+        return change_texts(value, self._redacted)
+
+    def event(self, event: T) -> T:
+        """The event without secrets and what could act on a terminal; the same object when it has none."""
+        assert isinstance(event, Event)
+        return change_texts(event, lambda field, text: clean(self._redacted(field, text)))
+
+    def _redacted(self, field: str, text: str) -> str:
+        return text if field in _IDENTIFIERS else self.text(text)
+
+    def line(self, line: LogLine) -> LogLine:
+        """The log line without secrets and terminal sequences."""
+        text = clean(self.text(without_sequences(line.text[:LONGEST_LINE])))
+        name = clean(line.container)
+        same = text == line.text and name == line.container
+        return line if same else msgspec.structs.replace(line, text=text, container=name)
+
+
+def _forms(secret: str) -> set[str]:
+    """How the secret may be written: as it is, percent-encoded, and inside a JSON text."""
+    return {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}

@@ -1,0 +1,116 @@
+"""Which item of "run all that is automatic" is next, and why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from wsdash.engine.outlook.forecast import STOP
+from wsdash.engine.run.fold import SATISFIED, RunView
+from wsdash.model import Intent, ItemKind, ItemState, Phase
+from wsdash.plan import Item, Plan
+
+
+@dataclass
+class AutoRun:
+    """What "run all that is automatic" means this time. again: done items that are to be proven again."""
+
+    yes: bool = False
+    until: str = ""
+    from_item: str = ""
+    force: bool = False
+    phrase: str = ""
+    again: set[str] = field(default_factory=set)
+
+    @classmethod
+    def asked(cls, intent: Intent) -> AutoRun:
+        """As an operator asked for it."""
+        options = intent.options
+        return cls(
+            yes=bool(options.get("yes")),
+            until=str(options.get("until") or ""),
+            from_item=str(options.get("from") or ""),
+            force=intent.force,
+            phrase=intent.phrase,
+        )
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Why nothing is due. finished: all that was asked is done; people: items that wait for a person only."""
+
+    finished: bool
+    text: str
+    people: tuple[str, ...] = ()
+
+
+def due(plan: Plan, view: RunView, auto: AutoRun) -> Iterator[Item]:
+    """The items that can be carried out now, in the plan's order."""
+    for item in _unfinished(plan, view, auto):
+        if (item.kind is ItemKind.AUTO or auto.yes) and not _lacks(view, item):
+            yield item
+
+
+def halted(plan: Plan, view: RunView, auto: AutoRun) -> Halt:
+    """Why nothing is due, once nothing is."""
+    unfinished = _unfinished(plan, view, auto)
+    if not unfinished:
+        return Halt(True, f"up to {auto.until}, as asked" if auto.until else "")
+    people = tuple(one.id for one in unfinished if one.kind is not ItemKind.AUTO and not _lacks(view, one))
+    if people:
+        told = f"{', '.join(people)} wait for a person: confirm in `wsdash`, or add --yes"
+        return Halt(False, told, people)
+    blocked = unfinished[0]
+    lacking = ", ".join(f"{need} ({view.item(need).state})" for need in _lacks(view, blocked))
+    return Halt(False, f"{blocked.id} needs {lacking}")
+
+
+def _unfinished(plan: Plan, view: RunView, auto: AutoRun) -> list[Item]:
+    return [
+        item
+        for item in _window(plan, auto)
+        if view.item(item.id).state not in SATISFIED or (item.id in auto.again and item.kind is ItemKind.AUTO)
+    ]
+
+
+def _window(plan: Plan, auto: AutoRun) -> list[Item]:
+    items = [item for item in plan.items if item.phase is not Phase.POST]
+    names = [item.id for item in items]
+    first = names.index(auto.from_item) if auto.from_item in names else 0
+    last = names.index(auto.until) + 1 if auto.until in names else len(names)
+    return items[first:last]
+
+
+def _lacks(view: RunView, item: Item) -> list[str]:
+    return [need for need in item.needs if view.item(need).state not in SATISFIED]
+
+
+def to_undo(plan: Plan, view: RunView) -> list[Item]:
+    """What a rollback takes back, in its order: automatic items that were begun, the last one first."""
+    begun = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
+    return [
+        item
+        for item in reversed(plan.items)
+        if item.kind is ItemKind.AUTO and (view.item(item.id).state in begun or view.item(item.id).touched)
+    ]
+
+
+def done_already(plan: Plan, view: RunView, item: str, first: str, last: str) -> bool:
+    """Whether a run from `first` to `last` ('' for all) would not carry out this item."""
+    names = [one.id for one in plan.items]
+    if item not in names:
+        return False
+    place = names.index(item)
+    after = bool(last) and place > names.index(last)
+    before = bool(first) and place < names.index(first)
+    return after or before or (not first and view.item(item).state in SATISFIED)
+
+
+def restore_refusal(plan: Plan, view: RunView) -> str:
+    """Why a backup named for a rollback would restore nothing, or '' where it will."""
+    if any(item.id == STOP for item in to_undo(plan, view)):
+        return ""
+    return (
+        f"this rollback would restore nothing: {STOP} is {view.item(STOP).state}, so the old service is not "
+        "started by it"
+    )

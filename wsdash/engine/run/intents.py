@@ -1,0 +1,102 @@
+"""Which intents are refused, and why: the rules of the plan as a person meets them."""
+
+from __future__ import annotations
+
+from wsdash.engine.run.decisions import REVIEW_DAY, REVIEW_ITEM
+from wsdash.engine.run.fold import SATISFIED, RunView
+from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
+from wsdash.errors import InputError
+from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState
+from wsdash.plan import Item, Plan
+
+OVERWRITE = "OVERWRITE"
+"""What must be typed to write over a target with foreign rows."""
+ROLLBACK = "ROLLBACK"
+"""What must be typed to roll back."""
+
+_NEED_ITEM = ("run-item", "retry", "confirm", "skip")
+_KNOWN = (
+    *_NEED_ITEM,
+    "run-auto",
+    "run-tests",
+    "pause",
+    "resume",
+    "rollback",
+    "restore",
+    REHEARSE,
+    STOP_REHEARSAL,
+    "stop",
+    "ping",
+)
+
+
+def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bool) -> str:
+    """Why this intent cannot be followed now, or ''. undoing: a rollback is under way or stopped half-way."""
+    if intent.do not in _KNOWN:
+        return f"there is no intent {intent.do!r}; use one of {', '.join(_KNOWN)}"
+    if intent.do == "restore":
+        return "a restore is a command of its own: stop the engine, then `wsdash restore FILE`"
+    if intent.do == STOP_REHEARSAL and running != REHEARSAL:
+        return "no rehearsal is running"
+    if intent.do == "rollback" and intent.phrase.strip().upper() != ROLLBACK:
+        return f"a rollback wants the word {ROLLBACK} typed"
+    if intent.do == "rollback" and undoing and running:
+        return "the rollback is under way"
+    if intent.force and intent.phrase.strip().upper() != OVERWRITE:
+        return f"writing over a target with foreign rows wants the word {OVERWRITE} typed"
+    try:
+        if intent.do == "run-auto":
+            for key in ("until", "from"):
+                if intent.options.get(key):
+                    plan.item(str(intent.options[key]))
+            return "a rollback is under way; roll back again to finish it first" if undoing else ""
+        if intent.do == "run-tests":
+            return _refuse_tests(intent.options.get("names"), plan)
+        if intent.do in _NEED_ITEM:
+            return _refuse_item(intent, plan.item(intent.item), view, running, undoing)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _refuse_tests(names: object, plan: Plan) -> str:
+    """Names of what may be tried again at any time: the automatic tests, and the load test."""
+    if names is None:
+        return ""
+    known = [test.id for test in plan.tests if test.kind is ItemKind.AUTO] + ["benchmarks"]
+    if not isinstance(names, list) or not names or any(name not in known for name in names):
+        return f"names wants a list of tests; use some of {', '.join(known)}"
+    return ""
+
+
+def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoing: bool) -> str:
+    state = view.item(item.id).state
+    if item.id == running or state is ItemState.RUNNING:
+        return f"{item.id} is running"
+    lacking = [f"{need} ({view.item(need).state})" for need in item.needs if not _met(view, need)]
+    match intent.do:
+        case "skip":
+            if not intent.who or not intent.note:
+                return f"skipping {item.id} wants a name and a reason"
+            return f"{item.id} is done" if state is ItemState.DONE and not undoing else ""
+        case "confirm":
+            if item.kind is ItemKind.AUTO and state is not ItemState.INSUFFICIENT:
+                return f"{item.id} is automatic: run it, or skip it with a reason"
+            if item.kind is ItemKind.AUTO and not intent.note:
+                return f"vouching for {item.id}, of which too little was seen, wants a note that says how"
+            if item.kind is ItemKind.WATCH:
+                return f"{item.id} is measured over its time: wait for it, or skip it with a reason"
+            if item.id == REVIEW_ITEM:
+                return f"{item.id} is done by deciding Day {REVIEW_DAY}: press y, or use wsdash decide"
+            if not intent.who:
+                return f"confirming {item.id} wants a name"
+        case _:
+            if item.kind is not ItemKind.AUTO:
+                return f"{item.id} is confirmed by a person, not run"
+            if running:
+                return f"{running} is running; wait for it, or pause"
+    return f"{item.id} needs {', '.join(lacking)}" if lacking else ""
+
+
+def _met(view: RunView, need: str) -> bool:
+    return view.item(need).state in SATISFIED

@@ -1,0 +1,85 @@
+"""The end of a migration: what people said and what was proven of it counts for nothing from there on.
+
+The journal keeps all of it as history; here the items are taken back, and the facts that prove are removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from wsdash.config import load_settings
+from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.store import FILE
+from wsdash.engine.journal.writer import Journal
+from wsdash.engine.operator.launch import LOG_FILE
+from wsdash.engine.run.fold import fold_all
+from wsdash.engine.run.recorder import Recorder
+from wsdash.model import ItemChanged, ItemKind, ItemState, Restored
+from wsdash.plan import Plan, load_plan
+from wsdash.steps import branching, notify
+from wsdash.steps.comparing import verify
+from wsdash.steps.load import benchmarks as load_test
+from wsdash.steps.testing.checklist import TRIALS, result_of
+from wsdash.timeline.story import after_copying
+
+PROOFS = (
+    verify.RESULT,
+    load_test.RESULT,
+    branching.RESULT,
+    *(result_of(name) for name in TRIALS),
+)
+"""Facts that prove something of the copied rows, or of the service on them. Not those that items need to go
+on after a crash, which their own steps remove."""
+OF_ONE_MIGRATION = (load_test.BASELINE, notify.SENT)
+"""Facts that a rollback ends besides: how fast the old service was, and that the team was told."""
+ANSWERED = (ItemState.DONE, ItemState.SKIPPED, ItemState.FAILED, ItemState.INSUFFICIENT)
+
+
+async def forget_people(recorder: Recorder, plan: Plan) -> None:
+    """A rollback begins: what people ticked, skipped or waited for, and every test, is taken back.
+
+    Automatic items are taken back by their own undo.
+    """
+    tests = {test.id for test in plan.tests}
+    for item in plan.everything:
+        look = recorder.view.item(item.id)
+        by_step = item.kind is ItemKind.AUTO and item.id not in tests and look.state is not ItemState.SKIPPED
+        if not by_step and look.state in ANSWERED:
+            text = f"it was {look.state} for the migration that is rolled back: {look.evidence}"
+            await recorder.record(ItemChanged(item.id, ItemState.UNDONE, text))
+
+
+async def forget_proofs(recorder: Recorder, facts: Iterable[str] = PROOFS) -> None:
+    """Remove the facts that prove."""
+    for name in facts:
+        if recorder.journal.get(name) is not None:
+            await recorder.note(name, None)
+
+
+async def set_back(recorder: Recorder, plan: Plan, why: str) -> None:
+    """The copied rows are about to change: whatever was said of them is to be done again."""
+    for name in after_copying(plan):
+        if recorder.view.item(name).state in ANSWERED:
+            await recorder.record(ItemChanged(name, ItemState.PENDING, note=why))
+    await forget_proofs(recorder)
+
+
+async def note_restore(state: Path, config: Path | None, side: str, file: Path) -> None:
+    """`wsdash restore` is about to write: the migration of this state directory ends, where there is one.
+
+    The caller holds the operator's lock. Raises InputError for a configuration that cannot be read.
+    """
+    if not (state / FILE).exists():
+        return
+    plan, settings = load_plan(config), load_settings(config)
+    journal = await asyncio.to_thread(Journal.open, state)
+    try:
+        journal.redactor = await asyncio.to_thread(redactor_for, settings, state)
+        view = fold_all(await journal.history())
+        recorder = Recorder(journal, view, lambda _: None, state / LOG_FILE)
+        await recorder.record(Restored(side, str(file)))
+        await set_back(recorder, plan, f"a backup was restored into the {side}")
+    finally:
+        await journal.close()

@@ -1,0 +1,234 @@
+"""One item at a time: check, act if needed, check again; and its way back. Everything is recorded first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.run.migration import set_back
+from wsdash.engine.run.recorder import Recorder
+from wsdash.errors import InputError, WsdashError
+from wsdash.model import COPIES, Downtime, ItemChanged, ItemIntended, ItemState, Notice
+from wsdash.plan import Item, Plan
+from wsdash.steps.base import Evidence, Standing, Step, StepContext
+
+DOWNTIME_BEGINS = "stop-old"
+DOWNTIME_ENDS = "test-api"
+LAST_WORD_SECONDS = 5.0
+REMEDY = {
+    ItemState.FAILED: "see the logs, correct what the evidence names, then retry",
+    ItemState.INSUFFICIENT: "let it be watched for longer, then try again",
+}
+
+MakeContext = Callable[[str, bool, dict[str, Any]], StepContext]
+"""(item id, force, options) -> what the step is handed."""
+
+
+class Performer:
+    """Carries out items; each outcome is evidence in the journal."""
+
+    def __init__(
+        self, recorder: Recorder, steps: dict[str, Step], make_context: MakeContext, plan: Plan | None = None
+    ) -> None:
+        self._plan = plan or Plan(())
+        self._recorder = recorder
+        self._record = recorder.record
+        self._steps = steps
+        self._make_context = make_context
+
+    @property
+    def opened(self) -> bool:
+        """The new service was opened for writes in this run, and that was not taken back."""
+        return self._recorder.view.item(DOWNTIME_ENDS).touched
+
+    async def perform(
+        self, item: Item, *, force: bool = False, options: dict[str, Any] | None = None
+    ) -> bool:
+        """Check, act, check. True when the item is done. When cancelled, it is pending again, and noted."""
+        step = self._step(item)
+        context = self._make_context(item.id, force, options or {})
+        attempt = self._recorder.view.item(item.id).attempts + 1
+        started = time.monotonic()
+
+        async def attempt_it() -> ItemChanged:
+            evidence = await self._check_act_check(item.id, step, context, attempt)
+            state = _answer(evidence)
+            return ItemChanged(item.id, state, evidence.text, remedy=evidence.remedy or REMEDY.get(state, ""))
+
+        return await self._concluded(item.id, started, attempt_it)
+
+    async def _check_act_check(self, item: str, step: Step, context: StepContext, attempt: int) -> Evidence:
+        copied_before = self._recorder.view.item(item).touched
+
+        async def note(action: str) -> None:
+            if action == "act" and item == DOWNTIME_BEGINS and not self._recorder.view.item(item).touched:
+                self._say_how_it_was_rehearsed()
+            await self._record(ItemIntended(item, action, attempt))
+            if self._recorder.view.item(item).state is not ItemState.RUNNING:
+                await self._record(ItemChanged(item, ItemState.RUNNING))
+            if action == "act" and item == DOWNTIME_BEGINS:
+                await self.downtime_begins()
+            # before the first copy nobody can have said anything of the rows: a skip decided early stands
+            if action == "act" and item == COPIES and copied_before:
+                await set_back(self._recorder, self._plan, "the rows are copied again")
+
+        def worth_acting(evidence: Evidence) -> bool:
+            # a fence around a service that was not found would stop nothing and start the downtime's clock
+            return not (item == DOWNTIME_BEGINS and evidence.insufficient)
+
+        evidence = await check_act_check(step, context, note, worth_acting)
+        if evidence.holds and item == DOWNTIME_BEGINS:
+            await self.downtime_begins()
+        if evidence.holds and item == DOWNTIME_ENDS:
+            await self._downtime_ends()
+        return evidence
+
+    def _say_how_it_was_rehearsed(self) -> None:
+        now, newest = self._recorder.journal.clock.time(), self._recorder.view.rehearsal
+        level = "info" if trustworthy(newest, now) else "warning"
+        self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), DOWNTIME_BEGINS))
+
+    def standing(self, item: Item) -> Standing | None:
+        """The item's step, when later items stand on it."""
+        step = self._steps.get(item.id)
+        return step if isinstance(step, Standing) else None
+
+    def who_said(self, item: Item) -> str:
+        """The person whose word made the item done, '' where its evidence did."""
+        return self._recorder.view.item(item.id).who
+
+    async def look(self, item: Item) -> Evidence:
+        """Only check, and record nothing. What cannot be read does not hold."""
+        try:
+            return await self._step(item).check(self._make_context(item.id, False, {}))
+        except Exception as error:
+            cause = told_cause(error)
+            if cause is None:
+                await self._recorder.trace(error)
+            return Evidence(False, f"it cannot be read: {cause.what if cause is not None else error}")
+
+    async def undo(self, item: Item) -> bool:
+        """Take an item back. True when it is undone (or there was nothing to take back)."""
+        step = self._step(item)
+        context = self._make_context(item.id, False, {})
+        attempt = self._recorder.view.item(item.id).attempts + 1
+        started = time.monotonic()
+
+        async def attempt_it() -> ItemChanged:
+            await self._record(ItemIntended(item.id, "undo", attempt))
+            await self._record(ItemChanged(item.id, ItemState.RUNNING, note="rolling back"))
+            evidence = await step.undo(context) or Evidence(True, "nothing to take back")
+            if not evidence.holds:
+                remedy = evidence.remedy or "correct what the evidence names, then roll back again"
+                return ItemChanged(item.id, ItemState.FAILED, evidence.text, remedy=remedy)
+            if item.id == DOWNTIME_BEGINS:
+                await self._downtime_ends()
+            return ItemChanged(item.id, ItemState.UNDONE, evidence.text)
+
+        return await self._concluded(item.id, started, attempt_it)
+
+    async def _concluded(
+        self, item: str, started: float, attempt_it: Callable[[], Awaitable[ItemChanged]]
+    ) -> bool:
+        try:
+            changed = await attempt_it()
+        except asyncio.CancelledError:
+            note = ItemChanged(item, ItemState.PENDING, note="interrupted", seconds=_since(started))
+            try:
+                async with asyncio.timeout(LAST_WORD_SECONDS):
+                    await self._record(note)
+            except TimeoutError:
+                self._recorder.tell(f"{item} was interrupted, which the journal could not be told")
+            raise
+        except Exception as error:
+            changed = await self._failed(item, error)
+        seconds = _since(started)
+        await self._record(
+            ItemChanged(item, changed.state, changed.evidence, seconds=seconds, remedy=changed.remedy)
+        )
+        return changed.state in (ItemState.DONE, ItemState.UNDONE)
+
+    async def _failed(self, item: str, error: Exception) -> ItemChanged:
+        cause = told_cause(error)
+        if cause is not None:
+            where = f" ({cause.where})" if cause.where else ""
+            return ItemChanged(item, ItemState.FAILED, f"{cause.what}{where}", remedy=cause.remedy)
+        await self._recorder.trace(error)
+        text = f"unexpected {type(error).__name__}: {error}"
+        return ItemChanged(item, ItemState.FAILED, text, remedy="retry; engine.log holds the details")
+
+    async def fence_fell(self, evidence: Evidence) -> None:
+        """The old service was found taking writes: what the clock counts as down ends there.
+
+        Where nothing tells since when it does, the clock runs on: it may count too much, never too little.
+        """
+        clock = self._recorder.view.downtime
+        if clock is not None and clock.running and evidence.broken_at is not None:
+            ended = min(max(evidence.broken_at, clock.started_at), self._recorder.journal.clock.time())
+            await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
+
+    async def downtime_begins(self) -> None:
+        """The old service takes no writes from now on; where the clock runs already, it runs on."""
+        if self.opened:
+            return  # the new service takes writes already; stopping the old one again takes nothing away
+        if self._recorder.view.downtime is None or not self._recorder.view.downtime.running:
+            await self._record(Downtime(running=True, started_at=self._recorder.journal.clock.time()))
+
+    async def _downtime_ends(self) -> None:
+        clock = self._recorder.view.downtime
+        if clock is not None and clock.running:
+            ended = self._recorder.journal.clock.time()
+            await self._record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
+
+    def _step(self, item: Item) -> Step:
+        step = self._steps.get(item.id)
+        if step is None:
+            raise InputError(
+                f"no step is bound to the automatic item {item.id!r}",
+                where="plan.yaml",
+                remedy="make it a confirm item, or use the shipped plan",
+            )
+        return step
+
+
+async def check_act_check(
+    step: Step,
+    context: StepContext,
+    before: Callable[[str], Awaitable[None]],
+    worth_acting: Callable[[Evidence], bool] = lambda _: True,
+) -> Evidence:
+    """Check; where it does not hold, act and check again: the last evidence. `before` hears check and act
+    before each begins. worth_acting: whether to act on what was seen. Raises what the step does.
+    """
+    await before("check")
+    evidence = await step.check(context)
+    if not evidence.holds and worth_acting(evidence):
+        await before("act")
+        await step.act(context)
+        await before("check")
+        evidence = await step.check(context)
+    return evidence
+
+
+def _answer(evidence: Evidence) -> ItemState:
+    if evidence.holds:
+        return ItemState.DONE
+    return ItemState.INSUFFICIENT if evidence.insufficient else ItemState.FAILED
+
+
+def told_cause(error: BaseException) -> WsdashError | None:
+    """The failure that a person should read: the error itself, or the first of a group that is told."""
+    if isinstance(error, WsdashError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            if (cause := told_cause(inner)) is not None:
+                return cause
+    return None
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

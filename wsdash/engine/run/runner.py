@@ -1,0 +1,400 @@
+"""The runner: takes intents, decides which item is next, and has it performed; one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from wsdash.engine.run.due import AutoRun, due, halted, restore_refusal, to_undo
+from wsdash.engine.run.fold import RunView, outcome
+from wsdash.engine.run.intents import refusal
+from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
+from wsdash.engine.run.perform import DOWNTIME_BEGINS, Performer
+from wsdash.engine.run.recorder import Recorder
+from wsdash.engine.run.rehearsing import REHEARSE
+from wsdash.engine.run.rehearsing import refusal as no_rehearsal
+from wsdash.engine.run.reprove import Reprover
+from wsdash.errors import RefusedError
+from wsdash.model import (
+    REHEARSAL,
+    Intent,
+    ItemChanged,
+    ItemIntended,
+    ItemKind,
+    ItemState,
+    Notice,
+    Outcome,
+    PauseChanged,
+    Reply,
+    RunFinished,
+)
+from wsdash.model.rehearsal import ROUNDS
+from wsdash.plan import Item, Plan
+from wsdash.steps.base import RESTORE_FIRST
+
+CLEANUP_SECONDS = 20.0
+ROLLING_BACK = "rollback.under-way"
+"""The fact that says that a rollback was begun and not finished."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    item: Item
+    force: bool = False
+    phrase: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Runner:
+    """Runs until `stop`, or until it has nothing more to do when exit_when_done.
+
+    hands_free: returns once nobody changes the world beside the run; awaited before each item. rehearse: the
+    migration rehearsed in so many rounds; whether all was clean.
+    succeeded: what was asked last was done (None before). stuck: a step did not end after its cancellation.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        performer: Performer,
+        recorder: Recorder,
+        *,
+        exit_when_done: bool = False,
+        hands_free: Callable[[], Awaitable[None]] | None = None,
+        rehearse: Callable[[int], Awaitable[bool]] | None = None,
+    ) -> None:
+        self.plan = plan
+        self._performer = performer
+        self._recorder = recorder
+        self._record = recorder.record
+        self._reprover = Reprover(plan, performer, recorder)
+        self.succeeded: bool | None = None
+        self.stuck = False
+        self.current = ""
+        self._exit_when_done = exit_when_done
+        self._hands_free = hands_free
+        self._rehearse = rehearse
+        self._rounds = 0
+        self._auto: AutoRun | None = None
+        self._orders: deque[_Order] = deque()
+        self._roll_back = False
+        self._paused = False
+        self._stopping = False
+        self._resting = False
+        self._waiting_told: tuple[str, ...] = ()
+        self._wake = asyncio.Event()
+        self._interrupt = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def view(self) -> RunView:
+        """The run as it stands."""
+        return self._recorder.view
+
+    # --- what is asked ---
+
+    def run_auto(self, auto: AutoRun) -> None:
+        """Begin to run all that is automatic. Raises InputError for an unknown item."""
+        names = [item.id for item in self.plan.items]
+        for name in (auto.until, auto.from_item):
+            if name:
+                self.plan.item(name)
+        if auto.from_item:
+            auto.again = set(names[names.index(auto.from_item) :])
+        self._auto = auto
+        self._reprover.rested()
+        self._waiting_told = ()
+        self._wake.set()
+
+    def run_items(self, names: Sequence[str], phrase: str = "") -> None:
+        """Run these items in turn; a failed one does not hold the others back. Raises InputError."""
+        self.succeeded = None
+        self._orders.extend(self._order(self.plan.item(name), phrase=phrase) for name in names)
+        self._wake.set()
+
+    def _order(self, item: Item, *, force: bool = False, phrase: str = "", **options: Any) -> _Order:
+        if any(test.id == item.id for test in self.plan.tests):
+            options["since"] = time.time()  # a test that was asked for again is tried again
+        return _Order(item, force, phrase, options)
+
+    def rehearse(self, rounds: int) -> None:
+        """Rehearse the migration next. Raises RefusedError when it cannot be rehearsed now."""
+        no = self._no_rehearsal(rounds)
+        if no:
+            raise RefusedError(no, where="this run", remedy="look at it with `wsdash status`")
+        self._rounds = rounds
+        self._wake.set()
+
+    def _no_rehearsal(self, rounds: object) -> str:
+        running = self.current or (REHEARSAL if self._rounds else "")
+        return no_rehearsal(self.view, running, self._undoing(), rounds)
+
+    def roll_back(self) -> None:
+        """Roll back; a running item is interrupted first."""
+        self._roll_back = True
+        self._auto = None
+        self._rounds = 0
+        self._orders.clear()
+        self._interrupt.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End: a running item is interrupted and noted as pending."""
+        self._stopping = True
+        self._interrupt.set()
+        self._wake.set()
+
+    async def handle(self, intent: Intent) -> Reply:
+        """Answer an intent of an operator; never waits for an item to end."""
+        async with self._one_at_a_time:
+            no = refusal(intent, self.plan, self.view, self.current, self._undoing())
+            if not no and intent.do == "rollback" and intent.options.get("restore"):
+                no = restore_refusal(self.plan, self.view)
+            if not no and intent.do == REHEARSE:
+                no = self._no_rehearsal(intent.options.get("rounds", ROUNDS))
+            if no:
+                return Reply(False, no)
+            return await self._accept(intent)
+
+    async def _accept(self, intent: Intent) -> Reply:
+        match intent.do:
+            case "ping":
+                return Reply(True, self._standing())
+            case "run-auto":
+                self.run_auto(AutoRun.asked(intent))
+            case "run-item" | "retry":
+                item = self.plan.item(intent.item)
+                if self._undoing():  # an explicit step forward gives up a rollback that stopped half-way
+                    await self._recorder.note(ROLLING_BACK, False)
+                self.succeeded = None
+                order = self._order(item, force=intent.force, phrase=intent.phrase, **intent.options)
+                self._orders.append(order)
+            case "run-tests":
+                names = intent.options.get("names")
+                if names is None:
+                    names = self.plan.automatic_tests(str(intent.options.get("group") or ""))
+                self.run_items(names, intent.phrase)
+            case "confirm" | "skip":
+                await self._tick(intent)
+            case "pause" | "resume":
+                await self._pause(intent.do == "pause", intent.who)
+            case "rollback":
+                await self._recorder.note(RESTORE_FIRST, str(intent.options.get("restore") or ""))
+                self.roll_back()
+            case "rehearse":
+                self._rounds = intent.options.get("rounds", ROUNDS)
+            case "stop-rehearsal":
+                self._interrupt.set()
+            case "stop":
+                self.stop()
+        self._wake.set()
+        return Reply(True, f"{intent.do} {intent.item}".strip())
+
+    def _standing(self) -> str:
+        if self.current:
+            return f"running {self.current}"
+        if not self._resting or self._wake.is_set():
+            return "between two items"
+        return "paused" if self._paused else "idle"
+
+    def _undoing(self) -> bool:
+        return self._roll_back or bool(self._recorder.journal.get(ROLLING_BACK))
+
+    async def _pause(self, paused: bool, by: str) -> None:
+        self._paused = paused
+        self._reprover.rested()
+        await self._record(PauseChanged(paused, by))
+
+    async def _tick(self, intent: Intent) -> None:
+        attempt = self.view.item(intent.item).attempts + 1
+        await self._record(ItemIntended(intent.item, "confirm", attempt))
+        if intent.do == "skip" and self._undoing():
+            state, evidence = ItemState.UNDONE, f"not taken back, left as it is by {intent.who}"
+        elif intent.do == "skip":
+            state, evidence = ItemState.SKIPPED, f"skipped by {intent.who}"
+        elif intent.options.get("holds", True):
+            state, evidence = ItemState.DONE, f"confirmed by {intent.who}"
+            if (seen := self.view.item(intent.item)).state is ItemState.INSUFFICIENT:
+                note = f"{intent.note} (wsdash saw too little: {seen.evidence})"
+                intent = msgspec.structs.replace(intent, note=note)
+        else:
+            state, evidence = ItemState.FAILED, f"does not hold, says {intent.who}"
+        if intent.note:
+            evidence += f": {intent.note}"
+        await self._record(ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note))
+        if intent.item == DOWNTIME_BEGINS and state is ItemState.DONE:
+            await self._performer.downtime_begins()
+        await self._perhaps_migrated()
+
+    async def _perhaps_migrated(self) -> None:
+        view = self.view
+        if self._auto is None and view.finished is None and outcome(view, self.plan) is Outcome.MIGRATED:
+            await self._finished("")
+
+    # --- what is done ---
+
+    async def run(self) -> None:
+        """The loop. Ends by `stop`, or when there is nothing more to do and exit_when_done."""
+        while not self._stopping:
+            self._wake.clear()
+            work = await self._next()
+            if work is not None:
+                await self._carry_out(work)
+            elif self._exit_when_done and not self._paused:
+                return
+            else:
+                self._resting = True
+                await self._wake.wait()
+                self._resting = False
+                self._reprover.rested()
+
+    async def _next(self) -> Callable[[], Awaitable[None]] | None:
+        if self._roll_back:
+            return self._all_undone
+        if self._rounds:
+            return self._rehearsed
+        if self._orders:
+            order = self._orders.popleft()
+            return lambda: self._one(order)
+        if self._paused or self._auto is None:
+            return None
+        item = next(due(self.plan, self.view, self._auto), None)
+        if item is None:
+            await self._nothing_due(self._auto)
+            return None
+        auto = self._auto
+        if item.kind is not ItemKind.AUTO:
+            return lambda: self._tick_by_yes(item)
+        return lambda: self._one_of_all(item, auto)
+
+    async def _carry_out(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._stopping or (self._roll_back and work != self._all_undone):
+            return
+        # not in a TaskGroup: a step that does not end when cancelled must not hold the engine back
+        self._interrupt.clear()
+        task = asyncio.ensure_future(self._alone(work))
+        interrupted = asyncio.ensure_future(self._interrupt.wait())
+        try:
+            await asyncio.wait({task, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                task.cancel()
+                _, running = await asyncio.wait({task}, timeout=CLEANUP_SECONDS)
+                if running:
+                    self.stuck = True
+                    note = f"interrupted; its cleanup did not end within {CLEANUP_SECONDS:.0f} s"
+                    await self._record(ItemChanged(self.current, ItemState.PENDING, note=note))
+                    self._stopping = True
+                    return
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        finally:
+            interrupted.cancel()
+            task.cancel()
+            self.current = ""
+
+    async def _alone(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._hands_free is not None:
+            await self._hands_free()
+        await work()
+
+    async def _rehearsed(self) -> None:
+        rounds, self._rounds = self._rounds, 0
+        assert self._rehearse is not None
+        self.current = REHEARSAL
+        self._reprover.rested()
+        self.succeeded = False
+        self.succeeded = await self._rehearse(rounds)
+
+    async def _one(self, order: _Order) -> None:
+        options = order.options | ({"phrase": order.phrase} if order.phrase else {})
+        self._reprover.rested()
+        if not await self._stands(order.item):
+            return
+        done = await self._done(order.item, order.force, options)
+        self.succeeded = done and self.succeeded is not False
+        if not done:
+            await self._finished(f"{order.item.id} {self.view.item(order.item.id).state}")
+        else:
+            await self._perhaps_migrated()
+
+    async def _one_of_all(self, item: Item, auto: AutoRun) -> None:
+        options = {"phrase": auto.phrase} if auto.phrase else {}
+        if not await self._stands(item):
+            self._auto = None
+            return
+        done = await self._done(item, auto.force, options)
+        auto.again.discard(item.id)
+        if not done:
+            self._auto = None
+            self.succeeded = False
+            await self._finished(f"{item.id} failed")
+
+    async def _stands(self, item: Item) -> bool:
+        """Whether what the item stands on holds; what no longer does is done again first."""
+        self.current = item.id
+        for one in await self._reprover.set_back(item):
+            if not await self._done(one):
+                self.succeeded = False
+                await self._finished(f"{one.id} failed")
+                return False
+        return True
+
+    async def _done(self, item: Item, force: bool = False, options: dict[str, Any] | None = None) -> bool:
+        self.current = item.id
+        done = await self._performer.perform(item, force=force, options=options)
+        if done:
+            self._reprover.proved(item)
+        return done
+
+    async def _tick_by_yes(self, item: Item) -> None:
+        text = "confirmed by --yes, no person looked at it"
+        attempt = self.view.item(item.id).attempts + 1
+        await self._record(ItemIntended(item.id, "confirm", attempt))
+        await self._record(ItemChanged(item.id, ItemState.DONE, text, who="--yes", note="confirmed by --yes"))
+
+    async def _nothing_due(self, auto: AutoRun) -> None:
+        halt = halted(self.plan, self.view, auto)
+        if halt.people and not self._exit_when_done:
+            if halt.people != self._waiting_told:
+                waiting = "waiting for a person to confirm: " + ", ".join(halt.people)
+                self._recorder.journal.emit(Notice("info", waiting))
+            self._waiting_told = halt.people
+            return
+        self._auto = None
+        self.succeeded = halt.finished
+        await self._finished(halt.text)
+
+    async def _finished(self, detail: str) -> None:
+        await self._record(RunFinished(outcome(self.view, self.plan), detail))
+
+    # --- the way back ---
+
+    async def _all_undone(self) -> None:
+        self._roll_back = False
+        self._paused = False
+        undoing = to_undo(self.plan, self.view)
+        self.current = undoing[0].id if undoing else ""
+        if not self._recorder.journal.get(ROLLING_BACK):  # what was skipped to go on with it stays skipped
+            await forget_people(self._recorder, self.plan)
+        await self._recorder.note(ROLLING_BACK, True)
+        for item in undoing:
+            self.current = item.id
+            if not await self._performer.undo(item):
+                self.succeeded = False
+                await self._finished(
+                    f"the rollback stopped at {item.id}. Back: correct it and roll back again, or leave it "
+                    f"as it is with `wsdash skip {item.id} --who NAME --why TEXT` and roll back again. "
+                    "Forward: `wsdash migrate --abandon-rollback`"
+                )
+                return
+        await forget_proofs(self._recorder, (*PROOFS, *OF_ONE_MIGRATION))
+        await self._recorder.note(ROLLING_BACK, False)
+        self.succeeded = True
+        await self._record(RunFinished(Outcome.ROLLED_BACK, "every item was taken back"))

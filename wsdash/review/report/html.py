@@ -1,0 +1,100 @@
+"""The report as one HTML file: plots as SVG, no script, no reference to anything outside."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from wsdash.review.report.form import Report
+from wsdash.review.report.latency_plot import draw_latencies
+from wsdash.review.report.plots import plots
+from wsdash.review.report.sections import LATENCIES, NUMBER, Cell, Grid, Section, sections, summary
+from wsdash.review.report.times import minute
+from wsdash.review.story import KnownStory
+
+STYLE = Path(__file__).with_name("report.css")
+SHORT = 16
+"""Characters: no longer than this a cell is not broken."""
+UNBROKEN = 28
+"""Characters: a longer word is a checksum or an address, which may be broken anywhere."""
+
+
+def report_html(report: Report, known: KnownStory) -> str:
+    """The whole page."""
+    title = f"Workspace migration, run {report.run}"
+    body = [f"<h1>{escape(title)}</h1>", _summary(report)]
+    for section in sections(report):
+        body += _section(section, 2, report)
+    body += ["<h2>What was measured</h2>", *_plots(known)]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _summary(report: Report) -> str:
+    lines = [f"<div><dt>{escape(name)}</dt><dd>{_span(cell)}</dd></div>" for name, cell in summary(report)]
+    written = f'<time datetime="{escape(report.written_at)}">{minute(report.written_at)} UTC</time>'
+    lines.append(f"<div><dt>Written</dt><dd>{written}</dd></div>")
+    return "<dl>" + "\n".join(lines) + "</dl>"
+
+
+def _section(section: Section, level: int, report: Report) -> list[str]:
+    title, mark = section.title, ""
+    if section.look:
+        title, _, word = title.rpartition(": ")
+        mark = f" {_span(Cell(word, section.look))}"
+    lines = [f"<h{level}>{escape(title)}{mark}</h{level}>"]
+    lines += [f'<p class="dim">{escape(sentence)}</p>' for sentence in section.lead]
+    if section.key == LATENCIES and report.latencies is not None:
+        lines.append(draw_latencies(report.latencies.windows))
+    lines += [_table(grid) for grid in section.grids]
+    for below in section.below:
+        lines += _section(below, level + 1, report)
+    return lines
+
+
+def _table(grid: Grid) -> str:
+    numbers = [any(row[n].look == NUMBER for row in grid.rows) for n in range(len(grid.head))]
+    heads = [
+        f'<th class="num">{escape(name)}</th>' if number else f"<th>{escape(name)}</th>"
+        for name, number in zip(grid.head, numbers, strict=True)
+    ]
+    kinds = [name for name, has in (("long", grid.long), ("fixed", bool(grid.widths))) if has]
+    columns = "".join(f'<col style="width:{width}%">' for width in grid.widths)
+    head = f"<colgroup>{columns}</colgroup><thead><tr>{''.join(heads)}</tr></thead><tbody>"
+    lines = [f'<table class="{" ".join(kinds)}">{head}']
+    for row in grid.rows:
+        cells = [_cell(*one) for one in zip(grid.head, row, numbers, strict=True)]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join(lines) + "\n</tbody></table>"
+
+
+def _cell(head: str, cell: Cell, number: bool) -> str:
+    """A cell knows its column's name: on a narrow screen a row becomes a card."""
+    kind = "num" if number else "word" if len(cell.text) <= SHORT else ""
+    if not kind and max(map(len, cell.text.split())) > UNBROKEN:
+        kind = "sum"
+    return f'<td data-head="{escape(head)}" class="{kind}">{_span(cell)}</td>'
+
+
+def _span(cell: Cell) -> str:
+    text = escape(cell.text)
+    if cell.look in ("", NUMBER):
+        return text
+    return f'<span class="{cell.look}">{text}</span>'
+
+
+def _plots(known: KnownStory) -> list[str]:
+    drawn = plots(known, known.settings.thresholds)
+    if not drawn:
+        return ['<p class="dim">Insufficient data: no samples were recorded.</p>']
+    legend = "Line: median; band: the upper edge; dashed: the limit; red: an alert; grey: nobody watched."
+    return [f'<p class="dim">{legend}</p>', *(_figure(title, svg) for title, svg in drawn)]
+
+
+def _figure(title: str, svg: str) -> str:
+    return f'<figure><h3>{escape(title)}</h3><div class="wide">{svg}</div></figure>'

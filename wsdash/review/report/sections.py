@@ -1,0 +1,354 @@
+"""The report section by section, as words and tables: Markdown and HTML render the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from wsdash.model import ItemState
+from wsdash.review.report.form import CriterionReport, DayReport, ItemReport, Report
+from wsdash.review.report.testing import load_compared
+from wsdash.review.report.times import minute, second
+from wsdash.timeline.evidence import FEWEST
+from wsdash.watch.alerting.words import amount
+
+GOOD, BAD, WAIT, DIM, NUMBER = "good", "bad", "wait", "dim", "num"
+INSUFFICIENT = "insufficient data"
+LATENCIES, MEASURED = "latencies", "measured"
+"""Keys of the sections that a page draws plots in."""
+REHEARSED = {"clean": GOOD, "interrupted": WAIT}
+PHASES = {"pre": "Pre-Migration", "migration": "Migration Steps", "post": "Post-Migration"}
+GROUPS = {"functional": "Functional", "performance": "Performance", "neon": "Neon-specific"}
+
+
+class Cell(NamedTuple):
+    """What a cell says. look: good, bad, wait, dim, num or ''."""
+
+    text: str
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. long: its last column holds sentences; Markdown tells them below the table. widths: per cent
+    of a page for each column; without them the columns are as wide as their words."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    long: bool = False
+    widths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, sentences, tables, and sections below it."""
+
+    title: str
+    lead: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    below: tuple[Section, ...] = field(default=())
+    key: str = ""
+    look: str = ""
+
+
+def sections(report: Report) -> list[Section]:
+    """The whole report but its head."""
+    return [
+        Section("Timeline", below=tuple(_day(day) for day in report.timeline)),
+        _decisions(report),
+        _criteria(report),
+        _rehearsals(report),
+        Section("What was done", below=_items(report)),
+        _data(report),
+        _latencies(report),
+        _tests(report),
+        _load(report),
+        _branching(report),
+        _alerts(report),
+    ]
+
+
+def summary(report: Report) -> list[tuple[str, Cell]]:
+    """The head: name and value of what one wants to know first."""
+    look = {"migrated": GOOD, "failed": BAD, "rolled_back": WAIT}.get(report.outcome, WAIT)
+    down, stretches = report.write_downtime_seconds, len(report.write_downtime_stretches)
+    apart = f" in {stretches} stretches" if stretches > 1 else ""
+    lines = [
+        ("Outcome", Cell(report.outcome, look)),
+        ("Mode", Cell(report.mode)),
+        ("Begun", Cell(f"{second(report.started_at)} UTC")),
+        ("Ended", Cell(f"{second(report.finished_at)} UTC")),
+        ("Write downtime", Cell("not measured", WAIT) if down is None else Cell(f"{down:.1f} s{apart}")),
+        ("Carried out by", Cell("wsdash on " + (", ".join(report.hosts) or "an unknown host"))),
+    ]
+    if report.fortnight:
+        told = f"a stand-in's, not measured: fortnight {report.fortnight}"
+        lines.append(("The days after the migration", Cell(told, WAIT)))
+    return lines
+
+
+def holds(answer: bool | None) -> Cell:
+    """yes, no, or insufficient data."""
+    return {True: Cell("✓ yes", GOOD), False: Cell("✗ no", BAD), None: Cell(f"? {INSUFFICIENT}", WAIT)}[
+        answer
+    ]
+
+
+def _day(day: DayReport) -> Section:
+    look = {"go": GOOD, "no-go": BAD}.get(day.recommendation, WAIT)
+    due = f" Due {minute(day.due)} UTC." if day.due else ""
+    reached = "" if day.reached else " Not reached yet."
+    rows = tuple(
+        (
+            holds(c.holds),
+            Cell(c.title or c.id),
+            Cell(c.measured),
+            Cell(c.threshold),
+            Cell("" if c.coverage is None else f"{c.coverage:.0%}", NUMBER),
+        )
+        for c in day.criteria
+    )
+    grid = Grid(("holds", "criterion", "measured", "wanted", "watched"), rows, widths=(13, 24, 33, 21, 9))
+    title = f"Day {day.day}: {day.title}: {day.recommendation}"
+    return Section(title, (f"{day.guide}.{due}{reached}",), (grid,), look=look)
+
+
+def _decisions(report: Report) -> Section:
+    if not report.decisions:
+        return Section("Decisions", ("None was recorded.",))
+    rows = tuple(
+        (
+            Cell(f"Day {d.day}"),
+            Cell(d.decision, GOOD if d.decision == "go" else BAD),
+            Cell(d.who),
+            Cell(minute(d.at)),
+            Cell(d.recommended or "nothing"),
+            Cell(d.why),
+        )
+        for d in report.decisions
+    )
+    return Section("Decisions", (), (Grid(("day", "decision", "by", "when", "evidence said", "why"), rows),))
+
+
+def _criteria(report: Report) -> Section:
+    def row(c: CriterionReport) -> tuple[Cell, ...]:
+        return holds(c.holds), Cell(c.title or c.id), Cell(c.measured or "nothing"), Cell(c.threshold)
+
+    below = []
+    for board in dict.fromkeys(c.board for c in sorted(report.criteria, key=lambda c: not c.board)):
+        rows = tuple(row(c) for c in report.criteria if c.board == board)
+        grid = Grid(("holds", "criterion", "measured", "wanted"), rows, widths=(13, 24, 41, 22))
+        below.append(Section(board.capitalize() or "Measured by the steps", (), (grid,)))
+    return Section("Success criteria", below=tuple(below))
+
+
+def _rehearsals(report: Report) -> Section:
+    if not report.rehearsals:
+        return Section("Rehearsals", ("None ended in this run.",))
+    rows = []
+    for one in report.rehearsals:
+        faults = (*one.blocked, *one.differed, *(f"left behind: {text}" for text in one.left))
+        only = "" if one.where == "target" else "only the schema, on a scratch server. "
+        moved = f"moved meanwhile, no fault: {'; '.join(one.moved)}" if one.moved else "nothing"
+        down = one.downtime
+        expected = Cell(f"{down.likely:.0f} s ({down.low:.0f} to {down.high:.0f})", NUMBER) if down else None
+        rows.append(
+            (
+                Cell(one.outcome, REHEARSED.get(one.outcome, BAD)),
+                Cell(second(one.finished_at)),
+                expected or Cell("not measured", DIM),
+                Cell(only + ("; ".join(faults) or moved)),
+            )
+        )
+    head = ("outcome", "ended (UTC)", "downtime to expect", "found")
+    return Section("Rehearsals", (), (Grid(head, tuple(rows), long=True, widths=(11, 17, 20, 52)),))
+
+
+def _items(report: Report) -> tuple[Section, ...]:
+    return tuple(
+        Section(title, (), (_done([one for one in report.items if one.phase == phase]),))
+        for phase, title in PHASES.items()
+    )
+
+
+def _done(items: Sequence[ItemReport]) -> Grid:
+    rows = []
+    for one in items:
+        note = "" if one.note in one.evidence else f" {one.note}"
+        told = f"{one.evidence}{note}".strip() or "nothing was read yet"
+        when = Cell(second(one.at)) if one.at else Cell("never", DIM)
+        by = one.who or ("wsdash" if one.at else "nobody")
+        rows.append(
+            (
+                state(one.state),
+                Cell(one.id),
+                when,
+                Cell(f"{one.seconds:.1f} s", NUMBER),
+                Cell(by),
+                Cell(told),
+            )
+        )
+    head = ("state", "item", "when", "took", "by", "evidence")
+    return Grid(head, tuple(rows), long=True, widths=(9, 13, 16, 7, 11, 44))
+
+
+def state(name: str) -> Cell:
+    """An item's or a test's state."""
+    look = {ItemState.DONE: GOOD, ItemState.FAILED: BAD, ItemState.PENDING: DIM}.get(ItemState(name), WAIT)
+    if name == ItemState.INSUFFICIENT:
+        return Cell(f"? {INSUFFICIENT}", WAIT)
+    glyph = {GOOD: "✓ ", BAD: "✗ "}.get(look, "")
+    return Cell(f"{glyph}{name}", look)
+
+
+def _data(report: Report) -> Section:
+    lead = []
+    if report.backup is None:
+        lead.append("No backup was taken in this run.")
+    else:
+        b = report.backup
+        proven = "restored and compared" if b.restore_proven else "not proven"
+        rows = f"{sum(b.rows.values()):,} rows in {len(b.rows)} tables"
+        lead.append(f"Backup {b.path}: {b.bytes:,} bytes, {rows}, sha256 {b.sha256}, {proven}.")
+    if not report.tables:
+        return Section("The data", ("No table was compared yet.", *lead))
+    told = tuple(
+        (
+            Cell("✓ equal", GOOD) if t.match else Cell("✗ differs", BAD),
+            Cell(t.name),
+            Cell(f"{t.source_rows:,}", NUMBER),
+            Cell(f"{t.target_rows:,}", NUMBER),
+            Cell(t.source_checksum),
+            Cell("the same" if t.source_checksum == t.target_checksum else t.target_checksum),
+        )
+        for t in report.tables
+    )
+    head = ("content", "table", "rows, old", "rows, new", "checksum, old", "checksum, new")
+    return Section("The data", tuple(lead), (Grid(head, told),))
+
+
+def ms(seconds: float | None) -> Cell:
+    """A time in milliseconds; what was not measured is said so."""
+    if seconds is None:
+        return Cell("not measured", DIM)
+    return Cell(f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms", NUMBER)
+
+
+def _latencies(report: Report) -> Section:
+    title = "Latencies before and after"
+    told = report.latencies
+    if told is None or not told.windows:
+        return Section(title, (f"{INSUFFICIENT.capitalize()}: no answer was timed.",))
+    rows = tuple(
+        (
+            Cell(f"{row.api} API, {row.window}"),
+            Cell(f"{minute(row.since)} to {minute(row.until)}"),
+            *(ms(getattr(row, part)) for part in ("p50", "p90", "p99")),
+            Cell(f"{row.samples:,}", NUMBER),
+            Cell(f"{row.failures:,}", NUMBER),
+            Cell(f"{row.coverage:.0%}", NUMBER),
+            Cell(f"{INSUFFICIENT}: {row.lacking}", WAIT) if row.lacking else Cell("enough", GOOD),
+        )
+        for row in told.windows
+    )
+    head = ("API, window", "from, to (UTC)", "p50", "p90", "p99", "answers", "failed", "watched", "data")
+    lead = f"GET /api/items as the pollers timed it. {told.verdict[:1].upper()}{told.verdict[1:]}."
+    return Section(title, (lead,), (Grid(head, rows, long=True),), key=LATENCIES)
+
+
+def _tests(report: Report) -> Section:
+    if not report.tests:
+        return Section("Testing checklist", ("This plan lists no test.",))
+    held = sum(one.state in (ItemState.DONE, ItemState.SKIPPED) for one in report.tests)
+    rows = tuple(
+        (
+            state(one.state),
+            Cell(GROUPS.get(one.group, one.group)),
+            Cell(one.title.replace("`", "")),
+            Cell(second(one.at)) if one.at else Cell("never", DIM),
+            Cell(one.who or ("wsdash" if one.at else "nobody")),
+            Cell(one.evidence or "not tried yet"),
+        )
+        for one in report.tests
+    )
+    head = ("state", "group", "test", "when", "by", "evidence")
+    failed = sum(one.state == ItemState.FAILED for one in report.tests)
+    unknown = sum(one.state == ItemState.INSUFFICIENT for one in report.tests)
+    lead = f"{held} of {len(report.tests)} hold, {failed} failed; {INSUFFICIENT} for {unknown}."
+    grid = Grid(head, rows, long=True, widths=(11, 11, 23, 16, 8, 31))
+    return Section("Testing checklist", (lead,), (grid,))
+
+
+def _load(report: Report) -> Section:
+    if not report.load_test:
+        return Section("Load test", (f"{INSUFFICIENT.capitalize()}: no load test was run.",))
+    below = []
+    for one in report.load_test:
+        rows = tuple(
+            (
+                Cell(f"{rung.clients}", NUMBER),
+                Cell(f"{rung.per_second:.0f}", NUMBER),
+                *(ms(value) for value in (rung.p50, rung.p95, rung.p99, rung.worst)),
+                Cell(f"{rung.errors} of {rung.requests + rung.errors}", BAD if rung.errors else NUMBER),
+            )
+            for rung in one.rungs
+        )
+        name = {"baseline": "The old API before the migration", "old": "The old API", "new": "The new API"}
+        head = ("clients", "requests/s", "p50", "p95", "p99", "worst", "failed")
+        kind = "reads" if one.load == "read" else "80 % reads, 20 % writes"
+        lead = [one.url]
+        if any(rung.requests < FEWEST for rung in one.rungs):
+            lead.append(f"{INSUFFICIENT.capitalize()} for a p99 where fewer than {FEWEST} answers came.")
+        below.append(Section(f"{name[one.api]}: {kind}", tuple(lead), (Grid(head, rows),)))
+    return Section("Load test", *_compared_load(report), below=tuple(below))
+
+
+def _compared_load(report: Report) -> tuple[tuple[str, ...], tuple[Grid, ...]]:
+    rows = load_compared(report.load_test)
+    if not any(row["ratio"] is not None for _, row in rows):
+        return (f"{INSUFFICIENT.capitalize()}: no baseline was recorded with as many clients.",), ()
+    names = {"baseline": "old API before (p95)", "old": "old API now (p95)", "new": "new API (p95)"}
+    measured = [api for api in names if any(row[api] is not None for _, row in rows)]
+    told = tuple(
+        (
+            Cell(f"{clients}", NUMBER),
+            *(ms(row[api]) for api in measured),
+            Cell(INSUFFICIENT, WAIT) if row["ratio"] is None else Cell(f"{row['ratio']:.2f}x", NUMBER),
+        )
+        for clients, row in rows
+    )
+    head = ("clients", *(names[api] for api in measured), "new against before")
+    return ("Reads with as many clients, before the migration and now.",), (Grid(head, told),)
+
+
+def _branching(report: Report) -> Section:
+    proof = report.branching
+    if proof is None or proof.proven is None:
+        return Section("Branching proof", (f"{INSUFFICIENT.capitalize()}: no branch was made in this run.",))
+    word = "Proven" if proof.proven else "Not proven"
+    when = f" ({minute(proof.at)} UTC)" if proof.at else ""
+    return Section("Branching proof", (f"{word}{when}: {proof.evidence}.",))
+
+
+def _alerts(report: Report) -> Section:
+    if not report.alerts:
+        return Section("Alerts", ("None was raised.",))
+    rows = []
+    for a in report.alerts:
+        look = {"critical": BAD, "warning": WAIT}.get(a.severity, DIM)
+        seen = Cell(f"by {a.acknowledged_by}", "") if a.acknowledged_by else Cell("by nobody", DIM)
+        if a.note:
+            seen = Cell(f"{seen.text}: {a.note}")
+        rows.append(
+            (
+                Cell(a.severity, look),
+                Cell(a.alert or a.rule),
+                Cell(minute(a.since)),
+                Cell(minute(a.until)) if a.until else Cell("goes on", BAD),
+                Cell(amount(a.worst, a.unit), NUMBER),
+                seen,
+            )
+        )
+    head = ("severity", "alert", "from", "to", "worst", "acknowledged")
+    return Section("Alerts", (), (Grid(head, tuple(rows)),))

@@ -1,0 +1,126 @@
+"""Logs of all containers at once, each line once, across restarts, re-creation and engine restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from wsdash.errors import UnreachableError, WsdashError
+from wsdash.model import LogLine
+from wsdash.stack.docker.client import DockerClient, MissingError
+from wsdash.stack.docker.inspect import Inspections
+from wsdash.stack.docker.logs import Cursor, as_log_line
+from wsdash.stack.docker.names import ComposeNames
+
+RECONNECT_SECONDS = 2.0
+"""How long follow_logs goes on trying by itself before it says that the engine is gone."""
+
+_BETWEEN_TRIES = 0.1
+_LOOK_AGAIN = 1.0
+_WAITING_LINES = 2_000
+"""Lines that may wait for the reader; then the engine waits, and nothing is lost."""
+
+_Waiting = asyncio.Queue[LogLine | Exception]
+
+
+async def follow_logs(
+    client: DockerClient,
+    names: ComposeNames,
+    inspections: Inspections,
+    containers: Iterable[str],
+    since: float,
+) -> AsyncGenerator[LogLine, None]:
+    """Lines of all containers after `since` (seconds since the epoch), for ever.
+
+    Raises UnreachableError when no engine answers for RECONNECT_SECONDS.
+    """
+    queue: _Waiting = asyncio.Queue(_WAITING_LINES)
+    followers = [_Follower(client, names, inspections, name, since, queue) for name in containers]
+    tasks = [asyncio.create_task(follower.run()) for follower in followers]
+    try:
+        while True:
+            line = await queue.get()
+            if isinstance(line, Exception):
+                raise line
+            yield line
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Follower:
+    """One container's log, by its name."""
+
+    def __init__(
+        self,
+        client: DockerClient,
+        names: ComposeNames,
+        inspections: Inspections,
+        name: str,
+        since: float,
+        queue: _Waiting,
+    ) -> None:
+        self._client = client
+        self._names = names
+        self._inspections = inspections
+        self._name = name
+        self._queue = queue
+        self._cursor = Cursor(since)
+        self._finished: tuple[str, str] | None = None
+        """Id and start of a run of the container whose log was read to its end."""
+        self._complained = ""
+        self._lines = 0
+
+    async def run(self) -> None:
+        """Follow until cancelled, or until the engine has been gone for too long."""
+        lost_at: float | None = None
+        while True:
+            heard = self._lines
+            try:
+                await self._follow_once()
+                lost_at = None
+            except UnreachableError as error:
+                # an engine whose connections break in mid-stream answers all the same
+                if lost_at is None or self._lines > heard:
+                    lost_at = time.monotonic()
+                if time.monotonic() - lost_at > RECONNECT_SECONDS:
+                    await self._queue.put(error)
+                    return
+                await asyncio.sleep(_BETWEEN_TRIES)
+                continue
+            except MissingError:
+                pass  # removed between two questions
+            except WsdashError as error:  # a logging driver that cannot be read, say
+                await self._complain(error.what)
+            except Exception as error:  # else nobody would hear of it
+                await self._queue.put(error)
+                return
+            await self._inspections.wait(self._name, _LOOK_AGAIN)
+
+    async def _follow_once(self) -> None:
+        inspected = await self._names.inspect(self._name)
+        if inspected is None:
+            return
+        state: dict[str, Any] = inspected.get("State") or {}
+        run = (str(inspected.get("Id")), str(state.get("StartedAt")))
+        running = bool(state.get("Running"))
+        if self._finished == run and not running:
+            return
+        terminal = bool((inspected.get("Config") or {}).get("Tty"))
+        self._cursor.begin()
+        lines = self._client.log(run[0], self._cursor.since, terminal)
+        async with aclosing(lines):
+            async for line in lines:
+                self._lines += 1
+                if self._cursor.is_new(line):
+                    await self._queue.put(as_log_line(self._name, line))
+        self._finished = None if running else run
+
+    async def _complain(self, why: str) -> None:
+        if why != self._complained:
+            self._complained = why
+            await self._queue.put(LogLine(self._name, time.time(), "wsdash", why))

@@ -1,0 +1,231 @@
+"""One container's log from the engine: frames taken apart, each line once across reconnects."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from wsdash.model import LogLine
+from wsdash.stack.docker.parse import nanoseconds
+from wsdash.stack.text import LINE_LIMIT, BoundedLine
+
+_HEADER = 8
+_STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
+_PIECE = 65_536
+_FRAME_LIMIT = 4 * LINE_LIMIT
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) ")
+_LONGEST_STAMP = 40
+PARTS = (16_384, 262_118)
+"""Bytes after which the engine cuts a line: daemon/logger/copier.go, defaultBufSize; awslogs has a size of
+its own, met in the engine's copy of such a log."""
+
+_SLACK = 10**9
+"""Nanoseconds by which lines may be out of order in the engine's log."""
+
+
+class Source(Protocol):
+    """The part of aiohttp.StreamReader that is needed."""
+
+    async def readexactly(self, n: int) -> bytes:
+        """The next n bytes. Raises asyncio.IncompleteReadError when the stream ends before."""
+        ...
+
+    async def read(self, n: int = -1) -> bytes:
+        """At most n bytes as soon as there are any, -1: all to the end; empty at the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stamped:
+    """A line with the engine's own time, in nanoseconds since the epoch."""
+
+    at: int
+    stream: str
+    text: str
+
+
+async def read_frames(source: Source) -> AsyncIterator[Stamped]:
+    """Lines of a multiplexed log with timestamps, to the end of the stream.
+
+    The engine cuts a line after PARTS bytes into several frames, each with a timestamp of its own; here they
+    are one line again, with the first one's time. Which frame is a line's last one: the one that ends with a
+    newline (driver json-file) or that is shorter than a part (local, journald: no part has a newline there).
+    Memory is bounded: of a longer line its beginning is kept.
+    """
+    pending: dict[str, _Partial] = {}
+    while True:
+        try:
+            header = await source.readexactly(_HEADER)
+            length = int.from_bytes(header[4:], "big")
+            payload, left_out, newline = await _read_bounded(source, length)
+        except asyncio.IncompleteReadError as error:
+            if error.partial:
+                return  # broken off: the next connection repeats what is pending
+            break
+        stream = _STREAMS.get(header[0], "stderr")
+        stamp, _, body = payload.partition(b" ")
+        partial = pending.pop(stream, None) or _Partial.begun(stamp)
+        partial.line.add(body.removesuffix(b"\n") if newline and not left_out else body, left_out)
+        if newline or length - len(stamp) - 1 not in PARTS:
+            yield partial.done(stream)
+        else:
+            pending[stream] = partial
+    for stream, partial in pending.items():
+        yield partial.done(stream)
+
+
+@dataclass(frozen=True)
+class _Partial:
+    """A line of which the engine has sent a part, and its first part's time."""
+
+    at: int
+    line: BoundedLine
+
+    @classmethod
+    def begun(cls, stamp: bytes) -> _Partial:
+        return cls(nanoseconds(stamp.decode("ascii", "replace")) or 0, BoundedLine())
+
+    def done(self, stream: str) -> Stamped:
+        return Stamped(self.at, stream, self.line.text())
+
+
+async def _read_bounded(source: Source, length: int) -> tuple[bytes, int, bool]:
+    """A frame's beginning, how many bytes of its text were left out, and whether it ends with a newline.
+
+    Raises IncompleteReadError with a partial when the stream ends in it.
+    """
+    try:
+        kept = await source.readexactly(min(length, _FRAME_LIMIT))
+        left, last = length - len(kept), kept[-1:]
+        dropped = 0
+        while left:
+            piece = await source.readexactly(min(left, _PIECE))
+            left, last = left - len(piece), piece[-1:]
+            dropped += len(piece)
+    except asyncio.IncompleteReadError as error:
+        # not the end between two frames, even where it comes right after a header
+        raise asyncio.IncompleteReadError(error.partial or b"?", error.expected) from error
+    ends = last == b"\n"
+    return kept, dropped - 1 if dropped and ends else dropped, ends
+
+
+async def read_lines(source: Source) -> AsyncIterator[Stamped]:
+    """Lines of a container with a terminal: not multiplexed, all of it stdout.
+
+    Parts follow each other with nothing but their timestamps between them: these are found where a part may
+    end, and are no part of the line.
+    """
+    taken = _Terminal()
+    while piece := await source.read(_PIECE):
+        for line in taken.feed(piece):
+            yield line
+    for line in taken.finish():
+        yield line
+
+
+class _Terminal:
+    """Bytes of a terminal's log in, whole lines out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._partial: _Partial | None = None
+
+    def feed(self, piece: bytes) -> Iterator[Stamped]:
+        self._rest += piece
+        while (line := self._next(at_end=False)) is not None:
+            yield from line
+
+    def finish(self) -> Iterator[Stamped]:
+        while (line := self._next(at_end=True)) is not None:
+            yield from line
+        if self._partial is not None:
+            yield self._partial.done("stdout")
+
+    def _next(self, *, at_end: bool) -> list[Stamped] | None:
+        """Take one part off the front: the line it ends, if it does. None: more bytes are needed."""
+        rest = self._rest
+        stamp = _STAMP.match(rest)
+        if not rest or (stamp is None and len(rest) < _LONGEST_STAMP and b"\n" not in rest and not at_end):
+            return None
+        begin = stamp.end() if stamp else rest.find(b" ", 0, _LONGEST_STAMP) + 1
+        newline = rest.find(b"\n", begin)
+        split = self._split(begin, newline)
+        if newline < 0 and split is None and not at_end:
+            if len(rest) - begin <= LINE_LIMIT + max(PARTS):
+                return None
+            split = begin + LINE_LIMIT  # endless: its beginning is enough
+        end = split if split is not None else newline if newline >= 0 else len(rest)
+        partial = self._partial or _Partial.begun(rest[:begin].strip())
+        partial.line.add(rest[begin:end].removesuffix(b"\r"))
+        self._rest = rest[end if split is not None else end + 1 :]
+        if split is not None and split - begin in PARTS:
+            self._partial = partial
+            return []
+        self._partial = None
+        return [partial.done("stdout")]
+
+    def _split(self, begin: int, newline: int) -> int | None:
+        """Where the part ends without a newline: a timestamp follows it at once."""
+        end = newline if newline >= 0 else len(self._rest)
+        for size in PARTS:
+            if begin + size < end and _STAMP.match(self._rest, begin + size):
+                return begin + size
+        if self._partial is None:
+            return None
+        found = _STAMP.search(self._rest, begin, end)  # a line's last part, which is shorter
+        return found.start() if found else None
+
+
+class Cursor:
+    """How far a container's log was read: a stream's last time, and how many lines had that very time.
+
+    A stream for itself, because the engine may write lines of the two streams slightly out of order.
+    """
+
+    def __init__(self, since: float) -> None:
+        self._floor = since
+        self._last: dict[str, tuple[int, int]] = {}
+        self._repeated: dict[str, tuple[int, int]] = {}
+        """Of streams that may still repeat lines on this connection: the last time before, and the lines of
+        that time that are still to be repeated."""
+
+    @property
+    def since(self) -> str:
+        """The engine's `since` parameter: early enough that nothing is missed."""
+        newest = max((at for at, _ in self._last.values()), default=int(self._floor * 1e9))
+        begin = max(0, newest - _SLACK)
+        return f"{begin // 10**9}.{begin % 10**9:09d}"
+
+    def begin(self) -> None:
+        """A connection begins: the engine repeats what it sent before."""
+        self._repeated = dict(self._last)
+
+    def is_new(self, line: Stamped) -> bool:
+        """Count a line; False when it was handed out before, or is not after the beginning."""
+        if line.stream in self._repeated and not self._is_beyond(line):
+            return False
+        if line.stream not in self._last and line.at / 1e9 <= self._floor:
+            return False
+        at, count = self._last.get(line.stream, (0, 0))
+        # a clock that was set back makes later lines earlier: they are new all the same
+        self._last[line.stream] = (line.at, count + 1 if line.at == at else 1)
+        return True
+
+    def _is_beyond(self, line: Stamped) -> bool:
+        at, left = self._repeated[line.stream]
+        if line.at > at:
+            del self._repeated[line.stream]
+            return True
+        if line.at == at and not left:
+            return True
+        if line.at == at:
+            self._repeated[line.stream] = (at, left - 1)
+        return False
+
+
+def as_log_line(container: str, line: Stamped) -> LogLine:
+    """In the shape that every stack gives."""
+    return LogLine(container, line.at / 1e9, line.stream, line.text)

@@ -1,0 +1,128 @@
+"""Item verify-data: equal by content, every row of every table, on one snapshot a side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wsdash.data.mapping.seed_rows import changed_seed_rows
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.transfer import server_words
+from wsdash.data.snapshot.chunk_states import read_anew
+from wsdash.data.snapshot.hold import open_snapshot
+from wsdash.data.tables.shape import source_tables
+from wsdash.data.verify.checksum import checksum_table
+from wsdash.data.verify.run import verify_tables
+from wsdash.errors import WsdashError
+from wsdash.model import Notice
+from wsdash.steps.api.tests import RESULT as API_TESTED
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.carried import read_carried
+from wsdash.steps.services import STOPPED_AT
+
+BEFORE = " (compared before the new service was opened)"
+RESULT = "verify.result"
+"""The fact that holds the last comparison: {"holds", "text", "source", "stopped_at", "diverged"}.
+
+source: each table's checksum there; stopped_at: behind which stop of the old service it was made; diverged:
+what was found in the source after the new service was opened."""
+
+
+class VerifyData:
+    """Verify data integrity."""
+
+    id = "verify-data"
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Compare both sides now. Once the new service is open for writes, the comparison made before that
+        stands: the target is then meant to differ. The source is not: when the old service ran again since,
+        it is held against what it was.
+        """
+        stored: dict[str, Any] | None = ctx.facts.get(RESULT)
+        if stored is not None and stored["holds"] and ctx.facts.get(API_TESTED) is not None:
+            if "stopped_at" in stored and stored["stopped_at"] != ctx.facts.get(STOPPED_AT):
+                return await self._since_opened(ctx, stored)
+            return Evidence(True, stored["text"] + BEFORE)
+        carried = await read_carried(ctx.settings)
+        results = await verify_tables(
+            ctx.source,
+            ctx.target,
+            carried.tables,
+            on_table=ctx.emit,
+            workers=ctx.settings.copy.workers,
+            on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
+            snapshot=ctx.trial.snapshot if ctx.trial is not None else None,
+        )
+        differing = [result for result in results if not result.match]
+        async with connection(ctx.target, read_only=True) as session:
+            seeds = await changed_seed_rows(session)
+        if not results:
+            text = "no table was compared: the source's schema has none that is carried"
+            return Evidence(False, text, insufficient=True, remedy="correct source.schema in wsdash.yaml")
+        if differing:
+            lines = "; ".join(
+                f"{result.name}: {result.source_rows:,} rows in the source, "
+                f"{result.target_rows:,} in the target"
+                + (f", first: {result.differences[0]}" if result.differences else "")
+                for result in differing
+            )
+            evidence = Evidence(False, f"{len(differing)} of {len(results)} tables differ: {lines}")
+        elif seeds:
+            evidence = Evidence(False, f"rows that stay were changed or deleted: {'; '.join(seeds)}")
+        else:
+            rows = sum(result.source_rows for result in results)
+            each = ", ".join(f"{r.name} {r.source_rows:,} ({r.source_checksum[:12]}…)" for r in results)
+            evidence = Evidence(True, f"{rows:,} rows in {len(results)} tables are equal by content: {each}")
+        checksums = {result.name: result.source_checksum for result in results}
+        behind = {"source": checksums, "stopped_at": ctx.facts.get(STOPPED_AT)}
+        await ctx.facts.put(RESULT, {"holds": evidence.holds, "text": evidence.text} | behind)
+        return evidence
+
+    async def _since_opened(self, ctx: StepContext, stored: dict[str, Any]) -> Evidence:
+        """Whether the source is what it was when the sides were compared: nobody wrote to the old service."""
+        carried = await read_carried(ctx.settings)
+
+        async def read() -> list[str]:
+            changed = []
+            async with open_snapshot(ctx.source, source_tables(carried.tables)) as snapshot:
+                for table in carried.tables:
+                    with server_words(ctx.source, f"reading {table.qualified} again", "then retry"):
+                        now = await checksum_table(snapshot.conn, table)
+                    if now.checksum != stored["source"].get(table.qualified):
+                        changed.append(f"{table.qualified} ({now.rows:,} rows now)")
+                await snapshot.require_unmoved()
+            return changed
+
+        changed = await read_anew(
+            read, lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item))
+        )
+        if not changed:
+            await ctx.facts.put(RESULT, stored | {"stopped_at": ctx.facts.get(STOPPED_AT), "diverged": ""})
+            return Evidence(
+                True, stored["text"] + BEFORE + "; the old service ran since, and changed nothing"
+            )
+        text = (
+            "the old service ran again after the new one was opened, and was written to: "
+            f"{', '.join(changed)}; the target does not have these changes"
+        )
+        await ctx.facts.put(RESULT, stored | {"diverged": text})
+        return Evidence(False, text)
+
+    async def act(self, ctx: StepContext) -> None:
+        """A difference is never talked away: raises WsdashError that names the way out."""
+        stored: dict[str, Any] = ctx.facts.get(RESULT) or {"text": "the sides were not compared"}
+        if stored.get("diverged"):
+            raise WsdashError(
+                stored["diverged"],
+                where=ctx.source.address,
+                remedy="bring these changes over by hand and skip this item with that reason, or roll back",
+            )
+        raise WsdashError(
+            stored["text"],
+            where=f"{ctx.source.address} and {ctx.target.address}",
+            remedy="look at the differing rows (press d), then migrate again with --force, or roll back",
+        )
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """The comparison no longer stands."""
+        await ctx.facts.put(RESULT, None)
+        return None

@@ -1,0 +1,1 @@
+"""Row counts of both sides, and which count belongs to which."""

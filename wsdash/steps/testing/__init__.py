@@ -1,0 +1,1 @@
+"""The guide's testing checklist: each line a step that tries it."""
