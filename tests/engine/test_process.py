@@ -200,7 +200,8 @@ async def test_a_dry_run_of_a_new_run_leaves_no_trace(small: Small) -> None:
 
 async def test_a_detached_engine_outlives_its_parent_and_answers(small: Small) -> None:
     launcher = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom wsdash.engine.operator.launch import spawn_engine\n"
+        "import asyncio, sys\nfrom pathlib import Path\n"
+        "from wsdash.engine.operator.launch import spawn_engine\n"
         "print(asyncio.run(spawn_engine(sys.argv[2:], Path(sys.argv[1]))))"
     )
     words = command(small, "exit_when_done=0")

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     """`wsdash demo` with a screen: the engine builds the world while the screen shows it."""
-    import wsdash.demo
+    import wsdash.demo.world
 
     words = ["--demo", "--state", str(state), "--items", str(arguments.items), "--seed", str(arguments.seed)]
     words += ["--writes-per-second", str(arguments.writes_per_second)]
@@ -49,7 +49,7 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     if arguments.fortnight:
         words += ["--fortnight", arguments.fortnight, "--time-scale", str(arguments.time_scale)]
     words += [f"--{name}" for name in ("auto", "keep", "yes", "force") if getattr(arguments, name)]
-    adr = Path(wsdash.demo.__file__).parent / ADR
+    adr = Path(wsdash.demo.world.__file__).parent / ADR
     code = operate(state, words, None, {"review-adr": adr}, False)
     if arguments.report is not None:
         from wsdash.review.report.build import write_report

@@ -32,8 +32,8 @@ Beside = Callable[[], Awaitable[None]]
 
 @dataclass
 class StandinContainers(NoContainers):
-    """Names that are running or not. Compared with the supervisor's stack (wsdash.stack.local.stack): starting a
-    running one, or stopping a stopped one, is no error. broken: why nothing can be started.
+    """Names that are running or not. Compared with the supervisor's stack (wsdash.stack.local.stack):
+    starting a running one, or stopping a stopped one, is no error. broken: why nothing can be started.
     """
 
     names: tuple[str, ...]

@@ -142,7 +142,12 @@ def _api(world: World, generation: str) -> dict[str, Any]:
         "apps" if old else "workspace",
         f"workspace-api:{generation}",
         _python(
-            "api", "--generation", generation, "--port", str(port), *(["--shape", "real"] if real else [])
+            "api.server",
+            "--generation",
+            generation,
+            "--port",
+            str(port),
+            *(["--shape", "real"] if real else []),
         ),
         env=_environment() | address | limit,
         ports=[port],
@@ -155,7 +160,7 @@ def _api(world: World, generation: str) -> dict[str, Any]:
 
 def _storage(world: World, node: str, pg_port: int, http_port: int, depends_on: list[str]) -> dict[str, Any]:
     data = world.directory / node
-    argv = _python("storage_standin", node, "--pg-port", str(pg_port), "--http-port", str(http_port))
+    argv = _python("standins.storage", node, "--pg-port", str(pg_port), "--http-port", str(http_port))
     if node == "pageserver":
         argv += [
             "--compute-port",
