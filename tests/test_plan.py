@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from wsdash.config import shipped
 from wsdash.errors import InputError
-from wsdash.model import ItemKind, Phase
+from wsdash.model import ItemKind, Meaning, Phase
 from wsdash.plan import load_plan
 
 GUIDE = {
@@ -73,3 +74,47 @@ def test_a_need_that_comes_later_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="kind"):
         load_plan(plan(tmp_path, "items:\n  - {id: a, phase: pre, kind: magic, title: A}\n"))
+
+
+def written(text: str) -> list[tuple[str, ...]]:
+    """The meanings that each item's own keys say."""
+    import yaml
+
+    return [
+        tuple(f"{key}: {value}" for key, value in item.items() if f"{key}: {value}" in set(Meaning))
+        for item in yaml.safe_load(text)["items"]
+    ]
+
+
+def test_the_shipped_plan_says_of_each_item_what_it_means() -> None:
+    plan = load_plan()
+    said = written(shipped("config", "plan.yaml").read_text())
+    assert said == [tuple(item.meanings) for item in plan.items]
+    assert sorted(one for line in said for one in line) == sorted(Meaning)
+
+
+def test_a_plan_written_before_items_said_it_means_the_same(tmp_path: Path) -> None:
+    text = shipped("config", "plan.yaml").read_text()
+    for meaning in Meaning:
+        text = text.replace(f" {meaning},", "")
+    assert not any(written(text))
+    old = load_plan(plan(tmp_path, text))
+    assert [item.meanings for item in old.items] == [item.meanings for item in load_plan().items]
+
+
+CLOSES = "items:\n  - {id: fence, phase: migration, kind: auto, title: T, closes: source}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CLOSES, "the write downtime would never end"),
+        (CLOSES + "  - {id: open, phase: pre, kind: auto, title: T, closes: source}\n", "both mean"),
+        (CLOSES.replace("source", "target"), "closes"),
+    ],
+)
+def test_meanings_that_cannot_be_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plan(plan(tmp_path, text))
+    assert said in str(caught.value)
+    assert "plan.yaml" in caught.value.where

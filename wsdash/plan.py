@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from wsdash.config import read_yaml, shipped
 from wsdash.errors import InputError
-from wsdash.model import ItemKind, Phase
+from wsdash.model import ItemKind, Meaning, Phase, StepId
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of the guide's checklists. needs: ids that must be done or skipped first."""
+    """One line of the guide's checklists. needs: ids that must be done or skipped first.
+
+    The other keys say what the item means for the run (see Meaning), in whatever way it becomes done.
+    """
 
     id: str
     phase: Phase
     kind: ItemKind
     title: str
     needs: tuple[str, ...] = ()
+    closes: Literal["source"] | None = None
+    starts: Literal["target"] | None = None
+    makes: Literal["tables"] | None = None
+    copies: Literal["rows"] | None = None
+    proves: Literal["rows"] | None = None
+    opens: Literal["target"] | None = None
+    loads: Literal["api"] | None = None
+    writes: Literal["report"] | None = None
+    shows: Literal["adr"] | None = None
+    decides: Literal["day-7"] | None = None
+
+    @property
+    def meanings(self) -> tuple[Meaning, ...]:
+        """What the item says that it means; where it says nothing, what the shipped item of its id means."""
+        said = tuple(one for one in Meaning if getattr(self, one.partition(":")[0]) is not None)
+        shipped = _SHIPPED.get(self.id)
+        return said or ((shipped,) if shipped is not None else ())
+
+    def means(self, meaning: Meaning) -> bool:
+        """Whether the item means that."""
+        return meaning in self.meanings
+
+
+_SHIPPED = {
+    StepId.STOP_OLD: Meaning.CLOSES_SOURCE,
+    StepId.START_STACK: Meaning.STARTS_TARGET,
+    StepId.INIT_NEON: Meaning.MAKES_TABLES,
+    StepId.MIGRATE_DATA: Meaning.COPIES_ROWS,
+    StepId.VERIFY_DATA: Meaning.PROVES_ROWS,
+    StepId.TEST_API: Meaning.OPENS_TARGET,
+    StepId.BENCHMARKS: Meaning.LOADS_API,
+    StepId.UPDATE_DOCS: Meaning.WRITES_REPORT,
+    "review-adr": Meaning.SHOWS_ADR,
+    "go-no-go": Meaning.DECIDES_DAY_7,
+}
+"""For plans written before items said it themselves."""
 
 
 class Test(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +90,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         chosen = (test for test in self.tests if test.kind is ItemKind.AUTO and not test.alone)
         return tuple(test.id for test in chosen if group in ("", test.group))
 
+    def that(self, meaning: Meaning) -> str:
+        """The id of the item that means that, '' where the plan has none."""
+        return next((item.id for item in self.items if item.means(meaning)), "")
+
     @property
     def everything(self) -> tuple[Item, ...]:
         """The items, then the tests as items."""
@@ -71,7 +114,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_plan(directory: Path | None = None) -> Plan:
     """Read DIR/plan.yaml and DIR/testing.yaml (the shipped one of each that DIR does not hold).
 
-    Raises InputError for a broken file, an id given twice, or a need that is unknown or comes later.
+    Raises InputError for a broken file, an id or a meaning given twice, a need that is unknown or comes
+    later, or a source that is closed while nothing opens the target after it.
     """
     path, items = _read(directory, "plan.yaml", _Items)
     tests_path, tests = _read(directory, "testing.yaml", _Tests)
@@ -86,10 +130,32 @@ def load_plan(directory: Path | None = None) -> Plan:
                     remedy="order the items so that each comes after what it needs",
                 )
         seen.add(item.id)
+    _check_meanings(items.items, path)
     for test in tests.tests:
         _only_once(test.id, seen, tests_path)
         seen.add(test.id)
     return Plan(items.items, tests.tests)
+
+
+def _check_meanings(items: tuple[Item, ...], path: Path) -> None:
+    places: dict[Meaning, int] = {}
+    for place, item in enumerate(items):
+        for meaning in item.meanings:
+            if meaning in places:
+                raise InputError(
+                    f"{items[places[meaning]].id!r} and {item.id!r} both mean `{meaning}`",
+                    where=str(path),
+                    remedy="say it of one of them only",
+                )
+            places[meaning] = place
+    closed, opened = (places.get(one) for one in (Meaning.CLOSES_SOURCE, Meaning.OPENS_TARGET))
+    if closed is not None and (opened is None or opened < closed):
+        raise InputError(
+            f"{items[closed].id!r} closes the source, and no item after it opens the target: the write "
+            "downtime would never end",
+            where=str(path),
+            remedy="say `opens: target` of the item after which users write to the new service",
+        )
 
 
 class _Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,9 +18,10 @@ from wsdash.model import (
     RehearsalProgress,
     Rehearsed,
 )
+from wsdash.plan import load_plan
 from wsdash.watch.duty import Duty
 
-SETTINGS = load_settings()
+SETTINGS, PLAN = load_settings(), load_plan()
 OLD = SETTINGS.stack.apps.old_service
 API = "workspace-api"
 DATABASE = next(name for name in SETTINGS.stack.apps.containers if name != OLD)
@@ -59,7 +60,7 @@ def after(events: list[AnyEvent]) -> RunView:
 def test_what_should_run(name: str) -> None:
     events, old, new = CASES[name]
     view = after(events)
-    duty = duties(SETTINGS, lambda: view, Asked(lambda: 0.0))
+    duty = duties(SETTINGS, PLAN, lambda: view, Asked(lambda: 0.0))
     assert (duty(OLD).runs, duty(API).runs, duty(DATABASE).runs) == (old, new, True)
     assert bool(duty(OLD).why) is not old
     assert bool(duty(API).why) is not new
@@ -69,7 +70,7 @@ def test_what_should_run(name: str) -> None:
 def test_who_asks_is_known_while_it_is_done_and_a_moment_after() -> None:
     now = 1000.0
     asked = Asked(lambda: now)
-    duty = duties(SETTINGS, lambda: after(STARTED), asked)
+    duty = duties(SETTINGS, PLAN, lambda: after(STARTED), asked)
     assert duty(API).asked_by == ""
     asked.begin(API, "Ana")
     now += 10 * GRACE_SECONDS
@@ -86,7 +87,7 @@ def test_the_guides_test_of_a_shutdown_is_somebody_asking() -> None:
     now = 1000.0
     asked = Asked(lambda: now)
     events: list[AnyEvent] = [*STARTED, state("test-shutdown", ItemState.RUNNING)]
-    duty = duties(SETTINGS, lambda: after(events), asked)
+    duty = duties(SETTINGS, PLAN, lambda: after(events), asked)
     assert duty(API).asked_by == "the test test-shutdown"
     assert duty(OLD).asked_by == ""
     events.append(state("test-shutdown", ItemState.DONE))
@@ -100,7 +101,7 @@ def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() ->
     now = 1000.0
     asked = Asked(lambda: now)
     events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2)]
-    duty = duties(SETTINGS, lambda: after(events), asked)
+    duty = duties(SETTINGS, PLAN, lambda: after(events), asked)
     assert (duty(API).runs, duty(API).asked_by) == (False, "the rehearsal")
     assert duty(OLD) == Duty(True), "the old service goes on serving, and is watched as ever"
     now += 10 * GRACE_SECONDS
@@ -114,4 +115,4 @@ def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() ->
 
 def test_a_rehearsal_whose_engine_died_asks_for_nothing_any_more() -> None:
     events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2), EngineStopped("killed")]
-    assert duties(SETTINGS, lambda: after(events), Asked(lambda: 0.0))(API).asked_by == ""
+    assert duties(SETTINGS, PLAN, lambda: after(events), Asked(lambda: 0.0))(API).asked_by == ""

@@ -13,7 +13,6 @@ from wsdash.cli.printing import say
 from wsdash.data.backup.take import load_manifest
 from wsdash.engine.outlook.words import REHEARSED
 from wsdash.engine.process import EngineOptions, serve
-from wsdash.engine.run.perform import DOWNTIME_BEGINS
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,
@@ -57,11 +56,10 @@ def printer() -> Callable[[Recorded], None]:
             say(
                 f"{GLYPHS[event.state]} {event.item:<18} {event.state:<12} {event.seconds:6.1f} s  {text}",
             )
-        elif isinstance(event, Notice) and event.level == "info" and event.item == DOWNTIME_BEGINS:
-            if event.text.startswith(REHEARSED):
-                say(f"  {event.text}")
         elif isinstance(event, Notice) and event.level != "info":
             say(f"! {event.level}: {event.text}")
+        elif isinstance(event, Notice) and event.item and event.text.startswith(REHEARSED):
+            say(f"  {event.text}")
         elif isinstance(event, AlertChanged) and event.raised:
             say(f"! alert: {event.text}")
         elif isinstance(event, RunFinished):

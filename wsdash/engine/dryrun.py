@@ -13,10 +13,20 @@ from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.engine.run.fold import fold_all
-from wsdash.engine.run.perform import DOWNTIME_BEGINS, told_cause
+from wsdash.engine.run.perform import told_cause
 from wsdash.engine.world import World, load_world, open_world_stack
 from wsdash.errors import InputError, WsdashError
-from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Notice, Phase, Recorded, Rehearsed
+from wsdash.model import (
+    AnyEvent,
+    ItemChanged,
+    ItemKind,
+    ItemState,
+    Meaning,
+    Notice,
+    Phase,
+    Recorded,
+    Rehearsed,
+)
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
@@ -88,7 +98,7 @@ async def _check_all(
     newest = await asyncio.to_thread(_newest_rehearsal, options.state)
     level = "info" if trustworthy(newest, now) else "warning"
     for item in _asked_for(options, world.plan):
-        if item.id == DOWNTIME_BEGINS:
+        if item.means(Meaning.CLOSES_SOURCE):
             tell(Notice(level, rehearsal_summary(newest, now), item.id))
         if item.kind is not ItemKind.AUTO:
             tell(ItemChanged(item.id, ItemState.PENDING, "waits for a person"))

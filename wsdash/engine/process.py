@@ -49,10 +49,12 @@ from wsdash.model import (
     Intent,
     ItemChanged,
     ItemState,
+    Meaning,
     Notice,
     Recorded,
     Reply,
     RunStarted,
+    StepId,
 )
 from wsdash.model.comparison import COMPARE
 from wsdash.outside import clean
@@ -64,7 +66,6 @@ from wsdash.steps.carried import preflight
 
 __all__ = ["EngineOptions", "serve"]
 
-FORCED = "migrate-data"
 """The item that --force is for."""
 
 
@@ -291,7 +292,7 @@ class Engine:
             rehearse=rehearsal.run,
         )
         self._runner = self._ending.runner = runner
-        await clear_at_start(context("test-api", False, {}))
+        await clear_at_start(context(StepId.TEST_API, False, {}))
         if options.rollback:
             if options.restore and (no := restore_refusal(runner.plan, runner.view)):
                 remedy = f"fill the source by itself: wsdash restore {options.restore} --to source"
@@ -324,13 +325,13 @@ class Engine:
                 where="--abandon-rollback",
                 remedy="leave the option out",
             )
-        if options.force and done_already(
-            runner.plan, runner.view, FORCED, options.from_item or "", options.until or ""
-        ):
+        copies = runner.plan.that(Meaning.COPIES_ROWS)
+        first, last = options.from_item or "", options.until or ""
+        if options.force and done_already(runner.plan, runner.view, copies, first, last):
             raise InputError(
-                f"--force would do nothing: {FORCED} is done already, or not asked for",
+                f"--force would do nothing: {copies} is done already, or not asked for",
                 where="--force",
-                remedy=f"add --from {FORCED} to write over the target once more",
+                remedy=f"add --from {copies} to write over the target once more",
             )
         if under_way and options.abandon_rollback:
             await journal.put(ROLLING_BACK, False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
-from wsdash.model.checklist import ItemKind, ItemState, Liveness, Outcome, Phase
+from wsdash.model.checklist import ItemKind, ItemState, Liveness, Meaning, Outcome, Phase, StepId
 from wsdash.model.comparison import ComparisonBegan, SidesCompared, TableCompared
 from wsdash.model.control import LOAD, Intent, Reply
 from wsdash.model.days import (
@@ -104,6 +104,7 @@ __all__ = [
     "LoadRung",
     "LoadTested",
     "LogLine",
+    "Meaning",
     "MetricsReading",
     "Notice",
     "Outcome",
@@ -127,6 +128,7 @@ __all__ = [
     "SetupProgress",
     "SidesCompared",
     "SourceState",
+    "StepId",
     "TableCompared",
     "TableVerified",
     "TimePassing",

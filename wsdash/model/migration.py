@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from wsdash.model.base import Event
-from wsdash.model.checklist import ItemState
+from wsdash.model.checklist import ItemState, StepId
 from wsdash.model.items import ItemChanged, ItemIntended, LoadTested
 from wsdash.model.run import Restored
 
-COPIES = "migrate-data"
-"""The item that makes a migration: carried out again, it is another one."""
-
-
+COPIES = StepId.MIGRATE_DATA
+"""The step that makes a migration: carried out again, it is another one."""
 ROLLED_BACK = "it was rolled back"
 
 

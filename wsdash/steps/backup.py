@@ -6,7 +6,7 @@ from pathlib import Path
 
 from wsdash.data.backup.take import check_backup, take_backup
 from wsdash.data.restore.proof import prove_backup
-from wsdash.model import BackupTaken, Notice
+from wsdash.model import BackupTaken, Notice, StepId
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.load.benchmarks import record_baseline
 from wsdash.steps.source_jobs import jobs_evidence, jobs_paused
@@ -18,7 +18,7 @@ MANIFEST = "backup.manifest"
 class Backup:
     """Backup current workspace data from TimescaleDB."""
 
-    id = "backup"
+    id: str = StepId.BACKUP
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's backup is on disk, unchanged, and was restored and compared."""

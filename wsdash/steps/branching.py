@@ -12,7 +12,7 @@ from wsdash.config import Settings
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.model import Branch, BranchesReading
+from wsdash.model import Branch, BranchesReading, StepId
 from wsdash.stack.neon_api import NeonApi, Timeline
 from wsdash.steps.base import Evidence, StepContext, endpoint
 from wsdash.steps.branch_probe import Side, open_branch, prepare, prove_isolation, remove, session_on
@@ -104,7 +104,7 @@ async def workspace_timeline(settings: Settings) -> tuple[str, str]:
 class Branching:
     """Test database branching feature."""
 
-    id = "branching"
+    id: str = StepId.BRANCHING
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run proved a branch and no branch of ours is left on the pageserver."""

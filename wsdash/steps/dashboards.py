@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wsdash.config import shipped
 from wsdash.errors import WsdashError
+from wsdash.model import StepId
 from wsdash.outside.http import client_session
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.monitoring import Endpoint, render_monitoring
@@ -17,7 +18,7 @@ from wsdash.watch.world import rules_of
 class UpdateDashboards:
     """Update monitoring dashboards."""
 
-    id = "update-dashboards"
+    id: str = StepId.UPDATE_DASHBOARDS
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when the rendered files are what this world needs and every endpoint of the stack they name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from wsdash.errors import WsdashError
+from wsdash.model import StepId
 from wsdash.runtime import report_directory
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.subprocesses import CannotStartError, OverdueError, run_program
@@ -19,7 +20,7 @@ class UpdateDocs:
     read without holding up the engine, and whoever writes it by hand gets the same.
     """
 
-    id = "update-docs"
+    id: str = StepId.UPDATE_DOCS
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when the four files are there, parse, and tell this run and all that was decided in it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from wsdash.model import StepId
 from wsdash.steps.base import Evidence, StepContext, command_output
 
 
 class NeonImage:
     """Build Neon image."""
 
-    id = "neon-image"
+    id: str = StepId.NEON_IMAGE
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when the image (or program) of every container of the new stack is here."""

@@ -11,7 +11,7 @@ from wsdash.data.copy.manifest import inspect_target
 from wsdash.data.copy.run import CopyRequest, CopyResult, copied_state, copy_tables
 from wsdash.data.pg.connect import connection
 from wsdash.errors import WsdashError
-from wsdash.model import Notice
+from wsdash.model import Notice, StepId
 from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried, written_tables
@@ -29,7 +29,7 @@ READ = "migrate-data.read"
 class MigrateData:
     """Migrate data from TimescaleDB."""
 
-    id = "migrate-data"
+    id: str = StepId.MIGRATE_DATA
     fence = False
     until_open = True
 

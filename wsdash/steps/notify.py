@@ -6,6 +6,7 @@ import os
 import time
 
 from wsdash.errors import InputError, WsdashError
+from wsdash.model import StepId
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.outlets import OutletError, post_message, run_with
 
@@ -17,7 +18,7 @@ COMMAND_TIMEOUT = 30.0
 class NotifyTeam:
     """Notify team of scheduled maintenance."""
 
-    id = "notify-team"
+    id: str = StepId.NOTIFY_TEAM
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's message was accepted by the webhook or the command."""

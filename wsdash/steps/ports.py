@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wsdash.errors import RefusedError
+from wsdash.model import StepId
 from wsdash.model.ports import port_plan
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.pollers.ports import port_holders
@@ -13,7 +14,7 @@ from wsdash.watch.pollers.ports import port_holders
 class PortsFree:
     """Verify ports 5433, 6400, 9898, 5454, 7676 are available."""
 
-    id = "ports-free"
+    id: str = StepId.PORTS_FREE
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when each port is free, or held by the new stack itself.

@@ -14,7 +14,7 @@ from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.compare import compare
 from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
-from wsdash.model import SchemaCompared, SchemaObject
+from wsdash.model import SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import compare_sides, place, read_mapping
 from wsdash.steps.readiness import api_state, wait_for_api
@@ -23,7 +23,7 @@ from wsdash.steps.readiness import api_state, wait_for_api
 class InitNeon:
     """Initialize Neon database."""
 
-    id = "init-neon"
+    id: str = StepId.INIT_NEON
     fence = False
     until_open = True
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wsdash.data.restore.run import restore_missing_into_source
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.model import ContainerReading
+from wsdash.model import ContainerReading, StepId
 from wsdash.steps.api.items import client
 from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_output
 from wsdash.steps.readiness import READY_SECONDS, needs_schema
@@ -31,7 +31,7 @@ DOWN = ("exited", "created", "dead", "removing")
 class StopOld:
     """Stop old workspace service."""
 
-    id = "stop-old"
+    id: str = StepId.STOP_OLD
     fence = True  # no writer on the source while its rows are carried
     until_open = False
 
@@ -97,7 +97,7 @@ class StopOld:
 class StartStack:
     """Start Workspace Stack."""
 
-    id = "start-stack"
+    id: str = StepId.START_STACK
     fence = False
     until_open = False
 

@@ -24,7 +24,6 @@ LIVELY_SECONDS = 1.0
 """How often the days are judged while time runs faster than the machine's."""
 BREATH = 0.002
 FIRST_LOOK = 2.0
-MONITOR = "monitor-24h"
 INTENTS = (DECIDE, CONFIRM)
 
 
@@ -79,9 +78,9 @@ class Afterwards:
             if judged != self._told:
                 self._told = judged
                 self._recorder.journal.emit(judged)
-            if calm and self._monitoring():
-                await self._recorder.record(ItemIntended(MONITOR, "check", 1))
-                await self._recorder.record(ItemChanged(MONITOR, ItemState.DONE, calm))
+            for item in self._watched() if calm else ():
+                await self._recorder.record(ItemIntended(item, "check", 1))
+                await self._recorder.record(ItemChanged(item, ItemState.DONE, calm))
             return judged
 
     async def handle(self, intent: Intent) -> Reply:
@@ -106,8 +105,8 @@ class Afterwards:
         judged = judge(self._spec, story, evidence, self._thresholds, now)
         return judged, calm_day(self._spec, story, evidence, now)
 
-    def _monitoring(self) -> bool:
-        state = self._recorder.view.item(MONITOR).state
-        return state not in SATISFIED and any(
-            item.id == MONITOR and item.kind is ItemKind.WATCH for item in self._plan.items
-        )
+    def _watched(self) -> list[str]:
+        """The items that the calm hours make done, and have not yet."""
+        view = self._recorder.view
+        watched = [item.id for item in self._plan.items if item.kind is ItemKind.WATCH]
+        return [name for name in watched if view.item(name).state not in SATISFIED]

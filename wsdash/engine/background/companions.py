@@ -162,7 +162,7 @@ class Companions:
             standing=self._alarms.standing,
             backed_up=lambda: self._alarms.backed_up_at,
             clock=clock,
-            duties=duties(world.settings, lambda: self._recorder.view, self._asked),
+            duties=duties(world.settings, world.plan, lambda: self._recorder.view, self._asked),
         )
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from wsdash.model import ExpectedDowntime, RehearsalOutcome, Rehearsed, RehearsedItem
+from wsdash.model import ExpectedDowntime, RehearsalOutcome, Rehearsed, RehearsedItem, StepId
 
-STOP, START, TEST = "stop-old", "start-stack", "test-api"
-IN_DOWNTIME = (STOP, START, "init-neon", "migrate-data", "verify-data", TEST)
-"""Items between the old service's stop and the first write that the new one takes."""
+IN_DOWNTIME = (
+    StepId.STOP_OLD,
+    StepId.START_STACK,
+    StepId.INIT_NEON,
+    StepId.MIGRATE_DATA,
+    StepId.VERIFY_DATA,
+    StepId.TEST_API,
+)
+"""Steps that a rehearsal tries: from the old service's stop to the first write that the new one takes."""
 EARLIER = 10
 """How many earlier rehearsals are counted."""
 
@@ -38,5 +44,5 @@ def forecast(
         round(sum(min(values) for values in seconds.values()), 1),
         round(sum(median(values) for values in seconds.values()), 1),
         round(sum(max(values) for values in seconds.values()), 1),
-        basis + f"; {STOP} estimated by how long the new service took to stop",
+        basis + f"; {StepId.STOP_OLD} estimated by how long the new service took to stop",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.engine.outlook.forecast import IN_DOWNTIME, STOP
-from wsdash.model import RehearsalOutcome, RehearsedItem, ResourceUse, TableVerified
+from wsdash.engine.outlook.forecast import IN_DOWNTIME
+from wsdash.model import RehearsalOutcome, RehearsedItem, ResourceUse, StepId, TableVerified
 
 
 class StoppedError(Exception):
@@ -70,7 +70,7 @@ class Found:
         items = []
         for name in IN_DOWNTIME:
             seconds = tuple(self.seconds.get(name, ()))
-            state = "estimated" if name == STOP and seconds else "done"
+            state = "estimated" if name == StepId.STOP_OLD and seconds else "done"
             if name in self.failed:
                 state = "failed"
             elif not seconds and name not in self.texts:

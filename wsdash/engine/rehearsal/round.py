@@ -16,19 +16,17 @@ from wsdash.data.snapshot.chunk_states import MovedError, read_anew
 from wsdash.data.snapshot.hold import open_snapshot
 from wsdash.data.tables.shape import Table, source_tables
 from wsdash.data.verify.checksum import checksum_table
-from wsdash.engine.outlook.forecast import START, STOP, TEST
 from wsdash.engine.rehearsal.found import Found, MemoryFacts, StoppedError
 from wsdash.engine.rehearsal.measure import ResourceMeter
 from wsdash.engine.rehearsal.stage import Stage
 from wsdash.engine.rehearsal.tidy import Before, Tidy
 from wsdash.engine.run.perform import check_act_check
-from wsdash.model import RehearsalProgress
+from wsdash.model import RehearsalProgress, StepId
 from wsdash.steps.base import StepContext, endpoint
 from wsdash.steps.carried import read_carried, read_side, written_tables
 from wsdash.steps.readiness import needs_schema
 from wsdash.tasks import finished_though_cancelled
 
-VERIFY = "verify-data"
 AGAIN = "then rehearse again"
 
 
@@ -59,22 +57,22 @@ class Round:
     async def _forth(self) -> None:
         found, stage = self.found, self.stage
         found.facts = MemoryFacts()
-        await self._item(START, stage.context(found), measured=not self.before.running)
+        await self._item(StepId.START_STACK, stage.context(found), measured=not self.before.running)
         await self._set_aside()
-        await self._item("init-neon", stage.context(found))
+        await self._item(StepId.INIT_NEON, stage.context(found))
         tables = (await read_carried(stage.settings)).tables
         await read_anew(lambda: self._copied_and_compared(tables), found.notes.append)
         await self.meter.weigh_database()
         await self._see_movement(tables)
-        await self._item(TEST, stage.context(found))
+        await self._item(StepId.TEST_API, stage.context(found))
 
     async def _copied_and_compared(self, tables: tuple[Table, ...]) -> None:
         """Both in one snapshot of the source. Raises MovedError when its chunks were rewritten meanwhile."""
         source = endpoint(self.stage.settings.source)
         async with open_snapshot(source, source_tables(tables)) as snapshot:
             context = self.stage.context(self.found, snapshot)
-            await self._item("migrate-data", context)
-            await self._item(VERIFY, context)
+            await self._item(StepId.MIGRATE_DATA, context)
+            await self._item(StepId.VERIFY_DATA, context)
 
     async def _item(self, name: str, context: StepContext, *, measured: bool = True) -> None:
         found = self.found
@@ -97,9 +95,9 @@ class Round:
         if not fault:
             return
         found.failed.add(name)
-        if name == VERIFY:
+        if name == StepId.VERIFY_DATA:
             found.differed += found.differences() or [f"{name}: {fault}"]
-        elif name == TEST:
+        elif name == StepId.TEST_API:
             found.differed.append(f"{name}: {fault}")
         else:
             found.blocked.append(f"{name}: {fault}")
@@ -124,8 +122,8 @@ class Round:
         if self.api:
             started = time.monotonic()
             await stage.stack.stop([self.api], stage.output)
-            self.found.took(STOP, time.monotonic() - started)
-            self.found.texts[STOP] = f"as long as {self.api} took to stop"
+            self.found.took(StepId.STOP_OLD, time.monotonic() - started)
+            self.found.texts[StepId.STOP_OLD] = f"as long as {self.api} took to stop"
         self.before = msgspec.structs.replace(self.before, trial=True)
         await self.tidy.note(self.before)
         await begin_trial(target, self.found.id, roles)

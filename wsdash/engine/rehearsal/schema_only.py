@@ -13,7 +13,7 @@ from wsdash.engine.rehearsal.found import Found, MemoryFacts
 from wsdash.engine.rehearsal.stage import Stage
 from wsdash.engine.run.perform import check_act_check
 from wsdash.errors import WsdashError
-from wsdash.model import RehearsalProgress
+from wsdash.model import RehearsalProgress, StepId
 from wsdash.steps.base import endpoint
 from wsdash.steps.carried import read_carried
 
@@ -41,7 +41,7 @@ async def rehearse_schema(stage: Stage, found: Found) -> None:
                 return
             found.facts = MemoryFacts()
             context = stage.context(found, settings=settings)
-            evidence = await check_act_check(stage.step("init-neon"), context, _unheard)
+            evidence = await check_act_check(stage.step(StepId.INIT_NEON), context, _unheard)
             if not evidence.holds:
                 found.blocked.append(f"init-neon on {database.label}: {evidence.text}")
                 return

@@ -10,12 +10,12 @@ from wsdash.engine.run.perform import told_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.errors import RefusedError
-from wsdash.model import COPIES, REHEARSAL, ComparisonBegan, Intent, Reply, SidesCompared, TableCompared
+from wsdash.model import REHEARSAL, ComparisonBegan, Intent, Reply, SidesCompared, StepId, TableCompared
 from wsdash.steps.comparing.verify_now import ComparedNow, verify_now
 
 WRITING = {
-    COPIES: "migrate-data is writing the rows",
-    "init-neon": "init-neon is making the tables",
+    StepId.MIGRATE_DATA: "migrate-data is writing the rows",
+    StepId.INIT_NEON: "init-neon is making the tables",
     REHEARSAL: "a rehearsal has its own copy of the target in the target's place",
 }
 """What may not be held up by a comparison, nor be read in its middle; and how it is said."""

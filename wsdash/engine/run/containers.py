@@ -11,11 +11,11 @@ from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.duty import Asked
 from wsdash.engine.run.fold import RunView, fold_all
-from wsdash.engine.run.perform import DOWNTIME_BEGINS, told_cause
+from wsdash.engine.run.perform import told_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.world import load_world, open_world_stack
-from wsdash.model import REHEARSAL, Intent, ItemState, Notice, Phase, Reply
+from wsdash.model import REHEARSAL, Intent, ItemState, Meaning, Notice, Phase, Reply
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 
@@ -42,10 +42,11 @@ def refusal(intent: Intent, settings: Settings, plan: Plan, view: RunView, runni
     # before the migration begins, items look at the old world only
     if running and (plan.item(running).phase is not Phase.PRE or name in stack.apps.containers):
         return f"{running} is running and stands on {name}; wait for it, or force it"
-    fenced = view.item(DOWNTIME_BEGINS).state is ItemState.DONE
+    fence = plan.that(Meaning.CLOSES_SOURCE)
+    fenced = view.item(fence).state is ItemState.DONE
     if fenced and action != "stop" and name == stack.apps.old_service:
         return (
-            f"{DOWNTIME_BEGINS} is done: {name} would take writes that the target does not get; "
+            f"{fence} is done: {name} would take writes that the target does not get; "
             "wsdash rollback brings it back, or force it"
         )
     return ""

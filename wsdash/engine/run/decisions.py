@@ -23,6 +23,7 @@ from wsdash.model import (
     Intent,
     ItemChanged,
     ItemState,
+    Meaning,
     Reply,
     TimelineJudged,
 )
@@ -35,7 +36,7 @@ from wsdash.timeline.story import fold_story
 DECIDE, CONFIRM = "decide", "confirm-criterion"
 AGAINST = "AGAINST"
 """What must be typed to decide early, or against the evidence."""
-REVIEW_ITEM, REVIEW_DAY = "go-no-go", 7
+REVIEW_DAY = 7
 """The checklist's review is held when Day 7 is decided."""
 
 Record = Callable[[AnyEvent], Awaitable[None]]
@@ -117,8 +118,9 @@ async def _decided(made: DecisionRecorded, plan: Plan, record: Record) -> Reply:
     text = f"Day {made.day}: {word} by {made.who}: {made.why} (the evidence says {made.recommendation})"
     if made.despite:
         text += f"; decided all the same: {'; '.join(made.despite)}"
-    if made.day == REVIEW_DAY and any(item.id == REVIEW_ITEM for item in plan.items):
-        await record(ItemChanged(REVIEW_ITEM, ItemState.DONE, text, who=made.who, note=made.why))
+    review = plan.that(Meaning.DECIDES_DAY_7)
+    if made.day == REVIEW_DAY and review:
+        await record(ItemChanged(review, ItemState.DONE, text, who=made.who, note=made.why))
     return Reply(True, text)
 
 

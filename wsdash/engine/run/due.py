@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from wsdash.engine.outlook.forecast import STOP
 from wsdash.engine.run.fold import SATISFIED, RunView
-from wsdash.model import Intent, ItemKind, ItemState, Phase
+from wsdash.model import Intent, ItemKind, ItemState, Meaning, Phase
 from wsdash.plan import Item, Plan
 
 
@@ -108,9 +107,10 @@ def done_already(plan: Plan, view: RunView, item: str, first: str, last: str) ->
 
 def restore_refusal(plan: Plan, view: RunView) -> str:
     """Why a backup named for a rollback would restore nothing, or '' where it will."""
-    if any(item.id == STOP for item in to_undo(plan, view)):
+    fence = plan.that(Meaning.CLOSES_SOURCE)
+    if any(item.id == fence for item in to_undo(plan, view)):
         return ""
     return (
-        f"this rollback would restore nothing: {STOP} is {view.item(STOP).state}, so the old service is not "
-        "started by it"
+        f"this rollback would restore nothing: {fence} is {view.item(fence).state}, so the old service "
+        "is not started by it"
     )

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from wsdash.config import Settings
 from wsdash.engine.run.fold import RunView
-from wsdash.model import ItemState
+from wsdash.model import ItemState, Meaning
+from wsdash.plan import Plan
 from wsdash.watch.duty import Duties, Duty
 
-STOPS, STARTS, SHUTDOWN = "stop-old", "start-stack", "test-shutdown"
+SHUTDOWN = "test-shutdown"
 REHEARSES = "the rehearsal"
 GRACE_SECONDS = 60.0
 """A container that was asked to start anew answers again that long after at the latest."""
@@ -38,25 +39,28 @@ class Asked:
         return who if who and (ended is None or self._now() - ended <= GRACE_SECONDS) else ""
 
 
-def duties(settings: Settings, view: Callable[[], RunView], asked: Asked) -> Duties:
+def duties(settings: Settings, plan: Plan, view: Callable[[], RunView], asked: Asked) -> Duties:
     """The duty of every container of the settings, as the run stands at each call; unknown ones of others."""
     old, workspace = settings.stack.apps.old_service, frozenset(settings.stack.workspace.containers)
+    stops, starts = plan.that(Meaning.CLOSES_SOURCE), plan.that(Meaning.STARTS_TARGET)
     apps = frozenset(settings.stack.apps.containers) - {old}
 
     def duty(name: str) -> Duty:
         run = view()
         who = asked.by(name)
         if name == old:
-            stopped = _begun(run, STOPS)
-            why = f"{old} is stopped by item {STOPS}" if stopped else ""
+            if run.item(stops).state is ItemState.SKIPPED:
+                return Duty(None, "", who)  # whether it runs is the affair of who passed its stop over
+            stopped = _begun(run, stops)
+            why = f"{old} is stopped by item {stops}" if stopped else ""
             return Duty(not stopped, why, who)
         if name in workspace:
             if not who:
                 who = _at_work(run, asked, workspace)
-            if run.item(STARTS).state is ItemState.RUNNING:
-                return Duty(False, f"item {STARTS} is starting {name}", who)
-            if not _begun(run, STARTS):
-                return Duty(False, f"{name} is started by item {STARTS}", who)
+            if run.item(starts).state is ItemState.RUNNING:
+                return Duty(False, f"item {starts} is starting {name}", who)
+            if not _begun(run, starts) and run.item(starts).state is not ItemState.SKIPPED:
+                return Duty(False, f"{name} is started by item {starts}", who)
             return Duty(True, "", who)
         return Duty(True, "", who) if name in apps else Duty(None, "", who)
 
@@ -66,7 +70,7 @@ def duties(settings: Settings, view: Callable[[], RunView], asked: Asked) -> Dut
 def _begun(run: RunView, item: str) -> bool:
     """The item was carried out, perhaps in part, and not taken back since."""
     look = run.item(item)
-    return look.touched or look.state in (ItemState.DONE, ItemState.RUNNING)
+    return bool(item) and (look.touched or look.state in (ItemState.DONE, ItemState.RUNNING))
 
 
 def _at_work(run: RunView, asked: Asked, workspace: frozenset[str]) -> str:

@@ -16,6 +16,7 @@ from wsdash.model import (
     ItemIntended,
     ItemState,
     LoadTested,
+    Meaning,
     Outcome,
     PauseChanged,
     Phase,
@@ -190,6 +191,13 @@ def fold_all(events: Iterable[Recorded], view: RunView | None = None) -> RunView
     for recorded in events:
         view = fold(view, recorded)
     return view
+
+
+def opened(view: RunView, plan: Plan) -> bool:
+    """Users may have written to the new service in this migration: the item that opens it was begun, or a
+    person said that it is done or may be passed over, and that was not taken back."""
+    look = view.item(plan.that(Meaning.OPENS_TARGET))
+    return look.touched or look.state in SATISFIED
 
 
 def outcome(view: RunView, plan: Plan) -> Outcome:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wsdash.engine.run.decisions import REVIEW_DAY, REVIEW_ITEM
+from wsdash.engine.run.decisions import REVIEW_DAY
 from wsdash.engine.run.fold import SATISFIED, RunView
 from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
-from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState
+from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState, Meaning
 from wsdash.plan import Item, Plan
 
 OVERWRITE = "OVERWRITE"
@@ -63,7 +63,8 @@ def _refuse_tests(names: object, plan: Plan) -> str:
     """Names of what may be tried again at any time: the automatic tests, and the load test."""
     if names is None:
         return ""
-    known = [test.id for test in plan.tests if test.kind is ItemKind.AUTO] + ["benchmarks"]
+    known = [test.id for test in plan.tests if test.kind is ItemKind.AUTO]
+    known += [load] if (load := plan.that(Meaning.LOADS_API)) else []
     if not isinstance(names, list) or not names or any(name not in known for name in names):
         return f"names wants a list of tests; use some of {', '.join(known)}"
     return ""
@@ -86,7 +87,7 @@ def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoin
                 return f"vouching for {item.id}, of which too little was seen, wants a note that says how"
             if item.kind is ItemKind.WATCH:
                 return f"{item.id} is measured over its time: wait for it, or skip it with a reason"
-            if item.id == REVIEW_ITEM:
+            if item.means(Meaning.DECIDES_DAY_7):
                 return f"{item.id} is done by deciding Day {REVIEW_DAY}: press y, or use wsdash decide"
             if not intent.who:
                 return f"confirming {item.id} wants a name"

@@ -8,15 +8,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.run.fold import opened
 from wsdash.engine.run.migration import set_back
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import InputError, WsdashError
-from wsdash.model import COPIES, Downtime, ItemChanged, ItemIntended, ItemState, Notice
+from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState, Meaning, Notice
 from wsdash.plan import Item, Plan
 from wsdash.steps.base import Evidence, Standing, Step, StepContext
 
-DOWNTIME_BEGINS = "stop-old"
-DOWNTIME_ENDS = "test-api"
 LAST_WORD_SECONDS = 5.0
 REMEDY = {
     ItemState.FAILED: "see the logs, correct what the evidence names, then retry",
@@ -42,7 +41,7 @@ class Performer:
     @property
     def opened(self) -> bool:
         """The new service was opened for writes in this run, and that was not taken back."""
-        return self._recorder.view.item(DOWNTIME_ENDS).touched
+        return opened(self._recorder.view, self._plan)
 
     async def perform(
         self, item: Item, *, force: bool = False, options: dict[str, Any] | None = None
@@ -54,42 +53,56 @@ class Performer:
         started = time.monotonic()
 
         async def attempt_it() -> ItemChanged:
-            evidence = await self._check_act_check(item.id, step, context, attempt)
+            evidence = await self._check_act_check(item, step, context, attempt)
             state = _answer(evidence)
             return ItemChanged(item.id, state, evidence.text, remedy=evidence.remedy or REMEDY.get(state, ""))
 
         return await self._concluded(item.id, started, attempt_it)
 
-    async def _check_act_check(self, item: str, step: Step, context: StepContext, attempt: int) -> Evidence:
-        copied_before = self._recorder.view.item(item).touched
+    async def _check_act_check(self, item: Item, step: Step, context: StepContext, attempt: int) -> Evidence:
+        begun_before = self._recorder.view.item(item.id).touched
+        closes, copies = item.means(Meaning.CLOSES_SOURCE), item.means(Meaning.COPIES_ROWS)
 
         async def note(action: str) -> None:
-            if action == "act" and item == DOWNTIME_BEGINS and not self._recorder.view.item(item).touched:
-                self._say_how_it_was_rehearsed()
-            await self._record(ItemIntended(item, action, attempt))
-            if self._recorder.view.item(item).state is not ItemState.RUNNING:
-                await self._record(ItemChanged(item, ItemState.RUNNING))
-            if action == "act" and item == DOWNTIME_BEGINS:
+            if action == "act" and closes and not begun_before:
+                self._say_how_it_was_rehearsed(item)
+            await self._record(ItemIntended(item.id, action, attempt))
+            if self._recorder.view.item(item.id).state is not ItemState.RUNNING:
+                await self._record(ItemChanged(item.id, ItemState.RUNNING))
+            if action == "act" and closes:
                 await self.downtime_begins()
             # before the first copy nobody can have said anything of the rows: a skip decided early stands
-            if action == "act" and item == COPIES and copied_before:
+            if action == "act" and copies and begun_before:
                 await set_back(self._recorder, self._plan, "the rows are copied again")
 
         def worth_acting(evidence: Evidence) -> bool:
             # a fence around a service that was not found would stop nothing and start the downtime's clock
-            return not (item == DOWNTIME_BEGINS and evidence.insufficient)
+            return not (closes and evidence.insufficient)
 
         evidence = await check_act_check(step, context, note, worth_acting)
-        if evidence.holds and item == DOWNTIME_BEGINS:
-            await self.downtime_begins()
-        if evidence.holds and item == DOWNTIME_ENDS:
-            await self._downtime_ends()
+        if evidence.holds:
+            await self.became_done(item)
         return evidence
 
-    def _say_how_it_was_rehearsed(self) -> None:
+    async def became_done(self, item: Item, *, skipped: bool = False) -> None:
+        """Start or stop the clock of the write downtime as the item means, whoever made it done.
+
+        skipped: a person passed it over. A fence that was passed over closes nothing; the run that goes on
+        past the item that opens the new service has opened it.
+        """
+        if item.means(Meaning.CLOSES_SOURCE) and not skipped:
+            await self.downtime_begins()
+        if item.means(Meaning.OPENS_TARGET):
+            await self._downtime_ends()
+
+    async def taken_back(self) -> None:
+        """A rollback is over: the old service takes writes again, be it that a person started it."""
+        await self._downtime_ends()
+
+    def _say_how_it_was_rehearsed(self, item: Item) -> None:
         now, newest = self._recorder.journal.clock.time(), self._recorder.view.rehearsal
         level = "info" if trustworthy(newest, now) else "warning"
-        self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), DOWNTIME_BEGINS))
+        self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), item.id))
 
     def standing(self, item: Item) -> Standing | None:
         """The item's step, when later items stand on it."""
@@ -124,7 +137,7 @@ class Performer:
             if not evidence.holds:
                 remedy = evidence.remedy or "correct what the evidence names, then roll back again"
                 return ItemChanged(item.id, ItemState.FAILED, evidence.text, remedy=remedy)
-            if item.id == DOWNTIME_BEGINS:
+            if item.means(Meaning.CLOSES_SOURCE):
                 await self._downtime_ends()
             return ItemChanged(item.id, ItemState.UNDONE, evidence.text)
 

@@ -6,9 +6,9 @@ dies, somebody starts the old service again. A tick of yesterday is no evidence 
 
 from __future__ import annotations
 
-from wsdash.engine.run.perform import DOWNTIME_BEGINS, Performer
+from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
-from wsdash.model import ItemChanged, ItemKind, ItemState, Notice, Phase
+from wsdash.model import ItemChanged, ItemKind, ItemState, Meaning, Notice, Phase
 from wsdash.plan import Item, Plan
 
 
@@ -52,7 +52,7 @@ class Reprover:
                 self._fresh.add(one.id)
                 continue
             back = await self._back(one, item, evidence.text)
-            if one.id == DOWNTIME_BEGINS:
+            if one.means(Meaning.CLOSES_SOURCE):
                 await self._performer.fence_fell(evidence)
             return [each for each in back if each.id in needed]
         if still:

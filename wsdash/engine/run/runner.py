@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from wsdash.engine.run.due import AutoRun, due, halted, restore_refusal, to_undo
-from wsdash.engine.run.fold import RunView, outcome
+from wsdash.engine.run.fold import SATISFIED, RunView, outcome
 from wsdash.engine.run.intents import refusal
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
-from wsdash.engine.run.perform import DOWNTIME_BEGINS, Performer
+from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.rehearsing import REHEARSE
 from wsdash.engine.run.rehearsing import refusal as no_rehearsal
@@ -229,8 +229,9 @@ class Runner:
         if intent.note:
             evidence += f": {intent.note}"
         await self._record(ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note))
-        if intent.item == DOWNTIME_BEGINS and state is ItemState.DONE:
-            await self._performer.downtime_begins()
+        if state in SATISFIED:
+            item = self.plan.item(intent.item)
+            await self._performer.became_done(item, skipped=state is ItemState.SKIPPED)
         await self._perhaps_migrated()
 
     async def _perhaps_migrated(self) -> None:
@@ -358,6 +359,7 @@ class Runner:
         attempt = self.view.item(item.id).attempts + 1
         await self._record(ItemIntended(item.id, "confirm", attempt))
         await self._record(ItemChanged(item.id, ItemState.DONE, text, who="--yes", note="confirmed by --yes"))
+        await self._performer.became_done(item)
 
     async def _nothing_due(self, auto: AutoRun) -> None:
         halt = halted(self.plan, self.view, auto)
@@ -394,6 +396,7 @@ class Runner:
                     "Forward: `wsdash migrate --abandon-rollback`"
                 )
                 return
+        await self._performer.taken_back()
         await forget_proofs(self._recorder, (*PROOFS, *OF_ONE_MIGRATION))
         await self._recorder.note(ROLLING_BACK, False)
         self.succeeded = True

@@ -30,7 +30,7 @@ async def tick_at_rest(
     try:
         journal.redactor = await asyncio.to_thread(redactor_for, world.settings, state)
         recorder = Recorder(journal, fold_all(await journal.history()), lambda _: None, state / LOG_FILE)
-        runner = Runner(world.plan, Performer(recorder, world.steps, _no_context), recorder)
+        runner = Runner(world.plan, Performer(recorder, world.steps, _no_context, world.plan), recorder)
         return await runner.handle(intent)
     finally:
         await journal.close()

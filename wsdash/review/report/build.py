@@ -16,6 +16,7 @@ from wsdash.model import (
     ItemState,
     Rehearsed,
     RunStarted,
+    StepId,
     TableVerified,
 )
 from wsdash.model.standing import AlertSpan, alert_spans
@@ -40,7 +41,7 @@ from wsdash.review.report.times import iso
 from wsdash.review.story import KnownStory, read_story
 from wsdash.watch.world import rules_of
 
-ITSELF = "update-docs"
+ITSELF = StepId.UPDATE_DOCS
 """The item that writes the report."""
 THIS = "this report; `wsdash report --check DIR` says whether it is still true"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from icalendar import Calendar
 
 from wsdash.errors import InputError
-from wsdash.model import ItemState
+from wsdash.model import ItemState, StepId
 from wsdash.outside import DocumentError, read_json
 from wsdash.review.calendar import calendar_of, day_uid
 from wsdash.review.report.build import as_json, report_of, write_whole
@@ -18,7 +18,7 @@ from wsdash.review.story import KnownStory
 
 MARKDOWN, PAGE, DATA, DAYS = "report.md", "report.html", "report.json", "days.ics"
 NAMES = (MARKDOWN, PAGE, DATA, DAYS)
-ITEM = "update-docs"
+ITEM = StepId.UPDATE_DOCS
 """The item whose evidence the directory is; it cannot stand in it as done."""
 SETTLED = (
     ItemState.DONE,

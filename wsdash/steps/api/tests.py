@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from wsdash.errors import WsdashError
-from wsdash.model import CriterionMeasured
+from wsdash.model import CriterionMeasured, StepId
 from wsdash.steps.api.checks import functional_checks, latencies, percentile
 from wsdash.steps.api.items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.base import Evidence, StepContext
@@ -24,7 +24,7 @@ class TestApi:
     """Test API endpoints."""
 
     __test__ = False
-    id = "test-api"
+    id: str = StepId.TEST_API
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's tests all held, none of their rows is left, and the API is well now, also by

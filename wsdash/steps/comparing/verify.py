@@ -13,7 +13,7 @@ from wsdash.data.tables.shape import source_tables
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
 from wsdash.errors import WsdashError
-from wsdash.model import Notice
+from wsdash.model import Notice, StepId
 from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried
@@ -30,7 +30,7 @@ what was found in the source after the new service was opened."""
 class VerifyData:
     """Verify data integrity."""
 
-    id = "verify-data"
+    id: str = StepId.VERIFY_DATA
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Compare both sides now. Once the new service is open for writes, the comparison made before that

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from wsdash.config import Settings
 from wsdash.errors import RefusedError, WsdashError
-from wsdash.model import LOAD, LoadRung, LoadTested
+from wsdash.model import LOAD, LoadRung, LoadTested, StepId
 from wsdash.model.slower import slower
 from wsdash.steps.api.items import client, items_for_test
 from wsdash.steps.base import Evidence, StepContext
@@ -55,7 +55,7 @@ async def record_baseline(ctx: StepContext) -> None:
 class Benchmarks:
     """Run performance benchmarks."""
 
-    id = "benchmarks"
+    id: str = StepId.BENCHMARKS
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's load test held."""

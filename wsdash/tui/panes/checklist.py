@@ -13,10 +13,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from wsdash.engine.outlook.forecast import STOP
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.engine.run.fold import ItemView
-from wsdash.model import ItemState, Phase
+from wsdash.model import ItemState, Meaning, Phase
 from wsdash.plan import Item, Plan
 from wsdash.tui.lead import attention, lacking, short_title
 from wsdash.tui.looks import (
@@ -106,7 +105,7 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
         lines.append(Content.styled(look.evidence, BAD if look.state is ItemState.FAILED else ""))
     if look.remedy:
         lines.append(Content.assemble(("→ ", BUSY), look.remedy))
-    if item.id == STOP and look.state is ItemState.PENDING:
+    if item.means(Meaning.CLOSES_SOURCE) and look.state is ItemState.PENDING:
         lines.append(_rehearsed(view, frame))
     needs = lacking(item, view)
     if needs and look.state is ItemState.PENDING:

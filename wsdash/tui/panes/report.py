@@ -8,13 +8,13 @@ from pathlib import Path
 
 from textual.content import Content
 
-from wsdash.model import ItemState
+from wsdash.model import ItemState, StepId
 from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, age
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.viewstate import ViewState
 
 NAME = "report.md"
-ITEM = "update-docs"
+ITEM = StepId.UPDATE_DOCS
 LONGEST = 1024 * 1024
 WRITTEN = "- Written: "
 SECTION = "\n## "

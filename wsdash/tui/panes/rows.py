@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from wsdash.model import ItemState, RowsReading, TableVerified
+from wsdash.model import RowsReading, TableVerified
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, bar, clock, count
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, nothing_yet, row
 from wsdash.tui.standing import freshness
@@ -96,9 +96,7 @@ def _line(
     view: ViewState, table: str, moving: Transfer | None, wide: Columns, frame: Frame, live: bool
 ) -> Content:
     reading = view.rows.get(table)
-    # after a rollback the comparison no longer stands
-    undone = view.run.item("verify-data").state is ItemState.UNDONE
-    verified = None if undone else view.run.tables.get(table)
+    verified = view.run.tables.get(table)
     source, target = (reading.source, reading.target) if reading else (None, None)
     mark = "~" if reading is not None and reading.estimated else ""
     if moving is not None and moving.progress.rows and moving.progress.activity.startswith("copy"):

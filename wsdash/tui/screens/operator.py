@@ -11,7 +11,7 @@ from textual.content import Content
 
 from wsdash.engine.run.intents import OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
-from wsdash.model import LOAD, Intent, ItemKind, ItemState, Reply
+from wsdash.model import LOAD, Intent, ItemKind, ItemState, Meaning, Reply
 from wsdash.model.comparison import COMPARE
 from wsdash.plan import Item, Plan, Test
 from wsdash.tui.looks import ITEM, plain_title
@@ -96,11 +96,11 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
     def action_run(self) -> None:
         """Run the selected item, or have it confirmed."""
         item = self.checklist.selected
-        if item.id == "benchmarks":
+        if item.means(Meaning.LOADS_API):
             self._ask_load(item)
         elif item.kind is ItemKind.AUTO:
             self._send(Intent("run-item", item=item.id))
-        elif item.id in self._documents or item.id == "review-adr":
+        elif item.id in self._documents or item.means(Meaning.SHOWS_ADR):
             self._open_document(item)
         else:
             self._ask_confirm(item)
