@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -9,13 +10,15 @@ import pytest
 
 from tests.watch.support import FakeClock, FakeStack, Recorder, running, settings_of
 from tests.watch.test_alerts import Judged
-from wsdash.model import ContainerRestarted, LogLine, MetricsReading, Notice
+from wsdash.model import AlertChanged, ContainerRestarted, LogLine, MetricsReading, Notice
 from wsdash.watch.board import Board
 from wsdash.watch.duty import Duty
 from wsdash.watch.errors import ErrorRates
 from wsdash.watch.pollers.containers import ContainerWatch
+from wsdash.watch.world import _World, rules_of
 
 API = "workspace-api"
+STORAGE = "workspace-db-pageserver"
 
 
 @pytest.mark.parametrize("code", [0, 137, 143, 1, None])
@@ -96,6 +99,56 @@ async def test_no_errors_are_told_only_of_logs_that_are_read(tmp_path: Path) -> 
     await clock.advance(10)
     assert seen.of(MetricsReading)[-1].values == {}
     task.cancel()
+
+
+async def test_errors_that_follow_from_where_the_run_stands_are_not_counted(tmp_path: Path) -> None:
+    clock, seen = FakeClock(), Recorder()
+    tables_at = math.inf
+    rates = ErrorRates(
+        [API, STORAGE],
+        seen.emit,
+        clock,
+        duties=lambda name: Duty(True, blameless_until=tables_at if name == API else 0.0),
+    )
+    for name in (API, STORAGE):
+        rates.see(LogLine(name, clock.time(), "stderr", "ERROR: relation does not exist"))
+    assert (rates.counter(API).count(clock.time()), rates.counter(STORAGE).count(clock.time())) == (0, 1)
+    tables_at = clock.time() + 1
+    for late in (1.0, 1.5):
+        rates.see(LogLine(API, clock.time() + late, "stderr", "ERROR: relation does not exist"))
+    assert rates.counter(API).count(clock.time() + 2) == 1, "only what was written after the tables came"
+
+
+async def test_the_watched_world_raises_no_alert_over_tables_still_to_be_made(
+    tmp_path: Path,
+) -> None:
+    clock, seen, settings = FakeClock(), Recorder(), settings_of(tmp_path)
+    tables_at = math.inf
+    world = _World(
+        settings,
+        FakeStack([]),
+        seen.emit,
+        seen.on_log,
+        rules_of(settings),
+        (),
+        clock,
+        lambda name: Duty(True, blameless_until=tables_at),
+    )
+    world.log_read = lambda container: True  # type: ignore[method-assign]
+    world._alerts._logs_read = world.log_read
+
+    async def a_minute() -> list[bool]:
+        for _ in range(60):
+            await clock.advance(1)
+            world._board.put(running(API))
+            world.log(LogLine(API, clock.time(), "stderr", "ERROR: relation does not exist"))
+            world._alerts.evaluate()
+        return [change.raised for change in seen.of(AlertChanged) if change.rule == "error-rate"]
+
+    assert await a_minute() == []
+    assert len(seen.lines) == 60, "the lines are shown nevertheless"
+    tables_at = clock.time()
+    assert await a_minute() == [True]
 
 
 async def test_the_alert_on_errors_holds_still_while_the_log_is_not_read(tmp_path: Path) -> None:

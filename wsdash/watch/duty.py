@@ -11,11 +11,14 @@ class Duty:
     """runs: it is meant to run; None where nobody knows. why: where it is not, the reason for people.
 
     asked_by: who is having it stopped or started anew at this moment, or had it a moment ago; '' for nobody.
+    blameless_until: errors that it wrote up to then (epoch seconds) follow from where the run stands, and
+    speak against nobody.
     """
 
     runs: bool | None = None
     why: str = ""
     asked_by: str = ""
+    blameless_until: float = 0.0
 
 
 Duties = Callable[[str], Duty]

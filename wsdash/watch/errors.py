@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine, MetricsReading
+from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 
@@ -16,6 +17,7 @@ class ErrorRates:
     """Counts the containers named here, and every other one from its first line on.
 
     read: whether a container's log is read now. Of others nothing is told: silence is no proof.
+    duties: errors that follow from where the run stands are left out.
     """
 
     def __init__(
@@ -24,17 +26,23 @@ class ErrorRates:
         emit: Emit,
         clock: Clock | None = None,
         read: Callable[[str], bool] = lambda container: True,
+        duties: Duties = unknown,
     ) -> None:
         self._read = read
         self._counters = {name: ErrorCounter(name) for name in containers}
         self._emit = emit
         self._clock = clock or SystemClock()
+        self._duties = duties
+
+    def counter(self, container: str) -> ErrorCounter:
+        """The container's own count, which `see` feeds."""
+        return self._counters.setdefault(container, ErrorCounter(container))
 
     def see(self, line: LogLine) -> None:
         """Note a line of any container."""
-        if line.container not in self._counters:
-            self._counters[line.container] = ErrorCounter(line.container)
-        self._counters[line.container].see(line)
+        counter = self.counter(line.container)
+        if counter.counts(line) and line.at > self._duties(line.container).blameless_until:
+            counter.see(line)
 
     async def run(self) -> None:
         """Tell for ever."""

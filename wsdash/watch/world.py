@@ -20,7 +20,7 @@ from wsdash.watch.board import Board, containers_of_series
 from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.pollers import api, containers, host, metrics, ports, storage
 from wsdash.watch.pollers.http import probe_session
-from wsdash.watch.pollers.logs import ErrorCounter, LogWatch
+from wsdash.watch.pollers.logs import LogWatch
 from wsdash.watch.pollers.poller import Pace, Poller
 from wsdash.watch.pollers.rows import rows_poller
 from wsdash.watch.shifted import ShiftedStack
@@ -125,17 +125,16 @@ class _World:
         self._on_log = on_log
         self.backed_up: Callable[[], float | None] = lambda: None
         self._board = Board(settings, self.clock, duties)
-        self._errors = ErrorCounter(self._board.container.get("api-new", ""))
         expected = containers.expected_containers(settings)
-        self.error_rates = errors.ErrorRates(expected, emit, self.clock, self.log_read)
-        self._alerts = Alerts(rules, self._board, self._errors, emit, self.clock, standing, self.log_read)
+        self.error_rates = errors.ErrorRates(expected, emit, self.clock, self.log_read, duties)
+        of_the_api = self.error_rates.counter(self._board.container.get("api-new", ""))
+        self._alerts = Alerts(rules, self._board, of_the_api, emit, self.clock, standing, self.log_read)
 
     def emit(self, event: AnyEvent) -> None:
         self._alerts.observe(event)
         self._emit(event)
 
     def log(self, line: LogLine) -> None:
-        self._errors.see(line)
         self.error_rates.see(line)
         self._on_log(line)
 

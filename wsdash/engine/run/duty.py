@@ -1,14 +1,16 @@
 """What should run follows from where the run stands: the old service until it is stopped, the new stack from
-its start on, and who is restarting something by hand in between."""
+its start on, and who is restarting something by hand in between. So does which errors are nobody's fault."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from wsdash.config import Settings
-from wsdash.engine.run.fold import RunView
+from wsdash.engine.run.fold import SATISFIED, RunView
 from wsdash.model import ItemState, Meaning
 from wsdash.plan import Plan
+from wsdash.watch.board import containers_of_series
 from wsdash.watch.duty import Duties, Duty
 
 SHUTDOWN = "test-shutdown"
@@ -44,6 +46,9 @@ def duties(settings: Settings, plan: Plan, view: Callable[[], RunView], asked: A
     old, workspace = settings.stack.apps.old_service, frozenset(settings.stack.workspace.containers)
     stops, starts = plan.that(Meaning.CLOSES_SOURCE), plan.that(Meaning.STARTS_TARGET)
     apps = frozenset(settings.stack.apps.containers) - {old}
+    series = containers_of_series(settings)
+    # the API's health check asks for tables, and its database writes each refusal down as an error
+    want_tables = {series.get("api-new"), series.get("target-db")} & workspace
 
     def duty(name: str) -> Duty:
         run = view()
@@ -57,11 +62,12 @@ def duties(settings: Settings, plan: Plan, view: Callable[[], RunView], asked: A
         if name in workspace:
             if not who:
                 who = _at_work(run, asked, workspace)
+            in_vain = _tables_made_at(run, plan) if name in want_tables else 0.0
             if run.item(starts).state is ItemState.RUNNING:
-                return Duty(False, f"item {starts} is starting {name}", who)
+                return Duty(False, f"item {starts} is starting {name}", who, in_vain)
             if not _begun(run, starts) and run.item(starts).state is not ItemState.SKIPPED:
-                return Duty(False, f"{name} is started by item {starts}", who)
-            return Duty(True, "", who)
+                return Duty(False, f"{name} is started by item {starts}", who, in_vain)
+            return Duty(True, "", who, in_vain)
         return Duty(True, "", who) if name in apps else Duty(None, "", who)
 
     return duty
@@ -71,6 +77,17 @@ def _begun(run: RunView, item: str) -> bool:
     """The item was carried out, perhaps in part, and not taken back since."""
     look = run.item(item)
     return bool(item) and (look.touched or look.state in (ItemState.DONE, ItemState.RUNNING))
+
+
+def _tables_made_at(run: RunView, plan: Plan) -> float:
+    """When the tables of the new database were made, in epoch seconds; infinity before. 0 where this run does
+    not make them: on a stack that is only watched every error counts."""
+    made = run.item(plan.that(Meaning.MAKES_TABLES))
+    if made.state in SATISFIED:
+        return made.changed_at
+    before = (Meaning.CLOSES_SOURCE, Meaning.STARTS_TARGET)
+    under_way = run.rehearsing is not None or any(_begun(run, plan.that(one)) for one in before)
+    return math.inf if under_way else 0.0
 
 
 def _at_work(run: RunView, asked: Asked, workspace: frozenset[str]) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import shlex
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from wsdash.config import Settings
 from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.run.duty import Asked, duties
 from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, ItemKind, ItemState, LogLine, Phase
@@ -24,13 +24,12 @@ from wsdash.plan import load_plan
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.base import Stack
 from wsdash.steps.backup import MANIFEST
-from wsdash.watch.board import containers_of_series
+from wsdash.watch.duty import unknown
 from wsdash.watch.pollers.logs import ErrorCounter
 
 NAMES = ("guide 1: logs", "guide 2: diagnostics", "guide 3: way back", "guide 4: team")
 BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
 HOUR = 3600.0
-_MAKES_TABLES = "init-neon"
 READ_SECONDS = 5.0
 """How long logs are read at most."""
 QUIET_SECONDS = 0.7
@@ -49,9 +48,9 @@ async def logs(
     wanted = settings.stack.workspace.containers
     if not any(one.name in wanted and one.state == "running" for one in readings):
         return Finding(NAMES[0], None, "the new stack is not started")
-    now, tables_at = time.time(), await asyncio.to_thread(_tables_made_at, state)
-    series = containers_of_series(settings)
-    in_vain = {series.get("api-new"), series.get("target-db")}
+    now, read = time.time(), await asyncio.to_thread(_read_run, state)
+    plan = await asyncio.to_thread(load_plan, Path(settings.directory))
+    duty = unknown if read is None else duties(settings, plan, lambda: read[0], Asked(time.time))
     counters = {name: ErrorCounter(name) for name in wanted}
     hour: Counter[str] = Counter()
     newest = ""
@@ -63,7 +62,7 @@ async def logs(
         counter = counters.get(line.container)
         if counter is None or not counter.counts(line):
             continue
-        if line.container not in in_vain or line.at > tables_at:
+        if line.at > duty(line.container).blameless_until:
             counter.see(line)
         hour[line.container] += 1
         newest = f"{line.container}: {line.text.strip()[:120]}"
@@ -145,15 +144,6 @@ def _of_the_run(settings: Settings, state: Path | None) -> tuple[list[str], Path
     migration = [one.id for one in plan.items if one.phase is Phase.MIGRATION and one.kind is ItemKind.AUTO]
     begun = [name for name in migration if view.item(name).touched or view.item(name).state in BEGUN]
     return begun, Path(path) if path else None
-
-
-def _tables_made_at(state: Path | None) -> float:
-    """When the run's item init-neon was done, in epoch seconds; 0 without a run, infinity before it is."""
-    read = _read_run(state)
-    if read is None:
-        return 0.0
-    made = read[0].item(_MAKES_TABLES)
-    return made.changed_at if made.state is ItemState.DONE else math.inf
 
 
 def _read_run(state: Path | None) -> tuple[RunView, Any] | None:
