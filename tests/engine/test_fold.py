@@ -131,3 +131,42 @@ COUNTED = [item.id for item in load_plan().items if item.phase is not Phase.POST
 )
 def test_the_outcome_follows_from_the_items(events: list[AnyEvent], expected: Outcome) -> None:
     assert outcome(folded(STARTED, *events), load_plan()) is expected
+
+
+def attempt(item: str, number: int, *actions: str, seconds: float) -> list[AnyEvent]:
+    """An attempt that ends well after these actions."""
+    return [
+        ItemIntended(item, "check", number),
+        ItemChanged(item, ItemState.RUNNING),
+        *(ItemIntended(item, action, number) for action in actions),
+        ItemChanged(item, ItemState.DONE, "seen", seconds=seconds),
+    ]
+
+
+def test_a_repeated_check_leaves_the_time_that_the_work_took() -> None:
+    copied = attempt("migrate-data", 1, "act", "check", seconds=27.8)
+    checked = attempt("migrate-data", 2, seconds=1.84)
+    assert folded(*copied, *checked).item("migrate-data").seconds == 27.8
+    again = attempt("migrate-data", 3, "act", "check", seconds=30.1)
+    assert folded(*copied, *checked, *again).item("migrate-data").seconds == 30.1
+
+
+def test_what_was_only_ever_checked_has_the_time_of_its_newest_check() -> None:
+    checks = [*attempt("ports-free", 1, seconds=0.4), *attempt("ports-free", 2, seconds=0.2)]
+    assert folded(*checks).item("ports-free").seconds == 0.2
+
+
+def test_a_rollback_ends_what_the_work_took() -> None:
+    events = attempt("start-stack", 1, "act", seconds=20.0)
+    events += [
+        ItemIntended("start-stack", "undo", 2),
+        ItemChanged("start-stack", ItemState.UNDONE, seconds=3.0),
+    ]
+    view = folded(*events, *attempt("start-stack", 3, seconds=0.5))
+    assert view.item("start-stack").seconds == 0.5
+
+
+def test_each_compared_table_has_its_time_until_the_proof_ends() -> None:
+    table = TableVerified("s.t", 1, 1, "a", "a", True)
+    assert folded(STARTED, table).verified_at == {"s.t": 102.0}
+    assert folded(STARTED, table, ItemIntended("migrate-data", "act", 2)).verified_at == {}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from textual.widgets import Static
+
 from tests.tui.support import Stage, differing, done, halfway, stage, started
 from wsdash.model import Intent, ItemChanged, ItemState, PauseChanged
 from wsdash.tui.screens.dialogs import LeaveDialog, SignDialog, TypedDialog, user_name
 from wsdash.tui.screens.document import DocumentScreen
+from wsdash.tui.screens.evidence import AgainDialog, EvidencePanel
+from wsdash.tui.screens.timeline import TimelinePanel
 
 
 async def choose(on: Stage, item: str) -> None:
@@ -65,14 +70,60 @@ async def test_r_prefers_the_selected_failed_item(tmp_path: Path) -> None:
         assert on.intents == [Intent("retry", item="test-api")]
 
 
+async def test_enter_on_a_done_item_opens_its_evidence_and_runs_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path, started(), *done("backup", "10 000 rows saved")) as on:
+        await choose(on, "backup")
+        await on.press("enter")
+        assert isinstance(on.app.screen, EvidencePanel)
+        assert "10 000 rows saved" in on.text()
+        await on.press("enter")
+        assert len(on.app.screen_stack) == 1
+        assert on.intents == []
+
+
+async def test_a_double_click_on_a_done_item_runs_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path, started(), *done("ports-free")) as on:
+        row = next(row for row in on.app.main.query(".row") if "Verify ports" in str(row.render()))
+        await on.pilot.click(row, times=2)
+        await on.app.workers.wait_for_complete()
+        assert isinstance(on.app.screen, EvidencePanel)
+        assert on.intents == []
+
+
+@pytest.mark.parametrize("keys", [("r",), ("enter", "r")])
+async def test_running_a_done_item_again_is_a_choice_with_its_consequences(
+    tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    events = [event for name in ("stop-old", "start-stack", "init-neon") for event in done(name)]
+    async with stage(tmp_path, started(), *events) as on:
+        await choose(on, "init-neon")
+        await on.press(*keys)
+        assert isinstance(on.app.screen, AgainDialog)
+        told = str(on.app.screen.query_one(".text", Static).render())
+        assert "set back: stop-old, start-stack, init-neon" in told
+        await on.press("enter")  # the harmless answer has the focus
+        assert len(on.app.screen_stack) == 1
+        assert on.intents == []
+        await on.press(*keys)
+        await on.press("right", "enter")
+        assert on.intents == [Intent("run-item", item="init-neon")]
+
+
+async def test_enter_on_the_review_of_day_7_opens_the_days(tmp_path: Path) -> None:
+    async with stage(tmp_path, started()) as on:
+        await choose(on, "go-no-go")
+        await on.press("enter")
+        assert isinstance(on.app.screen, TimelinePanel)
+
+
 async def test_rolling_back_wants_the_word_and_shows_what_will_be_undone_in_order(tmp_path: Path) -> None:
     async with stage(tmp_path, started(), *done("stop-old"), *done("start-stack"), *done("init-neon")) as on:
         await on.press("R")
         assert isinstance(on.app.screen, TypedDialog)
         shown = on.text()
-        places = [shown.index(name) for name in ("(init-neon", "(start-stack", "(stop-old")]
+        places = [shown.index(name) for name in ("init-neon:", "start-stack:", "stop-old:")]
         assert places == sorted(places)
-        assert "(migrate-data" not in shown
+        assert "migrate-data:" not in shown
         await on.press(*"ROLLBAC", "enter")
         assert on.intents == []
         await on.press("K", "enter")

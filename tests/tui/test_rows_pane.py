@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.tui.drawing import FRAME, NOW, plain, seen
-from tests.tui.support import ITEMS, differing, halfway
-from wsdash.model import Progress, RowsReading, SchemaObject, TableVerified
+from tests.tui.support import ITEMS, differing, done, halfway
+from wsdash.model import ItemChanged, ItemState, Progress, RowsReading, SchemaObject, TableVerified
+from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.rows import draw_rows
 from wsdash.tui.screens.views import draw_schema
 
@@ -101,3 +102,24 @@ def test_a_table_that_is_copied_is_told_so_with_all_its_rows_though_the_count_is
     line = next(line for line in text.splitlines() if "workspace_items" in line)
     assert "✓ copied" in line
     assert line.count("10 000") == 2
+
+
+def test_a_proof_has_its_age_where_there_is_room() -> None:
+    table = TableVerified(ITEMS, 5, 5, "c0ffee0123", "c0ffee0123", True)
+    wide = Frame(NOW, 160, 20)
+    assert "✓ checksum c0ffee01 1 s ago" in plain(draw_rows(seen(table, RowsReading(ITEMS, 5, 5)), wide))
+
+
+@pytest.mark.parametrize("state", [ItemState.PENDING, ItemState.UNDONE, ItemState.RUNNING])
+def test_a_proof_dies_when_the_comparison_is_set_back_undone_or_begun_anew(state: ItemState) -> None:
+    table = TableVerified(ITEMS, 5, 5, "c0ffee0123", "c0ffee0123", True)
+    changed = ItemChanged("verify-data", state)
+    drawn = plain(draw_rows(seen(*done("verify-data"), table, changed, RowsReading(ITEMS, 5, 5)), FRAME))
+    assert "✓" not in drawn
+    assert "checksum" not in drawn
+
+
+def test_a_comparison_made_after_that_counts() -> None:
+    table = TableVerified(ITEMS, 5, 5, "c0ffee0123", "c0ffee0123", True)
+    events = (ItemChanged("verify-data", ItemState.PENDING), table, RowsReading(ITEMS, 5, 5))
+    assert "✓ checksum" in plain(draw_rows(seen(*events), FRAME))

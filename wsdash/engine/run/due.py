@@ -84,6 +84,18 @@ def _lacks(view: RunView, item: Item) -> list[str]:
     return [need for need in item.needs if view.item(need).state not in SATISFIED]
 
 
+def below(plan: Plan, item: Item) -> set[str]:
+    """Everything that the item needs, and what that needs: ids."""
+    found: set[str] = set()
+    waiting = list(item.needs)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += plan.item(name).needs
+    return found
+
+
 def to_undo(plan: Plan, view: RunView) -> list[Item]:
     """What a rollback takes back, in its order: automatic items that were begun, the last one first."""
     begun = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)

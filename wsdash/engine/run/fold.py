@@ -35,12 +35,18 @@ from wsdash.plan import Plan
 
 SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
 """States that fulfil a need."""
+ANSWERED = (*SATISFIED, ItemState.FAILED, ItemState.INSUFFICIENT)
+"""States in which a step or a person has said how it is."""
 REHEARSALS = 20
 """How many rehearsals are remembered."""
 
 
 class ItemView(msgspec.Struct, frozen=True):
-    """One item as it stands. seconds: how long its last attempt took. changed_at: epoch seconds."""
+    """One item as it stands. changed_at: epoch seconds.
+
+    seconds: how long its last attempt took; a later check that finds it done already leaves the figure of the
+    attempt that made it so.
+    """
 
     state: ItemState = ItemState.PENDING
     evidence: str = ""
@@ -51,6 +57,10 @@ class ItemView(msgspec.Struct, frozen=True):
     attempts: int = 0
     touched: bool = False
     """An act or undo was begun since the item was last undone: the world may be changed."""
+    acting: bool = False
+    """The present attempt did more than check."""
+    worked: float = 0.0
+    """Seconds of the newest ended attempt that did more than check."""
     changed_at: float = 0.0
 
 
@@ -74,6 +84,8 @@ class RunView(msgspec.Struct, frozen=True):
     downtime_before: tuple[float, ...] = ()
     """Seconds of each earlier stretch: the old service ran again after it."""
     tables: dict[str, TableVerified] = {}
+    verified_at: dict[str, float] = {}
+    """When each of `tables` was compared."""
     backup: BackupTaken | None = None
     schema: SchemaCompared | None = None
     criteria: dict[str, CriterionMeasured] = {}
@@ -118,7 +130,13 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
     event = recorded.event
     changes: dict[str, object] = {"seq": recorded.seq}
     if why := ended_by(event):
-        changes |= {"tables": {}, "criteria": {}, "loads": loads_kept(view.loads, why), "compared": None}
+        changes |= {
+            "tables": {},
+            "verified_at": {},
+            "criteria": {},
+            "loads": loads_kept(view.loads, why),
+            "compared": None,
+        }
     match event:
         case RunStarted():
             changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}
@@ -136,6 +154,7 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"downtime": event, "downtime_before": _earlier_stretches(view, event)}
         case TableVerified():
             changes |= {"tables": view.tables | {event.name: event}}
+            changes |= {"verified_at": view.verified_at | {event.name: recorded.at}}
         case BackupTaken():
             changes |= {"backup": event}
         case SchemaCompared():
@@ -166,13 +185,23 @@ def _fold_item(view: RunView, event: ItemIntended | ItemChanged, at: float) -> d
     before = view.item(event.item)
     changes: dict[str, object] = {}
     if isinstance(event, ItemIntended):
-        touched = before.touched or event.action in ("act", "undo")
-        after = msgspec.structs.replace(before, attempts=event.attempt, touched=touched)
+        acts = event.action in ("act", "undo")
+        after = msgspec.structs.replace(
+            before,
+            attempts=event.attempt,
+            touched=before.touched or acts,
+            acting=acts or (before.acting and event.attempt == before.attempts),
+        )
     else:
+        ended = event.state is not ItemState.RUNNING
+        worked = event.seconds if ended and before.acting else before.worked
+        only_checked = event.state is ItemState.DONE and not before.acting and worked > 0
         after = ItemView(
             state=event.state,
             evidence=event.evidence,
-            seconds=event.seconds,
+            seconds=worked if only_checked else event.seconds,
+            acting=before.acting and not ended,
+            worked=0.0 if event.state is ItemState.UNDONE else worked,
             who=event.who,
             note=event.note,
             remedy=event.remedy,

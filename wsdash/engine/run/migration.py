@@ -14,7 +14,7 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
-from wsdash.engine.run.fold import fold_all
+from wsdash.engine.run.fold import ANSWERED, fold_all
 from wsdash.engine.run.recorder import Recorder
 from wsdash.model import ItemChanged, ItemKind, ItemState, Restored
 from wsdash.plan import Plan, load_plan
@@ -34,7 +34,6 @@ PROOFS = (
 on after a crash, which their own steps remove."""
 OF_ONE_MIGRATION = (load_test.BASELINE, notify.SENT)
 """Facts that a rollback ends besides: how fast the old service was, and that the team was told."""
-ANSWERED = (ItemState.DONE, ItemState.SKIPPED, ItemState.FAILED, ItemState.INSUFFICIENT)
 
 
 async def forget_people(recorder: Recorder, plan: Plan) -> None:

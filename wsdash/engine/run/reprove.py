@@ -6,6 +6,7 @@ dies, somebody starts the old service again. A tick of yesterday is no evidence 
 
 from __future__ import annotations
 
+from wsdash.engine.run.due import below
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.model import ItemChanged, ItemKind, ItemState, Meaning, Notice, Phase
@@ -39,7 +40,7 @@ class Reprover:
         """
         if item.phase is not Phase.MIGRATION:
             return []
-        needed = self._below(item)
+        needed = below(self._plan, item)
         still: list[str] = []
         for one in self._plan.items:
             if one.id not in needed or not self._to_be_read(one):
@@ -84,15 +85,4 @@ class Reprover:
         step = self._performer.standing(item)
         handed_over = step is not None and step.until_open and self._performer.opened
         done = self._recorder.view.item(item.id).state is ItemState.DONE
-        return done and not handed_over and broken.id in self._below(item)
-
-    def _below(self, item: Item) -> set[str]:
-        """Everything that the item needs, and what that needs."""
-        found: set[str] = set()
-        waiting = list(item.needs)
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += self._plan.item(name).needs
-        return found
+        return done and not handed_over and broken.id in below(self._plan, item)

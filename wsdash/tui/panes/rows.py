@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
+from wsdash.engine.run.fold import ANSWERED
 from wsdash.model import RowsReading, TableVerified
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, bar, clock, count
+from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, clock, count
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, nothing_yet, row
 from wsdash.tui.standing import freshness
 from wsdash.tui.transfers import Transfer
@@ -118,7 +119,7 @@ def _line(
     elif moving is not None:
         cells.append(_moving(moving, wide.rest))
     else:
-        cells.append(_proof(verified, reading, target, wide.rest))
+        cells.append(_proof(verified, reading, target, wide.rest, *_proof_age(view, table, frame.now)))
     return row(*cells).truncate(frame.width, ellipsis=True)
 
 
@@ -150,16 +151,36 @@ def _difference(
     return ("~" if reading.estimated else "") + text, ("" if gap == 0 else WARN) if live else DIM
 
 
+def _proof_age(view: ViewState, table: str, now: float) -> tuple[str, bool]:
+    """How old the comparison is, and whether it still counts: it dies with a later end of `verify-data`, and
+    while that runs only what it compared itself counts."""
+    at = view.run.verified_at.get(table)
+    if at is None:
+        return "", True
+    item = view.run.item("verify-data")
+    counts = item.state in ANSWERED or at >= item.changed_at
+    return f"{age(now - at)} ago", counts
+
+
 def _proof(
-    verified: TableVerified | None, reading: RowsReading | None, target: int | None, room: int
+    verified: TableVerified | None,
+    reading: RowsReading | None,
+    target: int | None,
+    room: int,
+    ago: str,
+    counts: bool,
 ) -> Content:
     note = reading.note if reading is not None else ""
     if verified is None:
         text = note or ("not verified" if target else "–")
         return Content.styled(text, DIM)
+    if not counts:
+        return Content.styled("not verified since" if target else "–", DIM)
     if not verified.match:
         return Content.styled("✗ differs (d)", BAD)
-    text = f"✓ checksum {verified.target_checksum[:8]}" if room >= 19 else "✓ checksum"
+    told = ("✓ checksum", verified.target_checksum[:8], ago)
+    choices = (" ".join(told), " ".join(told[::2]), f"✓ {ago}")
+    text = next((text for text in choices if len(text) <= room), "✓ checksum")
     source = verified.source_rows if reading is None or note else reading.source
     if target is not None and (source, target) != (verified.source_rows, verified.target_rows):
         return Content.styled("✓ then; since changed", WARN)

@@ -255,7 +255,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_evidence(self) -> None:
         """Open the selected item's evidence."""
-        from wsdash.tui.screens.views import EvidencePanel
+        from wsdash.tui.screens.evidence import EvidencePanel
 
         self.app.push_screen(EvidencePanel(self.view, self.frame, self.plan, self.checklist.selected))
 

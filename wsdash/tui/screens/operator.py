@@ -14,7 +14,8 @@ from wsdash.errors import WsdashError
 from wsdash.model import LOAD, Intent, ItemKind, ItemState, Meaning, Reply
 from wsdash.model.comparison import COMPARE
 from wsdash.plan import Item, Plan, Test
-from wsdash.tui.looks import ITEM, plain_title
+from wsdash.tui.going_back import rollback_lines
+from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.screens.dialogs import (
@@ -31,7 +32,6 @@ from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
-BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
 
 
 class Control(Protocol):
@@ -42,16 +42,14 @@ class Control(Protocol):
         ...
 
 
-def to_undo(plan: Plan, view: ViewState) -> list[Item]:
-    """What a rollback takes back, in its order: automatic items that were begun, last first."""
-    items = [(item, view.run.item(item.id)) for item in reversed(plan.items)]
-    return [
-        item for item, look in items if item.kind is ItemKind.AUTO and (look.state in BEGUN or look.touched)
-    ]
-
-
 DOING: list[BindingType] = [
-    Binding("enter", "run", "Run", id="do.run", tooltip="Run the selected item, or confirm it by name"),
+    Binding(
+        "enter",
+        "run",
+        "Run",
+        id="do.run",
+        tooltip="Run or confirm it; of a done one, the evidence",
+    ),
     Binding("a", "run_auto", "All", id="do.auto", tooltip="Run all that is automatic, in order"),
     Binding("p", "pause", "Pause", id="do.pause", tooltip="Pause after the current item, or go on"),
     Binding("r", "retry", "Retry", id="do.retry", tooltip="Run the selected (or the failed) item again"),
@@ -94,8 +92,16 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             self.action_run()
 
     def action_run(self) -> None:
-        """Run the selected item, or have it confirmed."""
+        """Run the selected item, or have it confirmed; of one that is done, open the evidence."""
         item = self.checklist.selected
+        if self.view.run.item(item.id).state is ItemState.DONE or item.kind is ItemKind.WATCH:
+            self.action_evidence()
+        elif item.means(Meaning.DECIDES_DAY_7):
+            self.action_timeline()
+        else:
+            self._carry_out(item)
+
+    def _carry_out(self, item: Item) -> None:
         if item.means(Meaning.LOADS_API):
             self._ask_load(item)
         elif item.kind is ItemKind.AUTO:
@@ -130,22 +136,43 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         self._send(Intent("resume" if self.view.run.paused else "pause", who=_user()))
 
     def action_retry(self) -> None:
-        """Run the selected item again; when it did not fail, the first that did."""
+        """Run the selected item again; when it did not fail, the first that did. A done one: ask first."""
         selected = self.checklist.selected
         failed = [item for item in self.plan.items if self.view.run.item(item.id).state is ItemState.FAILED]
         item = selected if selected in failed or not failed else failed[0]
-        self._send(Intent("retry", item=item.id))
+        if self.view.run.item(item.id).state is not ItemState.DONE:
+            self._send(Intent("retry", item=item.id))
+        elif item.kind is ItemKind.AUTO:
+            self._ask_again(item)
+        else:
+            self.action_evidence()
+
+    def _ask_again(self, item: Item) -> None:
+        """An item that is done is run again only by choice."""
+        from wsdash.tui.screens.evidence import AgainDialog
+
+        def answered(again: bool | None) -> None:
+            if again:
+                self._carry_out(item)
+
+        self.app.push_screen(AgainDialog(self.view, self.plan, item), answered)
+
+    def action_evidence(self) -> None:
+        """Open the selected item's evidence, from where a done item is run again."""
+        from wsdash.tui.screens.evidence import OperatorEvidencePanel
+
+        item = self.checklist.selected
+        self.app.push_screen(OperatorEvidencePanel(self.view, self.frame, self.plan, item, self._again))
+
+    def _again(self, item: Item) -> None:
+        if self.view.run.item(item.id).state is ItemState.DONE:
+            self._ask_again(item)
+        else:
+            self._carry_out(item)
 
     def action_rollback(self) -> None:
         """Roll back, after the word was typed."""
-        items = to_undo(self.plan, self.view)
-        lines = [f"This run: {self.view.run.run} on {self.view.run.world}.", "Will be undone, in this order:"]
-        for number, item in enumerate(items, 1):
-            look = self.view.run.item(item.id)
-            lines.append(f"  {number}. {plain_title(item.title)} ({item.id}, {ITEM[look.state].word})")
-        if not items:
-            lines.append("  nothing: no item has changed anything yet")
-        lines.append("Then the old service serves again. The source is not changed; backups are kept.")
+        lines = rollback_lines(self.plan, self.view, self.frame.now)
         dialog = TypedDialog("Roll back", lines, ROLLBACK, "Roll back")
 
         def typed(phrase: str | None) -> None:

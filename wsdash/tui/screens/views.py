@@ -1,4 +1,4 @@
-"""Panels over the main screen that show more of the same state: schema, evidence, help."""
+"""Panels over the main screen that show more of the same state: schema, help."""
 
 from __future__ import annotations
 
@@ -14,22 +14,16 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.widgets import Static
 
-from wsdash.model import ItemState, SchemaObject
-from wsdash.plan import Item, Plan
+from wsdash.model import SchemaObject
 from wsdash.tui.looks import (
-    BAD,
     BUSY,
     DIM,
     FATE,
     ITEM,
     KIND,
-    NOTICE,
     TITLE,
     WARN,
     Look,
-    age,
-    plain_title,
-    took,
 )
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
 from wsdash.tui.screens.modal import Modal
@@ -160,64 +154,6 @@ class SchemaPanel(ViewPanel):
                 )
             ]
         return draw_schema(schema.objects, frame.width)
-
-
-class EvidencePanel(ViewPanel):
-    """Everything that is known of one item, then the evidence of all."""
-
-    NAME = "Evidence"
-
-    def __init__(self, view: ViewState, frame: Frame, plan: Plan, item: Item) -> None:
-        super().__init__(view, frame)
-        self._plan, self._item = plan, item
-
-    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """The item's own evidence, then that of all items, then the notices, newest first."""
-        lines = self._one(self._item, view, frame)
-        lines += [Content(""), Content.styled("All items", TITLE)]
-        for item in self._plan.items:
-            look = view.run.item(item.id)
-            mark = ITEM[look.state]
-            lines.append(
-                Content.assemble(
-                    (f"{mark.glyph} {mark.word:<8}", mark.style), f"{item.id:<18} {look.evidence}"
-                )
-            )
-        if view.notices:
-            lines += [Content(""), Content.styled("Notices", TITLE)]
-        for recorded in reversed(view.notices):
-            event = recorded.event
-            level, text = getattr(event, "level", "info"), getattr(event, "text", "")
-            mark = NOTICE.get(level, NOTICE["info"])
-            ago = age(frame.now - recorded.at)
-            lines.append(
-                Content.assemble((f"{mark.glyph} {mark.word:<8}", mark.style), f"{ago:>6} ago  {text}")
-            )
-        return lines
-
-    def _one(self, item: Item, view: ViewState, frame: Frame) -> Lines:
-        look = view.run.item(item.id)
-        mark = ITEM[look.state]
-        lines = [
-            Content.styled(plain_title(item.title), TITLE),
-            Content.assemble(
-                (f"{mark.glyph} {mark.word}", mark.style), f"  {item.id}  {KIND[item.kind].word}"
-            ),
-        ]
-        if look.evidence:
-            lines.append(Content.styled(look.evidence, BAD if look.state is ItemState.FAILED else ""))
-        if look.remedy:
-            lines.append(Content.assemble(("what to do: ", BUSY), look.remedy))
-        facts = {
-            "took": took(look.seconds) if look.seconds else "",
-            "by": look.who,
-            "note": look.note,
-            "attempts": str(look.attempts) if look.attempts else "",
-            "changed": f"{age(frame.now - look.changed_at)} ago" if look.changed_at else "",
-            "needs": ", ".join(item.needs),
-        }
-        lines += [Content.assemble((f"{name:<9}", DIM), text) for name, text in facts.items() if text]
-        return lines
 
 
 def bindings_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[Binding]]]:

@@ -1,0 +1,98 @@
+"""What a rollback does, in its order and with its numbers: shown before the word is typed. Pure."""
+
+from __future__ import annotations
+
+from wsdash.engine.run.due import to_undo
+from wsdash.engine.run.fold import ANSWERED
+from wsdash.model import ItemKind, ItemState
+from wsdash.model.migration import COPIES
+from wsdash.plan import Item, Plan
+from wsdash.tui.looks import age, count, size
+from wsdash.tui.viewstate import ViewState
+
+_KEPT = {
+    "update-docs": "the report that was written stays",
+    "branching": "nothing to take back: its branch is gone already",
+    "benchmarks": "what was measured no longer counts",
+    "update-dashboards": "the files stay",
+    "test-api": "test items that are left are removed",
+    "verify-data": "the comparison no longer counts",
+    "init-neon": "the schema stays in the new database",
+    "start-stack": "the new stack is stopped; its data stays on the disk",
+    "stop-old": "the old service is started, and proven to serve",
+    "ports-free": "nothing to take back",
+    "neon-image": "the image stays",
+}
+
+
+def rollback_lines(plan: Plan, view: ViewState, now: float) -> list[str]:
+    """What will happen, a sentence a line. now: epoch seconds."""
+    run = view.run
+    lines = [f"This run: {run.run} on {run.world}.", *_written_since(view, now), ""]
+    steps = []
+    if view.running:
+        steps.append(f"{view.running} is interrupted")
+    if people := _people(plan, view):
+        steps.append(f"what people said no longer counts: {', '.join(people)}")
+    steps += [f"{item.id}: {_happens(item, view)}" for item in to_undo(plan, run)]
+    if not steps:
+        steps.append("nothing: no item has changed anything yet")
+    lines.append("In this order:")
+    lines += [f"{number:>3}. {step}" for number, step in enumerate(steps, 1)]
+    lines += ["", "Then the old service serves as before. The source's own rows are not touched."]
+    return lines
+
+
+def _happens(item: Item, view: ViewState) -> str:
+    if item.id == "backup":
+        return _backup(view)
+    if item.id == COPIES:
+        return "rows that the copy did not write are kept in a file beside the backups; nothing is deleted"
+    return _KEPT.get(item.id, "is taken back")
+
+
+def _backup(view: ViewState) -> str:
+    backup = view.run.backup
+    if backup is None:
+        return "what was saved stays"
+    rows = f"{count(sum(backup.rows.values()))} rows, {size(backup.bytes)}"
+    proven = "restored once to prove it" if backup.restore_proven else "NOT proven by a restore"
+    return f"KEPT: {backup.path} ({rows}, {proven})"
+
+
+def _people(plan: Plan, view: ViewState) -> list[str]:
+    """Items of people that the rollback takes back, as engine/run/migration.py does."""
+    found = []
+    for item in plan.everything:
+        state = view.run.item(item.id).state
+        if item.kind is not ItemKind.AUTO and state in ANSWERED:
+            found.append(item.id)
+        elif state is ItemState.SKIPPED:
+            found.append(f"{item.id} (skipped)")
+    return found
+
+
+def _written_since(view: ViewState, now: float) -> list[str]:
+    """What becomes of rows that the new service took since the switch, as far as both sides are counted."""
+    if view.run.item(COPIES).state is not ItemState.DONE:
+        return []
+    fate = "They are kept in a file; the old service does not get them back by itself."
+    compared = {name: table for name, table in view.run.tables.items() if name in view.rows}
+    more = {}
+    estimated = False
+    for name, table in compared.items():
+        target = view.rows[name].target
+        if target is not None and target != table.target_rows:
+            more[name.rpartition(".")[2]] = target - table.target_rows
+            estimated = estimated or view.rows[name].estimated
+    if not compared:
+        return [f"How many rows the new service took since the switch is not known. {fate}"]
+    seen = view.seen_at.get("rows")
+    old = f", counted {age(now - seen)} ago" if seen is not None else ""
+    if not more:
+        return [f"Since the comparison the number of rows in the new database has not changed{old}."]
+    told = ", ".join(
+        f"{name} {'+' if by > 0 else '−'}{'~' if estimated else ''}{count(abs(by))}"
+        for name, by in more.items()
+    )
+    return [f"Rows since the switch in the new database: {told}{old}. {fate}"]
