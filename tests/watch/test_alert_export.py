@@ -41,8 +41,8 @@ def test_the_shipped_file_is_the_generated_one() -> None:
     assert file.read_text(encoding="utf-8") == prometheus_rules(rules(), template=True)
 
 
-def test_only_the_backup_and_the_servers_sessions_have_no_metric_in_the_stack() -> None:
-    assert untold(rules()) == ["connection-pool", "backup-age"]
+def test_only_the_backup_the_servers_sessions_and_the_old_service_have_no_metric_in_the_stack() -> None:
+    assert untold(rules()) == ["connection-pool", "old-service", "backup-age"]
     groups = yaml.safe_load(prometheus_rules([rule()]))["groups"]
     assert {group["name"]: len(group["rules"]) for group in groups} == {"workspace-stack": 0, "wsdash": 2}
 

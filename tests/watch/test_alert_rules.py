@@ -44,11 +44,12 @@ def refusal(tmp_path: Path, **changes: Any) -> InputError:
     return caught.value
 
 
-def test_the_shipped_rules_are_the_guides_five_and_six_more() -> None:
+def test_the_shipped_rules_are_the_guides_five_and_seven_more() -> None:
     rules = load_rules(shipped("config", "alerts.yaml"), Thresholds())
     assert {rule.guide for rule in rules} - {""} == GUIDE
     assert {rule.id for rule in rules if not rule.guide} == {
         "target-down",
+        "old-service",
         "wal-kept",
         "wal-lag",
         "backup-age",

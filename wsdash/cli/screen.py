@@ -126,7 +126,7 @@ def monitor(arguments: argparse.Namespace) -> int:
         from wsdash.engine.observe import clock_at_rest, observe
 
         found = config if config is not None or state is None else config_of(arguments, state)
-        await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state))
+        await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state), state=state)
 
     app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config))
     app.run()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
+from wsdash.engine.at_rest import RunAtRest, last_seen
 from wsdash.engine.journal.reader import NotBegunError
 from wsdash.engine.journal.writer import JournalReader, clock_of
+from wsdash.engine.run.duty import duties
 from wsdash.engine.world import open_world_stack, watch_for_ever
+from wsdash.errors import InputError
 from wsdash.model import AnyEvent, LogLine, run_time
+
+REFRESH_SECONDS = 2.0
 
 
 def clock_at_rest(state: Path | None) -> Clock:
@@ -36,12 +43,14 @@ async def observe(
     *,
     logs_since: float | None = None,
     clock: Clock | None = None,
+    state: Path | None = None,
 ) -> None:
     """Poll until cancelled. Nothing is written anywhere; database sessions and the stack are read-only.
 
     logs_since: epoch seconds of the newest log line that the caller has; without it logs begin with the
     last minutes before.
-    clock: the run's; None: the machine's.
+    clock: the run's; None: the machine's. state: the run's directory: what should run follows from where its
+    journal stands, never from how a container ended.
 
     Raises InputError or UnreachableError when the containers cannot be read at all.
     """
@@ -52,8 +61,42 @@ async def observe(
         known = line.at if known is None else max(known, line.at)
         on_log(line)
 
+    clock = clock or SystemClock()
+    run = RunAtRest(state, clock.time) if state is not None else None
     stack = await open_world_stack(settings, read_only=True)
     try:
-        await watch_for_ever(settings, stack, emit, newest, newest_log=lambda: known, clock=clock)
+        if run is None:
+            await watch_for_ever(settings, stack, emit, newest, newest_log=lambda: known, clock=clock)
+            return
+        await _refresh(run)
+        duty = duties(settings, lambda: run.view, run.asked)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_keep_fresh(run))
+            group.create_task(
+                watch_for_ever(
+                    settings,
+                    stack,
+                    emit,
+                    newest,
+                    newest_log=lambda: known,
+                    clock=clock,
+                    duties=duty,
+                    seen=lambda: last_seen(run.state, settings),
+                )
+            )
     finally:
+        if run is not None:
+            run.close()
         await stack.close()
+
+
+async def _keep_fresh(run: RunAtRest) -> None:
+    """For ever: a person's word is carried out without an engine, too."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        await _refresh(run)
+
+
+async def _refresh(run: RunAtRest) -> None:
+    with contextlib.suppress(InputError):  # who shows the journal says that it cannot be read
+        await asyncio.to_thread(run.refresh)

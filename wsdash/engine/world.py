@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Facts, Step
 from wsdash.watch.duty import Duties, unknown
+from wsdash.watch.pollers.containers import LastSeen
 
 FINGERPRINT = "run.world"
 FIRST_PAUSE = 1.0
@@ -97,19 +98,21 @@ async def watch_for_ever(
     backed_up: Callable[[], float | None] = lambda: None,
     clock: Clock | None = None,
     duties: Duties = unknown,
+    seen: Callable[[], Mapping[str, LastSeen]] = dict,
 ) -> None:
     """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
     standing: alerts raised earlier that stand. backed_up: when the newest backup was proven, epoch seconds.
     clock: the run's; all these times are its times. None: the machine's. duties: what should run.
+    seen: how containers were when they were last read; asked, in a thread, each time that the pollers begin.
     """
     clock = clock or SystemClock()
     async with asyncio.TaskGroup() as group:
         group.create_task(_show_schema(settings, emit))
         group.create_task(
             _poll_for_ever(
-                settings, stack, emit, on_log, state, newest_log, standing, backed_up, clock, duties
+                settings, stack, emit, on_log, state, newest_log, standing, backed_up, clock, duties, seen
             )
         )
 
@@ -141,6 +144,7 @@ async def _poll_for_ever(
     backed_up: Callable[[], float | None],
     clock: Clock,
     duties: Duties,
+    seen: Callable[[], Mapping[str, LastSeen]],
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
@@ -166,6 +170,7 @@ async def _poll_for_ever(
                 backed_up=backed_up,
                 clock=clock,
                 duties=duties,
+                seen=await asyncio.to_thread(seen),
             )
             detail = "the pollers ended"
         except Exception as error:

@@ -56,6 +56,7 @@ from wsdash.model.rehearsal import (
     ResourceUse,
 )
 from wsdash.model.run import (
+    ContainerAsked,
     Downtime,
     EngineStopped,
     Notice,
@@ -82,6 +83,7 @@ __all__ = [
     "Branch",
     "BranchesReading",
     "ComparisonBegan",
+    "ContainerAsked",
     "ContainerReading",
     "ContainerRestarted",
     "CriterionConfirmed",

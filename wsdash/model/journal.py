@@ -31,6 +31,7 @@ from wsdash.model.readings import (
 )
 from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
 from wsdash.model.run import (
+    ContainerAsked,
     Downtime,
     EngineStopped,
     Notice,
@@ -74,6 +75,7 @@ AnyEvent = (
     | LoadTested
     | CriterionMeasured
     | ContainerReading
+    | ContainerAsked
     | ContainerRestarted
     | PortReading
     | RowsReading

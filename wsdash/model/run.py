@@ -69,6 +69,16 @@ class Restored(Event, frozen=True, tag="restored"):
     file: str
 
 
+class ContainerAsked(Event, frozen=True, tag="container-asked"):
+    """Somebody has a container stopped, started or restarted by hand; done: it was carried out, or failed."""
+
+    name: str
+    action: str
+    """start, stop or restart."""
+    who: str
+    done: bool = False
+
+
 class Notice(Event, frozen=True, tag="notice"):
     """One line for the people: level is info, warning or error."""
 

@@ -9,6 +9,8 @@ from wsdash.watch.duty import Duties, unknown
 
 TOO_OLD = 10.0
 """Seconds after which a reading of a container says nothing about now."""
+ASKED_LATELY = 30.0
+"""Seconds after which an answer, or none, says nothing about now: probes that fail pause in between."""
 NO_FAILURE = frozenset({None, 0, 130, 137, 143, -2, -9, -15})
 """Exit codes that say nothing of why a process ended: by itself, SIGINT, SIGKILL, SIGTERM."""
 
@@ -52,6 +54,7 @@ class Board:
         self.container = containers_of_series(settings)
         self._clock = clock or SystemClock()
         self._seen: dict[str, tuple[float, ContainerReading]] = {}
+        self._heard: dict[str, tuple[float, bool]] = {}
 
     def put(self, reading: ContainerReading) -> None:
         """Note a reading taken just now."""
@@ -60,6 +63,15 @@ class Board:
         elif reading.state == "missing":
             self._served.discard(reading.name)
         self._seen[reading.name] = (self._clock.monotonic(), reading)
+
+    def heard(self, series: str, answered: bool) -> None:
+        """Note whether the service of a series gave any answer just now, be it an error."""
+        self._heard[series] = (self._clock.monotonic(), answered)
+
+    def answered(self, series: str) -> bool | None:
+        """Whether the service of a series answered when it was last asked; None: not asked lately."""
+        at, answered = self._heard.get(series, (float("-inf"), False))
+        return answered if self._clock.monotonic() - at <= ASKED_LATELY else None
 
     def reading(self, name: str) -> ContainerReading | None:
         """The newest reading, None when there is none or it is too old."""

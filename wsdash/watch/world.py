@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board, containers_of_series
 from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.pollers import api, containers, host, metrics, ports, storage
+from wsdash.watch.pollers.containers import LastSeen
 from wsdash.watch.pollers.http import probe_session
 from wsdash.watch.pollers.logs import LogWatch
 from wsdash.watch.pollers.poller import Pace, Poller
@@ -33,6 +34,7 @@ from wsdash.watch.sources import (
     OnLog,
     WatchedStack,
 )
+from wsdash.watch.strays import Strays
 
 JUDGE_EVERY = 1.0
 BRANCHES_PACE = Pace(interval=10.0, timeout=20.0, longest_pause=60.0)
@@ -55,6 +57,7 @@ async def watch_world(
     backed_up: Callable[[], float | None] = lambda: None,
     clock: Clock | None = None,
     duties: Duties = unknown,
+    seen: Mapping[str, LastSeen] | None = None,
 ) -> None:
     """Run all pollers until cancelled, or until `stop` is set (for ever without it).
 
@@ -65,6 +68,7 @@ async def watch_world(
     caller has; without it logs begin now. standing: alerts that an earlier process raised and that stand.
     backed_up: when the newest backup was proven, in epoch seconds; None: never.
     clock: the run's, in whose time all is told; None: the machine's. duties: what containers are meant to do.
+    seen: how containers were when somebody last watched them.
     Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
     """
     rules = await asyncio.to_thread(rules_of, settings)
@@ -72,6 +76,7 @@ async def watch_world(
         stack = ShiftedStack(stack, clock)
     world = _World(settings, stack, emit, on_log, rules, standing, clock or SystemClock(), duties)
     world.backed_up = backed_up
+    world.seen = seen or {}
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
     host_watch = host.HostWatch(disks, world.emit, world.clock)
     logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
@@ -88,7 +93,14 @@ async def watch_world(
             pollers.append(world.pool_poller(connections))
         if branches is not None and settings.endpoints.pageserver_http:
             pollers.append(world.branches_poller(branches))
-        loops = (host_watch.measure_lag, logs.run, world.judge, world.error_rates.run, world.wake)
+        loops = (
+            host_watch.measure_lag,
+            logs.run,
+            world.judge,
+            world.error_rates.run,
+            world.strays.run,
+            world.wake,
+        )
         endless = (*(poller.run for poller in pollers), *loops)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run()) for run in endless]
@@ -123,10 +135,12 @@ class _World:
         self._stack = stack
         self._emit = emit
         self._on_log = on_log
+        self.seen: Mapping[str, LastSeen] = {}
         self.backed_up: Callable[[], float | None] = lambda: None
         self._board = Board(settings, self.clock, duties)
         expected = containers.expected_containers(settings)
         self.error_rates = errors.ErrorRates(expected, emit, self.clock, self.log_read, duties)
+        self.strays = Strays(settings, self._board, self.emit, self.clock)
         of_the_api = self.error_rates.counter(self._board.container.get("api-new", ""))
         self._alerts = Alerts(rules, self._board, of_the_api, emit, self.clock, standing, self.log_read)
 
@@ -161,6 +175,7 @@ class _World:
             self.emit,
             self.log,
             self.clock,
+            self.seen,
         )
         port_watch = ports.PortWatch(
             self._settings, self._board, self.emit, partial(port_plan, self._stack), self.clock

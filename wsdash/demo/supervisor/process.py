@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import time
@@ -57,6 +58,10 @@ class _Protocol(SubprocessStreamProtocol):
     def process_exited(self) -> None:
         super().process_exited()
         self.exited.set()
+
+
+SUPERVISOR = secrets.token_hex(6)
+"""Who runs this process's services: those of another supervisor are others, and not these restarted."""
 
 
 class Service:
@@ -141,6 +146,7 @@ class Service:
             oom_killed=self.oom_killed,
             started_at=self.started_at,
             detail=self.health.output if running else self.problem,
+            instance=SUPERVISOR,
         )
 
     async def out_of_memory(self) -> None:

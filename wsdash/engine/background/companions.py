@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsdash.engine.at_rest import last_seen
 from wsdash.engine.background.afterwards import Afterwards
 from wsdash.engine.background.alarms import Alarms, telling
 from wsdash.engine.background.history import EngineHistory
@@ -80,6 +81,8 @@ class Companions:
         self.after = Afterwards(
             self._recorder, world.plan, spec, thresholds, self._options.state, settle, self._history.cut
         )
+        for recorded in await self._recorder.journal.history():
+            self._asked.see(recorded)
         days = under_way(self._recorder.journal)
         if days is not None and self._options.script is not None:
             # samples that a crash lost are not written again yet: nothing may be judged without them
@@ -163,6 +166,7 @@ class Companions:
             backed_up=lambda: self._alarms.backed_up_at,
             clock=clock,
             duties=duties(world.settings, world.plan, lambda: self._recorder.view, self._asked),
+            seen=lambda: last_seen(self._options.state, world.settings),
         )
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)

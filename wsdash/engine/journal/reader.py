@@ -60,6 +60,14 @@ class JournalReader:
         """All history without the readings, in order."""
         return decode_all(self._rows("select seq, at, event from history order by seq"))
 
+    def newest(self, about: str) -> list[Recorded]:
+        """The newest reading of each thing whose key (journal_store.reading_key) begins so, in order."""
+        query = (
+            "select seq, at, event from readings where seq in"
+            " (select max(seq) from readings where substr(key, 1, ?) = ? group by key) order by seq"
+        )
+        return decode_all(self._rows(query, (len(about), about)))
+
     def facts(self) -> dict[str, Any]:
         """All facts by name."""
         return decode_facts(self._rows("select name, value from facts"))

@@ -15,7 +15,7 @@ from wsdash.engine.run.perform import told_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.world import load_world, open_world_stack
-from wsdash.model import REHEARSAL, Intent, ItemState, Meaning, Notice, Phase, Reply
+from wsdash.model import REHEARSAL, ContainerAsked, Intent, ItemState, Meaning, Notice, Phase, Reply
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 
@@ -107,6 +107,7 @@ class ContainerHands:
             self._recorder.journal.emit(Notice("info", f"container {name}: {line}"))
 
         await self._recorder.record(Notice("info", f"container {name}: {action} asked for by {who}"))
+        await self._recorder.record(ContainerAsked(name, action, who))
         self._asked.begin(name, who)
         try:
             if action == "restart":
@@ -132,6 +133,7 @@ class ContainerHands:
             await self._recorder.record(Notice("info", text))
         finally:
             self._asked.end(name)
+            self._recorder.journal.emit(ContainerAsked(name, action, who, done=True))
 
 
 def done(name: str, action: str) -> str:

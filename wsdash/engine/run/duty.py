@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from wsdash.config import Settings
 from wsdash.engine.run.fold import SATISFIED, RunView
-from wsdash.model import ItemState, Meaning
+from wsdash.model import ContainerAsked, ItemState, Meaning, Recorded, RunStarted
 from wsdash.plan import Plan
 from wsdash.watch.board import containers_of_series
 from wsdash.watch.duty import Duties, Duty
@@ -35,14 +35,25 @@ class Asked:
         if name in self._by:
             self._by[name] = (self._by[name][0], self._now())
 
+    def see(self, recorded: Recorded) -> None:
+        """Take an earlier word from the journal; what a dead engine had begun is over with the next one."""
+        event = recorded.event
+        if isinstance(event, ContainerAsked):
+            self._by[event.name] = (event.who, recorded.at if event.done else None)
+        elif isinstance(event, RunStarted):
+            self._by = {name: (who, ended or recorded.at) for name, (who, ended) in self._by.items()}
+
     def by(self, name: str) -> str:
         """Who asked, while it is carried out and for GRACE_SECONDS after; else ''."""
         who, ended = self._by.get(name, ("", None))
         return who if who and (ended is None or self._now() - ended <= GRACE_SECONDS) else ""
 
 
-def duties(settings: Settings, plan: Plan, view: Callable[[], RunView], asked: Asked) -> Duties:
-    """The duty of every container of the settings, as the run stands at each call; unknown ones of others."""
+def duties(settings: Settings, plan: Plan, view: Callable[[], RunView | None], asked: Asked) -> Duties:
+    """The duty of every container of the settings, as the run stands at each call; unknown ones of others.
+
+    view: None where there is no run; then nothing is known of any container.
+    """
     old, workspace = settings.stack.apps.old_service, frozenset(settings.stack.workspace.containers)
     stops, starts = plan.that(Meaning.CLOSES_SOURCE), plan.that(Meaning.STARTS_TARGET)
     apps = frozenset(settings.stack.apps.containers) - {old}
@@ -52,12 +63,16 @@ def duties(settings: Settings, plan: Plan, view: Callable[[], RunView], asked: A
 
     def duty(name: str) -> Duty:
         run = view()
+        if run is None:
+            return Duty()
         who = asked.by(name)
         if name == old:
             if run.item(stops).state is ItemState.SKIPPED:
                 return Duty(None, "", who)  # whether it runs is the affair of who passed its stop over
             stopped = _begun(run, stops)
             why = f"{old} is stopped by item {stops}" if stopped else ""
+            if run.item(stops).state is ItemState.RUNNING:  # stopped, or brought back by a rollback
+                who = who or f"item {stops}"
             return Duty(not stopped, why, who)
         if name in workspace:
             if not who:

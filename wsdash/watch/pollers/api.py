@@ -64,6 +64,7 @@ class ApiProbe:
 
     async def _get(self, path: str) -> Timing:
         timing = await timed_get(self._session, self._base + path, headers=self._headers)
+        self._board.heard(self._series, bool(timing.status))
         if timing.status:
             self._allowance.answered(timing.status, timing.headers)
         else:

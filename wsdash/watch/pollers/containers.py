@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import msgspec
 
 from wsdash.clock import Clock, SystemClock
@@ -16,6 +19,14 @@ RESTARTED_WITHIN = 3.0
 """Seconds from an end to the next start that make the two a restart."""
 SAME_START = 0.5
 """Seconds by which two readings of one start may differ."""
+
+
+@dataclass(frozen=True)
+class LastSeen:
+    """A container as it was read before this watch began. asked_by: who had it stopped or started since."""
+
+    reading: ContainerReading
+    asked_by: str = ""
 
 
 def expected_containers(settings: Settings) -> dict[str, str]:
@@ -56,6 +67,7 @@ class ContainerWatch:
     none) and for every other one the stack reports; a ContainerRestarted with who asked for it, and a Notice,
     for a restart, a Notice for a crash; and puts an inline
     `-- restarted --` marker into the container's log.
+    seen: how containers were when somebody last watched; a restart since then is told with the first reading.
     """
 
     def __init__(
@@ -66,7 +78,9 @@ class ContainerWatch:
         emit: Emit,
         on_log: OnLog,
         clock: Clock | None = None,
+        seen: Mapping[str, LastSeen] | None = None,
     ) -> None:
+        self._seen = dict(seen or {})
         self._expected = expected_containers(settings)
         self._stack = stack
         self._board = board
@@ -89,6 +103,9 @@ class ContainerWatch:
             before = self._before.get(reading.name)
             if before is not None:
                 self._compare(before, reading)
+            elif (last := self._seen.pop(reading.name, None)) is not None:
+                self._is_another(last.reading)
+                self._compare(last.reading, reading, last)
             else:
                 self._is_another(reading)
             self._before[reading.name] = reading
@@ -121,14 +138,17 @@ class ContainerWatch:
             return False
         return duty.runs is True or not not_known_to_fail(now)
 
-    def _compare(self, before: ContainerReading, now: ContainerReading) -> None:
-        restart = restart_between(self._ran_before(before, now), now)
+    def _compare(self, before: ContainerReading, now: ContainerReading, last: LastSeen | None = None) -> None:
+        """last: nobody watched in between."""
+        restart = restart_between(before if last else self._ran_before(before, now), now)
+        if restart and last:
+            restart += ", while nobody watched"
         if self._is_another(now):
             self._emit(Notice("info", f"{now.name} was re-created from {now.image}"))
             at = now.started_at if now.started_at is not None else self._clock.time()
             self._on_log(LogLine(now.name, at, "wsdash", "-- re-created --"))
         elif restart:
-            asked_by = self._board.duty(now.name).asked_by
+            asked_by = last.asked_by if last else self._board.duty(now.name).asked_by
             self._emit(ContainerRestarted(now.name, restart, asked_by))
             if asked_by:
                 self._emit(Notice("info", f"{now.name} restarted, asked for by {asked_by} ({restart})"))
@@ -138,6 +158,11 @@ class ContainerWatch:
             started = now.started_at if now.state != "restarting" else None
             at = started if started is not None else self._clock.time()
             self._on_log(LogLine(now.name, at, "wsdash", f"-- restarted ({restart}) --"))
-        elif before.state == "running" and now.state == "exited" and self._by_itself(now):
+        elif (
+            before.state == "running"
+            and now.state == "exited"
+            and self._by_itself(now)
+            and not (last and last.asked_by)
+        ):
             why = "out of memory" if now.oom_killed else f"exit code {now.exit_code}"
             self._emit(Notice("warning", f"{now.name} ended by itself ({why})"))
