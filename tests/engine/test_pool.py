@@ -6,15 +6,47 @@ import contextlib
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from tests.support.processes import until
 from wsdash.config import Settings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection, open_connection
 from wsdash.data.pg.quoting import literal
-from wsdash.engine.pool import ConnectionCounter
+from wsdash.engine.pool import Client, ConnectionCounter, Limit, nearest
 from wsdash.errors import UnreachableError
 
 ROLE = "wsdash_pool_test"
+
+
+SERVER, DATABASE, ROLE_10 = Limit("server", "", 97), Limit("database", "ws", 20), Limit("role", "app", 10)
+
+
+def clients(count: int, role: str = "app", database: str = "ws", ours: bool = False) -> Client:
+    return Client("idle", role, database, ours, count)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "limits", "wanted"),
+    [
+        ([clients(3)], [SERVER], (3, 97, "server")),
+        ([clients(3)], [SERVER, DATABASE], (3, 20, "database ws")),
+        ([clients(3)], [SERVER, DATABASE, ROLE_10], (3, 10, "role app")),
+        ([clients(3), clients(17, "other")], [SERVER, DATABASE, ROLE_10], (20, 20, "database ws")),
+        ([clients(3), clients(90, "x", "y")], [SERVER, DATABASE, ROLE_10], (93, 97, "server")),
+        ([clients(3), clients(6, "app", "y")], [SERVER, ROLE_10], (9, 10, "role app")),
+        ([clients(9, "app", "y")], [SERVER, ROLE_10], (9, 97, "server")),
+        ([clients(9, ours=True)], [SERVER, ROLE_10], (9, 97, "server")),
+        ([clients(9, ours=True), clients(1)], [SERVER, ROLE_10], (10, 10, "role app")),
+        ([clients(1)], [SERVER, Limit("role", "app", 0)], (1, 1, "role app")),
+        ([], [SERVER], (0, 97, "server")),
+    ],
+)
+def test_the_nearest_limit_is_told(
+    sessions: list[Client], limits: list[Limit], wanted: tuple[int, int, str]
+) -> None:
+    found = nearest(sessions, limits, "ws")
+    assert (found.used, found.limit, found.bound) == wanted
+    assert sum(found.states.values()) == sum(one.number for one in sessions)
 
 
 def settings_of(target: Endpoint, user: str) -> Settings:
@@ -32,8 +64,6 @@ def settings_of(target: Endpoint, user: str) -> Settings:
 
 
 async def _comes_to(counter: ConnectionCounter, used: int) -> None:
-    """An autovacuum worker may be counted for a moment: what it is cannot be seen by such a role."""
-
     async def holds() -> bool:
         return (await counter()).used == used
 
@@ -66,6 +96,31 @@ async def test_at_the_limit_the_kept_session_counts_and_a_new_one_is_told_as_ref
             await admin.execute(f"drop role {ROLE}")
 
 
+async def test_the_limits_of_a_role_and_of_the_database_are_read(target: Endpoint) -> None:
+    async with connection(target, read_only=False) as admin:
+        database = await admin.fetchval("select quote_ident(current_database())")
+        await admin.execute(f"drop role if exists {ROLE}")
+        await admin.execute(
+            f"create role {ROLE} login connection limit 5 password {literal(target.password() or '')}"
+        )
+        counter, other = ConnectionCounter(settings_of(target, target.user)), replace(target, user=ROLE)
+        try:
+            session = await open_connection(other, read_only=True)
+            assert (await counter()).bound == "server", "wsdash's own session is not the service's"
+            await session.execute("set application_name = 'an API'")
+            found = await counter()
+            assert (found.used, found.limit, found.bound) == (1, 5, f"role {ROLE}")
+            await admin.execute(f"alter database {database} connection limit 3")
+            found = await counter()
+            assert (found.limit, found.bound.partition(" ")[0]) == (3, "database")
+            assert found.used >= 3
+            await session.close()
+        finally:
+            await counter.close()
+            await admin.execute(f"alter database {database} connection limit -1")
+            await admin.execute(f"drop role {ROLE}")
+
+
 async def test_the_limit_leaves_out_what_is_reserved(target: Endpoint) -> None:
     counter = ConnectionCounter(settings_of(target, target.user))
     found = await counter()
@@ -73,7 +128,7 @@ async def test_the_limit_leaves_out_what_is_reserved(target: Endpoint) -> None:
     async with connection(target, read_only=True) as session:
         most = int(await session.fetchval("select current_setting('max_connections')"))
         kept = int(await session.fetchval("select current_setting('superuser_reserved_connections')"))
-    assert found.limit == most - kept
+    assert (found.limit, found.bound) == (most - kept, "server")
     assert found.used <= found.limit
 
 

@@ -36,11 +36,13 @@ class WatchedStack(Protocol):
 @dataclass(frozen=True)
 class Connections:
     """The clients' connections to a server: how many, their limit, and how many in each state
-    (active, idle, idle in transaction, ...)."""
+    (active, idle, idle in transaction, ...). bound: what has that limit: server, database NAME or role NAME;
+    '' where it is not known."""
 
     used: int
     limit: int
     states: dict[str, int]
+    bound: str = ""
 
 
 class NotStartedError(Exception):

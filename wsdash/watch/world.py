@@ -11,7 +11,7 @@ import aiohttp
 
 from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading
+from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading, Notice
 from wsdash.model.ports import port_plan
 from wsdash.watch import errors
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
@@ -223,8 +223,15 @@ class _World:
         return self.poller("metrics", probe, metrics.PACE)
 
     def pool_poller(self, connections: CountConnections) -> Poller:
+        bound = ""
+
         async def probe() -> None:
+            nonlocal bound
             found = await connections()
+            if found.bound and found.bound != bound and (bound or found.bound != "server"):
+                told = f"connections are limited by the {found.bound}: {found.used} of {found.limit}"
+                self._emit(Notice("info", told))
+            bound = found.bound or bound
             self._alerts.pool(found.used, found.limit)
             values = {"pool:used": found.used, "pool:limit": found.limit}
             values |= {f"pool:state:{state}": number for state, number in found.states.items()}
