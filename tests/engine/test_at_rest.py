@@ -21,9 +21,10 @@ from wsdash.model import (
     RehearsalProgress,
     RunStarted,
 )
+from wsdash.plan import load_plan
 from wsdash.watch.duty import Duty
 
-SETTINGS = load_settings()
+SETTINGS, PLAN = load_settings(), load_plan()
 OLD, API = SETTINGS.stack.apps.old_service, "workspace-api"
 BEGUN = RunStarted("run", "offline", "h", 1, False)
 STOPPED = ItemChanged("stop-old", ItemState.DONE)
@@ -48,7 +49,7 @@ def rested(directory: Path) -> RunAtRest:
 async def test_what_should_run_follows_from_the_journal_with_no_engine_alive(tmp_path: Path) -> None:
     await journal_of(tmp_path, BEGUN, STOPPED, STARTED)
     run = rested(tmp_path)
-    duty = duties(SETTINGS, lambda: run.view, run.asked)
+    duty = duties(SETTINGS, PLAN, lambda: run.view, run.asked)
     assert (duty(OLD).runs, duty(API).runs) == (False, True)
 
 
@@ -62,12 +63,13 @@ async def test_what_a_dead_engine_was_starting_is_started_by_nobody(tmp_path: Pa
         RehearsalProgress("r", "start-stack", 1, 2),
     )
     run = rested(tmp_path)
-    assert duties(SETTINGS, lambda: run.view, run.asked)(API) == Duty(True)
+    duty = duties(SETTINGS, PLAN, lambda: run.view, run.asked)(API)
+    assert (duty.runs, duty.asked_by) == (True, "")
 
 
 async def test_where_no_run_is_nothing_is_claimed(tmp_path: Path) -> None:
     run = rested(tmp_path)
-    assert duties(SETTINGS, lambda: run.view, run.asked)(API) == Duty()
+    assert duties(SETTINGS, PLAN, lambda: run.view, run.asked)(API) == Duty()
     assert last_seen(tmp_path, SETTINGS) == {}
 
 

@@ -128,7 +128,7 @@ def test_the_guides_test_of_a_shutdown_is_somebody_asking() -> None:
 @pytest.mark.parametrize("action", ["act", "undo"])
 def test_while_the_old_service_is_stopped_or_brought_back_the_item_asks(action: str) -> None:
     events: list[AnyEvent] = [ItemIntended("stop-old", action, 1), state("stop-old", ItemState.RUNNING)]
-    assert duties(SETTINGS, lambda: after(events), Asked(lambda: 0.0))(OLD).asked_by == "item stop-old"
+    assert duties(SETTINGS, PLAN, lambda: after(events), Asked(lambda: 0.0))(OLD).asked_by == "item stop-old"
 
 
 def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() -> None:

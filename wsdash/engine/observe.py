@@ -17,6 +17,7 @@ from wsdash.engine.run.duty import duties
 from wsdash.engine.world import open_world_stack, watch_for_ever
 from wsdash.errors import InputError
 from wsdash.model import AnyEvent, LogLine, run_time
+from wsdash.plan import load_plan
 
 REFRESH_SECONDS = 2.0
 
@@ -69,7 +70,8 @@ async def observe(
             await watch_for_ever(settings, stack, emit, newest, newest_log=lambda: known, clock=clock)
             return
         await _refresh(run)
-        duty = duties(settings, lambda: run.view, run.asked)
+        plan = await asyncio.to_thread(load_plan, Path(settings.directory))
+        duty = duties(settings, plan, lambda: run.view, run.asked)
         async with asyncio.TaskGroup() as group:
             group.create_task(_keep_fresh(run))
             group.create_task(
