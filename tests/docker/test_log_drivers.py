@@ -24,7 +24,7 @@ SIZES = (10, 16_383, 16_384, 16_385, 20_000, 32_768, 3, 50_000, 5)
 SCRIPT = f"""
 import sys
 for number, size in enumerate({SIZES}):
-    print(chr(97 + number) * (size - 5) + 'error' if size > 10 else chr(97 + number) * size, flush=True)
+    print(chr(97 + number) * (size - 6) + ' error' if size > 10 else chr(97 + number) * size, flush=True)
 """
 
 

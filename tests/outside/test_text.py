@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,14 @@ def test_colours_leave_a_log_line_without_a_trace() -> None:
         without_sequences("\x1b[1;31mERROR\x1b[0m disk \x1b]8;;http://x\x1b\\full\x1b]8;;\x1b\\")
         == "ERROR disk full"
     )
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    ["\x1b(B", "\x1b)0", "\x1b#8", "\x1b7", "\x1bM", "\x1b=", "\x1bP1$r0m\x1b\\", "\x1b_x\x1b\\"],
+)
+def test_no_sequence_leaves_rubbish_in_a_log_line(sequence: str) -> None:
+    assert without_sequences(f"a{sequence}b") == "ab"
 
 
 def test_every_text_of_an_event_and_of_a_dictionary_is_cleaned() -> None:

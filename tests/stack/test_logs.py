@@ -126,7 +126,7 @@ def test_lines_do_not_depend_on_how_the_bytes_come(data: bytes, cuts: list[int])
         (b"\x1b[31mred\x1b[0m", "red"),
         (b"\x1b]0;title\x07shown", "shown"),
         (b"a\x00b\x08", "a\ufffdb\ufffd"),
-        (b"50%\r100%\r\n", "50% 100%"),
+        (b"50%\r100%\r\n", "100%"),
         (b"caf\xe9", "caf\ufffd"),
         ("naïve — ✓\tx".encode(), "naïve — ✓\tx"),
     ],
@@ -241,3 +241,17 @@ def check_counts(lines: list[LogLine], processes: int) -> None:
 
 async def _said_ready(world: World) -> bool:
     return any(line.text == "ready" for line in (await world.detail("a")).lines)
+
+
+def test_a_progress_bar_is_one_line_with_what_it_said_last() -> None:
+    splitter = LineSplitter()
+    lines = [line for step in range(20_000) for line in splitter.feed(b"\rloading %d of 20000" % step)]
+    assert lines == []
+    assert splitter.feed(b"\rdone\r\nnext\r\n") == ["done", "next"]
+
+
+def test_carriage_returns_at_a_lines_end_take_nothing_away() -> None:
+    splitter = LineSplitter()
+    assert splitter.feed(b"one\r") == []
+    assert splitter.feed(b"\ntwo\r\r\n") == ["one", "two"]
+    assert splitter.feed(b"a\r") + splitter.feed(b"b\n") == ["b"]

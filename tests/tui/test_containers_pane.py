@@ -12,7 +12,9 @@ from tests.tui.drawing import FRAME, NOW, many, plain, seen, styles
 from tests.tui.support import readings
 from wsdash.model import ContainerReading, Liveness, SourceState
 from wsdash.tui.looks import GOOD
+from wsdash.tui.panes.base import name_cell
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
+from wsdash.tui.viewstate import ViewState
 
 
 def test_a_live_container_shows_state_health_load_and_ports() -> None:
@@ -100,3 +102,50 @@ def test_a_container_that_is_well_or_was_stopped_has_no_remark() -> None:
     stopped = ContainerReading("d", "exited", "none", exit_code=0, detail="pong")
     lines = draw_containers(seen(well, stopped, SourceState("containers", Liveness.LIVE)), FRAME)
     assert "pong" not in plain(lines)
+
+
+def live(*events: ContainerReading) -> ViewState:
+    return seen(*events, SourceState("containers", Liveness.LIVE))
+
+
+def test_a_container_that_could_not_be_started_shows_the_reason_of_the_engine() -> None:
+    why = 'exec: "serve": executable file not found in $PATH'
+    created = ContainerReading("workspace-api", "created", "none", detail=why)
+    text = plain(draw_containers(live(created), FRAME))
+    assert "✗ cannot run" in text
+    assert why in text
+
+
+def test_a_container_that_was_only_created_is_no_fault() -> None:
+    text = plain(draw_containers(live(ContainerReading("workspace-api", "created", "none")), FRAME))
+    assert "○ created" in text
+    assert "✗" not in text
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [(81, "workspace-project-db-pageserver-01"), (78, "workspace-proje…pageserver-01")],
+)
+def test_a_name_is_whole_where_there_is_room_and_else_cut_in_the_middle(width: int, told: str) -> None:
+    reading = ContainerReading("workspace-project-db-pageserver-01", "running", "healthy")
+    line = draw_containers(live(reading), replace(FRAME, width=width))[1]
+    assert line.plain.split()[0][:10] == told[:10]
+    assert line.plain.split()[0].endswith("pageserver-01")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "cut"),
+    [
+        ("abcdefghij", 10, "abcdefghij"),
+        ("abcdefghij", 9, "abcd…ghij"),
+        ("abcdefghij", 6, "abc…ij"),
+        ("ab", 5, "ab   "),
+        ("数据库数据库", 8, "数…库  "),
+        ("abc", 2, "a…"),
+        ("abc", 0, ""),
+    ],
+)
+def test_a_name_takes_exactly_its_cells(text: str, width: int, cut: str) -> None:
+    assert name_cell(text, width).cell_length == width
+    if text.isascii():
+        assert name_cell(text, width).plain == cut

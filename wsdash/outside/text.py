@@ -28,6 +28,7 @@ _SEQUENCE = re.compile(
     "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     # OSC, DCS, PM, APC, SOS
     "|(?:\x1b[\\]P^_X]|[\x9d\x90\x9e\x9f\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)"
+    "|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\\\`-~]"  # character sets, and those of two characters
 )
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
+from wsdash.outside import without_sequences
 
 LINE_LIMIT = 32_768
 """Longest line that is kept, in bytes: beyond where Docker splits one (16 KiB). The rest of a longer one is
 counted and dropped."""
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 # control characters, separators of lines, and marks that turn the direction of what follows
 _UNSAFE = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _CONTROLS = {code: "\ufffd" for code in _UNSAFE if code != 9} | {13: " "}
 
 
 def clean(line: bytes) -> str:
-    """One line as text that can do a screen no harm: no escape sequences, no control characters but tab."""
+    """One line as text that can do a screen no harm: no escape sequences, no control characters but tab.
+
+    Of a line that was written over by carriage returns, as progress bars do, what was written last.
+    """
     text = line.decode("utf-8", errors="replace").rstrip("\r\n")
     if text.isprintable():
         return text
-    return _ESCAPES.sub("", text).translate(_CONTROLS)
+    return without_sequences(text).rpartition("\r")[2].translate(_CONTROLS)
 
 
 class BoundedLine:
@@ -32,7 +34,12 @@ class BoundedLine:
         self._error = False
 
     def add(self, piece: bytes, left_out: int = 0) -> None:
-        """Append bytes; left_out: how many more came that the caller has not kept."""
+        """Append bytes; left_out: how many more came that the caller has not kept.
+
+        What a carriage return wrote over is let go, however long it went on.
+        """
+        if b"\r" in piece or self._head.endswith(b"\r"):
+            piece = self._written_over(piece)
         room = LINE_LIMIT - len(self._head)
         self._head += piece[:room]
         if beyond := piece[room:] if room < len(piece) else b"":
@@ -40,6 +47,16 @@ class BoundedLine:
             self._error = self._error or b"error" in beyond.lower()
             self._tail = beyond[-4:]
         self._dropped += max(0, len(piece) - room) + left_out
+
+    def _written_over(self, piece: bytes) -> bytes:
+        """What stands since the last carriage return that something followed, and that return's rest."""
+        whole = (self._head[-1:] if self._head.endswith(b"\r") else b"") + piece
+        kept = whole.rstrip(b"\r")
+        place = kept.rfind(b"\r")
+        if place < 0:
+            return piece
+        self._head, self._tail, self._dropped, self._error = b"", b"", 0, False
+        return whole[place + 1 :]
 
     def text(self) -> str:
         """Made harmless. What was dropped is counted, and said to hold an error where the word is in it."""

@@ -10,16 +10,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from wsdash.model import LogLine
-from wsdash.outside import read_json
+from wsdash.outside import read_json, without_sequences
+from wsdash.watch.severity import severity as severity_of_text
 
 MOST_LINES = 10_000
-_ERROR = re.compile(
-    r"\b(?:ERROR|FATAL|PANIC|CRITICAL|Traceback|Exception)\b|\berror:|\blevel=(?:error|fatal)\b"
-)
-_WARNING = re.compile(r"\bWARN(?:ING)?\b|\bwarning:|\blevel=warn")
-_CONTROL = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]"
-)
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 _BREAK = re.compile(r"\s*[\n\x0b\x0c\r\x85\u2028\u2029]\s*")
 """What a JSON record may hold within a line, and what would break the screen's lines."""
 LEVELS = ("all", "warnings", "errors")
@@ -29,10 +24,7 @@ def severity(line: LogLine) -> int:
     """2 for an error, 1 for a warning, 0 for the rest; our own markers count by their glyph."""
     if line.stream == "wsdash":
         return 2 if line.text.startswith("✗") else 1 if line.text.startswith(("▲", "–", "↶")) else 0
-    text = readable(line.text)
-    if _ERROR.search(text):
-        return 2
-    return 1 if _WARNING.search(text) else 0
+    return severity_of_text(line.text)
 
 
 @lru_cache(MOST_LINES)
@@ -53,7 +45,9 @@ def readable(text: str) -> str:
 
 def clean(text: str) -> str:
     """Text as one line, without control codes, tabs expanded."""
-    return text if text.isprintable() else _BREAK.sub(" ", _CONTROL.sub("", text)).expandtabs(4)
+    if text.isprintable():
+        return text
+    return _BREAK.sub(" ", _CONTROL.sub("", without_sequences(text))).expandtabs(4)
 
 
 def pattern(text: str) -> re.Pattern[str]:

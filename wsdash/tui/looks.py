@@ -102,6 +102,8 @@ def container_state(reading: ContainerReading) -> Look:
     run before ended."""
     if reading.oom_killed and reading.state not in ("running", "paused"):
         return Look("✗", "OOM killed", BAD)
+    if reading.state == "created" and reading.detail:
+        return Look("✗", "cannot run", BAD)
     if reading.state == "exited" and reading.exit_code:
         return Look("✗", f"exited {reading.exit_code}", BAD)
     return _STATE.get(reading.state, Look("?", reading.state or "unknown", WARN))

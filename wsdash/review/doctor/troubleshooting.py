@@ -39,7 +39,7 @@ QUIET_SECONDS = 0.7
 async def logs(
     settings: Settings, stack: Stack, readings: list[ContainerReading], state: Path | None = None
 ) -> Finding:
-    """Lines with "error" that the new stack wrote in the last hour, counted as the guide counts them.
+    """Lines with errors that the new stack wrote in the last hour.
 
     Unwell when one container wrote more of them in the last minute than its alert allows. Before the run of
     `state` has created the tables, the API's health check asks for them in vain: what the API and the new

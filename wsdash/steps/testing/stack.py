@@ -23,7 +23,7 @@ ENOUGH = 0.9
 
 
 async def no_errors(ctx: StepContext) -> Evidence:
-    """No line with "error" in the new API's log for an hour, as the guide counts them."""
+    """No line with an error in the new API's log for an hour."""
     name = next((n for n in ctx.settings.stack.workspace.containers if "api" in n), "workspace-api")
     now = ctx.now()
     reader = HistoryReader(ctx.state / HISTORY)

@@ -37,6 +37,18 @@ def cell(text: str, width: int, style: str = "", *, right: bool = False) -> Cont
     return Content.styled(whole, style) if style else Content(whole)
 
 
+def name_cell(text: str, width: int, style: str = "") -> Content:
+    """A name in exactly `width` cells, cut in the middle: its end tells names apart as often as its start."""
+    flat = " ".join(text.split("\n"))
+    if Content(flat).cell_length > width > 2:
+        tail = (width - 1) // 2
+        while Content(flat[-tail:]).cell_length > (width - 1) // 2 and tail > 1:
+            tail -= 1
+        head = Content(flat).truncate(width - 1 - Content(flat[-tail:]).cell_length).plain
+        flat = f"{head}…{flat[-tail:]}"
+    return cell(flat, width, style)
+
+
 def as_title(text: str) -> str:
     """Text for a border, taken literally: a border would read square brackets as markup."""
     return Content(text).markup

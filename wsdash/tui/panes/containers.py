@@ -21,7 +21,7 @@ from wsdash.tui.looks import (
     container_state,
     size,
 )
-from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, nothing_yet, row, status
+from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row, status
 from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import ViewState
 
@@ -32,6 +32,10 @@ PAIR = 19
 NETWORK = 19
 AGE = 6
 TWO_PORTS = 9
+OTHERS, OTHERS_WIDE = 47, 76
+"""Cells of all other columns, with their gaps, where there is little and much room."""
+SHORTEST = 24
+"""Cells that a name may take in any case."""
 
 
 def draw_containers(view: ViewState, frame: Frame) -> Lines:
@@ -42,7 +46,7 @@ def draw_containers(view: ViewState, frame: Frame) -> Lines:
     readings = sorted(view.containers.values(), key=_place)
     if not _fit(view, frame):
         readings.sort(key=_urgency)
-    name = min(24, max(9, *(len(reading.name) for reading in readings)))
+    name = _name_width(max(9, *(len(reading.name) for reading in readings)), frame.width)
     lines = [_heading(name, frame.width)]
     for reading in readings:
         lines.append(_line(reading, name, frame, live))
@@ -88,14 +92,22 @@ def _remark(reading: ContainerReading) -> str:
     if reading.state == "running":
         before = "out of memory before it was started again" if reading.oom_killed else ""
         return reading.detail if reading.health in ("unhealthy", "unknown") else before
+    if reading.state == "created":
+        return reading.detail
     if container_state(reading).style != BAD or not reading.detail:
         return ""
     # of one with a health check these may be the words of a check before its end
     return reading.detail if reading.health == "none" else f"last: {reading.detail}"
 
 
+def _name_width(longest: int, width: int) -> int:
+    """As much as the other columns leave, and at least SHORTEST."""
+    others = OTHERS_WIDE if width - SHORTEST >= OTHERS_WIDE else OTHERS
+    return min(longest, max(SHORTEST, width - others))
+
+
 def _wide(width: int, name: int) -> bool:
-    return width - name >= 76
+    return width - name >= OTHERS_WIDE
 
 
 def _with_network(width: int, name: int) -> bool:
@@ -142,7 +154,7 @@ def _line(reading: ContainerReading, name: int, frame: Frame, live: bool) -> Con
     wide = _wide(frame.width, name)
     since = reading.started_at if reading.state == "running" else None
     cells = [
-        cell(reading.name, name),
+        name_cell(reading.name, name),
         *_status(reading, wide),
         cell("–" if reading.cpu_percent is None else f"{reading.cpu_percent:.1f}%", CPU, right=True),
         _memory(reading, wide),

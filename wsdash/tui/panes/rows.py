@@ -10,7 +10,7 @@ from textual.content import Content
 from wsdash.engine.run.fold import ANSWERED
 from wsdash.model import RowsReading, TableVerified
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, clock, count
-from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, nothing_yet, row
+from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row
 from wsdash.tui.standing import freshness
 from wsdash.tui.transfers import Transfer
 from wsdash.tui.viewstate import ViewState
@@ -105,7 +105,7 @@ def _line(
     style = "" if live or moving else DIM
     gap, gap_style = _difference(reading, source, target, live)
     cells = [
-        cell(_short(table), wide.name, style),
+        name_cell(_short(table), wide.name, style),
         cell(_number(mark, source), wide.number, style, right=True),
         cell(_number(mark, target), wide.number, style, right=True),
         cell(gap, wide.number, gap_style, right=True),

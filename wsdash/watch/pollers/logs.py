@@ -11,6 +11,7 @@ from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine
 from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
+from wsdash.watch.severity import ERROR, severity
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
 OVERLAP = 30.0
@@ -25,7 +26,7 @@ MOST_COUNTED = 100_000
 
 
 class ErrorCounter:
-    """Counts log lines as the guide does: those that contain 'error' in whatever case, in the last minute."""
+    """Counts a container's lines with errors in the last minute, as watch/severity.py reads them."""
 
     def __init__(self, container: str) -> None:
         self._container = container
@@ -33,7 +34,7 @@ class ErrorCounter:
 
     def counts(self, line: LogLine) -> bool:
         """Whether it is such a line; markers of ours are none."""
-        return line.container == self._container and line.stream != "wsdash" and "error" in line.text.lower()
+        return line.container == self._container and line.stream != "wsdash" and severity(line.text) >= ERROR
 
     def see(self, line: LogLine) -> None:
         """Note a line of any container."""
