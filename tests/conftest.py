@@ -13,6 +13,7 @@ from tests.support.timescaledb import SKIPPED, timescaledb_server
 from wsdash.data.pg.connect import Endpoint
 
 os.environ[PASSWORD_ENV] = PASSWORD
+os.environ["LC_ALL"] = "C.UTF-8"  # what is shown depends on the locale, and no test on its machine's
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 

@@ -88,3 +88,23 @@ def test_the_holder_of_a_port_is_named() -> None:
     assert room.holder(port) == ""
     with _listen(port):
         assert f"pid {os.getpid()}" in room.holder(port)
+
+
+@pytest.mark.parametrize("text", ["32768\t60999\n", "15000 65000", "nonsense", None])
+def test_no_offset_falls_into_the_range_that_the_machine_hands_out(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "range"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(room, "EPHEMERAL", file)
+    first, last = room.ephemeral_range()
+    assert room.offsets()[0] == 0
+    for offset in room.offsets():
+        assert not any(first <= port <= last for port in room.Ports().moved(offset).by_name().values())
+
+
+def test_where_every_offset_would_all_are_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "range").write_text("1024 65535")
+    monkeypatch.setattr(room, "EPHEMERAL", tmp_path / "range")
+    assert room.offsets() == list(room.OFFSETS)

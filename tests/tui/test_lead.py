@@ -56,7 +56,7 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     "nothing is known yet": (
         seen(beat=None),
         "◌ STARTING the engine; keys that act wait for it",
-        "◌ STARTING the engine; keys that act wait for it",
+        "◌ NO ENGINE yet; the operator's `wsdash run` starts one",
     ),
     "the world is being built": (
         seen(SetupProgress("servers", 1, 3)),
@@ -65,8 +65,8 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "the world cannot be built": (
         seen(SetupProgress("ports", 0, 3, detail="5432: address already in use", failed=True)),
-        "✗ SETUP FAILED ports 5432: address already in use",
-        "✗ SETUP FAILED ports 5432: address already in use",
+        "✗ SETUP FAILED ports: 5432: address already in use",
+        "✗ SETUP FAILED ports: 5432: address already in use",
     ),
     "nothing was run": (
         seen(started()),

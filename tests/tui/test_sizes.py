@@ -92,3 +92,13 @@ async def test_every_title_is_the_guides(tmp_path: Path) -> None:
         for item in on.app.main.plan.items:
             if "`" not in item.title:
                 assert item.title in on.text()
+
+
+@pytest.mark.parametrize("size", [(20, 6), (39, 20), (80, 9)])
+async def test_a_screen_that_nothing_fits_on_says_so(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with stage(tmp_path, *halfway(), size=(80, 24)) as on:
+        await on.pilot.resize_terminal(*size)
+        await on.until(lambda: "too small" in " ".join(on.text().split()))
+        assert "40x10" in on.text()
+        await on.pilot.resize_terminal(80, 24)
+        await on.until(lambda: "OPERATOR" in on.text())

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.tui.support import halfway
 from wsdash.engine.journal.writer import Journal
@@ -46,13 +47,21 @@ async def written(state: Path) -> Path:
 
 @contextmanager
 def screen(
-    state: Path, ignored: tuple[signal.Signals, ...] = (), **environment: str
+    state: Path,
+    ignored: tuple[signal.Signals, ...] = (),
+    errors: Path | None = None,
+    **environment: str,
 ) -> Iterator[tuple[int, int]]:
-    """The monitor in a terminal of its own, painted: its pid and the terminal's other end."""
+    """The monitor in a terminal of its own, painted: its pid and the terminal's other end.
+
+    errors: where its standard error goes, when not to the terminal.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
+        if errors is not None:
+            os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT, 0o600), 2)
         os.environ |= {"TERM": "xterm-256color"} | environment
         os.execv(sys.executable, [sys.executable, "-c", SCRIPT, str(state)])
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
@@ -145,3 +154,29 @@ async def test_q_leaves_cleanly(tmp_path: Path) -> None:
         os.write(terminal, b"q")
         await asyncio.to_thread(read_until, terminal, b"\x1b[?1049l")
         assert os.WEXITSTATUS(ended(pid, 5)) == 0
+
+
+async def test_standard_error_in_a_file_leaves_the_screen_on_the_terminal(tmp_path: Path) -> None:
+    errors = tmp_path / "errors"
+    with screen(await written(tmp_path / "state"), errors=errors) as (pid, terminal):
+        os.write(terminal, b"q")
+        await asyncio.to_thread(read_until, terminal, b"\x1b[?1049l")
+        ended(pid, 5)
+    assert errors.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [{"LC_ALL": "C"}, {"LC_ALL": "de_DE.ISO-8859-1"}, {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "latin-1"}],
+    ids=["C", "latin-1", "stream"],
+)
+async def test_a_locale_without_utf_8_gets_plain_signs(tmp_path: Path, locale: dict[str, str]) -> None:
+    with screen(await written(tmp_path), (), None, **locale) as (pid, terminal):
+        os.write(terminal, b"2")
+        seen = await asyncio.to_thread(read_until, terminal, b"workspace-api")
+        os.write(terminal, b"q")
+        seen += await asyncio.to_thread(read_until, terminal, b"\x1b[?1049l")
+        ended(pid, 5)
+    assert b"\\u" not in seen
+    assert b"---" in re.sub(rb"\x1b\[[0-9;?]*[ -/]*[@-~]", b"", seen)
+    assert b"\xe2" not in seen  # the first byte of every box and sign in UTF-8

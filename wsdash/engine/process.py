@@ -33,7 +33,7 @@ from wsdash.engine.rehearsal.stage import Stage
 from wsdash.engine.run.containers import CONTAINER
 from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.run.fold import fold_all
-from wsdash.engine.run.intents import OVERWRITE
+from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
@@ -360,7 +360,7 @@ class Engine:
             return await self._alarms.handle(intent, self._world.settings, self._recorder.record)
         if self._runner is None:
             starting = intent.do == "ping"
-            return Reply(starting, "the world is being made ready; wait for it")
+            return Reply(starting, BEING_MADE)
         hands = self._beside.hands if self._beside is not None else None
         if intent.do == CONTAINER and hands is not None:
             return await hands.handle(intent, self._runner.current)

@@ -1,23 +1,29 @@
 """What comes from outside wsdash is bounded and cleaned here, where it enters.
 
 `text` takes the power out of control characters, `documents` reads JSON and YAML of bounded size and depth,
-`http` reads bodies of bounded size, also of what they unpack to. Outside is everything that wsdash did not
-make in this process: servers' words, names in catalogs, answers, logs, files, journals of other versions,
+`http` reads bodies of bounded size, also of what they unpack to, `severity` how grave a log line is. The
+other way, `signs` writes our own signs where only plain ones are taken.
+
+Outside is everything that wsdash did not make in this process: servers' words, names in catalogs, answers, logs, files, journals of other versions,
 messages on sockets, environment variables and keys.
 """
 
 from __future__ import annotations
 
 from wsdash.outside.documents import DocumentError, read_json, read_yaml
+from wsdash.outside.signs import PLAIN_SIGNS, in_plain, plain_signs_wanted
 from wsdash.outside.text import HARMFUL, LONGEST_TEXT, change_texts, clean, clean_texts, without_sequences
 
 __all__ = [
     "HARMFUL",
     "LONGEST_TEXT",
+    "PLAIN_SIGNS",
     "DocumentError",
     "change_texts",
     "clean",
     "clean_texts",
+    "in_plain",
+    "plain_signs_wanted",
     "read_json",
     "read_yaml",
     "without_sequences",

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
+from textual import constants
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -23,6 +25,7 @@ from wsdash.tui.attention import Attention
 from wsdash.tui.copying import to_tmux
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.harmless import Harmless
+from wsdash.tui.lead import setup_failed
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
@@ -31,6 +34,8 @@ from wsdash.tui.themes import OURS, first_theme, no_color
 from wsdash.tui.viewstate import ViewState, in_run_time, run_time
 
 TICK_SECONDS = 0.5
+PATIENCE_SECONDS = 15.0
+"""So long an engine that we started may take to give its first sign of life."""
 
 Role = Literal["operator", "monitor"]
 
@@ -85,6 +90,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._told = 0.0
         self._mounted = 0.0
         self._trouble = ""
+        self._awaited_until = 0.0
         self.failure = ""
         """What ended the screen against its will, in one sentence; '' while nothing did."""
         self._harmless = Harmless()
@@ -96,6 +102,14 @@ class WsdashApp(App[str], inherit_bindings=False):
         """The main screen."""
         return self.main
 
+    def get_driver_class(self) -> type[Driver]:
+        """Ours for a terminal; the one that the environment names, as textual-serve does."""
+        if constants.DRIVER is not None:
+            return super().get_driver_class()
+        from wsdash.tui.output import StandardOutput
+
+        return StandardOutput
+
     def on_mount(self) -> None:
         """Begin to follow."""
         if not self.is_headless:
@@ -105,6 +119,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.feed.start(self._wake)
         self.set_interval(TICK_SECONDS, self._show)
         if self._starting is not None:
+            self._awaited_until = self._mounted + PATIENCE_SECONDS
             self.run_worker(self._start(self._starting), group="starting", exit_on_error=False)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -131,8 +146,8 @@ class WsdashApp(App[str], inherit_bindings=False):
     def on_wsdash_app_feed_ready(self) -> None:
         """Take what is new and show it."""
         update = self.feed.take()
-        self._tell(update)
         self._view = update.view
+        self._tell(update)
         if self._attention is not None:
             self._attention.look(update.view, run_time(update.view, self._clock()), self._write_raw)
         if update.lines or update.lost_lines:
@@ -172,12 +187,19 @@ class WsdashApp(App[str], inherit_bindings=False):
         frame = Frame(run_time(self._view, machine), self.size.width, self.size.height)
         if self._trouble and self._view.feed == "waiting":
             self._view = msgspec.structs.replace(self._view, trouble=self._trouble)
-        view = in_run_time(self._view, machine)
+        view = in_run_time(self._awaiting(self._view, machine), machine)
         if self.main.is_mounted:
             self.main.show(view, frame)
         screen = self.screen if self.screen_stack else self.main
         if screen is not self.main and hasattr(screen, "show"):
             screen.show(view, self.main.frame)
+
+    def _awaiting(self, view: ViewState, machine: float) -> ViewState:
+        """Mark the view while the engine that we started has given no sign of life."""
+        beat = view.heartbeat
+        if self._awaited_until and beat is not None and beat.at >= self._mounted:
+            self._awaited_until = 0.0
+        return msgspec.structs.replace(view, awaited=machine < self._awaited_until)
 
     def _tell(self, update: Update) -> None:
         """Warnings and errors that came while we look are told at once."""
@@ -192,6 +214,9 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     def _toast(self, recorded: Recorded) -> None:
         event = recorded.event
+        failed = setup_failed(self._view)
+        if failed is not None and isinstance(event, Notice) and event.text == failed.detail:
+            return  # the line that leads and the setup's pane say it already
         if isinstance(event, Notice) and event.level in ("warning", "error"):
             severity: Literal["warning", "error"] = "error" if event.level == "error" else "warning"
             self.notify(event.text, severity=severity, timeout=10, markup=False)
@@ -204,6 +229,7 @@ class WsdashApp(App[str], inherit_bindings=False):
             await starting()
         except WsdashError as error:
             told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
+            self._awaited_until = 0.0
             self._trouble = f"the engine was not started: {error}"
             self.notify(
                 told, title="the engine was not started", severity="error", timeout=3600, markup=False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from textual.content import Content
 
 from wsdash.engine.run.fold import SATISFIED
-from wsdash.model import ItemKind, ItemState, Outcome, Phase
+from wsdash.model import ItemKind, ItemState, Outcome, Phase, SetupProgress
 from wsdash.plan import Item, Plan
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
 from wsdash.tui.panes.base import Frame
@@ -65,11 +65,16 @@ def _short(text: str) -> str:
     return plain_title(" ".join(text.split()))
 
 
+def setup_failed(view: ViewState) -> SetupProgress | None:
+    """The stage of the world's building that failed; None when none did."""
+    return next((one.progress for one in view.setup.values() if one.progress.failed), None)
+
+
 def _setup_failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
-    failed = next((one.progress for one in view.setup.values() if one.progress.failed), None)
-    if failed is None:
+    failed = setup_failed(view)
+    if failed is None or engine_standing(view, frame.now) is Engine.STARTING:
         return None
-    return _line("✗ SETUP FAILED", BAD, failed.stage, _short(failed.detail))
+    return _line("✗ SETUP FAILED", BAD, f"{failed.stage}:", _short(failed.detail))
 
 
 def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
@@ -91,11 +96,11 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
 
 
 def _building(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
-    if view.started is not None and not view.building:
-        return None
-    if not view.setup:
-        if engine_standing(view, frame.now) is Engine.STARTING:
+    if engine_standing(view, frame.now) is Engine.STARTING:
+        if frame.operator:
             return _line("◌ STARTING", BUSY, "the engine; keys that act wait for it")
+        return _line("◌ NO ENGINE", BUSY, "yet; the operator's `wsdash run` starts one")
+    if (view.started is not None and not view.building) or not view.setup:
         return None
     over = sum(stage.finished(view.setup_now) for stage in view.setup.values())
     return _line(

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from wsdash.model import LogLine
 from wsdash.outside import read_json, without_sequences
-from wsdash.watch.severity import severity as severity_of_text
+from wsdash.outside.severity import severity as severity_of_text
 
 MOST_LINES = 10_000
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -47,6 +47,23 @@ class Freshness:
 
 def engine_standing(view: ViewState, now: float) -> Engine:
     """How the engine stands at `now` (epoch seconds)."""
+    standing = _by_its_signs(view, now)
+    # an end that lies before the engine that is awaited is no news
+    return Engine.STARTING if view.awaited and standing in (Engine.STOPPED, Engine.GONE) else standing
+
+
+def waiting_for(view: ViewState, now: float) -> str:
+    """What intents wait for at `now`, or '' where an engine takes them or none is coming."""
+    standing = engine_standing(view, now)
+    if standing is Engine.STARTING:
+        return "the engine is starting"
+    if view.building and standing in (Engine.LIVE, Engine.SLOW):
+        newest = view.setup[view.setup_now].progress
+        return f"the world is being built: {newest.stage}, {newest.done} of {newest.total} stages done"
+    return ""
+
+
+def _by_its_signs(view: ViewState, now: float) -> Engine:
     if view.feed == "observing":
         return Engine.OBSERVING
     beat = view.heartbeat

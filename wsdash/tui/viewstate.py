@@ -121,6 +121,8 @@ class ViewState(msgspec.Struct, frozen=True):
     """The engine's sign of life; set by the feed, not by events."""
     past: Past | None = None
     """The latencies' history; set by the feed, not by events. None: not read yet."""
+    awaited: bool = False
+    """This screen has just started an engine that has given no sign of life yet; set by the app."""
     feed: str = "waiting"
     """Where it comes from: waiting (no journal yet), journal, or observing (this process polls by itself)."""
     trouble: str = ""

@@ -13,8 +13,33 @@ from wsdash.errors import InputError
 from wsdash.runtime import socket_path
 from wsdash.watch.pollers.ports import read_holders
 
-OFFSETS = (0, *range(10_000, 22_001, 100))
-"""Tried in this order; the highest port stays below the range that systems hand out by themselves."""
+EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+USUAL_EPHEMERAL = (32_768, 60_999)
+OFFSETS = (0, *range(10_000, 22_001, 100), *range(22_100, 55_001, 100))
+"""Tried in this order."""
+
+
+def ephemeral_range() -> tuple[int, int]:
+    """The ports that this machine hands out by itself, first and last; Linux's usual ones where unknown."""
+    try:
+        first, last = EPHEMERAL.read_text(encoding="ascii").split()
+        return int(first), int(last)
+    except (OSError, ValueError):
+        return USUAL_EPHEMERAL
+
+
+def offsets() -> list[int]:
+    """OFFSETS that put no port where any connection may take it; all of them where each does."""
+    first, last = ephemeral_range()
+    safe = [
+        offset
+        for offset in OFFSETS
+        if all(
+            port < 65_536 and not first <= port <= last for port in Ports().moved(offset).by_name().values()
+        )
+    ]
+    return safe or list(OFFSETS)
+
 
 _claims: dict[int, tuple[Path, int]] = {}
 
@@ -61,7 +86,8 @@ def holder(port: int) -> str:
 def choose_ports(directory: Path, offset: int | None = None) -> Ports:
     """Ports for the world in `directory`: all free, and claimed by this process until it ends.
 
-    offset None: the guide's ports, else the first offset at which all are free. A given offset is binding.
+    offset None: the guide's ports, else the first offset at which all are free, outside the range that the
+    machine hands out by itself. A given offset is binding.
     The claim keeps two worlds that are built at the same time apart, though most ports are bound only later.
     Raises InputError naming port and holder when the given offset (or every one) has a taken port.
     """
@@ -71,14 +97,15 @@ def choose_ports(directory: Path, offset: int | None = None) -> Ports:
             where="--port-offset",
             remedy="use an offset from 0 to 55000",
         )
-    for candidate in OFFSETS if offset is None else (offset,):
+    tried = offsets() if offset is None else [offset]
+    for candidate in tried:
         ports = Ports().moved(candidate)
         if not claim(candidate, directory):
             continue
         if all(is_free(port) for port in ports.by_name().values()):
             return ports
         release(candidate)
-    raise _refusal(OFFSETS[0] if offset is None else offset, directory)
+    raise _refusal(tried[0], directory)
 
 
 def claim(offset: int, directory: Path) -> bool:

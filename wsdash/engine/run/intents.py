@@ -9,6 +9,8 @@ from wsdash.errors import InputError
 from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState, Meaning
 from wsdash.plan import Item, Plan
 
+BEING_MADE = "the world is being made ready"
+"""What an engine answers that cannot follow intents yet."""
 OVERWRITE = "OVERWRITE"
 """What must be typed to write over a target with foreign rows."""
 ROLLBACK = "ROLLBACK"

@@ -11,6 +11,7 @@ from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.model.ports import PortPlan
 from wsdash.stack.base import OutputSink
+from wsdash.stack.cause import cause_of
 from wsdash.stack.local.client import SupervisorClient
 from wsdash.stack.local.view import ContainerDetail, ContainerView
 from wsdash.stack.order import in_order, with_needs
@@ -202,10 +203,8 @@ class LocalStack:
         for line in detail.lines:
             output(f"{view.reading.name}: {line.text}")
         said = [said for said in (view.reading.detail, view.health_output) if said]
-        last = [line.text[:200] for line in detail.lines if line.text.strip()][-3:]
-        parts = [what, *dict.fromkeys(said)]
-        if last:
-            parts.append("its last lines: " + " / ".join(last))
+        cause = cause_of([line.text for line in detail.lines])
+        parts = [f"{what}: {cause}" if cause else what, *dict.fromkeys(said)]
         return WsdashError(
             "; ".join(parts), where=view.reading.name, remedy=f"read its log (tail {view.log}), then retry"
         )

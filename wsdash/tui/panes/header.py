@@ -7,7 +7,7 @@ from textual.widgets import Static
 
 from wsdash.model import Notice
 from wsdash.plan import Item, Plan
-from wsdash.tui.lead import lead
+from wsdash.tui.lead import lead, setup_failed
 from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.standing import Engine, engine_standing, freshness, heartbeat_age, watch_trouble
@@ -90,9 +90,11 @@ def _engine(view: ViewState, frame: Frame) -> Content:
     standing = engine_standing(view, frame.now)
     look = ENGINE[standing]
     text = f"{look.glyph} {look.word}"
-    if standing in (Engine.SLOW, Engine.GONE):
+    if standing is Engine.STARTING and not frame.operator:
+        text = f"{look.glyph} no engine yet"
+    elif standing in (Engine.SLOW, Engine.GONE):
         text += f", last sign of life {age(heartbeat_age(view, frame.now))} ago"
-    elif standing is Engine.STOPPED and view.run.stopped:
+    elif standing is Engine.STOPPED and view.run.stopped and not setup_failed(view):
         text += f" ({view.run.stopped})"
     elif standing is Engine.OBSERVING:
         text += " read-only by ourselves"

@@ -22,7 +22,8 @@ def draw_setup(view: ViewState, frame: Frame) -> Lines:
     engine = engine_standing(view, frame.now)
     if not view.setup:
         if engine is Engine.STARTING:
-            return [Content.styled(f"{spin} starting the engine", WARN), *_trouble(view)]
+            word = "starting the engine" if frame.operator else "no engine yet: an operator starts one"
+            return [Content.styled(f"{spin} {word}", WARN), *_trouble(view)]
         return [Content.styled(f"{spin} the engine is taking up the run", WARN), *_trouble(view)]
     newest = view.setup[view.setup_now].progress
     fraction = newest.done / newest.total if newest.total else None

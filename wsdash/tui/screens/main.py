@@ -40,6 +40,7 @@ NARROW = 104
 SHORT = 30
 COMPACT = 36
 TALL = 50
+LEAST_WIDTH, LEAST_HEIGHT = 40, 10
 WIDE = 180
 
 
@@ -144,9 +145,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
         }
         self._tabs = TabBar(id="tabs")
         self._zoomed = False
+        self._small = Static(markup=False, id="small")
 
     def compose(self) -> ComposeResult:
-        """Header, tabs, the building of the world, the grid of panes, and the keys."""
+        """What is said when nothing fits; header, tabs, the world's building, the panes, and the keys."""
+        yield self._small
         yield self.header
         yield self._tabs
         yield self.setup
@@ -163,7 +166,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.checklist.focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Tabs when there is no room for five panes."""
+        """Tabs when there is no room for five panes; a word where there is none for one."""
+        width, height = event.size
+        self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "small")
+        self._small.update(f"{width}x{height} is too small: {LEAST_WIDTH}x{LEAST_HEIGHT} at least")
         self.set_class(event.size.width < NARROW or event.size.height < SHORT, "narrow")
         self.set_class(event.size.width >= WIDE, "wide")
         self.set_class(event.size.height < COMPACT, "short")

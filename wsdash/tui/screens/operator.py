@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from wsdash.engine.run.intents import OVERWRITE, ROLLBACK
+from wsdash.engine.run.intents import BEING_MADE, OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, Intent, ItemKind, ItemState, Meaning, Reply
 from wsdash.model.comparison import COMPARE
@@ -28,7 +28,7 @@ from wsdash.tui.screens.dialogs import (
     TypedDialog,
 )
 from wsdash.tui.screens.main import MainScreen
-from wsdash.tui.standing import Engine, engine_standing
+from wsdash.tui.standing import Engine, engine_standing, waiting_for
 from wsdash.tui.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
@@ -79,10 +79,15 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         self._documents = documents
         self._finishing = finishing
         self._stopping = False
+        self._held: Intent | None = None
+        """What is sent as soon as there is an engine that takes it."""
 
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render a state; close when the engine that was told to stop has stopped."""
         super().show(view, frame)
+        if self._held is not None and not waiting_for(self.view, self.frame.now):
+            intent, self._held = self._held, None
+            self._send(intent)
         if self._stopping and engine_standing(view, frame.now) in (Engine.STOPPED, Engine.GONE):
             self.app.exit("stopped")
 
@@ -128,8 +133,16 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         self.app.push_screen(TypedDialog("Load test", lines, LOAD, "Load"), typed)
 
     def action_run_auto(self) -> None:
-        """Run all that is automatic."""
-        self._send(Intent("run-auto"))
+        """Run all that is automatic; before there is an engine that can, as soon as there is one."""
+        waiting = waiting_for(self.view, self.frame.now)
+        if not waiting:
+            self._send(Intent("run-auto"))
+        elif self._held is None:
+            self._held = Intent("run-auto")
+            self.notify(f"Noted: it begins by itself. Now {waiting}. Press a again to take it back.")
+        else:
+            self._held = None
+            self.notify("Taken back: nothing begins by itself.")
 
     def action_pause(self) -> None:
         """Pause after the current item, or go on."""
@@ -307,13 +320,18 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         self.run_worker(self._exchange(intent), group="intents", exit_on_error=False, description=intent.do)
 
     async def _exchange(self, intent: Intent) -> bool:
+        if intent.do != "stop" and (waiting := waiting_for(self.view, self.frame.now)):
+            self.notify(f"Not yet: {waiting}. Press it again then.", markup=False)
+            return False
         try:
             reply = await self._control.send(intent)
         except WsdashError as error:
             told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
             self.notify(told, title=f"{intent.do} was not sent", severity="error", timeout=15, markup=False)
             return False
-        if not reply.ok:
+        if not reply.ok and reply.text == BEING_MADE and intent.do == "run-auto":
+            self._held = intent  # asked again with the next look at the run
+        elif not reply.ok:
             self.notify(
                 reply.text, title=f"{intent.do} was refused", severity="warning", timeout=10, markup=False
             )

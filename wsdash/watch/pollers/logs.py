@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Callable
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine
+from wsdash.outside.severity import ERROR, severity
 from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
-from wsdash.watch.severity import ERROR, severity
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
 OVERLAP = 30.0
@@ -26,7 +26,7 @@ MOST_COUNTED = 100_000
 
 
 class ErrorCounter:
-    """Counts a container's lines with errors in the last minute, as watch/severity.py reads them."""
+    """Counts a container's lines with errors in the last minute, as outside/severity.py reads them."""
 
     def __init__(self, container: str) -> None:
         self._container = container

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from wsdash.outside import read_json
+from wsdash.outside.documents import read_json
 
 ERROR, WARNING, PLAIN = 2, 1, 0
 _BY_WORD = {

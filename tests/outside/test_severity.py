@@ -7,9 +7,9 @@ import json
 import pytest
 
 from wsdash.model import LogLine
+from wsdash.outside.severity import ERROR, PLAIN, WARNING, severity
 from wsdash.tui import loglines
 from wsdash.watch.pollers.logs import ErrorCounter
-from wsdash.watch.severity import ERROR, PLAIN, WARNING, severity
 
 LINES = {
     # words of errors without a level
