@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from wsdash.data.restore.play import (
     verified_path,
 )
 from wsdash.data.restore.reader import BackupReader
+from wsdash.data.routers import routers_always
 from wsdash.data.schema.ddl import post_data, pre_data
 from wsdash.data.scratch.limits import STATEMENT_SECONDS, server_errors
 from wsdash.data.tables.shape import Table
@@ -35,11 +34,6 @@ from wsdash.data.timescaledb.jobs import HOME
 from wsdash.errors import RefusedError
 
 _TIMEOUT = 60.0
-_ROUTERS = """
-SELECT tgname AS name FROM pg_trigger
-WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgtype & 7 = 7 AND tgenabled = 'O' ORDER BY tgname
-"""
-"""Enabled BEFORE INSERT row triggers: those that send a row of an inheritance parent to its child."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +85,7 @@ async def restore_missing_into_source(
             _refuse_unknown(content, gaps, source, bool(await conn.fetchval(HOME, timeout=_TIMEOUT)))
             if gaps.restored:
                 await _triggers_off(conn, source)
-                async with _routing(conn, gaps.empty):
+                async with routers_always(conn, _inheriting(gaps.empty)):
                     await _fill(reader, conn, gaps, item, on_progress)
             catalog = await read_catalog(conn, content.schema)
             names = [name for name in content.tables if name in gaps.restored]
@@ -179,20 +173,8 @@ async def _triggers_off(conn: asyncpg.Connection, source: Endpoint) -> None:
         ) from error
 
 
-@asynccontextmanager
-async def _routing(conn: asyncpg.Connection, empty: dict[str, Table]) -> AsyncIterator[None]:
-    """Let the triggers that route rows to an inheritance parent's children work although triggers are off."""
-    routers = []
-    for table in empty.values():
-        if table.hypertable == "inheritance":
-            name = ident(table.schema, table.name)
-            for row in await conn.fetch(_ROUTERS, name, timeout=_TIMEOUT):
-                routers.append((name, ident(row["name"])))
-    for name, trigger in routers:
-        await conn.execute(f"ALTER TABLE ONLY {name} ENABLE ALWAYS TRIGGER {trigger}", timeout=_TIMEOUT)
-    yield
-    for name, trigger in routers:
-        await conn.execute(f"ALTER TABLE ONLY {name} ENABLE TRIGGER {trigger}", timeout=_TIMEOUT)
+def _inheriting(tables: dict[str, Table]) -> list[str]:
+    return [ident(table.schema, table.name) for table in tables.values() if table.hypertable == "inheritance"]
 
 
 async def _fill(

@@ -63,9 +63,19 @@ async def checksum_table(
     server's words, UnreachableError after CHECKSUM_SECONDS.
     """
     used = table.copied_columns if columns is None else columns
+    return await _checksum(conn, _texts(conn, table, used, where, side))
+
+
+@described("hashing rows")
+async def checksum_rows(conn: asyncpg.Connection, columns: Sequence[Column], rows: str) -> TableChecksum:
+    """As checksum_table, of the rows that the SELECT `rows` gives; columns: theirs. Raises the same."""
+    return await _checksum(conn, f"SELECT {row_text(conn, columns)} AS r FROM ({rows}) AS these")
+
+
+async def _checksum(conn: asyncpg.Connection, texts: str) -> TableChecksum:
     row = await conn.fetchrow(
         f"SELECT count(*) AS rows, sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
-        f"FROM ({_texts(conn, table, used, where, side)} {FENCE}) s",
+        f"FROM ({texts} {FENCE}) s",
         timeout=CHECKSUM_SECONDS,
     )
     if row is None:

@@ -1,0 +1,232 @@
+"""The switch, there and back: one side closes before the other opens, and nothing is written in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from tests.data.copying import run_sql
+from tests.data.online.world import WRITES, carry, refused, rows, same, value
+from wsdash.data.online import cutover
+from wsdash.data.online.cutover import STAGES, AbortedError, resume, switch_over
+from wsdash.data.online.move import Move
+from wsdash.data.online.objects import REFUSAL
+from wsdash.data.online.standing import read_standing
+from wsdash.data.pg.connect import connection
+from wsdash.errors import RefusedError
+
+PATIENT = 30.0
+"""A limit that no loaded machine reaches."""
+INSERT = "INSERT INTO s.items VALUES (7001, '2025-02-03 00:00+00', 'later', 1, DEFAULT, 1)"
+NO_ROW = "UPDATE s.items SET title = 'x' WHERE id = -1"
+STATEMENTS = (
+    INSERT,
+    NO_ROW,
+    "DELETE FROM s.items WHERE id = -1",
+    "TRUNCATE s.notes",
+    "COPY s.notes FROM PROGRAM 'echo x'",
+    "UPDATE chunks.items_2 SET title = 'behind the root'",
+    "TRUNCATE chunks.items_2",
+    "SET session_replication_role = replica; UPDATE s.items SET title = 'x'",
+    "MERGE INTO s.owners o USING (VALUES (1)) v(id) ON o.id = v.id WHEN MATCHED THEN DELETE",
+)
+"""What a closed side refuses, also what finds no row and what passes the root by."""
+
+
+async def test_there_and_back_and_there_again(move: Move) -> None:
+    await run_sql(move.source, WRITES)
+    there = await switch_over(move, move.source, limit=PATIENT)
+    assert (there.opened, there.turn) == (move.target, 1)
+    assert await same(move)
+    await run_sql(
+        move.target, INSERT, "UPDATE s.items SET size = 5 WHERE id < 9", "DELETE FROM s.owners WHERE id = 4"
+    )
+    back = await switch_over(move, move.target, limit=PATIENT)
+    assert (back.opened, back.turn) == (move.source, 2)
+    assert await same(move)
+    await run_sql(move.source, "UPDATE s.items SET title = 'third' WHERE id < 20")
+    again = await switch_over(move, move.source, limit=PATIENT)
+    assert (again.opened, again.turn) == (move.target, 3)
+    assert await same(move)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+async def test_a_closed_side_refuses_a_writer(move: Move, statement: str) -> None:
+    assert await refused(move.target, statement) == REFUSAL
+    await switch_over(move, move.source, limit=PATIENT)
+    assert await refused(move.source, statement) == REFUSAL
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+async def test_an_open_side_takes_a_write(move: Move, statement: str) -> None:
+    assert await refused(move.source, statement) == ""
+
+
+async def test_readers_are_never_refused(move: Move) -> None:
+    read: list[int] = []
+
+    async def look(_: str) -> None:
+        read.append(len(await rows(move.source)))
+
+    await switch_over(move, move.source, limit=PATIENT, on_stage=look)
+    assert read == [300] * len(STAGES)
+
+
+async def test_sequences_go_on_where_they_stood(move: Move) -> None:
+    await run_sql(move.source, "SELECT nextval('s.audit_id_seq') FROM generate_series(1, 500)")
+    await switch_over(move, move.source, limit=PATIENT)
+    assert await value(move.target, "SELECT last_value FROM s.audit_id_seq") == 800
+    await run_sql(move.target, "SELECT nextval('s.audit_id_seq') FROM generate_series(1, 50)")
+    await switch_over(move, move.target, limit=PATIENT)
+    assert await value(move.source, "SELECT last_value FROM s.audit_id_seq") == 850
+
+
+async def test_a_sequence_that_is_further_on_the_other_side_stays(move: Move) -> None:
+    await run_sql(move.target, "SELECT setval('s.audit_id_seq', 90000)")
+    await switch_over(move, move.source, limit=PATIENT)
+    assert await value(move.target, "SELECT last_value FROM s.audit_id_seq") == 90000
+
+
+async def test_while_fenced_new_writers_are_refused_at_once_and_open_ones_may_end(move: Move) -> None:
+    seen: list[str] = []
+    async with connection(move.source, read_only=False) as writer:
+
+        async def during(stage: str) -> None:
+            if stage == "fence":
+                await writer.execute("BEGIN; UPDATE s.items SET title = 'under way' WHERE id = 1")
+            if stage == "drain":
+                while not await value(move.source, WAITING):
+                    await asyncio.sleep(0.01)
+                seen.append(await refused(move.source, NO_ROW))
+                await writer.execute("UPDATE s.items SET title = 'and on' WHERE id = 2; COMMIT")
+
+        await switch_over(move, move.source, limit=PATIENT, on_stage=during)
+    assert seen == [REFUSAL]
+    assert await same(move)
+    assert (
+        await value(move.target, "SELECT count(*) FROM s.items WHERE title IN ('under way', 'and on')") == 2
+    )
+
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+async def test_a_writer_that_does_not_end_makes_the_switch_be_taken_back(move: Move) -> None:
+    async with connection(move.source, read_only=False) as writer:
+
+        async def during(stage: str) -> None:
+            if stage == "fence":
+                await writer.execute("BEGIN; UPDATE s.items SET title = 'for ever' WHERE id = 1")
+
+        with pytest.raises(AbortedError):
+            await switch_over(move, move.source, limit=1, on_stage=during)
+        assert await refused(move.source, INSERT) == "", "the source goes on"
+        await writer.execute("COMMIT")
+    assert await refused(move.target, NO_ROW) == REFUSAL
+    await switch_over(move, move.source, limit=PATIENT)
+    assert await same(move)
+
+
+async def test_an_old_writer_is_told_with_its_pid_and_nobody_is_fenced(move: Move) -> None:
+    stages: list[str] = []
+
+    async def hear(stage: str) -> None:
+        stages.append(stage)
+
+    async with connection(move.source, read_only=False) as writer:
+        await writer.execute("BEGIN; UPDATE s.items SET title = 'for ever' WHERE id = 1")
+        await asyncio.sleep(1.1)
+        with pytest.raises(RefusedError, match=f"pid {writer.get_server_pid()} "):
+            await switch_over(move, move.source, limit=PATIENT, on_stage=hear)
+    assert stages == ["warm"]
+
+
+async def test_a_prepared_transaction_is_told(move: Move) -> None:
+    if not await value(move.source, "SELECT current_setting('max_prepared_transactions')::int"):
+        pytest.skip("max_prepared_transactions is 0 here")
+
+
+async def test_a_manual_vacuum_is_told(move: Move) -> None:
+    async with connection(move.source, read_only=False) as maintainer:
+        # a VACUUM's lock without the length of one
+        await maintainer.execute("BEGIN; LOCK TABLE s.owners IN SHARE UPDATE EXCLUSIVE MODE")
+        with pytest.raises(RefusedError, match="maintenance"):
+            await switch_over(move, move.source, limit=PATIENT)
+
+
+async def test_who_passes_no_gate_is_carried_too(move: Move) -> None:
+    """A writer that is already behind the gates when the fence closes: the table's lock waits for it."""
+    async with connection(move.source, read_only=False) as writer:
+
+        async def during(stage: str) -> None:
+            if stage == "sequences":
+                await writer.execute("BEGIN; UPDATE chunks.items_2 SET title = 'late'")
+            if stage == "close":
+                asyncio.get_running_loop().call_later(
+                    0.3, lambda: asyncio.ensure_future(writer.execute("COMMIT"))
+                )
+
+        await switch_over(move, move.source, limit=PATIENT, on_stage=during)
+    assert await value(move.target, "SELECT count(*) FROM s.items WHERE title = 'late'") > 0
+    assert await same(move)
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "ALTER TABLE s.items ADD COLUMN extra text",
+        "ALTER TABLE s.owners DROP COLUMN name",
+        "CREATE TABLE s.further (id integer PRIMARY KEY)",
+        "DROP TRIGGER audit ON s.items",
+        "ALTER TABLE s.items DISABLE TRIGGER wsdash_log",
+        "DROP TRIGGER wsdash_gate ON s.owners",
+        "ALTER TABLE s.owners DISABLE TRIGGER USER",
+    ],
+)
+async def test_a_change_of_the_schema_stops_the_switch(move: Move, ddl: str) -> None:
+    await run_sql(move.source, ddl)
+    with pytest.raises(RefusedError):
+        await switch_over(move, move.source, limit=PATIENT)
+    assert await refused(move.source, "DELETE FROM s.notes") == ""
+
+
+async def test_a_lost_answer_to_the_close_is_asked_for(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = cutover.Fence.commit
+
+    async def lost(fence: cutover.Fence) -> None:
+        await commit(fence)
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    monkeypatch.setattr(cutover.Fence, "commit", lost)
+    assert (await switch_over(move, move.source, limit=PATIENT)).opened == move.target
+    assert await same(move)
+
+
+async def test_a_close_that_never_arrived_is_taken_back(move: Move, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(fence: cutover.Fence) -> None:
+        fence.session.terminate()
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    monkeypatch.setattr(cutover.Fence, "commit", lost)
+    with pytest.raises(AbortedError):
+        await switch_over(move, move.source, limit=PATIENT)
+    assert await refused(move.source, INSERT) == ""
+    assert await resume(move) is None
+
+
+async def test_both_open_is_an_alarm(move: Move) -> None:
+    await run_sql(move.target, "UPDATE wsdash.online SET state = 'open'")
+    with pytest.raises(RefusedError, match="BOTH"):
+        await read_standing(move)
+    with pytest.raises(RefusedError, match="BOTH"):
+        await resume(move)
+    with pytest.raises(RefusedError):
+        await carry(move)
+
+
+async def test_changes_are_not_carried_out_of_a_side_that_was_left(move: Move) -> None:
+    await switch_over(move, move.source, limit=PATIENT)
+    with pytest.raises(RefusedError):
+        await carry(move, move.source)

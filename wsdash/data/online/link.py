@@ -1,0 +1,239 @@
+"""The way from the side that is left to the side that is entered: sessions on both, and deltas over them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from wsdash.data.online.capture import prune
+from wsdash.data.online.delta import Delta, check_delta, make_stages, pending, read_delta, write_delta
+from wsdash.data.online.move import Move
+from wsdash.data.online.position import Position, read_position, seal
+from wsdash.data.online.state import State, read_state
+from wsdash.data.online.tracked import STATE, Tracked
+from wsdash.data.online.trees import read_trees
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors
+from wsdash.data.pg.transactions import begin, commit, roll_back, transaction
+from wsdash.data.routers import routers_always
+from wsdash.data.snapshot.chunk_states import NO_CHUNKS, ChunkStates, require_unmoved
+from wsdash.data.snapshot.hold import Snapshot, hold_still
+from wsdash.errors import RefusedError
+from wsdash.tasks import task_group
+
+SECONDS = 60.0
+
+
+@dataclass
+class Link:
+    """Sessions of one direction, opened by open_link. position: what of the left side is in the entered one.
+
+    reader reads deltas in snapshots; steward does what is not read there: seals, asks, prunes; writer
+    writes into the entered side. A failure of any of them ends the link; the next one goes on from the
+    position that the entered side holds.
+    """
+
+    move: Move
+    leaving: Endpoint
+    entering: Endpoint
+    reader: asyncpg.Connection
+    steward: asyncpg.Connection
+    writer: asyncpg.Connection
+    position: Position
+    tracked: tuple[Tracked, ...]
+    routed: frozenset[int] = frozenset()
+    """Tables whose rows the entered side's own triggers send to inheriting children."""
+    _session: asyncpg.Connection = field(init=False)
+    """The session whose snapshot the delta is read in."""
+    _chunks: ChunkStates = field(init=False, default=NO_CHUNKS)
+
+    def __post_init__(self) -> None:
+        """Deltas are read in the link's own session, unless a snapshot is given."""
+        self._session = self.reader
+
+    async def carry(self, held: Snapshot | None = None) -> int:
+        """Carry what is new over; how many log lines that answered. held: to exactly this snapshot.
+
+        Raises MovedError when maintenance rewrote chunks meanwhile: nothing was changed then, call it again.
+        """
+        delta = await self.read(held)
+        try:
+            if delta.changes:
+                await self.write(delta)
+                await self.check(delta)
+                await self.commit(delta)
+        finally:
+            await self.let_go()
+        return delta.lines
+
+    async def read(self, held: Snapshot | None = None) -> Delta:
+        """Take a snapshot, seal it, and ask what is new in it. Raises WsdashError."""
+        if held is not None:
+            self._session, self._chunks = held.conn, held.chunks
+        else:
+            self._session = self.reader
+            tables = self.move.tables_of(self.leaving)
+            self._chunks = await hold_still(self.reader, self.leaving, tables)
+        session = self._session
+        with ServerErrors(self.leaving, "reading what changed"):
+            until = await read_position(session)
+            delta = await read_delta(session, self.tracked, self.position, until, self._emptied(until))
+            if delta.changes:
+                await seal(self.steward)
+        return delta
+
+    def _emptied(self, until: Position) -> set[int]:
+        """Unlogged tables, when their server was started anew: a crash empties them."""
+        if not self.position.boot or self.position.boot == until.boot:
+            return set()
+        return {one.number for one in self.tracked if one.table.unlogged}
+
+    async def write(self, delta: Delta) -> int:
+        """Write a delta into the entered side, uncommitted; how many rows. Raises WsdashError."""
+        with ServerErrors(self.entering, "carrying changes"):
+            await begin(self.writer)
+            names = [one.relation for one in self.tracked if one.number in self.routed]
+            async with routers_always(self.writer, names):
+                return await write_delta(
+                    (self.leaving, self._session),
+                    (self.entering, self.writer),
+                    delta,
+                    self.routed,
+                    may_empty=self.entering == self.move.target,
+                )
+
+    async def check(self, delta: Delta) -> int:
+        """Compare the delta's rows on both sides, before its commit; how many. Raises WsdashError."""
+        with ServerErrors(self.entering, "checking carried changes"):
+            return await check_delta(self._session, (self.entering, self.writer), delta)
+
+    async def commit(self, delta: Delta) -> None:
+        """Commit a delta with its position, when no chunk was rewritten while it was read.
+
+        Raises MovedError, RefusedError when somebody else carried changes meanwhile, WsdashError.
+        """
+        if self._chunks.states:
+            tables = self.move.tables_of(self.leaving)
+            with ServerErrors(self.leaving, "reading the states of the chunks again"):
+                await require_unmoved(self.steward, self.leaving, tables, self._chunks)
+        with ServerErrors(self.entering, "committing carried changes"):
+            moved = await self.writer.execute(
+                f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_boot = $2 "
+                "WHERE position::text = $3",
+                delta.until.snapshot,
+                delta.until.boot,
+                self.position.snapshot,
+                timeout=SECONDS,
+            )
+            if moved != "UPDATE 1":
+                raise RefusedError(
+                    "another session carried changes into this database meanwhile",
+                    where=self.entering.address,
+                    remedy="see that only one wsdash works on it, then retry",
+                )
+            await commit(self.writer)
+        self.position = delta.until
+
+    async def let_go(self) -> None:
+        """End what is open on both sides; what was not committed is taken back."""
+        for conn in (self.writer, self.reader):
+            if not conn.is_closed() and conn.is_in_transaction():
+                await roll_back(conn)
+
+    async def pending(self) -> int:
+        """How many changes wait to be carried. Raises WsdashError."""
+        with ServerErrors(self.leaving, "counting changes"):
+            return await pending(self.steward, self.tracked, self.position)
+
+    async def prune(self) -> int:
+        """Remove log lines that are on the entered side for good; how many. Raises WsdashError."""
+        with ServerErrors(self.leaving, "pruning the log of changes"):
+            return await prune(self.steward, self.tracked, self.position)
+
+
+@asynccontextmanager
+async def open_link(move: Move, leaving: Endpoint) -> AsyncIterator[Link]:
+    """Sessions for carrying changes away from a side, for the length of a block.
+
+    Raises RefusedError when that side is not the one that changes come from, or nothing tells from where on
+    changes lack on the other; UnreachableError.
+    """
+    entering = move.other(leaving)
+    tracked = move.tracked
+    async with AsyncExitStack() as stack:
+        strict = {"row_security": "off"}
+        async with task_group() as group:
+            opening = [
+                group.create_task(
+                    stack.enter_async_context(connection(side, read_only=False, settings=strict))
+                )
+                for side in (leaving, leaving, entering)
+            ]
+        reader, steward, writer = (task.result() for task in opening)
+        with ServerErrors(entering, "opening the way for changes"):
+            position = await _start(move, leaving, steward, writer)
+            await make_stages(writer, tracked)
+            trees = await read_trees(writer, tracked)
+            routed = frozenset(number for number, tree in trees.items() if tree.kind == "inheritance")
+        yield Link(move, leaving, entering, reader, steward, writer, position, tracked, routed)
+
+
+async def _start(
+    move: Move, leaving: Endpoint, steward: asyncpg.Connection, writer: asyncpg.Connection
+) -> Position:
+    """From where on the entered side lacks changes: what it says, or when the left side was opened."""
+    here, there = await read_state(steward), await read_state(writer)
+    if here is None or there is None:
+        where = leaving if here is None else move.other(leaving)
+        raise RefusedError(
+            f"there is no capture on {where.label}",
+            where=where.address,
+            remedy="put capture on both sides and copy the rows first",
+        )
+    _require_direction(here, there, leaving)
+    turn = here.turn - (not here.open)
+    if there.position is not None and there.position_turn == turn:
+        return there.position
+    if here.opened_at is None:
+        raise RefusedError(
+            f"nothing tells from where on {move.other(leaving).label} lacks changes",
+            where=move.other(leaving).address,
+            remedy="copy the rows first",
+        )
+    async with transaction(writer):
+        await writer.execute(
+            f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_turn = $2, position_boot = ''",
+            here.opened_at.snapshot,
+            turn,
+            timeout=SECONDS,
+        )
+    return here.opened_at
+
+
+def _require_direction(here: State, there: State, leaving: Endpoint) -> None:
+    if here.run != there.run:
+        raise RefusedError(
+            f"the two sides belong to different runs ({here.run}, {there.run})", where=leaving.address
+        )
+    if there.open or (not here.open and here.turn <= there.turn):
+        raise RefusedError(
+            f"changes do not come from {leaving.label} now: it is {here.state} (turn {here.turn}), the other "
+            f"side {there.state} (turn {there.turn})",
+            where=leaving.address,
+            remedy="see where the move stands",
+        )
+
+
+async def catch_up(link: Link, enough: int) -> int:
+    """Carry until a delta had at most `enough` lines; how many in all. Raises what Link.carry raises."""
+    total = 0
+    while True:
+        lines = await link.carry()
+        total += lines
+        if lines <= enough:
+            return total
+        await asyncio.sleep(0)

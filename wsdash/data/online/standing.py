@@ -1,0 +1,118 @@
+"""Where a move stands, read from two facts: which of the two sides is open. And what a lost COMMIT did."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import asyncpg
+
+from wsdash.data.online.move import Move
+from wsdash.data.online.state import State, read_state
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors
+from wsdash.errors import RefusedError, UnreachableError, WsdashError
+from wsdash.tasks import task_group
+
+SETTLE_SECONDS = 60.0
+"""How long we ask what became of a COMMIT whose answer was lost."""
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Both sides' states. leaving: the side that changes come from, or that was just closed."""
+
+    source: State
+    target: State
+    leaving: Endpoint
+
+    @property
+    def between(self) -> bool:
+        """Both closed: the switch is past its point of no return, and goes forward."""
+        return not self.source.open and not self.target.open
+
+
+async def read_standing(move: Move) -> Standing:
+    """Read both sides. Raises RefusedError when both are open, or no capture is on one; UnreachableError."""
+    async with task_group() as group:
+        reading = [group.create_task(_read(side)) for side in (move.source, move.target)]
+    source, target = (task.result() for task in reading)
+    if source.open and target.open:
+        raise RefusedError(
+            f"BOTH databases take writes ({move.source.label} turn {source.turn}, {move.target.label} turn "
+            f"{target.turn}): what is written to one of them is missing in the other",
+            where=f"{move.source.address} and {move.target.address}",
+            remedy="stop all writers now, compare the two (wsdash verify), and close one of them by hand",
+        )
+    if source.open != target.open:
+        leaving = move.source if source.open else move.target
+    elif source.turn != target.turn:
+        leaving = move.source if source.turn > target.turn else move.target
+    else:
+        raise RefusedError(
+            f"both databases are closed at turn {source.turn}: no switch was under way",
+            where=f"{move.source.address} and {move.target.address}",
+            remedy="see who changed schema wsdash in them",
+        )
+    return Standing(source, target, leaving)
+
+
+async def settle(side: Endpoint, xid: str, turn: int) -> bool:
+    """Whether the transaction that was to close a side did: asked of the server, never guessed.
+
+    xid: its number, as far as it was told. turn: what the side's state would be then. Raises WsdashError
+    when the server does not say within SETTLE_SECONDS.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            if (answer := await _ask(side, xid, turn)) is not None:
+                return answer
+            reason = "its transaction is still open"
+        except UnreachableError as error:
+            reason = error.what
+        if time.monotonic() > deadline:
+            raise WsdashError(
+                f"it is not known whether {side.label} was closed: {reason}",
+                where=side.address,
+                remedy="when the server answers again, resume: the move goes on from what it says",
+            )
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _ask(side: Endpoint, xid: str, turn: int) -> bool | None:
+    """None: not decided yet."""
+    async with connection(side, read_only=True) as conn:
+        with ServerErrors(side, "asking what became of the switch"):
+            if xid and await _status(conn, xid) == "in progress":
+                return None
+            state = await read_state(conn)
+            if state is None:
+                raise RefusedError(f"the capture is gone from {side.label}", where=side.address)
+            return not state.open and state.turn == turn
+
+
+async def _status(conn: asyncpg.Connection, xid: str) -> str | None:
+    """What the server says of a transaction; None for one that is older than it remembers, or none yet."""
+    try:
+        status: str | None = await conn.fetchval(
+            "SELECT pg_xact_status($1::text::xid8)", xid, timeout=PAUSE_SECONDS * 100
+        )
+    except asyncpg.InvalidParameterValueError:
+        return None  # "is in the future": a crash took it, and its number was not used again
+    return status
+
+
+async def _read(side: Endpoint) -> State:
+    async with connection(side, read_only=True) as conn:
+        with ServerErrors(side, "reading where the move stands"):
+            state = await read_state(conn)
+    if state is None:
+        raise RefusedError(
+            f"there is no capture on {side.label}",
+            where=side.address,
+            remedy="begin the online move: put capture on both sides and copy the rows",
+        )
+    return state

@@ -1,0 +1,81 @@
+"""The tables whose changes are captured, and the names of what captures them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsdash.data.copy.manifest import SCHEMA
+from wsdash.data.pg.quoting import ident
+from wsdash.data.tables.shape import Column, Table
+
+FENCE = 0x777364617368
+"""The advisory lock of a database: writers try it in shared mode, who fences takes it exclusively."""
+STATE = f"{SCHEMA}.online"
+"""The relation with the one row that says where this side stands."""
+SEAL = f"{SCHEMA}.online_seal"
+TABLES = f"{SCHEMA}.online_tables"
+GATE = f"{SCHEMA}.online_gate"
+APPLYING = "wsdash.applying"
+"""A setting by which our own session in replica role is told from others."""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A table under capture. number: counts from 1, the same on both sides."""
+
+    number: int
+    table: Table
+
+    @property
+    def relation(self) -> str:
+        """Its quoted, qualified name."""
+        return ident(self.table.schema, self.table.name)
+
+    @property
+    def log(self) -> str:
+        """The relation with the keys of its changed rows."""
+        return f"{SCHEMA}.online_changes_{self.number}"
+
+    @property
+    def function(self) -> str:
+        """The trigger function that writes the log."""
+        return f"{SCHEMA}.online_log_{self.number}"
+
+    @property
+    def stage(self) -> str:
+        """The temporary table with the keys that a delta touches."""
+        return f"wsdash_keys_{self.number}"
+
+    @property
+    def keyless(self) -> bool:
+        """Whether its rows cannot be told apart: any change means all of it."""
+        return not self.table.key
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        """The key's columns in the key's order."""
+        by_name = {column.name: column for column in self.table.columns}
+        return tuple(by_name[name] for name in self.table.key)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """What the key's columns are called in the log: k1, k2 ..."""
+        return tuple(f"k{place}" for place in range(1, len(self.table.key) + 1))
+
+    @property
+    def match(self) -> str:
+        """The condition that a row t has the key k."""
+        pairs = zip(self.table.key, self.key_names, strict=True)
+        return " AND ".join(f"t.{ident(name)} = k.{place}" for name, place in pairs)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that travel."""
+        return tuple(column.name for column in self.table.copied_columns)
+
+
+def track(tables: Sequence[Table]) -> tuple[Tracked, ...]:
+    """Number the tables by their names, so that both sides and every process number them alike."""
+    ordered = sorted(tables, key=lambda table: (table.schema, table.name))
+    return tuple(Tracked(number, table) for number, table in enumerate(ordered, start=1))
