@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -105,3 +107,10 @@ async def refused(side: Endpoint, sql: str) -> str:
     except asyncpg.PostgresError as error:
         return str(error.sqlstate)
     return ""
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> None:
+    """Wait until a condition holds, at most 60 s."""
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 - another process makes it hold
+            await asyncio.sleep(0.02)

@@ -25,7 +25,7 @@ from wsdash.data.online.state import read_state
 from wsdash.data.online.tracked import STATE
 from wsdash.data.online.window import require_window
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors
+from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, words_of
 from wsdash.data.pg.transactions import begin, commit, roll_back
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.tasks import task_group
@@ -36,7 +36,8 @@ ENOUGH_LINES = 50
 OPEN_SECONDS = 120.0
 """How long a side that must be opened is tried again (its server may be starting anew)."""
 PAUSE_SECONDS = 0.2
-SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+"""How long a server may take for one command of the opening before a new session is tried."""
 
 
 class AbortedError(WsdashError):
@@ -227,7 +228,10 @@ async def _settle_or_take_back(switch: Switch, error: BaseException) -> None:
         error, (TimeoutError, WsdashError, *DATABASE_ERRORS)
     ):
         raise error
-    told = error.what if isinstance(error, WsdashError) else "it took longer than it may"
+    if isinstance(error, WsdashError):
+        told = error.what
+    else:
+        told = "it took longer than it may" if isinstance(error, TimeoutError) else words_of(error)
     where = error.where if isinstance(error, WsdashError) else leaving.address
     raise AbortedError(
         f"the switch was taken back, {leaving.label} goes on: {told}",
@@ -291,16 +295,16 @@ async def _open_in(
                 remedy="see who changed schema wsdash there",
             )
         logs = ", ".join(one.log for one in move.tracked)
-        await begin(conn, "SET LOCAL synchronous_commit = on", timeout=SECONDS)
+        await begin(conn, "SET LOCAL synchronous_commit = on", timeout=ANSWER_SECONDS)
         await conn.execute(
-            "; ".join([open_functions(move.tracked), f"TRUNCATE {logs}", *sequences]), timeout=SECONDS
+            "; ".join([open_functions(move.tracked), f"TRUNCATE {logs}", *sequences]), timeout=ANSWER_SECONDS
         )
         await conn.execute(
             f"UPDATE {STATE} SET state = 'open', turn = $1, opened_at = pg_current_snapshot()",
             turn,
-            timeout=SECONDS,
+            timeout=ANSWER_SECONDS,
         )
-        await commit(conn)
+        await commit(conn, timeout=ANSWER_SECONDS)
 
 
 async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
