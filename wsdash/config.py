@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -76,8 +76,8 @@ class StackSettings(_Section, frozen=True):
 class DatabaseSettings(_Section, frozen=True):
     """One side's database; the password is named, never held.
 
-    pause_jobs (of the source): TimescaleDB's background jobs are paused while an item reads the source, and
-    put back.
+    pause_jobs (of the source): whether TimescaleDB's background jobs are paused from the backup to the end of
+    the comparison, and then put back; ask: as a person says before the first item that reads the source.
     """
 
     label: str
@@ -91,7 +91,7 @@ class DatabaseSettings(_Section, frozen=True):
     sslmode: str = "prefer"
     schema_file: str = ""
     mapping: str = ""
-    pause_jobs: bool = False
+    pause_jobs: bool | Literal["ask"] = "ask"
 
 
 class ApiSettings(_Section, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
@@ -117,3 +118,11 @@ def world_config(state: Path) -> Path | None:
     """The configuration of the embedded world that lives in this state directory, or None."""
     directory = state / "world" / "config"
     return directory if (directory / "wsdash.yaml").exists() else None
+
+
+def user_name() -> str:
+    """The name of the user at this terminal, '' when it cannot be told."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

@@ -1,4 +1,4 @@
-"""The steps from a real TimescaleDB to PostgreSQL 18: saved, made, carried, compared, its jobs put back."""
+"""The steps from a real TimescaleDB to PostgreSQL 18: saved, made, carried, compared."""
 
 from __future__ import annotations
 
@@ -14,20 +14,15 @@ from tests.steps.support import context
 from tests.support.timescaledb import make_field_schema
 from wsdash.config import load_settings
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.timescaledb.jobs import pause_jobs
-from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, Notice
 from wsdash.steps.backup import MANIFEST, Backup
 from wsdash.steps.base import StepContext
 from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.schema import InitNeon
-from wsdash.steps.source_jobs import PAUSED, jobs_paused
 
 pytestmark = pytest.mark.timescaledb
 
-SCHEDULED = "SELECT count(*) FROM timescaledb_information.jobs WHERE job_id >= 1000 AND scheduled"
-JOBS = 4
 MD5 = """
 SELECT md5(string_agg(line, '' ORDER BY line COLLATE "C")) FROM (
   SELECT 'item ' || md5(row(id, title, description, category, priority, status, tags, created_at, updated_at,
@@ -59,12 +54,12 @@ class Run:
         return "\n".join(event.text for event in self.emitted if isinstance(event, Notice))
 
 
-def run_of(tmp_path: Path, source: Endpoint, target: Endpoint, *, pause_jobs: bool) -> Run:
+def run_of(tmp_path: Path, source: Endpoint, target: Endpoint) -> Run:
     """A run from one server to the other."""
     usual = load_settings()
     ctx, emitted = context(
         tmp_path,
-        source=settings_of(usual.source, source, pause_jobs=pause_jobs),
+        source=settings_of(usual.source, source),
         target=settings_of(usual.target, target),
         paths=msgspec.structs.replace(usual.paths, backups=str(tmp_path / "backups")),
         api=msgspec.structs.replace(usual.api, old="http://127.0.0.1:9", new="http://127.0.0.1:9"),
@@ -76,7 +71,7 @@ async def test_the_plan_holds_from_a_real_timescaledb(
     timescale: Endpoint, target: Endpoint, tmp_path: Path
 ) -> None:
     await make_field_schema(timescale, items=1000)
-    run = run_of(tmp_path, timescale, target, pause_jobs=True)
+    run = run_of(tmp_path, timescale, target)
     before = await Backup().check(run.ctx)
     assert "retention" in before.text
     assert "next at" in before.text
@@ -90,9 +85,6 @@ async def test_the_plan_holds_from_a_real_timescaledb(
     found = await VerifyData().check(run.ctx)
     assert found.holds, found.text
     assert await value(target, MD5) == await value(timescale, MD5)
-    assert run.notices.count("paused, and read again") == run.notices.count("put back, and read again") == 2
-    assert await value(timescale, SCHEDULED) == JOBS
-    assert run.ctx.facts.get(PAUSED) is None
 
     file = Path(run.ctx.facts.get(MANIFEST).removesuffix(".manifest.json") + ".sql")
     other = "restored"
@@ -116,42 +108,3 @@ async def test_the_plan_holds_from_a_real_timescaledb(
     assert not found.holds
     assert "workspace.workspace_items" in found.text
     assert "updated_at" in found.text
-
-
-async def test_without_agreement_jobs_are_described_and_left_alone(
-    timescale: Endpoint, target: Endpoint, tmp_path: Path
-) -> None:
-    await make_field_schema(timescale, items=50)
-    run = run_of(tmp_path, timescale, target, pause_jobs=False)
-    async with jobs_paused(run.ctx):
-        assert await value(timescale, SCHEDULED) == JOBS
-    assert "compression, workspace.workspace_items" in run.notices
-    assert "workspace.tidy" in run.notices
-    assert "source.pause_jobs" in run.notices
-
-
-async def test_jobs_are_put_back_after_a_failure_and_after_a_crash(
-    timescale: Endpoint, target: Endpoint, tmp_path: Path
-) -> None:
-    await make_field_schema(timescale, items=50)
-    run = run_of(tmp_path, timescale, target, pause_jobs=True)
-
-    async def fail() -> None:
-        async with jobs_paused(run.ctx):
-            assert await value(timescale, SCHEDULED) == 0
-            raise WsdashError("the disk is full")
-
-    with pytest.raises(WsdashError, match="the disk is full"):
-        await fail()
-    assert await value(timescale, SCHEDULED) == JOBS
-
-    # a run that was killed leaves the fact, written before the jobs were paused, and the jobs paused
-    ids = [1000, 1003]
-    await run.ctx.facts.put(PAUSED, ids)
-    await pause_jobs(timescale, "workspace", ids)
-    killed = run_of(tmp_path, timescale, target, pause_jobs=False)
-    await killed.ctx.facts.put(PAUSED, run.ctx.facts.get(PAUSED))
-    async with jobs_paused(killed.ctx):
-        assert await value(timescale, SCHEDULED) == JOBS
-    assert killed.ctx.facts.get(PAUSED) is None
-    assert "put back, and read again: job 1000" in killed.notices

@@ -14,6 +14,7 @@ from wsdash.model import (
     EngineStopped,
     ItemChanged,
     ItemState,
+    JobsAsked,
     Outcome,
     PauseChanged,
     RunFinished,
@@ -72,6 +73,11 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
         seen(started()),
         '▶ NEXT a runs all that is automatic from "Backup current workspace data from TimescaleDB"',
         '▶ NEXT the operator starts "Backup current workspace data from TimescaleDB"',
+    ),
+    "it is asked whether background jobs are paused": (
+        seen(started(), JobsAsked("backup", ("job 1000", "job 1001"))),
+        "? ASKED a answers · pause 2 background jobs of the source before backup?",
+        "? ASKED waits for the operator · pause 2 background jobs of the source before backup?",
     ),
     "it waits for people": (
         seen(*pre(*AUTOMATIC)),

@@ -8,8 +8,9 @@ import pytest
 from textual.widgets import Static
 
 from tests.tui.support import Stage, differing, done, halfway, stage, started
-from wsdash.model import Intent, ItemChanged, ItemState, PauseChanged
-from wsdash.tui.screens.dialogs import LeaveDialog, SignDialog, TypedDialog, user_name
+from wsdash.model import PAUSE_JOBS, Intent, ItemChanged, ItemState, JobsAsked, PauseChanged
+from wsdash.runtime import user_name
+from wsdash.tui.screens.dialogs import AnswerDialog, LeaveDialog, SignDialog, TypedDialog
 from wsdash.tui.screens.document import DocumentScreen
 from wsdash.tui.screens.evidence import AgainDialog, EvidencePanel
 from wsdash.tui.screens.timeline import TimelinePanel
@@ -308,3 +309,35 @@ async def test_help_lists_every_key_that_works_here(tmp_path: Path) -> None:
         await on.press("question_mark")
         shown = on.text()
         assert all(tip in shown for tip in tips)
+
+
+ASKED = JobsAsked("backup", ("job 1000 (retention, s.items, every 1 day; next at 2026-01-01 00:00:00 UTC)",))
+
+
+async def test_a_question_about_background_jobs_is_put_at_once_and_shows_each_with_its_next_start(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, started()) as on:
+        await on.emit(ASKED)
+        await on.until(lambda: "Pause them" in on.text())
+        assert "job 1000 (retention, s.items, every 1 day; next at" in on.text()
+        await on.pilot.click("#pause")
+        await on.app.workers.wait_for_complete()
+        assert on.intents == [Intent(PAUSE_JOBS, who=user_name(), options={"pause": True})]
+
+
+async def test_a_cancelled_question_is_put_again_by_the_keys_that_would_begin(tmp_path: Path) -> None:
+    async with stage(tmp_path, started()) as on:
+        await on.emit(ASKED)
+        await on.until(lambda: "Pause them" in on.text())
+        await on.press("escape")
+        await on.emit(PauseChanged(False))
+        assert on.app.screen is on.app.main, "it is not put twice by itself"
+        await on.press("a")
+        assert isinstance(on.app.screen, AnswerDialog)
+        await on.press("escape")
+        await choose(on, "backup")
+        await on.press("enter")
+        await on.pilot.click("#leave")
+        await on.app.workers.wait_for_complete()
+        assert on.intents == [Intent(PAUSE_JOBS, who=user_name(), options={"pause": False})]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from wsdash.cli.background_jobs import ask_jobs
 from wsdash.cli.places import config_of, needed_state, offline_only, own_state
 from wsdash.cli.printing import say
 from wsdash.data.backup.take import load_manifest
@@ -90,9 +91,12 @@ def migrate(arguments: argparse.Namespace) -> int:
     offline_only(arguments.mode)
     _refuse_idle(arguments)
     state = own_state(arguments)
+    config = config_of(arguments, state)
+    asks = not (arguments.yes or arguments.dry_run)
     options = EngineOptions(
         state=state,
-        config=config_of(arguments, state),
+        config=config,
+        pause_jobs=ask_jobs(state, config) if asks else None,
         mode=arguments.mode,
         auto=not arguments.dry_run,
         yes=arguments.yes,

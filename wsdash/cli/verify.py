@@ -8,11 +8,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from wsdash.cli.background_jobs import ask_jobs
 from wsdash.cli.places import config_of, found_state
 from wsdash.cli.printing import print_json, say
-from wsdash.config import load_settings
+from wsdash.config import Settings, load_settings
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.journal.store import FILE
+from wsdash.engine.operator.launch import engine_alive
+from wsdash.engine.operator.lock import OperatorLock
+from wsdash.engine.source_jobs import paused_at_rest
+from wsdash.errors import LockHeldError
+from wsdash.model import Notice, Recorded
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.comparing.verify_now import ComparedNow, verify_now
@@ -29,7 +35,7 @@ def verify(arguments: argparse.Namespace) -> int:
     state = found_state(arguments)
     settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
     began = time.time()
-    verdicts = asyncio.run(verify_now(settings))
+    verdicts = _compare(arguments, settings, state)
     opened = _opened_at(state)
     well = all(verdict.how == EQUAL for verdict in verdicts)
     if arguments.json:
@@ -49,6 +55,32 @@ def verify(arguments: argparse.Namespace) -> int:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
         say(f"the new service takes writes since {at}: what its users changed differs rightly from then on")
     return 1
+
+
+def _compare(arguments: argparse.Namespace, settings: Settings, state: Path | None) -> list[ComparedNow]:
+    """Both sides compared; the source's background jobs are paused meanwhile where a person agreed to that
+    and a journal can note it. A living engine has its own say about them."""
+    config = config_of(arguments, state) if state is not None else None
+    if state is None or not (state / FILE).exists() or engine_alive(state) is not None:
+        return asyncio.run(verify_now(settings))
+    answer = None if arguments.json else ask_jobs(state, config)
+    if answer is False or not settings.source.pause_jobs:
+        return asyncio.run(verify_now(settings))
+
+    async def compare(state: Path) -> list[ComparedNow]:
+        async with paused_at_rest(state, config, answer, _tell):
+            return await verify_now(settings)
+
+    try:
+        with OperatorLock.held(state):
+            return asyncio.run(compare(state))
+    except LockHeldError:
+        return asyncio.run(verify_now(settings))
+
+
+def _tell(recorded: Recorded) -> None:
+    if isinstance(recorded.event, Notice):
+        say(recorded.event.text, error=True)
 
 
 def _print(verdict: ComparedNow) -> None:

@@ -39,6 +39,8 @@ class EngineOptions:
     steps and stack replace the shipped ones; watch: whether to poll the world.
     script: days lived after the migration on a clock of their own; the world is polled before and after them.
     metrics: where wsdash's own metrics are served; None: nowhere.
+    pause_jobs: whether the source's background jobs are paused, as a person answered beforehand; None: nobody
+    was asked.
     scratch_server: where a rehearsal tries the schema when the target cannot be started; None: nowhere.
     """
 
@@ -68,6 +70,7 @@ class EngineOptions:
     script: Script | None = None
     metrics: MetricsAddress | None = None
     scratch_server: ScratchServer | None = None
+    pause_jobs: bool | None = None
 
     def check_items(self, plan: Plan) -> None:
         """Raises InputError when until or from_item name no item that a migration runs, or nothing is between

@@ -37,6 +37,7 @@ from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
+from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import (
     World,
     describe,
@@ -212,16 +213,19 @@ class Engine:
         if redactor.indistinct:
             text = "a database password is also a name in wsdash.yaml: it cannot be hidden by its value"
             recorder.journal.emit(Notice("warning", text))
-        beside = Companions(options, recorder, spool, self._alarms, history)
+        jobs = SourceJobs(world.settings, world.plan, recorder, asks=not options.exit_when_done)
+        beside = Companions(options, recorder, spool, self._alarms, history, jobs)
         self._beside = beside
         try:
+            await jobs.begin(options.pause_jobs)
             await beside.begin(world, stack, self._current)
-            code = await self._work(recorder, world, stack, beside)
+            code = await self._work(recorder, world, stack, beside, jobs)
             if code == 0 and not self._ending.reason:
                 await beside.days_lived()
             return code
         finally:
             await beside.close()
+            await jobs.close()
             self.stuck = self.stuck or beside.stuck
             with contextlib.suppress(WsdashError, OSError, TimeoutError):
                 await asyncio.wait_for(stack.close(), CLEANUP_SECONDS)
@@ -261,7 +265,9 @@ class Engine:
         await note_config(recorder.journal, world.settings.directory)
         return world
 
-    async def _work(self, recorder: Recorder, world: World, stack: Stack, beside: Companions) -> int:
+    async def _work(
+        self, recorder: Recorder, world: World, stack: Stack, beside: Companions, jobs: SourceJobs
+    ) -> int:
         options, journal = self.options, recorder.journal
 
         def context(item: str, force: bool, more: dict[str, Any]) -> StepContext:
@@ -290,6 +296,7 @@ class Engine:
             exit_when_done=options.exit_when_done,
             hands_free=beside.hands_free,
             rehearse=rehearsal.run,
+            jobs=jobs,
         )
         self._runner = self._ending.runner = runner
         await clear_at_start(context(StepId.TEST_API, False, {}))

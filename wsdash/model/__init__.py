@@ -66,10 +66,12 @@ from wsdash.model.run import (
     RunStarted,
     SetupProgress,
 )
+from wsdash.model.source_jobs import PAUSE_JOBS, JobsAnswered, JobsAsked
 
 __all__ = [
     "COPIES",
     "LOAD",
+    "PAUSE_JOBS",
     "READINGS",
     "REHEARSAL",
     "ROLLED_BACK",
@@ -101,6 +103,8 @@ __all__ = [
     "ItemIntended",
     "ItemKind",
     "ItemState",
+    "JobsAnswered",
+    "JobsAsked",
     "LatencyReading",
     "Liveness",
     "LoadRung",

@@ -15,11 +15,11 @@ class Intent(msgspec.Struct, frozen=True):
 
     do: run-item, run-auto, run-tests (options names, or group), pause, resume, retry, confirm, skip,
     rollback, restore, stop, ping, ack-alert, silence-alert, unsilence-alert, decide, confirm-criterion,
-    container, rehearse, stop-rehearsal.
+    container, rehearse, stop-rehearsal, pause-jobs.
     item: for run-item, retry, confirm, skip, confirm-criterion. who/note: for whatever a person says.
     options: match (what a silence covers) and seconds (how long); alert for ack-alert; day and go for decide,
     with the recommendation that was shown; holds for confirm and confirm-criterion (False: it does not); name
-    and action (start, stop, restart) for container; rounds for rehearse.
+    and action (start, stop, restart) for container; rounds for rehearse; pause for pause-jobs.
     force: migrate over a target with foreign rows, phrase holds the typed confirmation; for container: though
     an item that runs stands on it.
     """

@@ -41,6 +41,7 @@ from wsdash.model.run import (
     RunStarted,
     SetupProgress,
 )
+from wsdash.model.source_jobs import JobsAnswered, JobsAsked
 
 READINGS: tuple[type[Event], ...] = (
     ContainerReading,
@@ -97,6 +98,8 @@ AnyEvent = (
     | Rehearsed
     | ComparisonBegan
     | SidesCompared
+    | JobsAsked
+    | JobsAnswered
 )
 
 

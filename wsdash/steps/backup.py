@@ -9,7 +9,7 @@ from wsdash.data.restore.proof import prove_backup
 from wsdash.model import BackupTaken, Notice, StepId
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.load.benchmarks import record_baseline
-from wsdash.steps.source_jobs import jobs_evidence, jobs_paused
+from wsdash.steps.source_jobs import jobs_evidence
 
 MANIFEST = "backup.manifest"
 """The fact that names the manifest of this run's backup."""
@@ -42,16 +42,15 @@ class Backup:
     async def act(self, ctx: StepContext) -> None:
         """Dump one snapshot, restore it into a scratch database on the source's server, compare."""
         directory = Path(ctx.settings.paths.backups)
-        async with jobs_paused(ctx):
-            manifest = await take_backup(
-                ctx.source,
-                ctx.settings.source.schema,
-                directory,
-                item=ctx.item,
-                on_progress=ctx.emit,
-                run=ctx.run,
-                on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
-            )
+        manifest = await take_backup(
+            ctx.source,
+            ctx.settings.source.schema,
+            directory,
+            item=ctx.item,
+            on_progress=ctx.emit,
+            run=ctx.run,
+            on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
+        )
         await prove_backup(manifest.manifest_path, ctx.source, item=ctx.item, on_progress=ctx.emit)
         await ctx.facts.put(MANIFEST, str(manifest.manifest_path))
         # how fast the old service is belongs to what the new one is measured by

@@ -16,7 +16,6 @@ from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.carried import read_carried, written_tables
 from wsdash.steps.services import STOPPED_AT
-from wsdash.steps.source_jobs import jobs_paused
 
 FENCE = "migrate-data.fence"
 """The fact that says behind which stop of the old service the rows were copied: {"stopped_at"}."""
@@ -79,8 +78,7 @@ class MigrateData:
         def tell(why: str) -> None:
             ctx.emit(Notice(level="warning", text=why, item=ctx.item))
 
-        async with jobs_paused(ctx):
-            result = await copy_tables(request, ctx.emit, tell)
+        result = await copy_tables(request, ctx.emit, tell)
         await ctx.facts.put(READ, _how_read(result))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:

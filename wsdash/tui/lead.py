@@ -42,6 +42,7 @@ def lead(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content:
         _building,
         _rehearsing,
         _running,
+        _asked,
         _failed,
         _rolled_back,
         _paused,
@@ -140,6 +141,15 @@ def _how_far(view: ViewState, item: str, now: float) -> str:
         if transfer.seconds_left:
             parts.append(f"about {clock(transfer.seconds_left)} left")
     return "· " + " · ".join(parts) if parts else ""
+
+
+def _asked(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    asked = view.run.jobs_asked
+    if asked is None:
+        return None
+    key = _keys("a answers") if frame.operator else Content("waits for the operator")
+    jobs = f"{len(asked.jobs)} background job{'s' if len(asked.jobs) > 1 else ''}"
+    return _line("? ASKED", WARN, key, f"· pause {jobs} of the source before {asked.item}?")
 
 
 def _failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:

@@ -91,6 +91,14 @@ async def fetch_jobs(conn: asyncpg.Connection, schema: str) -> list[BackgroundJo
     return [_job(row) for row in await conn.fetch(JOBS, schema, timeout=TIMEOUT)]
 
 
+async def scheduled_jobs(source: Endpoint, schema: str) -> list[BackgroundJob]:
+    """Those of read_jobs that may start, or run now. Raises WsdashError, UnreachableError."""
+    async with connection(source, read_only=True) as session:
+        with ServerErrors(source, "reading the background jobs"):
+            jobs = await read_jobs(session, schema)
+    return [job for job in jobs if job.scheduled or job.running]
+
+
 def describe_jobs(jobs: Sequence[BackgroundJob]) -> str:
     """One sentence on the active jobs that may start during a run; '' where there are none."""
     active = [job for job in jobs if job.scheduled or job.running]

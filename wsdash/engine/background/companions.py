@@ -21,6 +21,7 @@ from wsdash.engine.run.duty import Asked, duties
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
+from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import World, watch_for_ever
 from wsdash.model import ItemChanged, ItemIntended, ItemState, Recorded
 from wsdash.plan import Plan
@@ -50,6 +51,7 @@ class Companions:
         spool: LogSpool,
         alarms: Alarms,
         history: EngineHistory,
+        jobs: SourceJobs,
     ) -> None:
         self.after: Afterwards | None = None
         self.hands: ContainerHands | None = None
@@ -60,6 +62,7 @@ class Companions:
         self._spool = spool
         self._alarms = alarms
         self._history = history
+        self._jobs = jobs
         self.performer: Performer | None = None
         """What carries out items, as soon as the run has it."""
         self._asked = Asked(lambda: recorder.journal.clock.time())
@@ -90,7 +93,7 @@ class Companions:
         else:
             self._begin_judging(self.after)
         fitting(self._options.script, self._recorder.journal)
-        self.comparer = Comparer(world.settings, self._recorder, running)
+        self.comparer = Comparer(world.settings, self._recorder, running, self._jobs.during_comparison)
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack, self._asked)
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from wsdash.config import Settings
 from wsdash.engine.run.perform import told_cause
@@ -35,12 +36,20 @@ class Comparer:
     """One comparison at a time; what was asked and what was found are events of the journal.
 
     running: the item that runs, or ''. An item that writes what is compared ends the comparison.
+    quiet: a block around the reading, in which the source's background jobs may be paused.
     """
 
-    def __init__(self, settings: Settings, recorder: Recorder, running: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        running: Callable[[], str],
+        quiet: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> None:
         self._settings = settings
         self._recorder = recorder
         self._running = running
+        self._quiet = quiet
         self._doing: asyncio.Task[None] | None = None
 
     async def handle(self, intent: Intent) -> Reply:
@@ -63,7 +72,9 @@ class Comparer:
         began = self._recorder.journal.clock.time()
         try:
             await self._recorder.record(ComparisonBegan(who))
-            found = SidesCompared(who, began, tuple(map(_table, await self._verdicts())))
+            async with self._quiet():
+                verdicts = await self._verdicts()
+            found = SidesCompared(who, began, tuple(map(_table, verdicts)))
         except asyncio.CancelledError:
             text = "the engine ended before the comparison did"
             self._recorder.journal.emit(SidesCompared(who, began, error=text))

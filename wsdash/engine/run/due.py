@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from wsdash.engine.run.fold import SATISFIED, RunView
 from wsdash.model import Intent, ItemKind, ItemState, Meaning, Phase
@@ -32,6 +33,16 @@ class AutoRun:
             force=intent.force,
             phrase=intent.phrase,
         )
+
+
+@dataclass(frozen=True)
+class Order:
+    """One item that an operator asked for by name, with what was typed for it."""
+
+    item: Item
+    force: bool = False
+    phrase: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from wsdash.model import (
+    ROLLED_BACK,
     BackupTaken,
     ComparisonBegan,
     CriterionMeasured,
@@ -15,6 +16,8 @@ from wsdash.model import (
     ItemChanged,
     ItemIntended,
     ItemState,
+    JobsAnswered,
+    JobsAsked,
     LoadTested,
     Meaning,
     Outcome,
@@ -99,6 +102,10 @@ class RunView(msgspec.Struct, frozen=True):
     """Somebody has both sides compared just now."""
     compared: SidesCompared | None = None
     """How they were when somebody last had them compared in this migration."""
+    jobs_asked: JobsAsked | None = None
+    """A question that waits for a person: whether the source's background jobs are paused."""
+    jobs_answer: JobsAnswered | None = None
+    """What was answered in this migration."""
     seq: int = 0
 
     def item(self, item_id: str) -> ItemView:
@@ -137,11 +144,13 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             "loads": loads_kept(view.loads, why),
             "compared": None,
         }
+        if why == ROLLED_BACK:
+            changes |= {"jobs_answer": None}
     match event:
         case RunStarted():
             changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}
             changes |= {"started_at": view.started_at or recorded.at, "paused": False, "stopped": ""}
-            changes |= {"rehearsing": None, "comparing": None}
+            changes |= {"rehearsing": None, "comparing": None, "jobs_asked": None}
         case RunFinished():
             changes |= {"finished": event.outcome, "finished_at": recorded.at, "detail": event.detail}
         case EngineStopped():
@@ -169,6 +178,10 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"comparing": event}
         case SidesCompared():
             changes |= {"comparing": None, "compared": event}
+        case JobsAsked():
+            changes |= {"jobs_asked": event if event.jobs else None}
+        case JobsAnswered():
+            changes |= {"jobs_asked": None, "jobs_answer": event}
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)

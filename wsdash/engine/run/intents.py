@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from wsdash.engine.run.decisions import REVIEW_DAY
 from wsdash.engine.run.fold import SATISFIED, RunView
 from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
-from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState, Meaning
+from wsdash.model import PAUSE_JOBS, REHEARSAL, Intent, ItemChanged, ItemKind, ItemState, Meaning
 from wsdash.plan import Item, Plan
 
 BEING_MADE = "the world is being made ready"
@@ -27,6 +29,7 @@ _KNOWN = (
     "restore",
     REHEARSE,
     STOP_REHEARSAL,
+    PAUSE_JOBS,
     "stop",
     "ping",
 )
@@ -40,6 +43,8 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
         return "a restore is a command of its own: stop the engine, then `wsdash restore FILE`"
     if intent.do == STOP_REHEARSAL and running != REHEARSAL:
         return "no rehearsal is running"
+    if intent.do == PAUSE_JOBS:
+        return _refuse_answer(intent, view)
     if intent.do == "rollback" and intent.phrase.strip().upper() != ROLLBACK:
         return f"a rollback wants the word {ROLLBACK} typed"
     if intent.do == "rollback" and undoing and running:
@@ -59,6 +64,14 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
     except InputError as error:
         return str(error)
     return ""
+
+
+def _refuse_answer(intent: Intent, view: RunView) -> str:
+    if view.jobs_asked is None:
+        return "nothing is asked about background jobs now"
+    if not intent.who.strip():
+        return "the answer wants the name of the person who gives it"
+    return "" if isinstance(intent.options.get("pause"), bool) else "options pause wants true or false"
 
 
 def _refuse_tests(names: object, plan: Plan) -> str:
@@ -103,3 +116,22 @@ def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoin
 
 def _met(view: RunView, need: str) -> bool:
     return view.item(need).state in SATISFIED
+
+
+def ticked(intent: Intent, view: RunView, undoing: bool) -> ItemChanged:
+    """What a person's word, confirm or skip, makes of an item."""
+    seen = view.item(intent.item)
+    if intent.do == "skip" and undoing:
+        state, evidence = ItemState.UNDONE, f"not taken back, left as it is by {intent.who}"
+    elif intent.do == "skip":
+        state, evidence = ItemState.SKIPPED, f"skipped by {intent.who}"
+    elif intent.options.get("holds", True):
+        state, evidence = ItemState.DONE, f"confirmed by {intent.who}"
+        if seen.state is ItemState.INSUFFICIENT:
+            note = f"{intent.note} (wsdash saw too little: {seen.evidence})"
+            intent = msgspec.structs.replace(intent, note=note)
+    else:
+        state, evidence = ItemState.FAILED, f"does not hold, says {intent.who}"
+    if intent.note:
+        evidence += f": {intent.note}"
+    return ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note)

@@ -7,28 +7,28 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from wsdash.engine.run.due import AutoRun, due, halted, restore_refusal, to_undo
+from wsdash.engine.run.due import AutoRun, Order, due, halted, restore_refusal, to_undo
 from wsdash.engine.run.fold import SATISFIED, RunView, outcome
-from wsdash.engine.run.intents import refusal
+from wsdash.engine.run.intents import refusal, ticked
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.rehearsing import REHEARSE
 from wsdash.engine.run.rehearsing import refusal as no_rehearsal
 from wsdash.engine.run.reprove import Reprover
+from wsdash.engine.source_jobs import SourceJobs
 from wsdash.errors import RefusedError
 from wsdash.model import (
+    PAUSE_JOBS,
     REHEARSAL,
     Intent,
     ItemChanged,
     ItemIntended,
     ItemKind,
     ItemState,
+    JobsAnswered,
     Notice,
     Outcome,
     PauseChanged,
@@ -44,19 +44,11 @@ ROLLING_BACK = "rollback.under-way"
 """The fact that says that a rollback was begun and not finished."""
 
 
-@dataclass(frozen=True)
-class _Order:
-    item: Item
-    force: bool = False
-    phrase: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
-
-
 class Runner:
     """Runs until `stop`, or until it has nothing more to do when exit_when_done.
 
     hands_free: returns once nobody changes the world beside the run; awaited before each item. rehearse: the
-    migration rehearsed in so many rounds; whether all was clean.
+    migration rehearsed in so many rounds; whether all was clean. jobs: pauses the source's background jobs.
     succeeded: what was asked last was done (None before). stuck: a step did not end after its cancellation.
     """
 
@@ -69,6 +61,7 @@ class Runner:
         exit_when_done: bool = False,
         hands_free: Callable[[], Awaitable[None]] | None = None,
         rehearse: Callable[[int], Awaitable[bool]] | None = None,
+        jobs: SourceJobs | None = None,
     ) -> None:
         self.plan = plan
         self._performer = performer
@@ -81,9 +74,10 @@ class Runner:
         self._exit_when_done = exit_when_done
         self._hands_free = hands_free
         self._rehearse = rehearse
+        self._jobs = jobs
         self._rounds = 0
         self._auto: AutoRun | None = None
-        self._orders: deque[_Order] = deque()
+        self._orders: deque[Order] = deque()
         self._roll_back = False
         self._paused = False
         self._stopping = False
@@ -119,10 +113,10 @@ class Runner:
         self._orders.extend(self._order(self.plan.item(name), phrase=phrase) for name in names)
         self._wake.set()
 
-    def _order(self, item: Item, *, force: bool = False, phrase: str = "", **options: Any) -> _Order:
+    def _order(self, item: Item, *, force: bool = False, phrase: str = "", **options: Any) -> Order:
         if any(test.id == item.id for test in self.plan.tests):
             options["since"] = time.time()  # a test that was asked for again is tried again
-        return _Order(item, force, phrase, options)
+        return Order(item, force, phrase, options)
 
     def rehearse(self, rounds: int) -> None:
         """Rehearse the migration next. Raises RefusedError when it cannot be rehearsed now."""
@@ -183,6 +177,8 @@ class Runner:
                 self.run_items(names, intent.phrase)
             case "confirm" | "skip":
                 await self._tick(intent)
+            case do if do == PAUSE_JOBS:
+                await self._record(JobsAnswered(intent.options["pause"], intent.who, intent.note))
             case "pause" | "resume":
                 await self._pause(intent.do == "pause", intent.who)
             case "rollback":
@@ -215,23 +211,11 @@ class Runner:
     async def _tick(self, intent: Intent) -> None:
         attempt = self.view.item(intent.item).attempts + 1
         await self._record(ItemIntended(intent.item, "confirm", attempt))
-        if intent.do == "skip" and self._undoing():
-            state, evidence = ItemState.UNDONE, f"not taken back, left as it is by {intent.who}"
-        elif intent.do == "skip":
-            state, evidence = ItemState.SKIPPED, f"skipped by {intent.who}"
-        elif intent.options.get("holds", True):
-            state, evidence = ItemState.DONE, f"confirmed by {intent.who}"
-            if (seen := self.view.item(intent.item)).state is ItemState.INSUFFICIENT:
-                note = f"{intent.note} (wsdash saw too little: {seen.evidence})"
-                intent = msgspec.structs.replace(intent, note=note)
-        else:
-            state, evidence = ItemState.FAILED, f"does not hold, says {intent.who}"
-        if intent.note:
-            evidence += f": {intent.note}"
-        await self._record(ItemChanged(intent.item, state, evidence, who=intent.who, note=intent.note))
-        if state in SATISFIED:
+        changed = ticked(intent, self.view, self._undoing())
+        await self._record(changed)
+        if changed.state in SATISFIED:
             item = self.plan.item(intent.item)
-            await self._performer.became_done(item, skipped=state is ItemState.SKIPPED)
+            await self._performer.became_done(item, skipped=changed.state is ItemState.SKIPPED)
         await self._perhaps_migrated()
 
     async def _perhaps_migrated(self) -> None:
@@ -245,6 +229,8 @@ class Runner:
         """The loop. Ends by `stop`, or when there is nothing more to do and exit_when_done."""
         while not self._stopping:
             self._wake.clear()
+            if self._jobs is not None:
+                await self._jobs.settle(rolling_back=not self._roll_back and self._undoing())
             work = await self._next()
             if work is not None:
                 await self._carry_out(work)
@@ -263,7 +249,11 @@ class Runner:
             return self._rehearsed
         if self._orders:
             order = self._orders.popleft()
-            return lambda: self._one(order)
+            if await self._may_read(order.item):
+                return lambda: self._one(order)
+            if not self._roll_back:  # which drops what was ordered, also while it was asked
+                self._orders.appendleft(order)
+            return None
         if self._paused or self._auto is None:
             return None
         item = next(due(self.plan, self.view, self._auto), None)
@@ -273,7 +263,12 @@ class Runner:
         auto = self._auto
         if item.kind is not ItemKind.AUTO:
             return lambda: self._tick_by_yes(item)
+        if not await self._may_read(item, auto.yes):
+            return None
         return lambda: self._one_of_all(item, auto)
+
+    async def _may_read(self, item: Item, yes: bool = False) -> bool:
+        return self._jobs is None or await self._jobs.answered(item.id, yes=yes)
 
     async def _carry_out(self, work: Callable[[], Awaitable[None]]) -> None:
         if self._stopping or (self._roll_back and work != self._all_undone):
@@ -313,7 +308,7 @@ class Runner:
         self.succeeded = False
         self.succeeded = await self._rehearse(rounds)
 
-    async def _one(self, order: _Order) -> None:
+    async def _one(self, order: Order) -> None:
         options = order.options | ({"phrase": order.phrase} if order.phrase else {})
         self._reprover.rested()
         if not await self._stands(order.item):
@@ -349,6 +344,8 @@ class Runner:
 
     async def _done(self, item: Item, force: bool = False, options: dict[str, Any] | None = None) -> bool:
         self.current = item.id
+        if self._jobs is not None:
+            await self._jobs.before(item.id)
         done = await self._performer.perform(item, force=force, options=options)
         if done:
             self._reprover.proved(item)

@@ -23,6 +23,7 @@ from wsdash.stack.factory import open_stack
 from wsdash.steps.base import endpoint
 from wsdash.steps.rights import lacking_rights
 from wsdash.steps.rows.counts import count_rows
+from wsdash.steps.source_jobs import WHETHER
 from wsdash.watch.pollers.ports import port_holders
 
 
@@ -139,9 +140,10 @@ async def _jobs(settings: Settings) -> list[Finding]:
     told = describe_jobs(jobs)
     if not told:
         return [Finding("background jobs", True, f"{len(jobs)} of the source, all paused")] if jobs else []
-    agreed = settings.source.pause_jobs
-    remedy = "" if agreed else "source.pause_jobs: yes pauses them while rows are read"
-    return [Finding("background jobs", True if agreed else None, told, remedy)]
+    wanted = settings.source.pause_jobs
+    remedy = "" if wanted else "source.pause_jobs: ask or yes pauses them while rows are read"
+    good = True if wanted else None
+    return [Finding("background jobs", good, f"{told}; {WHETHER[wanted]}", remedy)]
 
 
 async def _rights(settings: Settings) -> list[Finding]:

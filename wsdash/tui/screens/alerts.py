@@ -14,10 +14,11 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from wsdash.model import Intent
+from wsdash.runtime import user_name
 from wsdash.tui.looks import BAD
 from wsdash.tui.panes.alerts import draw_alerts, standing_order
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.screens.dialogs import CANCEL, SignDialog, Signed, user_name
+from wsdash.tui.screens.dialogs import CANCEL, SignDialog, Signed
 from wsdash.tui.screens.modal import Modal
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState

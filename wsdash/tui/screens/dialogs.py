@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
@@ -14,6 +13,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
+from wsdash.runtime import user_name
 from wsdash.tui.looks import BAD, DIM, TITLE
 from wsdash.tui.screens.modal import Modal
 
@@ -29,14 +29,6 @@ class Signed:
 
     who: str
     note: str
-
-
-def user_name() -> str:
-    """The name of the user at this terminal, '' when it cannot be told."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
 
 
 class _Named(Modal[Result | None], Generic[Result]):

@@ -11,9 +11,9 @@ from textual.content import Content
 
 from wsdash.model import Intent, SidesCompared, TableCompared
 from wsdash.model.comparison import COMPARE, DIFFERS, EQUAL, MOVING
+from wsdash.runtime import user_name
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, Look, age, count, size
 from wsdash.tui.panes.base import Frame, Lines
-from wsdash.tui.screens.dialogs import user_name
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
 

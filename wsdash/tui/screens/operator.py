@@ -11,9 +11,10 @@ from textual.content import Content
 
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
-from wsdash.model import LOAD, Intent, ItemKind, ItemState, Meaning, Reply
+from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAsked, Meaning, Reply
 from wsdash.model.comparison import COMPARE
 from wsdash.plan import Item, Plan, Test
+from wsdash.runtime import user_name
 from wsdash.tui.going_back import rollback_lines
 from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
@@ -32,6 +33,21 @@ from wsdash.tui.standing import Engine, engine_standing, waiting_for
 from wsdash.tui.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
+
+
+PAUSE_OR_NOT = {"pause": "Pause them", "leave": "Leave them running"}
+"""The answers about the source's background jobs."""
+
+
+def jobs_question(asked: JobsAsked) -> Content:
+    """Which jobs may start while rows are read, and what pausing them means."""
+    lines = [
+        f"{asked.item} and the items up to verify-data read the source. Meanwhile may start:",
+        *(f"  {job}" for job in asked.jobs),
+        "Paused, they start again after verify-data, a failure, a rollback, or when the engine ends.",
+        "Running, they may rewrite or remove rows: what is read is proven, and read anew where it moved.",
+    ]
+    return Content("\n".join(lines))
 
 
 class Control(Protocol):
@@ -81,6 +97,8 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         self._stopping = False
         self._held: Intent | None = None
         """What is sent as soon as there is an engine that takes it."""
+        self._jobs_shown: JobsAsked | None = None
+        """The question that the screen has put already."""
 
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render a state; close when the engine that was told to stop has stopped."""
@@ -88,6 +106,11 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         if self._held is not None and not waiting_for(self.view, self.frame.now):
             intent, self._held = self._held, None
             self._send(intent)
+        asked = view.run.jobs_asked
+        if asked is None:
+            self._jobs_shown = None
+        elif asked != self._jobs_shown and self.app.screen is self:
+            self._ask_jobs(asked)
         if self._stopping and engine_standing(view, frame.now) in (Engine.STOPPED, Engine.GONE):
             self.app.exit("stopped")
 
@@ -99,7 +122,10 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
     def action_run(self) -> None:
         """Run the selected item, or have it confirmed; of one that is done, open the evidence."""
         item = self.checklist.selected
-        if self.view.run.item(item.id).state is ItemState.DONE or item.kind is ItemKind.WATCH:
+        asked = self.view.run.jobs_asked
+        if asked is not None and item.id == asked.item:
+            self._ask_jobs(asked)
+        elif self.view.run.item(item.id).state is ItemState.DONE or item.kind is ItemKind.WATCH:
             self.action_evidence()
         elif item.means(Meaning.DECIDES_DAY_7):
             self.action_timeline()
@@ -132,10 +158,28 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
         self.app.push_screen(TypedDialog("Load test", lines, LOAD, "Load"), typed)
 
+    def _ask_jobs(self, asked: JobsAsked) -> None:
+        """Whether the source's background jobs are paused."""
+        self._jobs_shown = asked
+
+        def answered(said: Answered | None) -> None:
+            if said is not None:
+                self._send(
+                    Intent(
+                        PAUSE_JOBS, who=said.who, note=said.note, options={"pause": said.answer == "pause"}
+                    )
+                )
+
+        self.app.push_screen(AnswerDialog("Background jobs", jobs_question(asked), PAUSE_OR_NOT), answered)
+
     def action_run_auto(self) -> None:
-        """Run all that is automatic; before there is an engine that can, as soon as there is one."""
+        """Run all that is automatic; before there is an engine that can, as soon as there is one. Where it
+        waits for an answer, ask."""
+        asked = self.view.run.jobs_asked
         waiting = waiting_for(self.view, self.frame.now)
-        if not waiting:
+        if not waiting and asked is not None:
+            self._ask_jobs(asked)
+        elif not waiting:
             self._send(Intent("run-auto"))
         elif self._held is None:
             self._held = Intent("run-auto")
@@ -146,7 +190,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_pause(self) -> None:
         """Pause after the current item, or go on."""
-        self._send(Intent("resume" if self.view.run.paused else "pause", who=_user()))
+        self._send(Intent("resume" if self.view.run.paused else "pause", who=user_name()))
 
     def action_retry(self) -> None:
         """Run the selected item again; when it did not fail, the first that did. A done one: ask first."""
@@ -190,7 +234,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
         def typed(phrase: str | None) -> None:
             if phrase is not None:
-                self._send(Intent("rollback", phrase=phrase, who=_user()))
+                self._send(Intent("rollback", phrase=phrase, who=user_name()))
 
         self.app.push_screen(dialog, typed)
 
@@ -277,7 +321,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         self.run_worker(self._compare(), group="intents", exit_on_error=False, description=COMPARE)
 
     async def _compare(self) -> None:
-        if await self._exchange(Intent(COMPARE, who=_user())) and self.app.screen is self:
+        if await self._exchange(Intent(COMPARE, who=user_name())) and self.app.screen is self:
             self.action_differences()
 
     def action_leave(self) -> None:
@@ -295,7 +339,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             self.run_worker(self._stop(), group="intents", exit_on_error=False, description="stop")
 
     async def _stop(self) -> None:
-        if await self._exchange(Intent("stop", who=_user())):
+        if await self._exchange(Intent("stop", who=user_name())):
             self._stopping = True
             self.notify("The engine saves the run and stops; q leaves at once.", timeout=30)
 
@@ -336,9 +380,3 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
                 reply.text, title=f"{intent.do} was refused", severity="warning", timeout=10, markup=False
             )
         return reply.ok
-
-
-def _user() -> str:
-    from wsdash.tui.screens.dialogs import user_name
-
-    return user_name()
