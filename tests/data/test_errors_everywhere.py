@@ -39,7 +39,7 @@ from wsdash.data.restore.proof import prove_backup
 from wsdash.data.restore.run import restore_backup, restore_missing_into_source
 from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
-from wsdash.data.timescaledb.jobs import read_jobs
+from wsdash.data.timescaledb.jobs import read_jobs, scheduled_jobs
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
 from wsdash.errors import DefectError, UnreachableError, WsdashError
@@ -163,6 +163,7 @@ CALLS: dict[Callable[..., Any], Callable[[World], Awaitable[Any]]] = {
     find_trial: lambda w: find_trial(w.target),
     read_mark: lambda w: _on(w.target, read_mark),
     read_jobs: lambda w: _on(w.source, lambda c: read_jobs(c, "s")),
+    scheduled_jobs: lambda w: scheduled_jobs(w.source, "s"),
     fit: _fit,
     note_seed_rows: lambda w: _on(w.target, lambda c: note_seed_rows(c, w.catalog.tables)),
     read_seed_rows: lambda w: _on(w.target, read_seed_rows),
