@@ -21,13 +21,13 @@ from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.fold import SATISFIED, fold_all
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import WsdashError
-from wsdash.model import COPIES, ItemState, JobsAnswered, JobsAsked, Outcome, Recorded
+from wsdash.model import ItemState, JobsAnswered, JobsAsked, Outcome, Recorded, StepId
 from wsdash.plan import Plan, load_plan
 from wsdash.runtime import user_name
 from wsdash.steps.source_jobs import PAUSED, JobsOf, pause, put_back
 
-LAST = "verify-data"
-READS = ("backup", COPIES, LAST)
+LAST = StepId.VERIFY_DATA
+READS = (StepId.BACKUP, StepId.MIGRATE_DATA, LAST)
 """Items that read the source for long, in their order."""
 YES = "--yes"
 CLOSE_SECONDS = 20.0
