@@ -33,7 +33,7 @@ DEMO = RUN | {
     "--items": "rows to generate; refused: another number than the world that is there",
     "--seed": "of the rows; refused: another one than the world that is there",
     "--writes-per-second": "traffic; refused: another rate than the world that is there",
-    "--api": "lenient or real-shape; refused: another than the world that is there",
+    "--api": "the API's rules; refused: another than the world that is there",
     "--port-offset": "moves the ports; refused: another one than the world that is there",
     "--keep": "the world goes on",
     "--fortnight": "lives fourteen days",

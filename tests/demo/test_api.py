@@ -36,7 +36,9 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     async with connection(endpoint, read_only=False) as conn:
         await conn.execute(schema.source_schema())
         await load_items(conn, 300, seed=5)
-    async with TestClient(TestServer(create_app(request.param, _database(endpoint)))) as running:
+    async with TestClient(
+        TestServer(create_app(request.param, _database(endpoint), shape="simple"))
+    ) as running:
         yield running
     await server.drop_database(endpoint.database)
 
@@ -194,12 +196,14 @@ async def test_what_a_body_says_of_its_author_and_status_is_ignored(client: Clie
     assert "created_by" in (await _json(await client.put(address, json={"created_by": "me"}), 400))["message"]
 
 
-async def test_in_its_real_shape_it_wants_a_description_and_stumbles_over_metadata(target: Endpoint) -> None:
+async def test_unless_it_is_simple_it_wants_a_description_and_no_metadata(
+    target: Endpoint,
+) -> None:
     async with connection(target, read_only=False) as conn:
         await conn.execute(schema.source_schema())
         await load_items(conn, 150, seed=5)
     full = {"title": "x", "description": "y", "category": "dashboard", "priority": "low"}
-    async with TestClient(TestServer(create_app("new", _database(target), shape="real"))) as client:
+    async with TestClient(TestServer(create_app("new", _database(target), whole_list=True))) as client:
         await _json(await client.post("/api/items", json=full), 201)
         await _json(await client.post("/api/items", json=full | {"metadata": {"a": 1}}), 500)
         for name in ("description", "priority"):
@@ -222,7 +226,7 @@ async def test_beyond_its_limit_an_address_is_refused_until_the_window_ends(targ
 async def test_it_says_503_while_the_database_is_away_and_recovers(pg16: Server, source: Endpoint) -> None:
     async with connection(source, read_only=False) as conn:
         await conn.execute(schema.source_schema())
-    async with TestClient(TestServer(create_app("old", _database(source)))) as client:
+    async with TestClient(TestServer(create_app("old", _database(source), shape="simple"))) as client:
         await _json(await client.get("/api/items"), 200)
         pg16.stop()
         try:

@@ -16,15 +16,16 @@ from tests.support.servers import free_port
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo import dashboard
 from wsdash.demo.api import server as api
+from wsdash.demo.api.limit import RateLimit
 from wsdash.demo.traffic import Traffic
 from wsdash.demo.world import schema
 
 
-def _api(source: Endpoint) -> TestServer:
+def _api(source: Endpoint, limit: RateLimit | None = None) -> TestServer:
     password = source.password()
     assert password is not None
     database = api.Database(source.host, source.port, source.database, source.user, password)
-    return TestServer(api.create_app("old", database))
+    return TestServer(api.create_app("old", database, limit=limit))
 
 
 @pytest.fixture
@@ -72,6 +73,19 @@ async def test_a_fifth_of_the_traffic_writes_and_all_of_it_succeeds(empty: Endpo
     async with connection(empty, read_only=True) as conn:
         audit = await conn.fetchval("select count(*) from workspace.workspace_audit_log")
     assert audit == writes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.1.0.1 is no address of this machine")
+async def test_users_with_addresses_of_their_own_stay_below_each_ones_limit(empty: Endpoint) -> None:
+    stop, limit = asyncio.Event(), RateLimit(80, 60.0)
+    async with _api(empty, limit) as server:
+        traffic = Traffic(str(server.make_url("")), 20, seed=3, patience=5, own_addresses=True)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(traffic.run(stop))
+            await until(lambda: sum(traffic.counts.values()) > 300, 60)
+            stop.set()
+    assert traffic.counts["failed"] == 0
+    assert traffic.counts["read"] > 200
 
 
 async def test_the_traffic_ends_when_the_api_stays_away() -> None:

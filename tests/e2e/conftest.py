@@ -26,11 +26,16 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 
 @pytest.fixture
-def world(program: Program) -> Iterator[World]:
+def world_options(program: Program) -> WorldOptions:
+    """What the world of `world` is; a file whose tests need another one has a fixture of its own."""
+    return WorldOptions(items=300, port_offset=program.offset)
+
+
+@pytest.fixture
+def world(program: Program, world_options: WorldOptions) -> Iterator[World]:
     """The embedded world, built but with no item run yet: `wsdash migrate` works on it."""
     program.state.mkdir()
     directory = program.state / "world"
-    options = WorldOptions(items=300, port_offset=program.offset)
-    asyncio.run(build_world(directory, options, lambda _: None))
+    asyncio.run(build_world(directory, world_options, lambda _: None))
     yield World(program)
     asyncio.run(remove_world(directory))

@@ -15,7 +15,7 @@ TITLE = "select title from workspace.workspace_items where title = 'late'"
 
 def write(base: str) -> None:
     """A user creates an item."""
-    body = b'{"title": "late", "category": "dashboard"}'
+    body = b'{"title": "late", "description": "-", "category": "dashboard", "priority": "low"}'
     request = urllib.request.Request(
         base + "/api/items", body, {"Content-Type": "application/json"}, method="POST"
     )

@@ -54,7 +54,7 @@ async def filled(target: Endpoint) -> Endpoint:
 async def served(filled: Endpoint) -> AsyncIterator[str]:
     """The API on it in its real shape: 60 requests in 2 s of one address."""
     database = Database(filled.host, filled.port, filled.database, filled.user, filled.password() or "")
-    application = create_app("new", database, shape="real", limit=RateLimit(60, 2.0))
+    application = create_app("new", database, limit=RateLimit(60, 2.0), whole_list=True)
     async with TestServer(application) as server:
         yield str(server.make_url("")).rstrip("/")
 

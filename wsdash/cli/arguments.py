@@ -322,9 +322,10 @@ def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
     )
     sub.add_argument(
         "--api",
-        choices=("lenient", "real-shape"),
-        default="lenient",
-        help="real-shape: with the real API's rate limit and rules",
+        choices=("real-shape", "whole-list", "simple"),
+        default="real-shape",
+        help="real-shape: with the real API's rules and rate limit; whole-list: its list in one answer, too; "
+        "simple: without limit, and with fewer rules (real-shape)",
     )
     sub.add_argument("--port-offset", type=int, metavar="N", help="add N to every port of the guide")
     sub.add_argument("--fortnight", metavar="NAME", help="live fourteen days after it: good, slow-api, ...")

@@ -1,18 +1,22 @@
 """Users of the workspace API: 80 % reads, 20 % writes, at a steady rate, until they are stopped.
 
-`python -m wsdash.demo.traffic --api URL --writes-per-second W [--seed N] [--patience SECONDS]`
-It ends by itself with exit code 1 when the API has not answered for `patience` seconds.
+`python -m wsdash.demo.traffic --api URL --writes-per-second W [--seed N] [--patience SECONDS]
+[--own-addresses]`
+It ends by itself with exit code 1 when the API has not answered for `patience` seconds. --own-addresses:
+every user is a loopback address of its own (Linux), so that an API which limits each address serves all.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import random
 import signal
 import sys
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -26,6 +30,8 @@ TAG = "traffic"
 CALL_SECONDS = 5.0
 REPORT_SECONDS = 10.0
 READS_PER_WRITE = 4
+A_MINUTE_EACH = 60
+"""Requests of one user, on average: well below what the API takes from one address."""
 AT_ONCE = 16
 """Requests under way at most; when the API is slower than the rate, requests are left out, not queued."""
 
@@ -33,9 +39,13 @@ AT_ONCE = 16
 class Traffic:
     """One crowd of users. counts: answers by kind (read, create, update, delete, failed, left-out)."""
 
-    def __init__(self, api: str, writes_per_second: float, seed: int, patience: float) -> None:
+    def __init__(
+        self, api: str, writes_per_second: float, seed: int, patience: float, *, own_addresses: bool = False
+    ) -> None:
         self._api = api.rstrip("/")
         self._interval = 1 / (writes_per_second * (READS_PER_WRITE + 1))
+        users = math.ceil(60 / self._interval / A_MINUTE_EACH)
+        self._addresses = [_address(user) for user in range(users)] if own_addresses else [""]
         self._rng = random.Random(seed)
         self._patience = patience
         self._mine: list[str] = []
@@ -45,18 +55,14 @@ class Traffic:
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Work until `stop`; False when the API was away for longer than the patience."""
-        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        connector = aiohttp.TCPConnector(limit=AT_ONCE)
-        async with (
-            client_session(timeout=timeout, connector=connector) as session,
-            asyncio.TaskGroup() as group,
-        ):
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            sessions = [await stack.enter_async_context(_session(address)) for address in self._addresses]
             began = reported = time.monotonic()
             running: set[asyncio.Task[None]] = set()
             turn = 0
             while not stop.is_set() and time.monotonic() - self._answered < self._patience:
                 if len(running) < AT_ONCE:
-                    task = group.create_task(self._turn(session, turn))
+                    task = group.create_task(self._turn(sessions[turn % len(sessions)], turn))
                     running.add(task)
                     task.add_done_callback(running.discard)
                 else:
@@ -123,6 +129,21 @@ class Traffic:
             return content
 
 
+def _address(user: int) -> str:
+    """A loopback address of the user's own; the low ones are left to others."""
+    return f"127.1.{user // 250}.{user % 250 + 1}"
+
+
+def _session(address: str) -> aiohttp.ClientSession:
+    # a user of thousands keeps no connection open between two requests
+    connector = (
+        aiohttp.TCPConnector(local_addr=(address, 0), force_close=True)
+        if address
+        else aiohttp.TCPConnector(limit=AT_ONCE)
+    )
+    return client_session(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), connector=connector)
+
+
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
     if seconds <= 0:
         await asyncio.sleep(0)
@@ -138,7 +159,13 @@ async def _run(chosen: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    traffic = Traffic(chosen.api, chosen.writes_per_second, chosen.seed, chosen.patience)
+    traffic = Traffic(
+        chosen.api,
+        chosen.writes_per_second,
+        chosen.seed,
+        chosen.patience,
+        own_addresses=chosen.own_addresses,
+    )
     log("info", f"{chosen.writes_per_second:g} writes and {4 * chosen.writes_per_second:g} reads a second")
     stopped = await traffic.run(stop)
     log("info" if stopped else "error", "traffic ends", **traffic.counts)
@@ -152,6 +179,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--writes-per-second", type=float, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--patience", type=float, default=300.0)
+    parser.add_argument("--own-addresses", action="store_true", help="a loopback address for every user")
     chosen = parser.parse_args(argv)
     if chosen.writes_per_second <= 0:
         parser.error("--writes-per-second must be above 0")

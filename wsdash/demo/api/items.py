@@ -14,6 +14,7 @@ from wsdash.data.pg.transactions import transaction
 from wsdash.demo.api.requests import (
     POOL,
     SHAPE,
+    WHOLE_LIST,
     ApiError,
     as_json,
     body_of,
@@ -45,7 +46,7 @@ async def list_items(request: web.Request) -> web.Response:
     query = request.query
     wanted = {name: query[name] for name in ("category", "status", "priority") if query.get(name)}
     limit = _whole(query.get("limit"), "limit", DEFAULT_LIMIT, MAX_LIMIT)
-    if request.app[SHAPE] == "real":
+    if request.app[WHOLE_LIST]:
         limit = 2**31
     offset = _whole(query.get("offset"), "offset", 0, 2**31)
     where = " and ".join(f"{ident(name)} = ${place}" for place, name in enumerate(wanted, start=1)) or "true"
@@ -67,7 +68,7 @@ async def read_item(request: web.Request) -> web.Response:
 
 
 async def create_item(request: web.Request) -> web.Response:
-    """201 and the new item, its status `new`. title and category are required; other fields are ignored."""
+    """201 and the new item, its status `new`. Fields that it does not know are ignored."""
     body = await body_of(request)
     _refuse_as_real(request, body, ("title", "description", "category", "priority"))
     known = {name: value for name, value in body.items() if name in EDITABLE}
@@ -111,7 +112,7 @@ async def delete_item(request: web.Request) -> web.Response:
 
 
 def _refuse_as_real(request: web.Request, body: dict[str, Any], required: tuple[str, ...]) -> None:
-    if request.app[SHAPE] != "real":
+    if request.app[SHAPE] == "simple":
         return
     if "metadata" in body:
         raise ApiError(500, "Cannot read properties of undefined (reading '_zod')")

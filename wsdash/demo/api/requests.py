@@ -14,7 +14,9 @@ from wsdash.demo.service import reply
 
 POOL = web.AppKey("pool", asyncpg.Pool)
 SHAPE = web.AppKey("shape", str)
-"""lenient or real: how closely the service in the field is imitated."""
+"""real or simple: how closely the service in the field is imitated."""
+WHOLE_LIST = web.AppKey("whole_list", bool)
+"""The list is all items in one answer, whatever limit says."""
 
 
 class ApiError(Exception):

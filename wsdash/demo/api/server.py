@@ -9,9 +9,10 @@ first: 100 unless `limit` (at most 1000) and `offset` say otherwise. So its time
 Compared with the service in the field (Express; routes/items.js, services/WorkspaceService.js,
 validation/schemas.js): /health answers 503 until the tables exist; who made an item is the logged-in user or
 null, whatever a body says; a new item's status is `new`; what a new item's body has beside the known fields
-is ignored, and refused in a change; 429 beyond RATE_LIMIT_MAX requests of one address (api_limit.py). With
-`--shape real` also: description and priority are required, a body with metadata is answered 500 (a fault of
-the validator's locked version), and the list is all items in one answer, whatever limit says.
+is ignored, and refused in a change; 429 beyond RATE_LIMIT_MAX requests of one address (api_limit.py);
+description and priority are required, and a body with metadata is answered 500 (a fault of the validator's
+locked version) unless `--shape simple` is given. There the list is all items in one answer, whatever limit
+says: here only with `--whole-list`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from wsdash.demo import prometheus
 from wsdash.demo.api.categories import add_category_routes
 from wsdash.demo.api.items import add_item_routes
 from wsdash.demo.api.limit import RateLimit, rate_limited
-from wsdash.demo.api.requests import POOL, SHAPE, ApiError
+from wsdash.demo.api.requests import POOL, SHAPE, WHOLE_LIST, ApiError
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
@@ -94,17 +95,23 @@ GENERATION = web.AppKey("generation", str)
 
 
 def create_app(
-    generation: str, database: Database, *, shape: str = "lenient", limit: RateLimit | None = None
+    generation: str,
+    database: Database,
+    *,
+    shape: str = "real",
+    limit: RateLimit | None = None,
+    whole_list: bool = False,
 ) -> web.Application:
     """The application. It starts without its database too, and answers 503 until that is there.
 
-    shape: lenient, or real. limit: of requests of one address; None: no limit.
+    shape: real, or simple. limit: of requests of one address; None: no limit. whole_list: not in pages.
     """
     middlewares: list[Middleware] = [_boundary]
     if limit is not None:
         middlewares.insert(0, rate_limited(limit))
     application = web.Application(middlewares=middlewares, client_max_size=1024**2)
     application[SHAPE] = shape
+    application[WHOLE_LIST] = whole_list
     application[GENERATION] = generation
     application[METRICS] = Metrics(
         prometheus.Histogram("http_request_duration_seconds", "Time to answer a request"), Counter()
@@ -231,13 +238,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--generation", choices=sorted(PREFIXES), required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--shape", choices=("lenient", "real"), default="lenient")
+    parser.add_argument("--shape", choices=("real", "simple"), default="real")
+    parser.add_argument("--whole-list", action="store_true")
     chosen = parser.parse_args(argv)
     application = create_app(
         chosen.generation,
         Database.from_environment(chosen.generation),
         shape=chosen.shape,
         limit=RateLimit.from_environment(),
+        whole_list=chosen.whole_list,
     )
     asyncio.run(serve(application, chosen.host, chosen.port, f"workspace-api ({chosen.generation})"))
 

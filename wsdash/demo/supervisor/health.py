@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -14,9 +16,6 @@ from wsdash.subprocesses import CannotStartError, OverdueError, run_program
 
 RETRIES = 3
 """Failures in a row that make a healthy service unhealthy."""
-
-STARTING_INTERVAL = 0.1
-"""Seconds between probes while a service starts: its dependents wait for it."""
 
 _OUTPUT_BYTES = 2_000
 
@@ -46,11 +45,22 @@ async def probe(spec: ServiceSpec, environment: dict[str, str], session: aiohttp
     return Probe(True, "")
 
 
-async def _http(health: HttpHealth, session: aiohttp.ClientSession) -> Probe:
-    async with session.get(health.url) as answer:
+async def _http(health: HttpHealth, shared: aiohttp.ClientSession) -> Probe:
+    async with _from(health.source, shared) as session, session.get(health.url) as answer:
         body = clean(await answer.content.read(200)).strip()
         said = f"GET {health.url}: {answer.status}"
         return Probe(answer.status < 400, said if answer.status < 400 else f"{said} {body}".strip())
+
+
+@asynccontextmanager
+async def _from(source: str, shared: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
+    """The session that asks from this address; the shared one where it does not matter."""
+    if not source:
+        yield shared
+        return
+    connector = aiohttp.TCPConnector(local_addr=(source, 0), force_close=True)
+    async with aiohttp.ClientSession(connector=connector, timeout=shared.timeout) as own:
+        yield own
 
 
 async def _tcp(health: TcpHealth) -> Probe:
@@ -94,4 +104,4 @@ class HealthState:
     def pause(self) -> float:
         """Seconds until the next probe."""
         interval = self._spec.health_interval
-        return min(interval, STARTING_INTERVAL) if self.status == "starting" else interval
+        return min(interval, self._spec.health_start_interval) if self.status == "starting" else interval

@@ -17,9 +17,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class HttpHealth(msgspec.Struct, frozen=True, tag_field="kind", tag="http"):
-    """Healthy when a GET of `url` is answered with a status below 400."""
+    """Healthy when a GET of `url` is answered with a status below 400. source: the address of this machine
+    that is asked from; '' leaves it to the system."""
 
     url: str
+    source: str = ""
 
 
 class CommandHealth(msgspec.Struct, frozen=True, tag_field="kind", tag="command"):
@@ -38,8 +40,15 @@ class TcpHealth(msgspec.Struct, frozen=True, tag_field="kind", tag="tcp"):
 Health = HttpHealth | CommandHealth | TcpHealth
 
 
+STARTING_INTERVAL = 0.1
+"""Seconds between probes while a service starts: its dependents wait for it."""
+
+
 class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service: what a compose file says of a container. Times are seconds, sizes bytes."""
+    """One service: what a compose file says of a container. Times are seconds, sizes bytes.
+
+    health_start_interval: between probes while it starts, where health_interval is not shorter.
+    """
 
     name: str
     group: str
@@ -51,6 +60,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depends_on: tuple[str, ...] = ()
     health: Health | None = None
     health_interval: float = 0.5
+    health_start_interval: float = STARTING_INTERVAL
     health_timeout: float = 2.0
     start_period: float = 30.0
     stop_signal: str = "SIGTERM"

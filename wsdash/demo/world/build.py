@@ -49,14 +49,14 @@ OnProgress = Callable[[SetupProgress], None]
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What is asked of the embedded world. keep: it goes on when wsdash ends. api: lenient or real-shape."""
+    """What is asked of the embedded world. keep: it goes on when wsdash ends. api: as World.api says."""
 
     items: int = 10_000
     seed: int = 1
     writes_per_second: float = 0.0
     port_offset: int | None = None
     keep: bool = False
-    api: str = "lenient"
+    api: str = "real-shape"
 
 
 async def build_world(directory: Path, options: WorldOptions, progress: OnProgress) -> Path:

@@ -46,7 +46,7 @@ class Record(msgspec.Struct):
     offset: int = 0
     done: list[str] = []
     chunks_until: str = ""
-    api: str = "lenient"
+    api: str = "real-shape"
 
 
 def read_record(directory: Path) -> Record | None:

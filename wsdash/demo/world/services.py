@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
+from wsdash.demo.supervisor.service_spec import STARTING_INTERVAL
 from wsdash.demo.world import postgres
 from wsdash.demo.world.clusters import SOURCE_DATABASE, SOURCE_USER, TARGET_DATABASE, TARGET_USER
 from wsdash.demo.world.ports import Ports
@@ -27,7 +28,13 @@ HOST = "127.0.0.1"
 
 HEALTH_SECONDS = 0.5
 UNLIMITED = "1000000"
-"""Requests a minute that the lenient API takes: the load test and the traffic are all from one address."""
+"""Requests a minute that the simple API takes."""
+OWN_ADDRESSES = sys.platform == "linux"
+"""All of 127.0.0.0/8 is this machine: whoever is an address of its own in the field can be one here."""
+PROBES_FROM = "127.0.0.2" if OWN_ADDRESSES else ""
+"""In the field the health check comes from inside the container, and its own limit is all that it meets."""
+API_HEALTH_SECONDS = 0.6 if OWN_ADDRESSES else 5.0
+"""Health checks count against the API's limit, 120 a minute."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,9 @@ class World:
     writes_per_second: float
     keep: bool = False
     """It goes on for a day without users, not for ten minutes."""
-    api: str = "lenient"
-    """The API's shape: lenient, or real-shape with the limit of 120 requests a minute of the real one."""
+    api: str = "real-shape"
+    """real-shape: with the real API's rules and limit of requests; whole-list: also with its list, which is
+    all items in one answer; simple: without any of them."""
 
     @property
     def source_password(self) -> Path:
@@ -135,26 +143,20 @@ def _api(world: World, generation: str) -> dict[str, Any]:
         f"{prefix}_USER": SOURCE_USER if old else TARGET_USER,
         f"{prefix}_PASSWORD_FILE": str(world.source_password if old else world.target_password),
     }
-    real = world.api == "real-shape"
-    limit = {} if real else {"RATE_LIMIT_MAX": UNLIMITED}
+    simple = world.api == "simple"
+    limit = {"RATE_LIMIT_MAX": UNLIMITED} if simple else {}
+    shape = {"simple": ["--shape", "simple"], "whole-list": ["--whole-list"]}.get(world.api, [])
     return _service(
         "apps-workspace" if old else "workspace-api",
         "apps" if old else "workspace",
         f"workspace-api:{generation}",
-        _python(
-            "api.server",
-            "--generation",
-            generation,
-            "--port",
-            str(port),
-            *(["--shape", "real"] if real else []),
-        ),
+        _python("api.server", "--generation", generation, "--port", str(port), *shape),
         env=_environment() | address | limit,
         ports=[port],
         depends_on=["data-timescale" if old else "workspace-db-compute"],
-        health=_http(port, "/health"),
-        # probes count against its limit, as everything from one address does
-        health_interval=5.0 if real else HEALTH_SECONDS,
+        health=_http(port, "/health") | ({} if simple else {"source": PROBES_FROM}),
+        health_interval=HEALTH_SECONDS if simple else API_HEALTH_SECONDS,
+        health_start_interval=STARTING_INTERVAL if simple else API_HEALTH_SECONDS,
     )
 
 
@@ -197,6 +199,8 @@ def _dashboard(world: World) -> dict[str, Any]:
 def _traffic(world: World) -> dict[str, Any]:
     api = f"http://{HOST}:{world.ports.api_old}"
     rate = ["--writes-per-second", str(world.writes_per_second), "--seed", str(world.seed)]
+    if world.api != "simple" and OWN_ADDRESSES:
+        rate.append("--own-addresses")
     return _service(
         TRAFFIC,
         "extra",
