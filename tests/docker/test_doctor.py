@@ -25,6 +25,12 @@ def ten(wsdash: InEngine, world: DockerWorld) -> tuple[int, dict[str, dict[str, 
     return done.returncode, tests
 
 
+def others(wsdash: InEngine, world: DockerWorld) -> dict[str, dict[str, Any]]:
+    """All findings by their names."""
+    done = wsdash.run("doctor", "--json", "--config", str(world.config))
+    return {one["name"]: one for one in json.loads(done.stdout)["findings"]}
+
+
 def guide(wsdash: InEngine, world: DockerWorld) -> dict[str, dict[str, Any]]:
     """The findings of the guide's troubleshooting list, in its order."""
     done = wsdash.run("doctor", "--json", "--config", str(world.config), "--state", str(wsdash.state))
@@ -51,6 +57,14 @@ def test_the_ten_checks_before_with_and_without_a_compute(world: DockerWorld, ws
     assert code == 0
     assert world.target("select count(*) from pg_class where relname like 'doctor_%'") == 0
     assert not any(is_ours(one) for one in timelines(world))
+
+    made = others(wsdash, world)
+    memory, builds = made["memory of workspace-db-pageserver"], made["index builds in workspace-db-compute"]
+    assert (memory["well"], builds["well"]) == (True, True)
+    assert "320 MiB (10 layers of 32 MiB), the container's limit is 736 MiB" in memory["seen"]
+    assert "the container's limit is 672 MiB" in builds["seen"]
+    ports = made["ports of the new stack"]
+    assert (ports["well"], "5433 by workspace-db-compute" in ports["seen"]) == (True, True)
 
     world.engine.docker("kill", "workspace-db-compute")
     code, found = ten(wsdash, world)

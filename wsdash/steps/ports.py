@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
+from wsdash.config import Settings
 from wsdash.errors import RefusedError
-from wsdash.model import StepId
+from wsdash.model import PortReading, StepId
 from wsdash.model.ports import port_plan
+from wsdash.stack.base import Stack
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.pollers.ports import port_holders
 
@@ -50,23 +54,42 @@ class PortsFree:
 
 
 async def _holders(ctx: StepContext) -> tuple[list[str], list[str], str]:
-    """(what others hold, what the new stack holds) as 'port by holder', and what could not be seen, or ''."""
-    plan = await port_plan(ctx.stack)
-    publishers = await ctx.stack.publishers()
-    workspace = ctx.settings.stack.workspace.containers
+    found = await stack_ports(ctx.settings, ctx.stack)
+    for reading in found.readings:
+        ctx.emit(reading)
+    return found.taken, found.ours, found.unseen
+
+
+@dataclass(frozen=True)
+class StackPorts:
+    """taken, ours: what others and what the new stack holds, as 'port by holder'. unseen: what could not be
+    seen from here, or ''."""
+
+    readings: list[PortReading]
+    taken: list[str]
+    ours: list[str]
+    unseen: str
+
+
+async def stack_ports(settings: Settings, stack: Stack) -> StackPorts:
+    """Who holds the new stack's ports on the machine whose engine publishes them; UnreachableError."""
+    plan = await port_plan(stack)
+    publishers = await stack.publishers()
+    workspace = settings.stack.workspace.containers
+    readings = []
     taken, ours, seen = [], [], set()
-    for reading in await port_holders(ctx.settings.ports, publishers, plan):
+    for reading in await port_holders(settings.ports, publishers, plan):
         mine = publishers.get(reading.port) in workspace
         seen.add(reading.port)
-        ctx.emit(msgspec.structs.replace(reading, ours=mine))
+        readings.append(msgspec.structs.replace(reading, ours=mine))
         if not reading.holder:
             continue
         if mine:
             ours.append(f"{reading.port} by {publishers[reading.port]}")
         else:
             taken.append(f"{reading.port} by {reading.holder}")
-    unseen = ", ".join(str(port) for port in ctx.settings.ports if port not in seen)
+    unseen = ", ".join(str(port) for port in settings.ports if port not in seen)
     if unseen:
         unseen += f": no container publishes them at {plan.engine}, and which other programs of that machine"
         unseen += " listen cannot be seen from here; look with ss -ltn there, then skip this item"
-    return taken, ours, unseen
+    return StackPorts(readings, taken, ours, unseen)

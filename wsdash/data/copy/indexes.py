@@ -81,11 +81,17 @@ def within_limit(wanted: str, limit: int, builders: int) -> str:
     limit has a backend killed, which ends every session (on Neon the whole compute). wanted: as PostgreSQL
     writes it (256MB; a bare number is kB); it is kept where it fits, and where it cannot be read.
     """
-    match = _MEMORY.fullmatch(wanted.strip())
-    if match is None:
+    asked = memory_bytes(wanted)
+    if asked is None:
         return wanted
     each = max(_LEAST_MEMORY, limit // 2 // max(1, builders))
-    return wanted if int(match[1]) * _UNITS[match[2]] <= each else f"{each >> 20}MB"
+    return wanted if asked <= each else f"{each >> 20}MB"
+
+
+def memory_bytes(value: str) -> int | None:
+    """Bytes of a memory setting as PostgreSQL writes it; None for anything else."""
+    match = _MEMORY.fullmatch(value.strip())
+    return None if match is None else int(match[1]) * _UNITS[match[2]]
 
 
 @dataclass(frozen=True)

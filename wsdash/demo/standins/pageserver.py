@@ -113,11 +113,19 @@ class Pageserver:
 
 
 SERVER = web.AppKey("pageserver", Pageserver)
+DISTANCE = web.AppKey("checkpoint_distance", int)
+CHECKPOINT_DISTANCE = 256 * 2**20
+"""The real one's default, in bytes; and its default of layers that a compaction takes together."""
+COMPACTION_THRESHOLD = 10
 
 
-def pageserver_app(directory: Path, branches: BranchDatabases | None = None) -> web.Application:
-    """The HTTP side; state is kept in `directory`. branches: what makes a branch a database."""
+def pageserver_app(
+    directory: Path, branches: BranchDatabases | None = None, distance: int = CHECKPOINT_DISTANCE
+) -> web.Application:
+    """The HTTP side; state is kept in `directory`. branches: what makes a branch a database. distance: the
+    configured checkpoint_distance, in bytes."""
     application = web.Application(middlewares=[errors_as_msg])
+    application[DISTANCE] = distance
     application[SERVER] = Pageserver(directory, branches)
     route = application.router
     route.add_get("/v1/status", _status)
@@ -125,6 +133,7 @@ def pageserver_app(directory: Path, branches: BranchDatabases | None = None) -> 
     route.add_get("/metrics", _metrics)
     route.add_get("/v1/tenant", _tenants)
     route.add_get("/v1/tenant/{tenant}", _tenant)
+    route.add_get("/v1/tenant/{tenant}/config", _tenant_config)
     route.add_put("/v1/tenant/{tenant}/location_config", _location_config)
     route.add_get("/v1/tenant/{tenant}/timeline", _timelines)
     route.add_post("/v1/tenant/{tenant}/timeline", _create_timeline)
@@ -176,6 +185,16 @@ def timeline_info(tenant: Tenant, timeline: Timeline) -> dict[str, Any]:
         "state": "Active" if timeline.deleted_at is None else "Stopping",
         "is_archived": False,
     }
+
+
+async def _tenant_config(request: web.Request) -> web.Response:
+    request.app[SERVER].tenant(request.match_info["tenant"])
+    effective = {
+        "checkpoint_distance": request.app[DISTANCE],
+        "checkpoint_timeout": "10m",
+        "compaction_threshold": COMPACTION_THRESHOLD,
+    }
+    return reply({"tenant_specific_overrides": {}, "effective_config": effective})
 
 
 async def _status(request: web.Request) -> web.Response:

@@ -14,16 +14,21 @@ from aiohttp import web
 
 from wsdash.demo.service import serve
 from wsdash.demo.standins.branches import BranchDatabases
-from wsdash.demo.standins.pageserver import pageserver_app
+from wsdash.demo.standins.pageserver import CHECKPOINT_DISTANCE, pageserver_app
 from wsdash.demo.standins.safekeeper import safekeeper_app
 from wsdash.demo.standins.shared import listener
 
 
 def create_app(
-    node: str, host: str, pg_port: int, data: Path, branches: BranchDatabases | None = None
+    node: str,
+    host: str,
+    pg_port: int,
+    data: Path,
+    branches: BranchDatabases | None = None,
+    distance: int = CHECKPOINT_DISTANCE,
 ) -> web.Application:
     """One node's HTTP side, with its PostgreSQL port open as long as it runs."""
-    application = pageserver_app(data, branches) if node == "pageserver" else safekeeper_app()
+    application = pageserver_app(data, branches, distance) if node == "pageserver" else safekeeper_app()
     application.cleanup_ctx.append(listener(host, pg_port, node, data))
     return application
 
@@ -38,11 +43,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--compute-port", type=int)
     parser.add_argument("--admin-password-file", type=Path)
+    parser.add_argument("--checkpoint-distance", type=int, default=CHECKPOINT_DISTANCE)
     chosen = parser.parse_args(argv)
     branches = None
     if chosen.compute_port is not None:
         branches = BranchDatabases(chosen.host, chosen.compute_port, chosen.admin_password_file)
-    application = create_app(chosen.node, chosen.host, chosen.pg_port, chosen.data, branches)
+    distance = chosen.checkpoint_distance
+    application = create_app(chosen.node, chosen.host, chosen.pg_port, chosen.data, branches, distance)
     asyncio.run(serve(application, chosen.host, chosen.http_port, f"{chosen.node} stand-in"))
 
 

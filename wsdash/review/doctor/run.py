@@ -19,12 +19,13 @@ from wsdash.model import ContainerReading
 from wsdash.review.doctor import compose_files, stack_safety, troubleshooting
 from wsdash.review.doctor.connection_test import connection_test, psql_words
 from wsdash.review.doctor.finding import Finding
+from wsdash.stack.base import Stack
 from wsdash.stack.factory import open_stack
 from wsdash.steps.base import endpoint
+from wsdash.steps.ports import stack_ports
 from wsdash.steps.rights import lacking_rights
 from wsdash.steps.rows.counts import count_rows
 from wsdash.steps.source_jobs import WHETHER
-from wsdash.watch.pollers.ports import port_holders
 
 
 class DiskUsage(NamedTuple):
@@ -43,7 +44,6 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
     findings = await asyncio.gather(
         _stack(settings, state),
         compose_files.compose_files(settings),
-        _ports(settings),
         _database("source", endpoint(settings.source), settings.source.schema),
         _database("target", endpoint(settings.target), settings.target.schema),
         _rights(settings),
@@ -68,8 +68,10 @@ async def _stack(settings: Settings, state: Path | None) -> list[Finding]:
         logs = await troubleshooting.logs(settings, stack, readings, state)
         made = await stack_safety.safety(settings, stack)
         images = await compose_files.images(settings, stack)
+        ports = await _ports(settings, stack)
         return [
             *_containers(settings, readings),
+            ports,
             *images,
             *made,
             *tests,
@@ -101,11 +103,15 @@ def _containers(settings: Settings, readings: list[ContainerReading]) -> list[Fi
     return found
 
 
-async def _ports(settings: Settings) -> list[Finding]:
-    readings = await port_holders(settings.ports)
-    held = [f"{reading.port} by {reading.holder}" for reading in readings if reading.holder]
-    seen, more = "; ".join(held) or "all free", "ss -ltnp" if held else ""
-    return [Finding("ports of the new stack", None if held else True, seen, more=more)]
+async def _ports(settings: Settings, stack: Stack) -> Finding:
+    """As item ports-free sees them: on the machine whose engine publishes them."""
+    name, found = "ports of the new stack", await stack_ports(settings, stack)
+    if found.taken:
+        remedy = "stop the holders named here, or change the ports in wsdash.yaml and the compose file"
+        return Finding(name, False, "taken: " + "; ".join(found.taken), remedy, "ss -ltnp")
+    if found.unseen:
+        return Finding(name, None, found.unseen)
+    return Finding(name, True, "; ".join(found.ours) or "all free")
 
 
 async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:

@@ -1,8 +1,9 @@
-"""What in the making of the containers will hurt later: process 1, open ports, limits, logs, kernel."""
+"""What in the making of the containers will hurt later: process 1, open ports, limits, logs, kernel, disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from wsdash.config import Settings
@@ -11,6 +12,7 @@ from wsdash.model.ports import in_the_way
 from wsdash.outside import read_json
 from wsdash.outside.http import client_session
 from wsdash.review.doctor.finding import Finding
+from wsdash.review.doctor.memory import build_memory, compaction_memory
 from wsdash.stack.base import Stack
 from wsdash.stack.docker.facts import ContainerFacts, EngineFacts
 from wsdash.stack.docker.stack import DockerStack
@@ -35,7 +37,9 @@ async def safety(settings: Settings, stack: Stack) -> list[Finding]:
         return []
     containers, engine = await stack.facts()
     found = [kernel(engine), *processes(containers), *open_ports(settings, containers)]
-    return [*found, *limits(settings, containers), *await storage(settings)]
+    found += limits(settings, containers)
+    found += [*await stale_locks(stack, settings, containers), *build_memory(settings, containers)]
+    return [*found, *await storage(settings, containers)]
 
 
 def kernel(engine: EngineFacts) -> Finding:
@@ -61,6 +65,43 @@ def processes(containers: Iterable[ContainerFacts]) -> list[Finding]:
             remedy = "give its service `init: true` (docker run --init) and create it anew in a quiet hour"
             more = f"docker inspect --format '{{{{.HostConfig.Init}}}}' {one.name}"
             found.append(Finding(f"process 1 of {one.name}", False, seen, remedy, more))
+    return found
+
+
+class HoldsFiles(Protocol):
+    """A stack that can look for a file in a container."""
+
+    async def holds(self, name: str, path: str) -> bool:
+        """Raises WsdashError."""
+        ...
+
+
+async def stale_locks(
+    stack: HoldsFiles, settings: Settings, containers: Iterable[ContainerFacts]
+) -> list[Finding]:
+    """A socket's lock that a compute left when it ended: its next start takes it for another server's.
+
+    compute_ctl ends right after it signalled PostgreSQL (Neon's issue 1486). Our compose file's compute.sh
+    removes it at its start.
+    """
+    found = []
+    for one in containers:
+        known = one.name in settings.stack.workspace.containers and "compute" in one.name
+        if not known or one.running or "compute.sh" in one.command:
+            continue
+        for port in one.inner_ports:
+            lock = f"/tmp/.s.PGSQL.{port}.lock"  # noqa: S108 - looked for inside the container
+            try:
+                left = await stack.holds(one.name, lock)
+            except WsdashError:
+                continue
+            if left:
+                seen = f"it ended and left {lock}: its next start can take it for a running server's"
+                remedy = "remove the container and create it anew (a compute keeps nothing), or let its start"
+                remedy += " remove the file, as compose/neon/compute.sh does"
+                found.append(
+                    Finding(f"socket lock in {one.name}", False, seen, remedy, f"docker rm {one.name}")
+                )
     return found
 
 
@@ -110,15 +151,17 @@ def limits(settings: Settings, containers: Iterable[ContainerFacts]) -> list[Fin
     return found
 
 
-async def storage(settings: Settings) -> list[Finding]:
-    """The pageserver's disk, and the WAL that the safekeeper must keep for it."""
+async def storage(settings: Settings, containers: Iterable[ContainerFacts] = ()) -> list[Finding]:
+    """The pageserver's disk and memory, and the WAL that the safekeeper must keep for it."""
     nodes = settings.endpoints
     if not nodes.pageserver_http or not nodes.safekeeper_http:
         return []
     async with client_session() as session:
         disk = await timed_get(session, f"{nodes.pageserver_http.rstrip('/')}/v1/utilization")
         page = await timed_get(session, f"{nodes.safekeeper_http.rstrip('/')}/metrics")
-    return [*_disk(disk.body if disk.status == 200 else b""), *_wal(page.body if page.status == 200 else b"")]
+        memory = await compaction_memory(settings, containers, session)
+    found = [*_disk(disk.body if disk.status == 200 else b""), *memory]
+    return [*found, *_wal(page.body if page.status == 200 else b"")]
 
 
 def _disk(body: bytes) -> list[Finding]:

@@ -166,6 +166,14 @@ class DockerClient:
                 if len(rest) > _STREAMED_LINE:
                     raise WsdashError("the Docker engine sent a line without an end", where=path)
 
+    async def holds(self, name: str, path: str) -> bool:
+        """Whether there is such a file in the container, also in one that does not run. Raises as get."""
+        try:
+            async with self._streaming(f"containers/{name}/archive", {"path": path}):
+                return True
+        except MissingError:
+            return False
+
     async def close(self) -> None:
         """Let go of the connections."""
         if self._docker is not None:

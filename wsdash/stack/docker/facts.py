@@ -14,9 +14,9 @@ class ContainerFacts:
 
     postgres_first: PostgreSQL is (or becomes) process 1, nothing reaps for it. exec_check: its health is
     checked by a program run inside it. published: (address, port) of this machine, address '' for every one.
-    memory: its limit in bytes, 0 without one. core_limit: the hard limit, None where the engine's own
-    applies, -1 for unlimited. logs_bounded: the engine throws old log lines away. engine_socket: it has the
-    engine's socket inside.
+    inner_ports: what its programs listen on inside. command: what process 1 was started as. memory: its limit
+    in bytes, 0 without one. core_limit: the hard limit, None where the engine's own applies, -1 for no limit.
+    logs_bounded: the engine throws old log lines away. engine_socket: it has the engine's socket inside.
     """
 
     name: str
@@ -24,6 +24,8 @@ class ContainerFacts:
     postgres_first: bool
     exec_check: bool
     published: tuple[tuple[str, int], ...]
+    inner_ports: tuple[int, ...]
+    command: str
     memory: int
     core_limit: int | None
     logs_bounded: bool
@@ -59,6 +61,8 @@ def facts_of(name: str, inspected: dict[str, Any]) -> ContainerFacts:
         postgres_first=not host.get("Init") and _runs_postgres(command),
         exec_check=bool(check) and check[0] in ("CMD", "CMD-SHELL"),
         published=tuple(_published(host)),
+        inner_ports=tuple(sorted(_inner_ports(host))),
+        command=" ".join(command),
         memory=int(host.get("Memory") or 0),
         core_limit=core[0] if core else None,
         logs_bounded=logs.get("Type") not in _UNBOUNDED_LOGS or "max-size" in (logs.get("Config") or {}),
@@ -80,3 +84,8 @@ def _published(host: dict[str, Any]) -> list[tuple[str, int]]:
         for binding in bindings or ()
         if str(binding.get("HostPort") or "").isdecimal()
     ]
+
+
+def _inner_ports(host: dict[str, Any]) -> set[int]:
+    inner = {str(port).partition("/")[0] for port in host.get("PortBindings") or {}}
+    return {int(port) for port in inner if port.isdecimal()}

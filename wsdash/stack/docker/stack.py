@@ -200,6 +200,11 @@ class DockerStack:
         engine = EngineFacts(str(told.get("KernelVersion") or ""), str(told.get("ServerVersion") or ""))
         return [facts_of(name, one) for name, one in zip(self._groups, found, strict=True) if one], engine
 
+    async def holds(self, name: str, path: str) -> bool:
+        """Whether there is such a file in the container. Raises UnreachableError, WsdashError."""
+        found = await self._names.inspect(name)
+        return found is not None and await self._client.holds(str(found["Id"]), path)
+
     async def _addresses(self) -> dict[int, tuple[str, ...]]:
         """Port -> addresses the workspace's compose file publishes it on; {} when it cannot be read."""
         found: dict[int, set[str]] = {}
