@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from wsdash.demo.supervisor.service_spec import CommandHealth, HttpHealth, ServiceSpec, TcpHealth
+from wsdash.outside.http import client_session
 from wsdash.stack.text import clean
 from wsdash.subprocesses import CannotStartError, OverdueError, run_program
 
@@ -59,7 +60,7 @@ async def _from(source: str, shared: aiohttp.ClientSession) -> AsyncIterator[aio
         yield shared
         return
     connector = aiohttp.TCPConnector(local_addr=(source, 0), force_close=True)
-    async with aiohttp.ClientSession(connector=connector, timeout=shared.timeout) as own:
+    async with client_session(connector=connector, timeout=shared.timeout) as own:
         yield own
 
 
