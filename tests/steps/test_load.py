@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from wsdash.api import ApiClient
 from wsdash.config import ApiSettings, LoadTestSettings
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import LoadTested
+from wsdash.model.slower import slower
 from wsdash.steps.api.items import TestItems
 from wsdash.steps.load.benchmarks import BASELINE, Benchmarks, record_baseline
 from wsdash.steps.load.ladder import LoadPlan, run_load
@@ -30,6 +32,7 @@ class Api:
         self.items: dict[str, dict[str, Any]] = {"first": {"id": "first"}}
         self.asked: list[str] = []
         self.fail_every = 0
+        self.slow_categories = 0.0
         self._numbers = itertools.count(1)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -44,6 +47,9 @@ class Api:
         if request.method == "DELETE":
             self.items.pop(name, None)
             return web.json_response({"success": True})
+        if "categories" in request.path:
+            await asyncio.sleep(self.slow_categories)
+            return web.json_response({"success": True, "data": [{"name": "one"}]})
         rows = list(self.items.values())
         return web.json_response({"success": True, "count": len(rows), "data": rows})
 
@@ -79,6 +85,28 @@ async def test_each_rung_counts_its_answers(reader: ApiClient) -> None:
         assert rung.requests > 0
         assert rung.errors == 0
         assert 0 < rung.p50 <= rung.p95 <= rung.p99 <= rung.worst
+
+
+async def test_each_endpoint_is_measured_by_itself(reader: ApiClient) -> None:
+    (rung,) = await run_load(reader, LoadPlan(ladder=(2,), seconds=0.5, warm_up=0.0))
+    assert {one.endpoint for one in rung.endpoints} == {
+        "GET /api/items",
+        "GET /api/items/:id",
+        "GET /api/categories",
+    }
+    assert sum(one.requests for one in rung.endpoints) == rung.requests
+    assert all(0 < one.p50 <= one.p95 <= rung.worst for one in rung.endpoints)
+
+
+async def test_one_slow_endpoint_is_found_though_the_rest_is_as_fast_as_before(
+    reader: ApiClient, api: Api
+) -> None:
+    plan = LoadPlan(ladder=(2,), seconds=1.2, warm_up=0.1)
+    before = await run_load(reader, plan)
+    api.slow_categories = 0.04
+    found = slower(await run_load(reader, plan), before)
+    assert any("of GET /api/categories with 2 clients" in one for one in found), found
+    assert not any(one.startswith("p50 with") for one in found), found
 
 
 async def test_a_load_of_reads_sends_nothing_but_gets(reader: ApiClient, api: Api) -> None:

@@ -18,6 +18,7 @@ from wsdash.model import (
     ContainerRestarted,
     CriterionConfirmed,
     DecisionRecorded,
+    EndpointTimes,
     ItemChanged,
     ItemState,
     LoadRung,
@@ -77,6 +78,26 @@ def load(p50: float) -> LoadRung:
 def loads(new: float | None) -> Lived:
     made = Lived(before=8).then(LoadTested("baseline", "http://old", "read", (load(0.004),)))
     return made.then(LoadTested("new", "http://new", "read", (load(new),))) if new is not None else made
+
+
+def endpoint(new: float) -> Lived:
+    """The list, which is probed, is as fast as ever; the load tests know of another endpoint."""
+
+    def rung(p50: float) -> LoadRung:
+        return LoadRung(
+            1,
+            100,
+            0,
+            50.0,
+            0.01,
+            0.05,
+            0.05,
+            0.05,
+            endpoints=(EndpointTimes("GET /api/items/:id", 50, p50, p50),),
+        )
+
+    made = Lived().then(LoadTested("baseline", "http://old", "read", (rung(0.004),)))
+    return made.then(LoadTested("new", "http://new", "read", (rung(new),)))
 
 
 def sometimes(every: int) -> Value:
@@ -232,6 +253,8 @@ CASES: dict[str, list[tuple[Lived, bool | None, str]]] = {
         (loads(None), UNKNOWN, "no load test of the new service"),
         (loads(0.0041), PASS, "load tests with 1 numbers of clients: none slower"),
         (loads(0.04), FAIL, "p50 with 1 clients is 40.0 ms, it was 4.0 ms"),
+        (endpoint(0.004), PASS, "50 ms before, 40 ms in 24 h no. 1"),
+        (endpoint(0.04), FAIL, "p50 of GET /api/items/:id with 1 clients is 40.0 ms, it was 4.0 ms"),
     ],
 }
 

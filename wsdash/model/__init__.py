@@ -23,6 +23,7 @@ from wsdash.model.days import (
 from wsdash.model.items import (
     BackupTaken,
     CriterionMeasured,
+    EndpointTimes,
     ItemChanged,
     ItemIntended,
     LoadRung,
@@ -94,6 +95,7 @@ __all__ = [
     "DayFound",
     "DecisionRecorded",
     "Downtime",
+    "EndpointTimes",
     "EngineStopped",
     "Event",
     "ExpectedDowntime",

@@ -80,6 +80,15 @@ class BackupTaken(Event, frozen=True, tag="backup-taken"):
     restore_proven: bool
 
 
+class EndpointTimes(msgspec.Struct, frozen=True):
+    """One endpoint in a rung, such as GET /api/items/:id. requests: answered; times in seconds."""
+
+    endpoint: str
+    requests: int
+    p50: float
+    p95: float
+
+
 class LoadRung(msgspec.Struct, frozen=True):
     """One rung of a load test: so many clients at once. requests: answered; times in seconds."""
 
@@ -92,6 +101,8 @@ class LoadRung(msgspec.Struct, frozen=True):
     p99: float
     worst: float
     first_error: str = ""
+    endpoints: tuple[EndpointTimes, ...] = ()
+    """Each endpoint by itself: what is right in the middle of all may hide a slow one."""
 
 
 class LoadTested(Event, frozen=True, tag="load-tested"):

@@ -14,7 +14,7 @@ from typing import Any
 
 from wsdash.api.client import ApiClient
 from wsdash.errors import WsdashError
-from wsdash.model import LoadRung
+from wsdash.model import EndpointTimes, LoadRung
 from wsdash.steps.api.checks import category_names, changed_body, item_id_of, new_body, percentile
 from wsdash.steps.api.items import TestItems
 from wsdash.tasks import task_group
@@ -23,6 +23,9 @@ LADDER = (1, 2, 4, 8, 16, 32)
 READ_SHARE = 0.8
 """Of a mixed load, as in production (design: 80 % reads)."""
 PAGE = 50
+CATEGORIES_SHARE = 0.1
+"""Of reads; half of them is for one item, the rest for the list."""
+ONE = "/:id"
 FREE_FROM = 6_000
 """Requests a minute: an API whose limit is lower cannot be loaded from here, only measured at its pace."""
 PACED_REQUESTS = 40
@@ -51,6 +54,7 @@ class _Tally:
     categories: list[str] = field(default_factory=list)
     asked: int = 0
     seconds: list[float] = field(default_factory=list)
+    by_endpoint: dict[str, list[float]] = field(default_factory=dict)
     errors: int = 0
     first_error: str = ""
 
@@ -62,14 +66,15 @@ async def run_load(api: ApiClient, plan: LoadPlan, items: TestItems | None = Non
     instead: more would measure the limit. Raises UnreachableError when the API does not answer at all.
     """
     tally = _Tally(items, await category_names(api) if plan.writes else [])
-    ids = await _some_ids(api)
+    readable = await _readable(api)
     paced = limited(api)
     if paced:
         plan = replace(plan, ladder=plan.ladder[:1], seconds=120.0, warm_up=0.0, most=PACED_REQUESTS)
     async with asyncio.timeout(120 + len(plan.ladder) * (plan.seconds + plan.warm_up + 30)):
         if plan.warm_up:
-            await _rung(api, plan, plan.ladder[0], plan.warm_up, ids, tally)
-        return tuple([await _rung(api, plan, clients, plan.seconds, ids, tally) for clients in plan.ladder])
+            await _rung(api, plan, plan.ladder[0], plan.warm_up, readable, tally)
+        rungs = [await _rung(api, plan, clients, plan.seconds, readable, tally) for clients in plan.ladder]
+        return tuple(rungs)
 
 
 def limited(api: ApiClient) -> bool:
@@ -78,20 +83,33 @@ def limited(api: ApiClient) -> bool:
     return limit is not None and limit < FREE_FROM
 
 
-async def _some_ids(api: ApiClient) -> list[str]:
+@dataclass(frozen=True)
+class _Readable:
+    """What a reader may ask for: ids of items, and the page of the categories ('' where there is none)."""
+
+    ids: list[str]
+    categories: str
+
+
+async def _readable(api: ApiClient) -> _Readable:
     rows, _ = await api.list_items()
-    return [str(item["id"]) for item in rows[:PAGE] if isinstance(item, dict) and "id" in item]
+    ids = [str(item["id"]) for item in rows[:PAGE] if isinstance(item, dict) and "id" in item]
+    try:
+        page = api.api.categories_path if await category_names(api) else ""
+    except WsdashError:  # that it does not answer is what the functional tests tell
+        page = ""
+    return _Readable(ids, page)
 
 
 async def _rung(
-    api: ApiClient, plan: LoadPlan, clients: int, seconds: float, ids: list[str], shared: _Tally
+    api: ApiClient, plan: LoadPlan, clients: int, seconds: float, readable: _Readable, shared: _Tally
 ) -> LoadRung:
     tally, began = _Tally(shared.items, shared.categories), time.monotonic()
     until = began + seconds
     async with task_group() as group:
         for number in range(clients):
             chance = random.Random(f"{plan.seed}-{clients}-{number}")
-            group.create_task(_client(api, plan, until, chance, ids, tally))
+            group.create_task(_client(api, plan, until, chance, readable, tally))
     took = time.monotonic() - began
     times = tally.seconds or [0.0]
     return LoadRung(
@@ -104,20 +122,28 @@ async def _rung(
         p95=percentile(times, 0.95),
         p99=percentile(times, 0.99),
         worst=max(times),
+        endpoints=tuple(
+            EndpointTimes(name, len(each), percentile(each, 0.5), percentile(each, 0.95))
+            for name, each in sorted(tally.by_endpoint.items())
+        ),
     )
 
 
 async def _client(
-    api: ApiClient, plan: LoadPlan, until: float, chance: random.Random, ids: list[str], tally: _Tally
+    api: ApiClient, plan: LoadPlan, until: float, chance: random.Random, readable: _Readable, tally: _Tally
 ) -> None:
     """One client: reads, or a whole life of an item of its own, so that it never leaves one behind."""
     while time.monotonic() < until and (not plan.most or tally.asked < plan.most):
         if plan.writes and chance.random() >= READ_SHARE:
             await _write(api, tally)
-        elif ids and chance.random() < 0.5:
-            await _ask(api, tally, "GET", api.item_path(chance.choice(ids)))
+            continue
+        kind = chance.random()
+        if readable.categories and kind < CATEGORIES_SHARE:
+            await _ask(api, tally, "GET", readable.categories)
+        elif readable.ids and kind < 0.5:
+            await _ask(api, tally, "GET", api.item_path(chance.choice(readable.ids)), of=api.api.path + ONE)
         else:
-            await _ask(api, tally, "GET", f"{api.api.path}?limit={PAGE}")
+            await _ask(api, tally, "GET", f"{api.api.path}?limit={PAGE}", of=api.api.path)
 
 
 async def _write(api: ApiClient, tally: _Tally) -> None:
@@ -131,9 +157,19 @@ async def _write(api: ApiClient, tally: _Tally) -> None:
         return
     try:
         change = changed_body(api, tally.items)
-        await _ask(api, tally, api.api.update_method, api.item_path(made), change, expect=(200, 204))
+        await _ask(
+            api,
+            tally,
+            api.api.update_method,
+            api.item_path(made),
+            change,
+            of=api.api.path + ONE,
+            expect=(200, 204),
+        )
     finally:
-        gone = asyncio.shield(_ask(api, tally, "DELETE", api.item_path(made), expect=(200, 202, 204)))
+        gone = asyncio.shield(
+            _ask(api, tally, "DELETE", api.item_path(made), of=api.api.path + ONE, expect=(200, 202, 204))
+        )
         if await gone is not None:
             tally.items.removed(made)
 
@@ -145,8 +181,10 @@ async def _ask(
     path: str,
     body: dict[str, Any] | None = None,
     *,
+    of: str = "",
     expect: tuple[int, ...] = (200, 201),
 ) -> dict[str, Any] | None:
+    """One request; of: what it is for, where the path alone does not say."""
     tally.asked += 1
     try:
         answer, seconds = await api.timed(method, path, body, expect=expect)
@@ -156,4 +194,5 @@ async def _ask(
         await asyncio.sleep(PAUSE_AFTER_ERROR)
         return None
     tally.seconds.append(seconds)
+    tally.by_endpoint.setdefault(f"{method} {of or path}", []).append(seconds)
     return answer
