@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 from textual.widgets import Button, Input
 
+from tests.tui.drawing import FRAME, NOW, plain, seen
 from tests.tui.support import SIZES, Stage, halfway, recorded, stage, started
 from wsdash.engine.journal.writer import Heartbeat
 from wsdash.model import (
@@ -20,12 +22,15 @@ from wsdash.model import (
     ItemIntended,
     LatencyReading,
     Liveness,
+    LogLine,
     Recorded,
     SourceState,
     TimelineJudged,
     TimePassing,
 )
-from wsdash.tui.panes.timeline import Ask, asks
+from wsdash.tui.loglines import as_text
+from wsdash.tui.looks import WARN
+from wsdash.tui.panes.timeline import Ask, asks, draw_timeline
 from wsdash.tui.screens.operator import OperatorScreen
 from wsdash.tui.screens.timeline import TimelinePanel
 from wsdash.tui.standing import Engine, engine_standing, freshness
@@ -291,3 +296,31 @@ async def test_the_monitor_has_none_of_these_keys(tmp_path: Path) -> None:
         assert type(on.app.screen) is TimelinePanel
         assert "d decides" not in on.text()
         assert on.intents == []
+
+
+def test_what_lies_ahead_is_not_due_and_dim() -> None:
+    found = CriterionFound("c", None, "3 of 14 days", "", "Backups run")
+    day = DayFound(14, "Day 14", "", "insufficient-data", (found,), NOW + 86_400)
+    text = draw_timeline(seen(TimelineJudged(NOW - 1000, (day,), {"Board": (found,)})), FRAME)
+    ahead = next(line for line in text if "Backups run" in line.plain)
+    assert "· not due" in ahead.plain
+    assert WARN not in {str(span.style) for span in ahead.spans}
+    came = DayFound(14, "Day 14", "", "insufficient-data", (found,), NOW - 1)
+    drawn = plain(draw_timeline(seen(TimelineJudged(NOW - 1000, (came,), {})), FRAME))
+    assert "? unknown" in drawn
+
+
+def test_the_zone_is_named_once_and_is_that_of_the_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        at = 1_790_000_000.0
+        day = DayFound(7, "Day 7", "", "go", (), at)
+        drawn = plain(draw_timeline(seen(TimelineJudged(at, (day,), {})), replace(FRAME, now=at)))
+        assert drawn.count("JST") == 1
+        assert drawn.count(time.strftime("%H:%M", time.localtime(at))) == 2
+        line = LogLine("api", at, "stdout", "x")
+        assert as_text(line).startswith(time.strftime("%H:%M", time.localtime(at)))
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -142,6 +143,16 @@ def age(seconds: float | None) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def when(at: float) -> str:
+    """A moment in the screen's one zone, that of this machine (see zone): Nov 29 22:12."""
+    return time.strftime("%b %d %H:%M", time.localtime(at))
+
+
+def zone() -> str:
+    """The name of the zone in which every time on the screen is told; named once where times stand."""
+    return time.strftime("%Z") or "local time"
 
 
 def size(count: float | None) -> str:

@@ -21,7 +21,7 @@ from textual.widgets import Input
 
 from wsdash.model import Liveness, LogLine
 from wsdash.tui.loglines import LEVELS, MOST_LINES, LogLines, as_text, pattern, severity
-from wsdash.tui.looks import count
+from wsdash.tui.looks import count, zone
 from wsdash.tui.panes.base import Frame, as_title, fresh_title
 from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import ViewState
@@ -322,9 +322,11 @@ class LogsPane(Vertical):
     class BadgesChanged(Message):
         """What the lower border says changed."""
 
+    NAME = "5 Logs"
+
     def __init__(self) -> None:
         super().__init__(id="logs", classes="pane")
-        self.border_title = "5 Logs"
+        self.border_title = self.NAME
         self._titled = self._badged = ""
         self.log_view = LogView()
         self._find = Input(
@@ -341,7 +343,8 @@ class LogsPane(Vertical):
         """Render how fresh the logs are; the lines come by `extend`."""
         fresh = freshness(view, "logs", frame.now)
         known = fresh.liveness is not None or not self.log_view.lines.all
-        title = fresh_title("5 Logs", fresh) if known else "5 Logs"
+        name = f"{self.NAME} · {zone()}"
+        title = fresh_title(name, fresh) if known else name
         if fresh.liveness is Liveness.RECONNECTING:
             title += " · reattaching"
         if title != self._titled:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from textual.content import Content
 
 from wsdash.model import CriterionFound, DayFound, TimelineJudged
-from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, Look, age
+from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, Look, age, when, zone
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
 from wsdash.tui.viewstate import ViewState
 
@@ -23,6 +22,7 @@ ADVICE = {
     "no-go": Look("✗", "no-go", BAD),
     "insufficient-data": Look("?", "insufficient data", WARN),
 }
+NOT_DUE = Look("·", "not due", DIM)
 SOON = Look("·", "to come", DIM)
 NAME = 30
 CHOSEN = "on $primary-muted 60%"
@@ -80,7 +80,7 @@ def told_timeline(view: ViewState, frame: Frame, chosen: Ask | None = None) -> T
     told += [(None, Content("")), (None, Content.styled("Success criteria", TITLE))]
     for name, criteria in judged.board.items():
         told.append((None, Content.styled(name, DIM)))
-        told += _criteria(name, criteria, frame.width)
+        told += _criteria(name, criteria, frame.width, due=judged.migrated_at is not None)
     if chosen is None:
         return told
     return [
@@ -111,7 +111,10 @@ def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     due = day_due(view, frame.now)
     wanted = f"  ▲ Day {due.day} waits for a decision" if due is not None else ""
     return Content.assemble(
-        (f"Day {gone:.1f}", TITLE), f" since {_when(judged.migrated_at)}{old}", (wanted, WARN), standin
+        (f"Day {gone:.1f}", TITLE),
+        f" since {when(judged.migrated_at)} {zone()}{old}",
+        (wanted, WARN),
+        standin,
     ).truncate(frame.width, ellipsis=True)
 
 
@@ -119,7 +122,7 @@ def _day(day: DayFound, view: ViewState, frame: Frame) -> Told:
     reached = day.at is not None and frame.now >= day.at
     failing = any(criterion.holds is False for criterion in day.criteria)
     advice = ADVICE.get(day.recommendation, SOON) if reached or failing else SOON
-    due = f"  {_when(day.at)}" if day.at is not None else ""
+    due = f"  {when(day.at)}" if day.at is not None else ""
     head = Content.assemble(
         (f" Day {day.day:<3}{day.title:<16}", TITLE), (f"{advice.glyph} {advice.word}", advice.style), due
     )
@@ -130,23 +133,24 @@ def _day(day: DayFound, view: ViewState, frame: Frame) -> Told:
     for at, made in view.decisions:
         if made.day == day.day:
             look = ADVICE["go" if made.go else "no-go"]
-            said = f" by {made.who}, {_when(at)}: {made.why}"
+            said = f" by {made.who}, {when(at)}: {made.why}"
             line = Content.assemble("  decided ", (look.word, look.style), said)
             told.append((None, line.truncate(frame.width, ellipsis=True)))
-    return told + _criteria(str(day.day), day.criteria, frame.width)
+    return told + _criteria(str(day.day), day.criteria, frame.width, due=reached)
 
 
-def _criteria(place: str, criteria: Sequence[CriterionFound], width: int) -> Told:
+def _holds(found: CriterionFound, due: bool) -> Look:
+    return NOT_DUE if found.holds is None and not due else HOLDS[found.holds]
+
+
+def _criteria(place: str, criteria: Sequence[CriterionFound], width: int, due: bool) -> Told:
+    """due: its time has come; before, what cannot be told yet is nothing to worry about."""
     told: Told = []
     for found in criteria:
         name = found.title or found.id
         watched = f"{found.coverage:.0%} watched" if found.coverage is not None else ""
         detail = " · ".join(part for part in (found.measured, watched) if part)
-        line = row(Content(" "), status(HOLDS[found.holds], 9), cell(name, NAME), Content.styled(detail, DIM))
+        line = row(Content(" "), status(_holds(found, due), 9), cell(name, NAME), Content.styled(detail, DIM))
         asked = Ask(place, found.id) if found.person else None
         told.append((asked, line.truncate(width, ellipsis=True)))
     return told
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%b %d %H:%M UTC")
