@@ -26,6 +26,18 @@ def default_state() -> Path:
     return Path(base) / "wsdash"
 
 
+def user_config_directory() -> Path:
+    """Where `wsdash init` writes when --config is left out: $XDG_CONFIG_HOME/wsdash or ~/.config/wsdash."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "wsdash"
+
+
+def user_config() -> Path | None:
+    """This user's configuration, None where none was written."""
+    directory = user_config_directory()
+    return directory if (directory / "wsdash.yaml").exists() else None
+
+
 def socket_path(state: Path, name: str) -> Path:
     """A short path for a unix socket that belongs to `state`.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wsdash.cli import main
-from wsdash.cli.arguments import _parser
+from wsdash.cli.arguments import make_parser
 
 EVERYWHERE = {
     "--config": "where settings are read from; demo: refused, its world writes its own",
@@ -48,6 +48,31 @@ ALERTS = {
 WHAT: dict[str, dict[str, str]] = {
     "run": TAKE_OVER,
     "monitor": {},
+    "serve": {
+        "--host": "address to serve on; any but loopback asks for a token",
+        "--port": "port to serve on",
+        "--public-url": "how browsers reach it",
+        "--token-env": "the token that is asked for; refused: a variable that is missing or short",
+    },
+    "init": {
+        "--source": "the old database; refused: no postgresql:// address, or one with a password",
+        "--target": "the new database; refused: as --source",
+        "--source-schema": "its schema",
+        "--target-schema": "its schema",
+        "--source-password-env": "names the variable of its password",
+        "--target-password-env": "names the variable of its password",
+        "--old-api": "address of the old API",
+        "--new-api": "address of the new API",
+        "--apps-file": "compose file of the old world",
+        "--workspace-file": "compose file of the new stack",
+        "--old-service": "container of the old service",
+        "--root": "where compose files are looked for",
+        "--yes": "asks nothing",
+        "--replace": "over a configuration that is there, which is kept",
+        "--unchecked": "though the source does not answer",
+    },
+    "config": {},
+    "completion": {},
     "demo": DEMO,
     "migrate": RUN
     | TAKE_OVER
@@ -75,7 +100,7 @@ WHAT: dict[str, dict[str, str]] = {
         "--yes": "no typed confirmation, where one is wanted",
     },
     "schema": JSON,
-    "status": JSON,
+    "status": JSON | {"--watch": "goes on, a line a change; refused: with --json"},
     "report": JSON
     | {
         "--output": "a file instead of the terminal",
@@ -122,7 +147,7 @@ def _options(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def test_every_option_is_in_the_ledger_and_nothing_else() -> None:
-    parser, names = _parser()
+    parser, names = make_parser()
     (subs,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     found = {name: _options(subs.choices[name]) for name in names}
     ledger = {name: {*entry, *EVERYWHERE} for name, entry in WHAT.items()}
@@ -130,6 +155,9 @@ def test_every_option_is_in_the_ledger_and_nothing_else() -> None:
 
 
 REFUSED = [
+    ["serve", "--token-env", "WSDASH_NO_SUCH_VARIABLE"],
+    ["init", "--yes", "--source", "nonsense"],
+    ["init", "--yes", "--source", "postgresql://u:secret@h/d"],
     ["migrate", "--dry-run", "--force", "--yes"],
     ["migrate", "--dry-run", "--report", "r.json"],
     ["migrate", "--dry-run", "--abandon-rollback"],

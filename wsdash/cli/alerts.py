@@ -92,7 +92,7 @@ def tested(arguments: argparse.Namespace) -> int:
 def exported(arguments: argparse.Namespace) -> int:
     """`wsdash alerts export --prometheus FILE`."""
     state = found_state(arguments)
-    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    settings = load_settings(config_of(arguments, state))
     rules = load_rules(rules_file(settings), settings.thresholds, containers_of_series(settings))
     file: Path = arguments.prometheus
     file.write_text(prometheus_rules(rules), encoding="utf-8")

@@ -3,81 +3,51 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from wsdash import __version__
-from wsdash.cli.printing import say
+from wsdash.cli.parser import Commands, Parser, lazily, meant
 from wsdash.model.rehearsal import MOST_ROUNDS, ROUNDS
 
-Command = Callable[[argparse.Namespace], int]
+HIDDEN = frozenset({"engine"})
+"""Commands that only wsdash itself uses."""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """argv as a namespace whose `command` runs it. Bad input exits 2 with argparse's own message."""
-    parser, known = _parser()
+    parser, known = make_parser()
     first = next((word for word in argv if not word.startswith("-")), None)
+    if argv and argv[0] == first and first not in known:
+        parser.error(f"there is no command {first!r}{meant(first, known - HIDDEN)}")
     if first not in known and not {"-h", "--help", "--version"} & set(argv):
         argv = ["run", *argv]
     return parser.parse_args(argv)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says through the one printer what argv holds: argparse repeats bad words as they are."""
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        if message:
-            say(message, error=True, end="")
-        sys.exit(status)
-
-
-def _lazily(module: str, name: str) -> Command:
-    def command(arguments: argparse.Namespace) -> int:
-        function: Command = getattr(importlib.import_module(f"wsdash.cli.{module}"), name)
-        return function(arguments)
-
-    return command
-
-
-def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
+def make_parser() -> tuple[Parser, frozenset[str]]:
     """The parser, and the words that are commands."""
-    parser = _Parser(
+    parser = Parser(
         prog="wsdash",
         description="Moves the Workspace service from TimescaleDB to its own Neon stack, proving each step.",
     )
     parser.add_argument("--version", action="version", version=f"wsdash {__version__}")
-    commands = _Commands(parser)
-    for family in (_screens, _carrying, _telling, _judging, _trying, _tending, _hidden):
+    commands = Commands(parser)
+    for heading, family in (
+        ("begin", _beginning),
+        ("look", _screens),
+        ("migrate, and go back", _carrying),
+        ("read how it stands", _telling),
+        ("decide", _judging),
+        ("try", _trying),
+        ("tend", _tending),
+        ("", _hidden),
+    ):
+        commands.heading(heading)
         family(commands)
+    commands.finish()
     return parser, commands.names
-
-
-class _Commands:
-    """The sub-commands, in the order of the help; each takes --config and --state."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._added = parser.add_subparsers(metavar="COMMAND", title="commands")
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(self._added.choices)
-
-    def add(
-        self, name: str, help_text: str, module: str, function: str, *, hidden: bool = False
-    ) -> argparse.ArgumentParser:
-        if hidden:
-            sub = self._added.add_parser(name)
-        else:
-            sub = self._added.add_parser(name, help=help_text, description=help_text)
-        told = argparse.SUPPRESS if name == "demo" else "directory of wsdash.yaml and plan.yaml"
-        sub.add_argument("--config", type=Path, metavar="DIR", help=told)
-        sub.add_argument("--state", type=Path, metavar="DIR", help="directory of the run's journal and logs")
-        sub.set_defaults(command=_lazily(module, function))
-        return sub
 
 
 def _take_over(*subs: argparse.ArgumentParser) -> None:
@@ -93,16 +63,58 @@ def _json(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="as one JSON object")
 
 
-def _screens(commands: _Commands) -> None:
+def _beginning(commands: Commands) -> None:
+    """Commands of the first minutes."""
+    text = "build the embedded world and open the operator's screen on it"
+    _demo(commands.add("demo", text, "demo", "demo"))
+    text = "ask, test and find what a configuration needs, and write it with comments"
+    init = commands.add("init", text, "init", "init")
+    url = "postgresql://USER@HOST:PORT/DATABASE"
+    for side, what in (("source", "old"), ("target", "new")):
+        init.add_argument(f"--{side}", metavar="URL", help=f"the {what} database: {url}")
+        init.add_argument(f"--{side}-schema", metavar="NAME", help=f"its schema (of the {what} database)")
+        init.add_argument(
+            f"--{side}-password-env", metavar="VARIABLE", help=f"variable that holds the {side}'s password"
+        )
+    init.add_argument("--old-api", metavar="URL", help="address of the old API")
+    init.add_argument("--new-api", metavar="URL", help="address of the new API")
+    init.add_argument("--apps-file", metavar="FILE", help="compose file of the old world")
+    init.add_argument("--workspace-file", metavar="FILE", help="compose file of the new stack")
+    init.add_argument("--old-service", metavar="NAME", help="container of the old service")
+    init.add_argument(
+        "--root", type=Path, default=Path(), metavar="DIR", help="where to look for compose files (here)"
+    )
+    init.add_argument("--yes", action="store_true", help="ask nothing: what is found, given, or shipped")
+    init.add_argument(
+        "--replace", action="store_true", help="replace the configuration; it is kept beside it"
+    )
+    init.add_argument("--unchecked", action="store_true", help="write it though the source does not answer")
+    config = commands.add("config", "whether the configuration can be read", "config", "config")
+    config.add_argument("action", choices=("check",), help="read every file of it, and say what is wrong")
+    text = 'print the completion of a shell: eval "$(wsdash completion bash)"'
+    shell = commands.add("completion", text, "completion", "completion")
+    shell.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _screens(commands: Commands) -> None:
     """Commands that open a screen."""
     run = commands.add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
     _take_over(run)
     commands.add("monitor", "the same screen, read-only", "screen", "monitor")
-    text = "build the embedded world and open the operator's screen on it"
-    _demo(commands.add("demo", text, "demo", "demo"))
+    serve = commands.add("serve", "the read-only screen in a browser", "serve", "serve")
+    serve.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to serve on (127.0.0.1)")
+    serve.add_argument(
+        "--port",
+        type=_number(int, 1, 65_535, "a port (1 to 65535)"),
+        default=3290,
+        metavar="PORT",
+        help="port to serve on (3290)",
+    )
+    serve.add_argument("--public-url", metavar="URL", help="how browsers reach it, behind a proxy say")
+    serve.add_argument("--token-env", metavar="VARIABLE", help="variable that holds the token to ask for")
 
 
-def _carrying(commands: _Commands) -> None:
+def _carrying(commands: Commands) -> None:
     """Commands that carry the service, or its rows, there and back."""
     _migrate(commands.add("migrate", "run the plan without a screen", "headless", "migrate"))
     text = "the whole migration while the old service serves; changes nothing, tells the downtime to expect"
@@ -135,11 +147,14 @@ def _carrying(commands: _Commands) -> None:
     _take_over(restore)
 
 
-def _telling(commands: _Commands) -> None:
+def _telling(commands: Commands) -> None:
     """Commands that read and tell, and change nothing."""
     text = "what becomes of every object of the source, and what blocks"
     _json(commands.add("schema", text, "schema", "schema"))
-    _json(commands.add("status", "how the run stands now", "inspect", "status"))
+    status = commands.add("status", "how the run stands now", "inspect", "status")
+    how = status.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="as one JSON object")
+    how.add_argument("--watch", action="store_true", help="go on: one line a change, until Ctrl-C")
     report = commands.add("report", "the whole story of the run", "report", "report")
     _json(report)
     report.add_argument(
@@ -158,7 +173,7 @@ def _telling(commands: _Commands) -> None:
     )
 
 
-def _judging(commands: _Commands) -> None:
+def _judging(commands: Commands) -> None:
     """Commands of the fourteen days' end."""
     text = "record a go or no-go, or a person's tick of a criterion"
     _decide(commands.add("decide", text, "decide", "decide"))
@@ -166,7 +181,7 @@ def _judging(commands: _Commands) -> None:
     commands.add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
 
 
-def _trying(commands: _Commands) -> None:
+def _trying(commands: Commands) -> None:
     """Commands that try the world: what answers, and how well."""
     text = "diagnostics: what is reachable, what is not, and what to do"
     _json(commands.add("doctor", text, "inspect", "doctor"))
@@ -182,14 +197,14 @@ def _trying(commands: _Commands) -> None:
     _json(commands.add("verify", text, "verify", "verify"))
 
 
-def _tending(commands: _Commands) -> None:
+def _tending(commands: Commands) -> None:
     """Commands for what is raised, and for one container by hand."""
     text = "how alerts stand; replay the history against the rules"
     _alerts(commands.add("alerts", text, "alerts", "listed"))
     _container(commands.add("container", "start, stop or restart one container", "container", "container"))
 
 
-def _hidden(commands: _Commands) -> None:
+def _hidden(commands: Commands) -> None:
     """The engine's own process, which screens start."""
     engine = commands.add("engine", "", "engine", "engine", hidden=True)
     engine.add_argument("--take-over", action="store_true")
@@ -224,7 +239,7 @@ def _decide(sub: argparse.ArgumentParser) -> None:
     _take_over(sub)
 
 
-def _ticks(commands: _Commands) -> None:
+def _ticks(commands: Commands) -> None:
     """A person's word on one item of the checklist."""
     confirm = commands.add("confirm", "tick an item that a person confirms", "ticks", "confirm")
     skip = commands.add("skip", "leave an item out, with a reason", "ticks", "skip")
@@ -258,7 +273,7 @@ def _alerts(sub: argparse.ArgumentParser) -> None:
         for option in ("--config", "--state"):
             word.add_argument(option, type=Path, metavar="DIR", default=argparse.SUPPRESS)
         word.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as one JSON object")
-        word.set_defaults(command=_lazily("alerts", function))
+        word.set_defaults(command=lazily("alerts", function))
     export = words.choices["export"]
     export.add_argument("--prometheus", type=Path, metavar="FILE", required=True, help="the file to write")
     test = words.choices["test"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from wsdash.cli import printing
 from wsdash.cli.background_jobs import ask_jobs
 from wsdash.cli.places import config_of, needed_state, offline_only, own_state
 from wsdash.cli.printing import say
@@ -17,10 +19,14 @@ from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,
+    AnyEvent,
+    DecisionRecorded,
+    Downtime,
     EngineStopped,
     ItemChanged,
     ItemState,
     Notice,
+    PauseChanged,
     Recorded,
     RunFinished,
     RunStarted,
@@ -39,12 +45,30 @@ GLYPHS = {
 }
 
 
-def printer() -> Callable[[Recorded], None]:
-    """Prints one line per item with its evidence, and what a person must know besides."""
+def item_words(item: str, state: str, seconds: float, text: str) -> str:
+    """An item as one line."""
+    return f"{GLYPHS[ItemState(state)]} {item:<18} {state:<12} {seconds:6.1f} s  {text}".rstrip()
+
+
+def printer(*, watching: bool = False) -> Callable[[Recorded], None]:
+    """Prints one line per item with its evidence, and what a person must know besides.
+
+    watching: with the time before each line, and what begins and what ended too.
+    """
     stages: dict[str, int] = {}
 
+    def say(text: str) -> None:
+        now = time.strftime("%H:%M:%S ", time.localtime(at)) if watching else ""
+        printing.say(now + text)
+
+    at = 0.0
+
     def show(recorded: Recorded) -> None:
-        event = recorded.event
+        nonlocal at
+        event, at = recorded.event, recorded.at
+        if watching and (words := _watched(event)):
+            say(words)
+            return
         if isinstance(event, RunStarted):
             again = " (resumed)" if event.resumed else ""
             say(f"run {event.run}, {event.mode}{again}")
@@ -54,9 +78,7 @@ def printer() -> Callable[[Recorded], None]:
                 say(f"  world: {event.stage} {event.detail}".rstrip())
         elif isinstance(event, ItemChanged) and event.state is not ItemState.RUNNING:
             text = event.evidence + (f" — {event.remedy}" if event.remedy else "")
-            say(
-                f"{GLYPHS[event.state]} {event.item:<18} {event.state:<12} {event.seconds:6.1f} s  {text}",
-            )
+            say(item_words(event.item, event.state, event.seconds, text))
         elif isinstance(event, Notice) and event.level != "info":
             say(f"! {event.level}: {event.text}")
         elif isinstance(event, Notice) and event.item and event.text.startswith(REHEARSED):
@@ -69,6 +91,24 @@ def printer() -> Callable[[Recorded], None]:
             say(f"engine stopped: {event.reason}")
 
     return show
+
+
+def _watched(event: AnyEvent) -> str:
+    """What only somebody who watches is told of, or ''."""
+    match event:
+        case ItemChanged(state=ItemState.RUNNING):
+            return f"{GLYPHS[event.state]} {event.item} is running"
+        case Notice(level="info"):
+            return f"  {event.text}"
+        case AlertChanged(raised=False):
+            return f"  alert ended: {event.text}"
+        case Downtime():
+            return "write downtime began" if event.running else "write downtime ended"
+        case PauseChanged():
+            return "paused" if event.paused else "goes on"
+        case DecisionRecorded():
+            return f"day {event.day}: {'go' if event.go else 'no-go'}, says {event.who}: {event.why}"
+    return ""
 
 
 def run_engine(options: EngineOptions, report: Path | None) -> int:

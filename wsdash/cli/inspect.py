@@ -18,6 +18,10 @@ from wsdash.review.story import read_story
 def status(arguments: argparse.Namespace) -> int:
     """`wsdash status`: exit 1 when an item failed."""
     state = needed_state(arguments)
+    if arguments.watch:
+        from wsdash.cli.following import follow
+
+        return follow(state)
     known = read_story(state, config_of(arguments, state))
     report = report_of(known)
     failed = any(item.state == ItemState.FAILED for item in report.items)
@@ -37,7 +41,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     from wsdash.review.doctor.run import diagnose
 
     state = found_state(arguments)
-    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    settings = load_settings(config_of(arguments, state))
     findings = asyncio.run(diagnose(settings, state))
     unwell = any(finding.well is False for finding in findings)
     if arguments.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from wsdash.cli.printing import say
 from wsdash.engine.operator.launch import changed_since_read, engine_alive, engine_config
 from wsdash.errors import InputError
-from wsdash.runtime import current_state, default_state, world_config
+from wsdash.runtime import current_state, default_state, user_config, world_config
 
 
 def own_state(arguments: argparse.Namespace) -> Path:
@@ -50,14 +50,16 @@ def needed_state(arguments: argparse.Namespace) -> Path:
     return state
 
 
-def config_of(arguments: argparse.Namespace, state: Path) -> Path | None:
-    """--config, else that of the engine alive on this state, else that of the demo world in it.
-
-    None: the shipped one."""
+def config_of(arguments: argparse.Namespace, state: Path | None) -> Path | None:
+    """--config, else that of the engine alive on this state, else that of the demo world in it, else this
+    user's. None: the shipped one.
+    """
     if arguments.config is not None:
         config: Path = arguments.config.absolute()
         return config
-    return engine_config(state) or world_config(state)
+    if state is None:
+        return user_config()
+    return engine_config(state) or world_config(state) or user_config()
 
 
 def living_engine(arguments: argparse.Namespace, state: Path) -> bool:

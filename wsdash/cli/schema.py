@@ -24,7 +24,7 @@ GLYPHS = {"blocks": "✗", "not-carried": "–", "adapted": "~", "created": "+",
 def schema(arguments: argparse.Namespace) -> int:
     """Exit 0 when nothing blocks, 1 when something does, 2 for bad input or a side that cannot be reached."""
     state = found_state(arguments)
-    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    settings = load_settings(config_of(arguments, state))
     try:
         found = asyncio.run(compare_sides(settings, rehearse=True))
     except UnreachableError as error:

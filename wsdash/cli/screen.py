@@ -11,19 +11,21 @@ from pathlib import Path
 
 from wsdash.cli.places import config_of, found_state, living_engine, own_state
 from wsdash.cli.printing import say
-from wsdash.config import load_settings
+from wsdash.config import ENV_PREFIX, load_settings
+from wsdash.engine.journal.store import FILE as JOURNAL
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.launch import engine_alive, spawn_engine
 from wsdash.engine.operator.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
-from wsdash.runtime import remember_current, world_config
+from wsdash.runtime import default_state, remember_current, user_config_directory, world_config
 
 ADR = "adr-007-workspace-neon-migration.md"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """`wsdash run`: attach to the run that is going on, or take it up."""
+    _need_configuration(arguments)
     state = own_state(arguments)
     living_engine(arguments, state)
     config = config_of(arguments, state)
@@ -35,6 +37,20 @@ def run(arguments: argparse.Namespace) -> int:
     return operate(
         state, words, config, {"review-adr": adr} if settings.paths.adr else {}, arguments.take_over
     )
+
+
+def _need_configuration(arguments: argparse.Namespace) -> None:
+    """Raises InputError where nobody has said yet what is to be moved: nothing is started then."""
+    told = any(name.startswith(ENV_PREFIX) for name in os.environ)
+    state: Path = (arguments.state or default_state()).absolute()
+    begun = (state / JOURNAL).exists()
+    if not told and not begun and config_of(arguments, state) is None:
+        raise InputError(
+            "there is no configuration yet, so nothing was started",
+            where=str(user_config_directory()),
+            remedy="`wsdash demo` shows a whole migration on this machine; `wsdash init` writes a "
+            "configuration for yours; --config DIR names one",
+        )
 
 
 def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
@@ -118,7 +134,7 @@ def monitor(arguments: argparse.Namespace) -> int:
     """`wsdash monitor`: follow the newest run, or the world itself while no engine is alive."""
     need_terminal()
     state = found_state(arguments)
-    config = config_of(arguments, state) if state is not None else arguments.config
+    config = config_of(arguments, state)
     from wsdash.tui.app import WsdashApp
     from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
 
@@ -136,7 +152,15 @@ def monitor(arguments: argparse.Namespace) -> int:
 
 
 def need_terminal() -> None:
-    """Raises InputError when there is no terminal to draw on."""
+    """Raises InputError when there is no terminal to draw on; a browser's page is one."""
+    if os.environ.get("TEXTUAL_DRIVER"):
+        return
+    if os.environ.get("TERM") == "dumb":
+        raise InputError(
+            "this terminal cannot draw a screen",
+            where="variable TERM=dumb",
+            remedy="`wsdash status --watch` tells each change in a line; --headless runs the demo",
+        )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
             "there is no terminal for a screen",

@@ -33,7 +33,7 @@ HOW = (
 def verify(arguments: argparse.Namespace) -> int:
     """Exit 0 when every table is equal, 1 when one differs or is written to too fast for an answer."""
     state = found_state(arguments)
-    settings = load_settings(config_of(arguments, state) if state is not None else arguments.config)
+    settings = load_settings(config_of(arguments, state))
     began = time.time()
     verdicts = _compare(arguments, settings, state)
     opened = _opened_at(state)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wsdash.api.client import ApiClient
-from wsdash.config import Settings
+from wsdash.config import ApiSettings, Settings
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.timescaledb.jobs import describe_jobs, read_jobs
@@ -44,13 +44,13 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
     findings = await asyncio.gather(
         _stack(settings, state),
         compose_files.compose_files(settings),
-        _database("source", endpoint(settings.source), settings.source.schema),
-        _database("target", endpoint(settings.target), settings.target.schema),
+        database_findings("source", endpoint(settings.source), settings.source.schema),
+        database_findings("target", endpoint(settings.target), settings.target.schema),
         _rights(settings),
         _jobs(settings),
         _counts(settings),
-        _api("old API", settings.api.old, settings),
-        _api("new API", settings.api.new, settings),
+        api_findings("old API", settings.api.old, settings.api),
+        api_findings("new API", settings.api.new, settings.api),
         _disk(settings),
         _engine(state),
         _way_out(settings, state),
@@ -114,7 +114,8 @@ async def _ports(settings: Settings, stack: Stack) -> Finding:
     return Finding(name, True, "; ".join(found.ours) or "all free")
 
 
-async def _database(name: str, side: Endpoint, schema: str) -> list[Finding]:
+async def database_findings(name: str, side: Endpoint, schema: str) -> list[Finding]:
+    """Whether one side's database answers, as whom it is asked. Never raises for one that does not."""
     try:
         with ServerErrors(side, "asking the server"):
             async with connection(side, read_only=True) as session:
@@ -178,10 +179,11 @@ async def _counts(settings: Settings) -> list[Finding]:
     return [Finding("row counts", None if differing else True, seen, more=more)]
 
 
-async def _api(name: str, base: str, settings: Settings) -> list[Finding]:
-    more = f"curl -si {base}{settings.api.health_path}"
+async def api_findings(name: str, base: str, shape: ApiSettings) -> list[Finding]:
+    """Whether an API answers at that address. Never raises for one that does not."""
+    more = f"curl -si {base}{shape.health_path}"
     try:
-        async with ApiClient(base, settings.api) as api:
+        async with ApiClient(base, shape) as api:
             began = time.monotonic()
             pong = await api.ping()
             seconds, limit = time.monotonic() - began, api.allowance.text

@@ -1,0 +1,121 @@
+"""The read-only screen in a browser: real pages of a real server, and who is not let in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.tui.support import halfway
+from wsdash.engine.journal.writer import Journal
+from wsdash.runtime import socket_path
+
+TOKEN = "a-token-of-a-test"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def serving(state: Path, *words: str, **environment: str) -> AsyncIterator[tuple[str, str]]:
+    """`wsdash serve` on a run, until it is told to stop: its address, and what it printed first."""
+    journal = Journal.open(state)
+    for event in halfway():
+        await journal.record(event)
+    await journal.close()
+    port = free_port()
+    argv = [sys.executable, "-m", "wsdash", "serve", "--state", str(state), "--port", str(port), *words]
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdout=asyncio.subprocess.PIPE, env=os.environ | environment | {"PYTHONUNBUFFERED": "1"}
+    )
+    assert process.stdout is not None
+    try:
+        told = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        base = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    async with session.get(base):
+                        break
+                except aiohttp.ClientConnectionError:
+                    await asyncio.sleep(0.05)
+        yield base, told
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 20)
+
+
+async def seen_on(
+    session: aiohttp.ClientSession, base: str, keys: str = "", wanted: bytes = b"MONITOR"
+) -> bytes:
+    """What a page is sent until it shows `wanted`."""
+    received = b""
+    async with session.ws_connect(f"{base}/ws?width=120&height=36") as page:
+        async with asyncio.timeout(60):
+            while wanted not in re.sub(rb"\x1b\[[0-9;?]*[ -/]*[@-~]", b"", received):
+                message = await page.receive()
+                if message.type is aiohttp.WSMsgType.BINARY:
+                    received += message.data
+                elif message.type is aiohttp.WSMsgType.TEXT:
+                    received += message.data.encode()
+                else:
+                    raise AssertionError(f"the page ended: {message}")
+    return received
+
+
+@pytest.mark.timeout(180)
+async def test_a_page_shows_the_run_and_holds_no_way_to_change_it(tmp_path: Path) -> None:
+    async with serving(tmp_path / "state") as (base, told), aiohttp.ClientSession() as session:
+        assert base in told.replace("localhost", "127.0.0.1")
+        assert "token" not in told
+        async with session.get(base) as answer:
+            assert answer.status == 200
+        received = await seen_on(session, base, wanted=b"Migrate data")
+        assert b"OPERATOR" not in received
+    assert not socket_path(tmp_path / "state", "control").exists()
+
+
+@pytest.mark.timeout(180)
+async def test_another_page_and_a_foreign_name_are_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path / "state") as (base, _), aiohttp.ClientSession() as session:
+        for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}):
+            async with session.get(base, headers=headers) as answer:
+                assert answer.status == 403, headers
+            async with session.get(f"{base}/ws", headers=headers) as answer:
+                assert answer.status == 403, headers
+
+
+@pytest.mark.timeout(180)
+async def test_with_a_token_nothing_is_served_without_it(tmp_path: Path) -> None:
+    words = ("--token-env", "WSDASH_T")
+    async with serving(tmp_path / "state", *words, WSDASH_T=TOKEN) as (base, told):
+        assert TOKEN not in told
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            for path in ("/", "/ws", "/static/js/textual.js", "/?token=wrong"):
+                async with session.get(base + path) as answer:
+                    assert answer.status == 401, path
+            async with session.get(f"{base}/?token={TOKEN}") as answer:
+                assert answer.status == 200
+                assert "token" not in str(answer.url)
+                assert TOKEN not in await answer.text()
+            await seen_on(session, base)
+
+
+@pytest.mark.timeout(180)
+async def test_any_address_but_loopback_gets_a_token_of_its_own(tmp_path: Path) -> None:
+    async with serving(tmp_path / "state", "--host", "0.0.0.0") as (base, told):  # noqa: S104
+        assert re.search(r"\?token=[\w-]{20,}", told)
+        async with aiohttp.ClientSession() as session, session.get(base) as answer:
+            assert answer.status in (401, 403)

@@ -1,0 +1,16 @@
+"""`wsdash completion SHELL`: the completion of a shell, made from the parser that is really there."""
+
+from __future__ import annotations
+
+import argparse
+
+import shtab
+
+from wsdash.cli.arguments import make_parser
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """Print it; the shell evaluates it."""
+    parser, _ = make_parser()
+    print(shtab.complete(parser, arguments.shell))
+    return 0
