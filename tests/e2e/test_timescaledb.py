@@ -109,6 +109,10 @@ def test_both_lists_are_green_and_its_jobs_are_as_before(real_world: World) -> N
     assert world.source(SCHEDULED) == JOBS
     assert notices(program).count("put back, and read again") == 2, "after the kill, and at the end"
     assert world.target(MD5) == world.source(MD5)
+    again = program.run("verify")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "paused, and read again: job 1000" in again.stderr
+    assert world.source(SCHEDULED) == JOBS
 
     done = program.run("migrate", "--yes", "--report", str(report))
     assert done.returncode == 0, done.stdout + done.stderr
