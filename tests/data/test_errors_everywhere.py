@@ -39,6 +39,7 @@ from wsdash.data.restore.proof import prove_backup
 from wsdash.data.restore.run import restore_backup, restore_missing_into_source
 from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
+from wsdash.data.seed_recognition import unknown_rows
 from wsdash.data.timescaledb.jobs import read_jobs, scheduled_jobs
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
@@ -166,6 +167,7 @@ CALLS: dict[Callable[..., Any], Callable[[World], Awaitable[Any]]] = {
     scheduled_jobs: lambda w: scheduled_jobs(w.source, "s"),
     fit: _fit,
     note_seed_rows: lambda w: _on(w.target, lambda c: note_seed_rows(c, w.catalog.tables)),
+    unknown_rows: lambda w: _on(w.target, lambda c: unknown_rows(c, w.catalog.tables)),
     read_seed_rows: lambda w: _on(w.target, read_seed_rows),
     changed_seed_rows: _changed,
     understood_by_source: _understood,
@@ -189,6 +191,7 @@ ELSEWHERE = {
     "end_trial": "the same",
     "pause_jobs": "wants a real TimescaleDB: timescaledb/test_jobs.py",
     "resume_jobs": "the same",
+    "recognise_seed_rows": "an error of the file's second run is its answer (test_seed_recognition.py)",
     "rehearse_between": "what rehearse_ddl does over open sessions",
     "empty_tables": "would take the rows away that the others read; its errors are described by decorator",
 }

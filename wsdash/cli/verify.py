@@ -21,7 +21,7 @@ from wsdash.errors import LockHeldError
 from wsdash.model import Notice, Recorded
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.api.tests import RESULT as API_TESTED
-from wsdash.steps.comparing.verify_now import ComparedNow, verify_now
+from wsdash.steps.comparing.verify_now import ComparedNow, changed_seeds, verify_now
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
 HOW = (
@@ -36,21 +36,24 @@ def verify(arguments: argparse.Namespace) -> int:
     settings = load_settings(config_of(arguments, state))
     began = time.time()
     verdicts = _compare(arguments, settings, state)
+    seeds = asyncio.run(changed_seeds(settings))
     opened = _opened_at(state)
-    well = all(verdict.how == EQUAL for verdict in verdicts)
+    well = all(verdict.how == EQUAL for verdict in verdicts) and not seeds
     if arguments.json:
         tables = [_built(verdict) for verdict in verdicts]
-        print_json(
-            {"at": began, "equal": well, "new_service_opened_at": opened, "how": HOW, "tables": tables}
-        )
+        found = {"at": began, "equal": well, "new_service_opened_at": opened, "how": HOW, "tables": tables}
+        print_json(found | {"schema_file_rows_changed": seeds})
         return 0 if well else 1
     for verdict in verdicts:
         _print(verdict)
+    for seed in seeds:
+        say(f"{GLYPHS[DIFFERS]} rows that stay were changed or deleted: {seed}")
     rows = sum(verdict.table.source_rows for verdict in verdicts)
     if well:
         say(f"{rows:,} rows in {len(verdicts)} tables are equal by content, now")
         return 0
-    say(HOW)
+    if any(verdict.how != EQUAL for verdict in verdicts):
+        say(HOW)
     if opened is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
         say(f"the new service takes writes since {at}: what its users changed differs rightly from then on")

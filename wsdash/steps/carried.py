@@ -24,6 +24,7 @@ from wsdash.data.rehearsal.ddl import DdlRehearsal, rehearse_between, with_findi
 from wsdash.data.schema.apply import apply_file
 from wsdash.data.schema.compare import compare
 from wsdash.data.schema.ddl import Statement, post_data, sequence_values
+from wsdash.data.seed_recognition import recognise_seed_rows, unknown_rows
 from wsdash.data.tables.shape import Table
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import SchemaObject
@@ -62,7 +63,12 @@ class Compared:
     mapping: Mapping | None = None
     rehearsed: bool = False
     unreached: str = ""
+    unknown: tuple[str, ...] = ()
+    """Tables of a schema file that was run by hand, whose rows nobody has told from others yet."""
     trial: DdlRehearsal | None = None
+
+
+RECOGNISED = "the schema file was run by hand: its own rows are known now"
 
 
 def place(settings: Settings, name: str) -> Path:
@@ -139,6 +145,9 @@ async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compar
                 found = await _compared(mapping, (old, source), (new, target), rehearse, rehearsed)
                 lines = seed_objects(await read_seed_rows(new), found, settings.target.schema)
                 found = replace(found, objects=(*found.objects, *lines))
+                if settings.target.schema_file:
+                    unknown = await unknown_rows(new, target.tables)
+                    found = replace(found, unknown=tuple(table.qualified for table in unknown))
                 return await _rehearsed(settings, found, old, new) if rehearse else found
         except UnreachableError as error:
             if mapping is not None:
@@ -148,6 +157,24 @@ async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compar
             if mapping is not None:
                 objects = unseen_objects(mapping, objects, source)
             return Compared(source, None, objects, mapping, unreached=error.what)
+
+
+async def recognise_rows(settings: Settings, session: asyncpg.Connection, target: Catalog) -> str | None:
+    """Tell the rows of a schema file that was run by hand from others, and note them, in a transaction.
+
+    None where there is nothing to tell, else why the file's rows cannot be told, '' where they were. Raises
+    WsdashError, InputError for a file that cannot be read.
+    """
+    if not settings.target.schema_file:
+        return None
+    unknown = await unknown_rows(session, target.tables)
+    if not unknown:
+        return None
+    file = place(settings, settings.target.schema_file)
+    found = await recognise_seed_rows(
+        session, lambda: apply_file(session, file), settings.target.schema, unknown
+    )
+    return found.reason
 
 
 def seed_objects(seeds: SeedRows, found: Compared, schema: str) -> list[SchemaObject]:
@@ -187,6 +214,8 @@ async def _target(
             await apply_file(session, place(settings, settings.target.schema_file))
             target = await read_catalog(session, schema)
             await note_seed_rows(session, target.tables)
+        else:
+            await recognise_rows(settings, session, target)
         yield session, target, by_file
 
 

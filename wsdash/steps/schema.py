@@ -14,9 +14,9 @@ from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.compare import compare
 from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
-from wsdash.model import SchemaCompared, SchemaObject, StepId
+from wsdash.model import Notice, SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.carried import compare_sides, place, read_mapping
+from wsdash.steps.carried import RECOGNISED, compare_sides, place, read_mapping, recognise_rows
 from wsdash.steps.readiness import api_state, wait_for_api
 
 
@@ -43,6 +43,9 @@ class InitNeon:
             for one in found.objects
             if (one.kind, one.name) in first or (one.kind == "table" and one.name in own)
         ]
+        if found.unknown:
+            text = "the schema file was run by hand: which rows are its own is still to be told"
+            return Evidence(False, f"{text} ({', '.join(found.unknown)})")
         blocking = [one for one in found.objects if one.fate == "blocks"]
         missing = [one for one in needed if one.fate == "created"]
         if blocking:
@@ -92,6 +95,8 @@ class InitNeon:
                     await apply_file(session, place(ctx.settings, settings.schema_file))
                     existing = await read_catalog(session, settings.schema)
                     await note_seed_rows(session, existing.tables)
+                elif (reason := await recognise_rows(ctx.settings, session, existing)) is not None:
+                    ctx.emit(Notice("warning" if reason else "info", reason or RECOGNISED, ctx.item))
                 blocking = [one for one in compare(rest, existing) if one.fate == "blocks"]
                 if blocking:
                     raise RefusedError(

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wsdash.config import Settings
+from wsdash.data.mapping.seed_rows import changed_seed_rows
+from wsdash.data.pg.connect import connection
 from wsdash.data.verify.run import verify_tables
 from wsdash.errors import InputError
 from wsdash.model import TableVerified
@@ -61,6 +63,15 @@ async def verify_now(
         second = await verify_tables(source, target, differing, on_table=on_table, workers=workers)
         again = {found.name: found for found in second}
     return [judge(found, again.get(found.name)) for found in first]
+
+
+async def changed_seeds(settings: Settings) -> list[str]:
+    """The target's tables whose rows from the schema file, where they stay, were changed or deleted.
+
+    Raises UnreachableError and WsdashError.
+    """
+    async with connection(endpoint(settings.target), read_only=True) as session:
+        return await changed_seed_rows(session)
 
 
 def judge(first: TableVerified, second: TableVerified | None) -> ComparedNow:
