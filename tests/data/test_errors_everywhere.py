@@ -27,6 +27,7 @@ from wsdash.data.backup.take import keep_copy, take_backup
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.copy.manifest import inspect_target, tables_with_rows
 from wsdash.data.copy.run import copied_state, copy_tables
+from wsdash.data.copy.seed_recognition import unknown_rows
 from wsdash.data.mapping.check import fit, understood_by_source
 from wsdash.data.mapping.file import load_mapping
 from wsdash.data.mapping.keys import serial_values
@@ -39,7 +40,6 @@ from wsdash.data.restore.proof import prove_backup
 from wsdash.data.restore.run import restore_backup, restore_missing_into_source
 from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
-from wsdash.data.seed_recognition import unknown_rows
 from wsdash.data.timescaledb.jobs import read_jobs, scheduled_jobs
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables

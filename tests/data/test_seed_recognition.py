@@ -13,10 +13,10 @@ from tests.steps.support import context
 from wsdash.config import DatabaseSettings, load_settings
 from wsdash.data.catalog.read import read_catalog
 from wsdash.data.copy.manifest import inspect_target
+from wsdash.data.copy.seed_recognition import Recognised, recognise_seed_rows, unknown_rows
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.schema.apply import apply_file
-from wsdash.data.seed_recognition import Recognised, recognise_seed_rows, unknown_rows
 from wsdash.model import Notice, SchemaCompared
 from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.comparing.verify_now import changed_seeds

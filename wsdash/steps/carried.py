@@ -12,6 +12,7 @@ import asyncpg
 
 from wsdash.config import Settings
 from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.copy.seed_recognition import recognise_seed_rows, unknown_rows
 from wsdash.data.mapping.carried import mapped_objects, reduced, unseen_objects
 from wsdash.data.mapping.check import fit, understood_by_source
 from wsdash.data.mapping.file import Mapping, load_mapping
@@ -24,7 +25,6 @@ from wsdash.data.rehearsal.ddl import DdlRehearsal, rehearse_between, with_findi
 from wsdash.data.schema.apply import apply_file
 from wsdash.data.schema.compare import compare
 from wsdash.data.schema.ddl import Statement, post_data, sequence_values
-from wsdash.data.seed_recognition import recognise_seed_rows, unknown_rows
 from wsdash.data.tables.shape import Table
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import SchemaObject

@@ -19,9 +19,9 @@ from wsdash.data.online.trees import read_trees
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.transactions import begin, commit, roll_back, transaction
-from wsdash.data.routers import routers_always
 from wsdash.data.snapshot.chunk_states import NO_CHUNKS, ChunkStates, require_unmoved
 from wsdash.data.snapshot.hold import Snapshot, hold_still
+from wsdash.data.tables.routers import routers_always
 from wsdash.errors import RefusedError
 from wsdash.tasks import task_group
 

@@ -25,9 +25,9 @@ from wsdash.data.restore.play import (
     verified_path,
 )
 from wsdash.data.restore.reader import BackupReader
-from wsdash.data.routers import routers_always
 from wsdash.data.schema.ddl import post_data, pre_data
 from wsdash.data.scratch.limits import STATEMENT_SECONDS, server_errors
+from wsdash.data.tables.routers import routers_always
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.definitions import enable_compression, made_again, make_hypertable
 from wsdash.data.timescaledb.jobs import HOME
