@@ -58,18 +58,18 @@ async def make_move(source: Endpoint, target: Endpoint, *commands: str, schema: 
     return await begin_move(source, target, *commands)
 
 
-async def begin_move(source: Endpoint, target: Endpoint, *commands: str) -> Move:
-    """As make_move, of the schema s that the source has."""
-    move = Move(RUN, source, target, (await catalog_of(source)).tables)
+async def begin_move(source: Endpoint, target: Endpoint, *commands: str, schema: str = "s") -> Move:
+    """As make_move, of a schema that the source has."""
+    move = Move(RUN, source, target, (await catalog_of(source, schema)).tables)
     await install(source, move.tracked, RUN, closed=False)
     await run_sql(source, *commands)
-    await copy(move)
+    await copy(move, schema)
     return move
 
 
-async def copy(move: Move) -> None:
+async def copy(move: Move, schema: str) -> None:
     """The copy of a move with its position."""
-    catalog = await prepare(move.source, move.target)
+    catalog = await prepare(move.source, move.target, schema)
     await copy_online(move, request_of(move.source, move.target, catalog, run=RUN), ignore)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from wsdash.data.copy.manifest import SCHEMA
+from wsdash.data.online.ground import Ground, to_text
 from wsdash.data.online.objects import (
     BASE,
     Trigger,
@@ -136,24 +137,27 @@ def _missing(wanted: Sequence[Trigger], relation: Relation, *, hypertable: bool)
     ]
 
 
-async def note_copy(target: Endpoint, run: str, position: Position) -> None:
+async def note_copy(target: Endpoint, run: str, position: Position, ground: Ground) -> None:
     """Note in the target from which position on its rows lack changes: before the first row is copied there.
 
-    A copy that is taken up again under a later snapshot keeps the oldest position. The position must be
-    sealed. Raises WsdashError.
+    ground: the source's chunks in that snapshot. A copy that is taken up again under a later snapshot keeps
+    the oldest position. The position must be sealed. Raises WsdashError.
     """
     async with connection(target, read_only=False) as conn:
         with ServerErrors(target, "noting the position of the copy"):
             async with transaction(conn):
                 await conn.execute(BASE, timeout=SECONDS)
                 await conn.execute(
-                    f"INSERT INTO {STATE} AS s (run, state, position, position_turn, position_boot) "
-                    "VALUES ($1, 'closed', $2::text::pg_snapshot, 0, $3) ON CONFLICT (single) DO UPDATE "
+                    f"INSERT INTO {STATE} AS s "
+                    "(run, state, position, position_turn, position_boot, position_ground) "
+                    "VALUES ($1, 'closed', $2::text::pg_snapshot, 0, $3, $4) ON CONFLICT (single) DO UPDATE "
                     "SET position = coalesce(s.position, excluded.position), position_turn = 0, "
-                    "position_boot = coalesce(s.position_boot, excluded.position_boot)",
+                    "position_boot = coalesce(s.position_boot, excluded.position_boot), "
+                    "position_ground = coalesce(s.position_ground, excluded.position_ground)",
                     run,
                     position.snapshot,
                     position.boot,
+                    to_text(ground),
                     timeout=SECONDS,
                 )
 

@@ -31,7 +31,7 @@ async def compare_moving(
         async with open_snapshot(link.leaving, tables) as snapshot:
             with ServerErrors(link.leaving, "bringing the other side to the snapshot"):
                 await link.carry(snapshot)
-            return await verify_tables(
+            found = await verify_tables(
                 link.leaving,
                 link.entering,
                 tables,
@@ -39,5 +39,8 @@ async def compare_moving(
                 workers=workers,
                 snapshot=snapshot,
             )
+        if link.suspects and all(table.match for table in found):
+            await link.clear_suspects()
+        return found
 
     return await read_anew(compare, on_retake)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from wsdash.data.copy.run import CopyRequest, CopyResult, copy_tables
 from wsdash.data.online.capture import install, note_copy
+from wsdash.data.online.ground import read_ground
 from wsdash.data.online.move import Move
 from wsdash.data.online.position import read_position, seal
 from wsdash.data.pg.connect import connection
@@ -33,10 +34,11 @@ async def copy_online(
         async with open_snapshot(move.source, source_tables(move.tables)) as snapshot:
             with ServerErrors(move.source, "reading the position of the copy"):
                 position = await read_position(snapshot.conn)
+                ground = await read_ground(snapshot.conn, move.tracked)
             async with connection(move.source, read_only=False) as steward:
                 with ServerErrors(move.source, "sealing the position of the copy"):
                     await seal(steward)
-            await note_copy(move.target, move.run, position)
+            await note_copy(move.target, move.run, position, ground)
             return await copy_tables(replace(request, snapshot=snapshot), on_progress)
 
     result = await read_anew(copy, on_retake)

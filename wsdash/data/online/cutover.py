@@ -16,6 +16,7 @@ import asyncpg
 
 from wsdash.data.online.delta import Delta
 from wsdash.data.online.fence import Fence
+from wsdash.data.online.ground import read_ground, to_text
 from wsdash.data.online.link import Link, catch_up, open_link
 from wsdash.data.online.move import Move
 from wsdash.data.online.objects import open_functions
@@ -89,7 +90,7 @@ async def _warm(switch: Switch) -> None:
     link = switch.link
     await catch_up(link, ENOUGH_LINES)
     with ServerErrors(link.leaving, "looking at the window"):
-        await require_window(link.steward, link.move, link.leaving)
+        await require_window(link.steward, link)
     await _read_sequences(switch)
     await catch_up(link, ENOUGH_LINES)
 
@@ -140,7 +141,7 @@ async def _close(switch: Switch) -> None:
     await fence.lock()
     if await link.pending():  # of a writer that passed no gate
         switch.lines += await link.carry()
-    await require_window(fence.session, link.move, link.leaving, closing=True)
+    await require_window(fence.session, link, closing=True)
     await fence.close(switch.turn)
     switch.closing = True
     await fence.commit()
@@ -300,8 +301,10 @@ async def _open_in(
             "; ".join([open_functions(move.tracked), f"TRUNCATE {logs}", *sequences]), timeout=ANSWER_SECONDS
         )
         await conn.execute(
-            f"UPDATE {STATE} SET state = 'open', turn = $1, opened_at = pg_current_snapshot()",
+            f"UPDATE {STATE} SET state = 'open', turn = $1, opened_at = pg_current_snapshot(), "
+            "opened_ground = $2",
             turn,
+            to_text(await read_ground(conn, move.tracked)),
             timeout=ANSWER_SECONDS,
         )
         await commit(conn, timeout=ANSWER_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ import asyncpg
 
 from wsdash.data.online.capture import prune
 from wsdash.data.online.delta import Delta, check_delta, make_stages, pending, read_delta, write_delta
+from wsdash.data.online.ground import Ground, from_text, moved, read_ground, to_text
 from wsdash.data.online.move import Move
 from wsdash.data.online.position import Position, read_position, seal
 from wsdash.data.online.state import State, read_state
@@ -45,6 +46,10 @@ class Link:
     writer: asyncpg.Connection
     position: Position
     tracked: tuple[Tracked, ...]
+    ground: Ground
+    """The left side's chunks at the position."""
+    suspects: set[int]
+    """Tables whose chunks were dropped or rewritten since they were last known to be equal."""
     routed: frozenset[int] = frozenset()
     """Tables whose rows the entered side's own triggers send to inheriting children."""
     _session: asyncpg.Connection = field(init=False)
@@ -55,12 +60,14 @@ class Link:
         """Deltas are read in the link's own session, unless a snapshot is given."""
         self._session = self.reader
 
-    async def carry(self, held: Snapshot | None = None) -> int:
-        """Carry what is new over; how many log lines that answered. held: to exactly this snapshot.
+    async def carry(self, held: Snapshot | None = None, whole: Collection[int] = ()) -> int:
+        """Carry what is new over; how many log lines that answered.
+
+        held: to exactly this snapshot. whole: numbers of tables that are taken whole.
 
         Raises MovedError when maintenance rewrote chunks meanwhile: nothing was changed then, call it again.
         """
-        delta = await self.read(held)
+        delta = await self.read(held, whole)
         try:
             if delta.changes:
                 await self.write(delta)
@@ -70,7 +77,7 @@ class Link:
             await self.let_go()
         return delta.lines
 
-    async def read(self, held: Snapshot | None = None) -> Delta:
+    async def read(self, held: Snapshot | None = None, whole: Collection[int] = ()) -> Delta:
         """Take a snapshot, seal it, and ask what is new in it. Raises WsdashError."""
         if held is not None:
             self._session, self._chunks = held.conn, held.chunks
@@ -81,10 +88,34 @@ class Link:
         session = self._session
         with ServerErrors(self.leaving, "reading what changed"):
             until = await read_position(session)
-            delta = await read_delta(session, self.tracked, self.position, until, self._emptied(until))
+            await self._look_at_chunks(await read_ground(session, self.tracked))
+            taken = self._emptied(until) | set(whole)
+            delta = await read_delta(session, self.tracked, self.position, until, taken)
             if delta.changes:
                 await seal(self.steward)
         return delta
+
+    async def _look_at_chunks(self, now: Ground) -> None:
+        """Note, for good, which tables' chunks moved."""
+        found = moved(self.ground, now).keys() - self.suspects
+        self.ground = now
+        if found:
+            self.suspects |= found
+            await self._note_suspects(self.suspects)
+
+    async def clear_suspects(self) -> None:
+        """All tables were compared and equal. Raises WsdashError."""
+        with ServerErrors(self.entering, "noting what was compared"):
+            await self._note_suspects(set())
+        self.suspects = set()
+
+    async def _note_suspects(self, numbers: set[int]) -> None:
+        await self.writer.execute(
+            f"UPDATE {STATE} SET suspects = $1, position_ground = $2",
+            sorted(numbers),
+            to_text(self.ground),
+            timeout=SECONDS,
+        )
 
     def _emptied(self, until: Position) -> set[int]:
         """Unlogged tables, when their server was started anew: a crash empties them."""
@@ -122,10 +153,11 @@ class Link:
                 await require_unmoved(self.steward, self.leaving, tables, self._chunks)
         with ServerErrors(self.entering, "committing carried changes"):
             moved = await self.writer.execute(
-                f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_boot = $2 "
-                "WHERE position::text = $3",
+                f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_boot = $2, "
+                "position_ground = $3 WHERE position::text = $4",
                 delta.until.snapshot,
                 delta.until.boot,
+                to_text(self.ground),
                 self.position.snapshot,
                 timeout=SECONDS,
             )
@@ -176,10 +208,15 @@ async def open_link(move: Move, leaving: Endpoint) -> AsyncIterator[Link]:
         reader, steward, writer = (task.result() for task in opening)
         with ServerErrors(entering, "opening the way for changes"):
             position = await _start(move, leaving, steward, writer)
+            state = await read_state(writer)
+            assert state is not None
             await make_stages(writer, tracked)
             trees = await read_trees(writer, tracked)
             routed = frozenset(number for number, tree in trees.items() if tree.kind == "inheritance")
-        yield Link(move, leaving, entering, reader, steward, writer, position, tracked, routed)
+        ground, suspects = from_text(state.position_ground), set(state.suspects)
+        yield Link(
+            move, leaving, entering, reader, steward, writer, position, tracked, ground, suspects, routed
+        )
 
 
 async def _start(
@@ -206,9 +243,11 @@ async def _start(
         )
     async with transaction(writer):
         await writer.execute(
-            f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_turn = $2, position_boot = ''",
+            f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_turn = $2, position_boot = '', "
+            "position_ground = $3, suspects = '{}'",
             here.opened_at.snapshot,
             turn,
+            here.opened_ground,
             timeout=SECONDS,
         )
     return here.opened_at

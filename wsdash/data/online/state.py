@@ -17,7 +17,9 @@ SECONDS = 20.0
 PRESENT = f"SELECT to_regclass({literal(STATE)}) IS NOT NULL"
 READ = f"""
 SELECT run, state, turn, opened_at::text AS opened_at, closed_by::text AS closed_by,
-       position::text AS position, position_turn, position_boot, shape
+       position::text AS position, position_turn, position_boot,
+       coalesce(position_ground, '') AS position_ground, suspects,
+       coalesce(opened_ground, '') AS opened_ground, shape
 FROM {STATE}
 """
 
@@ -33,6 +35,9 @@ class State:
     closed_by: str
     position: Position | None
     position_turn: int | None
+    position_ground: str
+    suspects: frozenset[int]
+    opened_ground: str
     shape: str
 
     @property
@@ -58,5 +63,8 @@ async def read_state(conn: asyncpg.Connection) -> State | None:
         row["closed_by"] or "",
         position,
         row["position_turn"],
+        row["position_ground"],
+        frozenset(row["suspects"]),
+        row["opened_ground"],
         row["shape"] or "",
     )

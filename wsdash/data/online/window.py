@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.move import Move
+from wsdash.data.online.ground import moved, read_ground
+from wsdash.data.online.link import Link
 from wsdash.data.online.shape import differences, read_shape
 from wsdash.data.online.state import read_state
 from wsdash.data.online.tracked import FENCE
 from wsdash.data.online.trees import Tree, read_trees
-from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
 
 SECONDS = 60.0
@@ -48,31 +48,30 @@ class Line:
     remedy: str = ""
 
 
-async def look(conn: asyncpg.Connection, move: Move, side: Endpoint) -> list[Line]:
-    """Every line, as the side is now. Raises asyncpg.PostgresError."""
-    trees = await read_trees(conn, move.tracked)
+async def look(conn: asyncpg.Connection, link: Link) -> list[Line]:
+    """Every line, as the side that is to be left is now; conn: a session of it. Raises
+    asyncpg.PostgresError."""
+    trees = await read_trees(conn, link.tracked)
     holders = await _holders(conn, trees)
     return [
         await _prepared(conn),
         _old_writers(holders),
         _maintenance(holders),
-        *await _structure(conn, move, trees),
+        *await _structure(conn, link, trees),
     ]
 
 
-async def require_window(
-    conn: asyncpg.Connection, move: Move, side: Endpoint, *, closing: bool = False
-) -> None:
+async def require_window(conn: asyncpg.Connection, link: Link, *, closing: bool = False) -> None:
     """Raise RefusedError with every line that says no. closing: only what holds with all writers kept out."""
     if closing:
-        lines = await _structure(conn, move, await read_trees(conn, move.tracked))
+        lines = await _structure(conn, link, await read_trees(conn, link.tracked))
     else:
-        lines = await look(conn, move, side)
+        lines = await look(conn, link)
     bad = [line for line in lines if not line.ok]
     if bad:
         raise RefusedError(
             "this is no moment for the switch: " + "; ".join(f"{line.name}: {line.text}" for line in bad),
-            where=side.address,
+            where=link.leaving.address,
             remedy="; ".join(dict.fromkeys(line.remedy for line in bad)),
         )
 
@@ -120,10 +119,10 @@ def _session(row: asyncpg.Record) -> str:
     return f"pid {row['pid']} ({row['role']}, for {row['seconds'] or 0:.0f} s: {row['query']})"
 
 
-async def _structure(conn: asyncpg.Connection, move: Move, trees: dict[int, Tree]) -> list[Line]:
+async def _structure(conn: asyncpg.Connection, link: Link, trees: dict[int, Tree]) -> list[Line]:
     state = await read_state(conn)
     before = state.shape if state is not None else ""
-    changed = differences(before, await read_shape(conn, move.tracked))
+    changed = differences(before, await read_shape(conn, link.tracked))
     unguarded = [name for tree in trees.values() for name in tree.unguarded]
     return [
         Line(
@@ -138,4 +137,20 @@ async def _structure(conn: asyncpg.Connection, move: Move, trees: dict[int, Tree
             f"missing or disabled on {', '.join(unguarded[:SHOWN])}" if unguarded else "on every table",
             "put capture back (its triggers must stay enabled), and copy these tables anew",
         ),
+        _chunks(link, moved(link.ground, await read_ground(conn, link.tracked))),
     ]
+
+
+def _chunks(link: Link, found: dict[int, list[str]]) -> Line:
+    """Rows that went with a chunk went unseen."""
+    names = {one.number: one.table.qualified for one in link.tracked}
+    told = [f"{names[number]}: {', '.join(lines[:SHOWN])}" for number, lines in found.items()]
+    told += [names[number] for number in sorted(link.suspects - found.keys())]
+    return Line(
+        "chunks",
+        not told,
+        f"dropped, emptied or rewritten since the last comparison ({'; '.join(told)})"
+        if told
+        else "as they were",
+        "pause retention and compression, and compare both sides again",
+    )
