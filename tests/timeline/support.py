@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wsdash.config import Thresholds
@@ -61,6 +61,7 @@ def calm(at: float) -> float:
 def lived(
     path: Path,
     days: float,
+    left_out: Sequence[str] = (),
     *,
     latency: Value = calm,
     watched: Callable[[float], bool] = lambda at: True,
@@ -71,10 +72,13 @@ def lived(
         "latency:api-new": latency,
         "errors:workspace-api": lambda at: 0.0,
         **{f"health:{name}": lambda at: 1.0 for name in CONTAINERS},
+        **{f"restarted:{name}": lambda at: 0.0 for name in CONTAINERS},
         "disk:percent": lambda at: 50.0,
         "memory:stack": lambda at: 5e8,
     }
     values |= {name.replace("__", ":").replace("_", "-"): value for name, value in series.items()}
+    for name in left_out:
+        del values[name]
     writer = HistoryWriter.open(path)
     for minute in range(int(days * 1440)):
         at = minute * 60.0

@@ -79,7 +79,7 @@ class FortnightScript:
                 life.log(LogLine("workspace-api", life.clock.time(), "stderr", "ERROR: the query timed out"))
             life.read(MetricsReading("errors", {"errors:workspace-api": float(life.errors)}))
             for name in life.settings.stack.workspace.containers:
-                life.read(_container(stack, name, at))
+                life.read(_container(stack, name, at, life.fortnight.begun))
             percent = stack.disk(at)
             free = int(DISK_BYTES * (1 - percent / 100))
             life.read(HostReading(percent, free, 1.5, 60 << 20, 0.002))
@@ -89,7 +89,7 @@ class FortnightScript:
         life.judge()
 
 
-def _container(stack: StandinStack, name: str, at: float) -> ContainerReading:
+def _container(stack: StandinStack, name: str, at: float, begun: float) -> ContainerReading:
     return ContainerReading(
         name,
         "running",
@@ -97,6 +97,7 @@ def _container(stack: StandinStack, name: str, at: float) -> ContainerReading:
         "workspace",
         memory_bytes=stack.memory(name, at),
         restarts=stack.restarts(name, at),
+        started_at=begun + stack.started(name, at),
     )
 
 

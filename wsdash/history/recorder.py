@@ -30,7 +30,8 @@ class HistoryRecorder:
     an answer, told by the next one), cpu:, memory:, restarts:<container>, health:<container> of the new stack
     (1: running and healthy), memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag,
     backup:age, and all that a MetricsReading names. Seconds, bytes and per cent. What is missing gives no
-    sample: a gap, not 0. restarted:<container>: 1 for a restart that nobody asked for, 0 while it is read.
+    sample: a gap, not 0. restarted:<container>: 1 for a restart that nobody asked for, 0 while it is read and
+    tells when it was started.
     """
 
     def __init__(self, add: Add) -> None:
@@ -88,7 +89,8 @@ class HistoryRecorder:
             self._note_unmeasured(event)
         if event.state != "missing":
             self._calm(f"restarts:{name}", at, float(event.restarts), changes=True)
-            self._calm(f"restarted:{name}", at, 0.0)
+            if event.started_at is not None:  # else nobody could see a restart
+                self._calm(f"restarted:{name}", at, 0.0)
         if event.memory_bytes is None:
             self._memory.pop(name, None)
         if event.cpu_percent is not None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 from wsdash.model.slower import slower
 from wsdash.timeline.evidence import DAY, FEWEST, Evidence, Slice
-from wsdash.timeline.samples import amount
+from wsdash.timeline.samples import amount, per_day, quantile_of_day
 from wsdash.timeline.spec import CriterionSpec
 from wsdash.timeline.story import Story
-from wsdash.timeline.windows import Found, Window, unseen, unseen_words, watched
+from wsdash.timeline.windows import Found, Window, watched
 
 
 def improved(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
@@ -29,21 +29,9 @@ def improved(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
     loads = _by_load(story, "", covered)
     if loads.holds is False:
         return loads
-    worst: tuple[float, Slice] | None = None
-    for part in window.parts:
-        new = evidence.quantile_of_probes(spec.series, spec.quantile, part)
-        if new is not None and (worst is None or new > worst[0]):
-            worst = (new, part)
-    lacking = unseen(evidence, names, window)
-    if worst is None:
-        return Found(None, "nothing measured of the new service", wanted, covered)
-    measured = f"{amount(old, spec.unit)} before, {amount(worst[0], spec.unit)} in {window.name(worst[1])}"
-    most = old * (1 + spec.slack)
-    if worst[0] > most and (worst[1] not in lacking or math.isinf(worst[0])):
-        return Found(False, measured, wanted, covered)
-    if lacking:
-        return Found(None, f"{measured}; {unseen_words(lacking, evidence, names, window)}", wanted, covered)
-    return Found(True, measured, wanted, covered)
+    value = quantile_of_day(spec, evidence)
+    found = per_day(spec, evidence, window, value, old * (1 + spec.slack), wanted)
+    return replace(found, measured=f"{amount(old, spec.unit)} before, {found.measured}")
 
 
 def _by_load(story: Story, lacking: str, covered: float) -> Found:

@@ -48,16 +48,16 @@ Measured = tuple[float, float]
 """Of a day: the value as it was seen, and the best that it can be, whatever was not seen."""
 
 
-def _per_day(
+def per_day(
     spec: CriterionSpec,
     evidence: Evidence,
     window: Window,
     value: Callable[[str, Slice], Measured | None],
+    most: float,
     wanted: str,
 ) -> Found:
-    """The worst day against the limit."""
+    """The worst day against the limit. What was seen to be beyond it counts, however little else was seen."""
     names = evidence.matching(spec.series)
-    most = limit(spec, window.thresholds)
     covered = watched(evidence, names, window)
     worst: tuple[float, Slice] | None = None
     broken: tuple[float, Slice] | None = None
@@ -83,8 +83,8 @@ def _per_day(
     return Found(True, f"{measured} in every 24 h", wanted, covered)
 
 
-def percentile(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
-    """The quantile of a latency, a probe without an answer being slower than any limit."""
+def quantile_of_day(spec: CriterionSpec, evidence: Evidence) -> Callable[[str, Slice], Measured | None]:
+    """The quantile of all probes in a day, a probe without an answer being slower than any other."""
 
     def value(name: str, part: Slice) -> Measured | None:
         seen = evidence.summary(name, part)
@@ -96,8 +96,14 @@ def percentile(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wi
         best = evidence.quantile_of_probes(name, lower, part) if lower > 0 else 0.0
         return (found, best) if found is not None and best is not None else None
 
-    most = amount(limit(spec, window.thresholds), spec.unit)
-    return _per_day(spec, evidence, window, value, f"p{spec.quantile * 100:g} ≤ {most} in every 24 h")
+    return value
+
+
+def percentile(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+    """The quantile of a latency, in each day."""
+    most = limit(spec, window.thresholds)
+    wanted = f"p{spec.quantile * 100:g} ≤ {amount(most, spec.unit)} in every 24 h"
+    return per_day(spec, evidence, window, quantile_of_day(spec, evidence), most, wanted)
 
 
 def failures(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
@@ -108,8 +114,9 @@ def failures(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
         asked = seen.count + seen.failures
         return (seen.failures / asked, seen.failures / asked * seen.coverage) if asked else None
 
-    most = amount(limit(spec, window.thresholds), spec.unit)
-    return _per_day(spec, evidence, window, share, f"≤ {most} of probes unanswered in every 24 h")
+    most = limit(spec, window.thresholds)
+    wanted = f"≤ {amount(most, spec.unit)} of probes unanswered in every 24 h"
+    return per_day(spec, evidence, window, share, most, wanted)
 
 
 def maximum(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
@@ -119,8 +126,8 @@ def maximum(spec: CriterionSpec, story: Story, evidence: Evidence, window: Windo
         seen = evidence.summary(name, part).maximum
         return (seen, seen) if seen is not None else None
 
-    most = amount(limit(spec, window.thresholds), spec.unit)
-    return _per_day(spec, evidence, window, largest, f"≤ {most}")
+    most = limit(spec, window.thresholds)
+    return per_day(spec, evidence, window, largest, most, f"≤ {amount(most, spec.unit)}")
 
 
 def downtime(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
@@ -166,12 +173,17 @@ def _seconds_down(evidence: Evidence, name: str, part: Slice) -> float:
 
 
 def restarts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
-    """Restarts that nobody asked for, as they were seen; series: what says that containers were read."""
+    """Restarts that nobody asked for, as they were seen; series: what names the containers.
+
+    Of a container that does not tell when it was started (series `restarted:`) none can be seen.
+    """
     most = int(limit(spec, window.thresholds))
     wanted = f"≤ {most} that nobody asked for"
     names = evidence.matching(spec.series)
-    covered = watched(evidence, names, window)
     known = {name.partition(":")[2] for name in names}
+    names = tuple(f"restarted:{name}" for name in sorted(known))
+    untold = [name.partition(":")[2] for name in names if name not in evidence.matching("restarted:*")]
+    covered = watched(evidence, names, window)
     within = [one for at, one in story.restarts if window.since <= at < window.until and one.name in known]
     unasked = [one.name for one in within if not one.asked_by]
     asked = len(within) - len(unasked)
@@ -183,6 +195,8 @@ def restarts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
     lacking = unseen(evidence, names, window)
     if lacking:
         words = unseen_words(lacking, evidence, names, window)
+        if untold:
+            words = f"not told when they were started: {', '.join(untold)}"
         return Found(None, f"{len(unasked)} seen{told}; {words}", wanted, covered)
     return Found(True, f"{len(unasked)}{told}, in {len(names)} containers", wanted, covered)
 

@@ -134,6 +134,12 @@ class StandinStack:
             return before
         return before + sum(at >= start * DAY for start in self.fortnight.restarts)
 
+    def started(self, container: str, at: float) -> float:
+        """When it was started, seconds since the migration; never before it."""
+        if container != COMPUTE:
+            return 0.0
+        return max((start * DAY for start in self.fortnight.restarts if at >= start * DAY), default=0.0)
+
     def memory(self, container: str, at: float) -> int:
         """Bytes."""
         usual = {COMPUTE: 420, API: 90}.get(container, 180)
