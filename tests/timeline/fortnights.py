@@ -92,8 +92,8 @@ class Minute:
 class Fortnight:
     """The fortnight of one seed.
 
-    measured: the old service was probed often enough before its stop. said_again: what people said and decided
-    of the migration that was rolled back, they said of the next one, too.
+    measured: the old service was probed often enough before its stop. said_again: what people said and
+    decided of the migration that was rolled back, they said of the next one, too.
     """
 
     def __init__(self, seed: int) -> None:
