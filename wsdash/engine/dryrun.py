@@ -101,7 +101,9 @@ async def _check_all(
         if item.means(Meaning.CLOSES_SOURCE):
             tell(Notice(level, rehearsal_summary(newest, now), item.id))
         if item.kind is not ItemKind.AUTO:
-            tell(ItemChanged(item.id, ItemState.PENDING, "waits for a person"))
+            ticked = options.yes and item.kind is ItemKind.CONFIRM and item.phase is not Phase.POST
+            text = "--yes would tick it, no person looks at it" if ticked else "waits for a person"
+            tell(ItemChanged(item.id, ItemState.PENDING, text))
             continue
         context = StepContext(DRY_RUN, item.id, world.settings, stack, facts, _unheard, options.state)
         started = time.monotonic()
