@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.history.support import NOON
-from wsdash.history.recorder import HistoryRecorder
 from wsdash.model import (
     AnyEvent,
     BackupTaken,
@@ -14,6 +13,7 @@ from wsdash.model import (
     Notice,
     Recorded,
 )
+from wsdash.model.samples import SampleFold
 
 Told = list[tuple[str, float, float | None, str]]
 HOST = HostReading(71.5, 1000, 3.0, 5000, 0.001)
@@ -21,7 +21,7 @@ HOST = HostReading(71.5, 1000, 3.0, 5000, 0.001)
 
 def told_of(*events: tuple[float, AnyEvent]) -> Told:
     told: Told = []
-    recorder = HistoryRecorder(lambda *sample: told.append(sample))
+    recorder = SampleFold(lambda *sample: told.append(sample))
     for seq, (seconds, event) in enumerate(events, 1):
         recorder.see(Recorded(seq, NOON + seconds, event))
     return told

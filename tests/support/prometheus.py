@@ -83,7 +83,10 @@ async def numbers(base: str, expression: str) -> list[float]:
 
 def hurry(rendered: Path) -> None:
     """Ask every second, and let alerts fire after one: a test does not wait for minutes."""
-    patterns = {"prometheus-scrape.yml": "(_interval): 15s", "prometheus-rules.yml": r"(for): \d+m"}
+    patterns = {
+        "prometheus-scrape.yml": r"(_interval): \d+s",
+        "prometheus-rules.yml": r"(\binterval|for): \d+[sm]",
+    }
     for name, pattern in patterns.items():
         text, count = re.subn(pattern, r"\1: 1s", (rendered / name).read_text())
         assert count

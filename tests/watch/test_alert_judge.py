@@ -81,9 +81,10 @@ def test_growing_worse_is_told_at_most_once_a_minute() -> None:
 
 
 def test_what_is_not_meant_to_run_ends_its_alert_at_once() -> None:
-    judge = Judge([rule()])
-    changes(judge, [HIGH] * 10)
-    judge.absent("load")
+    judge = Judge([rule(series="latency:api-old")])
+    changes(judge, [HIGH] * 10, "latency:api-old")
+    judge.add("absent:api-old", START + 11, 1.0)
+    judge.add("latency:api-old", START + 11, HIGH)
     assert [(c.raised, c.text) for c in judge.step(START + 11)] == [(False, "not meant to run")]
     assert judge.step(START + 12) == []
 

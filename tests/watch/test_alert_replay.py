@@ -9,9 +9,9 @@ import pytest
 
 from tests.watch.alert_support import START, judged, rule
 from wsdash.config import Thresholds, shipped
-from wsdash.history.reader import HistoryReader, Point
+from wsdash.history.reader import HistoryReader
 from wsdash.history.store import HistoryWriter
-from wsdash.watch.alerting.replay import replay, stand_ins
+from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import load_rules
 
 BEGIN = START - START % 3600
@@ -79,11 +79,3 @@ def test_recent_history_is_judged_as_it_was_live(tmp_path: Path) -> None:
 
 def test_an_empty_history_raises_nothing(tmp_path: Path) -> None:
     assert replay([rule()], HistoryReader(tmp_path / "none.db"), BEGIN, BEGIN + 60) == ()
-
-
-def test_failures_keep_their_share_among_the_values_that_stand_for_a_minute() -> None:
-    point = Point(0.0, 1.0, 2.0, 9.0, 10.0, 45, 15)
-    values = stand_ins(point, rule(statistic="p90", failures="worst"))
-    assert len(values) == 10
-    assert values.count(None) == 3
-    assert stand_ins(Point(0.0, None, None, None, None, 0, 4), rule()) == [None] * 4

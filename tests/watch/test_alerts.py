@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.watch.support import EPOCH, FakeClock, Recorder, running, settings_of
-from wsdash.model import AlertChanged, ContainerRestarted, HostReading, LatencyReading, LogLine
+from wsdash.model import (
+    AlertChanged,
+    ContainerRestarted,
+    HostReading,
+    LatencyReading,
+    LogLine,
+    MetricsReading,
+)
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
 from wsdash.watch.pollers.logs import ErrorCounter
@@ -32,6 +39,9 @@ class Judged:
             if read is not None:
                 read()
             self.alerts.evaluate()
+
+    def pool(self, used: int) -> None:
+        self.alerts.observe(MetricsReading("connections", {"pool:limit": 100.0, "pool:used": float(used)}))
 
     def answers(self, seconds: float | None, series: str = "api-new") -> Callable[[], None]:
         return lambda: self.alerts.observe(LatencyReading(series, seconds))
@@ -147,9 +157,9 @@ async def test_a_disk_over_its_limit_raises_and_does_not_flap_around_it(tmp_path
 
 async def test_a_pool_that_is_nearly_used_up_raises(tmp_path: Path) -> None:
     judged = Judged(tmp_path)
-    judged.alerts.pool(50, 100)
+    judged.pool(50)
     await judged.rounds(2)
-    judged.alerts.pool(95, 100)
+    judged.pool(95)
     await judged.rounds(14)
     assert judged.changes("connection-pool") == []
     await judged.rounds(3)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -17,9 +19,12 @@ from wsdash.demo.api.server import Database, create_app
 from wsdash.demo.standins.storage import create_app as create_standin
 from wsdash.engine.background.exporter import Exporter
 from wsdash.engine.background.exposition import Exposition
+from wsdash.engine.measured import MeasuredAlerts
 from wsdash.engine.options import MetricsAddress
+from wsdash.model import LatencyReading, Recorded
 from wsdash.plan import load_plan
 from wsdash.watch.monitoring import render_monitoring
+from wsdash.watch.world import rules_of
 
 PATIENCE = 25.0
 
@@ -48,7 +53,14 @@ async def test_a_real_prometheus_sees_the_stack_and_an_alert_fires(tmp_path: Pat
             ),
             metrics=MetricsSettings(f"http://127.0.0.1:{own.port}"),
         )
-        exporter = Exporter(Exposition(load_plan()), time.time, tmp_path)
+        exposition = Exposition(load_plan(), measured=MeasuredAlerts(rules_of(settings)))
+        seen = itertools.count(1)
+
+        def probed(seconds: float | None) -> None:
+            exposition.see(Recorded(next(seen), time.time(), LatencyReading("target-db", seconds)))
+
+        probed(0.01)
+        exporter = Exporter(exposition, time.time, tmp_path)
         await exporter.open(own)
         stack.push_async_callback(exporter.close)
         out = tmp_path / "out"
@@ -61,10 +73,18 @@ async def test_a_real_prometheus_sees_the_stack_and_an_alert_fires(tmp_path: Pat
             async def all_up() -> bool:
                 return await health(base) == up
 
-            async def told() -> bool:
-                return "WorkspaceTargetDown" in await firing(base)
+            def tells(alert: str) -> Callable[[], Awaitable[bool]]:
+                async def told() -> bool:
+                    return alert in await firing(base)
+
+                return told
 
             await until(all_up)
-            assert not await told()
+            assert await firing(base) == set()
+            # Prometheus does not reach the compute, wsdash does
+            probed(None)
+            await until(tells("WorkspaceTargetDown"))
+            await exporter.close()
             await nodes["pageserver"].close()
-            await until(told)
+            await until(tells("WorkspaceTargetDownWithoutWsdash"))
+            assert "WorkspaceTargetDown" in await firing(base)

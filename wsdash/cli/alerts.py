@@ -72,7 +72,7 @@ def tested(arguments: argparse.Namespace) -> int:
             remedy="name a --from before --to, such as --from 2025-11-03T00:00 --to 2025-11-04T00:00",
         )
     past = HistoryReader(state / FILE)
-    spans = replay(rules, past, since, until)
+    spans = replay(rules, past, since, until, containers_of_series(settings))
     known = past.series()
     past.close()
     blind = [rule.id for rule in rules if not any(rule.matches(name) for name in known)]
@@ -95,14 +95,19 @@ def exported(arguments: argparse.Namespace) -> int:
     settings = load_settings(config_of(arguments, state))
     rules = load_rules(rules_file(settings), settings.thresholds, containers_of_series(settings))
     file: Path = arguments.prometheus
+    if not settings.metrics.url:
+        raise InputError(
+            "Prometheus does not read wsdash's page, on which these rules rest",
+            where="wsdash.yaml, key metrics.url",
+            remedy="name where `wsdash watch --metrics-port` serves it, such as http://localhost:3280",
+        )
     file.write_text(prometheus_rules(rules), encoding="utf-8")
     left_out = untold(rules)
     if arguments.json:
-        print_json({"file": str(file), "rules": len(rules) - len(left_out), "only_wsdash_judges": left_out})
+        print_json({"file": str(file), "rules": len(rules), "only_wsdash_judges": left_out})
         return 0
-    told = f"; only wsdash itself can judge: {', '.join(left_out)}" if left_out else ""
-    told_of = len(rules) - len(left_out)
-    say(f"{told_of} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
+    told = f"; nobody judges while wsdash does not run: {', '.join(left_out)}" if left_out else ""
+    say(f"{len(rules)} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
     return 0
 
 

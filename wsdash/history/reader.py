@@ -156,6 +156,22 @@ class HistoryReader:
             None if part is None else _point(part, since + index * width) for index, part in enumerate(parts)
         )
 
+    def pieces(
+        self, series: str, since: float, until: float
+    ) -> tuple[tuple[float, float | Digest | None], ...]:
+        """All that is left of the window, oldest first: (at, value) of a sample, None of one that failed, and
+        (begin, digest) of a minute whose samples are gone."""
+        with self._reading() as db:
+            found = self._find(db, series)
+            if db is None or found is None:
+                return ()
+            raw_from = found.kept if since >= found.kept else found.rolled
+            rows = db.execute(
+                "select at, value from raw where series = ? and at >= ? and at < ? order by at, id",
+                (found.id, max(since, raw_from), until),
+            ).fetchall()
+            return (*_minutes(db, found, since, min(until, raw_from)), *rows)
+
     def gaps(
         self, series: str, since: float, until: float, shortest: float = 120.0
     ) -> tuple[tuple[float, float], ...]:

@@ -1,4 +1,5 @@
-"""The error rate of every container: lines with errors in the last minute, told every ten seconds."""
+"""The error rate of every container: lines with errors in the last minute, told every ten seconds, and at
+once when it changes."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 
 TELL_EVERY = 10.0
+LOOK_EVERY = 1.0
 
 
 class ErrorRates:
@@ -46,8 +48,9 @@ class ErrorRates:
 
     async def run(self) -> None:
         """Tell for ever."""
+        told, told_at = dict[str, float](), 0.0
         while True:
-            await self._clock.sleep(TELL_EVERY)
+            await self._clock.sleep(LOOK_EVERY)
             now = self._clock.time()
             rates, missing = dict[str, float](), dict[str, str]()
             for name, held in self._counters.items():
@@ -55,4 +58,6 @@ class ErrorRates:
                     rates[f"errors:{name}"] = float(held.count(now))
                 else:
                     missing[f"errors:{name}"] = "its log is not read: it does not run, or cannot be reached"
-            self._emit(MetricsReading("errors", rates, missing))
+            if rates != told or now - told_at >= TELL_EVERY:
+                told, told_at = rates, now
+                self._emit(MetricsReading("errors", rates, missing))

@@ -232,10 +232,9 @@ class _World:
                 told = f"connections are limited by the {found.bound}: {found.used} of {found.limit}"
                 self._emit(Notice("info", told))
             bound = found.bound or bound
-            self._alerts.pool(found.used, found.limit)
-            values = {"pool:used": found.used, "pool:limit": found.limit}
+            values = {"pool:limit": found.limit, "pool:used": found.used}
             values |= {f"pool:state:{state}": number for state, number in found.states.items()}
-            self._emit(MetricsReading("connections", dict(values)))
+            self.emit(MetricsReading("connections", dict(values)))
 
         return self.poller("connections", probe, POOL_PACE)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsdash.config import Settings
 from wsdash.engine.at_rest import last_seen
 from wsdash.engine.background.afterwards import Afterwards
 from wsdash.engine.background.alarms import Alarms, telling
@@ -23,6 +24,7 @@ from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import World, watch_for_ever
+from wsdash.errors import InputError
 from wsdash.model import ItemChanged, ItemIntended, ItemState, Recorded
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
@@ -31,6 +33,7 @@ from wsdash.timeline.spec import load_timeline
 if TYPE_CHECKING:
     from wsdash.engine.background.exporter import Exporter
     from wsdash.engine.background.exposition import Exposition
+    from wsdash.engine.measured import MeasuredAlerts
     from wsdash.watch.alerting.channels import Notifier
 
 
@@ -138,7 +141,8 @@ class Companions:
         from wsdash.engine.background.exposition import Exposition
 
         journal = self._recorder.journal
-        self._exposition = Exposition(world.plan, await journal.history())
+        measured = await asyncio.to_thread(_measured, world.settings)
+        self._exposition = Exposition(world.plan, await journal.history(), measured)
         self._exporter = Exporter(self._exposition, lambda: journal.clock.time(), self._options.state)
         await self._exporter.open(address)
 
@@ -232,3 +236,17 @@ class Companions:
         self._watcher.cancel()
         _, running = await asyncio.wait({self._watcher}, timeout=CLEANUP_SECONDS)
         self.stuck = self.stuck or bool(running)
+
+
+def _measured(settings: Settings) -> MeasuredAlerts:
+    """What the alert rules measure; nothing while their file is refused, which the pollers tell."""
+    from wsdash.engine.measured import (
+        MeasuredAlerts,
+    )  # Prometheus' client and the pollers take time to import
+    from wsdash.watch.board import containers_of_series
+    from wsdash.watch.world import rules_of
+
+    try:
+        return MeasuredAlerts(rules_of(settings), containers_of_series(settings))
+    except InputError:
+        return MeasuredAlerts()

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from wsdash import __version__
+from wsdash.engine.measured import MeasuredAlerts
 from wsdash.engine.run.fold import RunView, fold, outcome
 from wsdash.history.reader import StoreSize
 from wsdash.model import (
@@ -76,10 +77,16 @@ class Probed:
 
 
 class Exposition:
-    """Takes events in the journal's order, from its thread; families are made in any other."""
+    """Takes events in the journal's order, from its thread; families are made in any other.
 
-    def __init__(self, plan: Plan, before: Sequence[Recorded] = ()) -> None:
+    measured: what the alert rules measure, which takes the same events.
+    """
+
+    def __init__(
+        self, plan: Plan, before: Sequence[Recorded] = (), measured: MeasuredAlerts | None = None
+    ) -> None:
         self._plan = plan
+        self._measured = measured or MeasuredAlerts()
         self._lock = threading.Lock()
         self._run = RunView()
         self._alerts = AlertBoard()
@@ -99,6 +106,7 @@ class Exposition:
             kind = _kind(recorded)
             if kind:
                 self._newest[kind] = recorded.at
+            self._measured.see(recorded)
             match event:
                 case LatencyReading():
                     self._probed.setdefault(event.series, Probed()).see(recorded, event)
@@ -126,6 +134,7 @@ class Exposition:
                 *self._of_tables(now),
                 *self._of_the_run(now),
                 *self._of_the_alerts(now),
+                *self._measured.families(now),
                 *self._of_the_days(size),
                 *self._of_wsdash(now, size),
             ]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from wsdash.errors import InputError
-from wsdash.history.recorder import HistoryRecorder
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import AnyEvent, BackupTaken, Notice, Recorded
+from wsdash.model.samples import SampleFold
 
 LOOK_EVERY = 5.0
 
@@ -22,7 +22,7 @@ class EngineHistory:
         self.note = note
         """What must be told of how it was opened, or ''."""
         self._writer = writer
-        self._recorder = HistoryRecorder(writer.add)
+        self._recorder = SampleFold(writer.add)
 
     @classmethod
     def open(cls, state: Path) -> EngineHistory:
@@ -61,7 +61,7 @@ class EngineHistory:
             if self._writer.lacks(series, at):
                 self._writer.add(series, at, value, error)
 
-        return HistoryRecorder(add).see
+        return SampleFold(add).see
 
     def see(self, recorded: Recorded) -> None:
         """Take an event; returns at once."""

@@ -1,37 +1,59 @@
-"""The alert rules in Prometheus's words: one file that `promtool check rules` accepts."""
+"""The alert rules in Prometheus's words: one file that `promtool check rules` accepts.
+
+wsdash tells on its page what each rule's statistic is over its window, as its own judge measures it;
+Prometheus compares it with the limits and counts the durations. So both judge the same samples by the same
+rules, and what only Prometheus sees of the stack (a 5xx is no line of a log) fires in no other situations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml
 
-from wsdash.watch.alerting.itself import rules_of_itself
+from wsdash.errors import InputError
+from wsdash.watch.alerting.itself import JOB, rules_of_itself
 from wsdash.watch.alerting.rules import AlertRule
 
 HEADER = """\
-# Made by `wsdash alerts export`: the first group from config/alerts.yaml (change the rules there, not here),
-# the second one is about wsdash itself.
+# Made by `wsdash alerts export`, for Prometheus 2.42 and later: the first group from config/alerts.yaml
+# (change the rules there, not here), over what wsdash's own page tells; the second one for while wsdash does
+# not run; the third one about wsdash itself.
 """
+VALUE, MEASURED = "wsdash_alert_value", "wsdash_alert_measured"
+"""What the page tells of each alert: its statistic; and 1 where there is one, 0 where nobody measured."""
+EVERY = 5
+"""Seconds: how often Prometheus reads the page and judges: by two of them an alert differs from wsdash's."""
+LABELS = "alert, world"
+RUNS = f'up{{job="{JOB}"}} == 1'
 
 
 def prometheus_rules(rules: Iterable[AlertRule], *, template: bool = False) -> str:
-    """The rules file: these rules, and those about wsdash itself (itself.py). Rules that no metric of the
-    stack can tell of are left out; see `untold`.
+    """The rules file: these rules, what of them Prometheus can tell without wsdash, and rules about wsdash
+    itself (itself.py). Raises InputError for a rule that cannot be said in Prometheus's words.
 
     template: limits that wsdash.yaml sets stay placeholders (${ALERT_API_SECONDS}), as in config/monitoring.
     """
-    group: dict[str, Any] = {"name": "workspace-stack", "rules": []}
-    for rule in rules:
-        group["rules"] += _entries(rule, _limit(rule, template))
-    groups = [group, {"name": "wsdash", "rules": rules_of_itself()}]
+    known = list(rules)
+    groups = [
+        {
+            "name": "workspace-stack",
+            "interval": f"{EVERY}s",
+            "rules": [_judged(rule, template) for rule in known],
+        },
+        {
+            "name": "workspace-stack-without-wsdash",
+            "rules": [entry for rule in known for entry in _without_wsdash(rule, template)],
+        },
+        {"name": "wsdash", "rules": rules_of_itself()},
+    ]
     text = yaml.safe_dump({"groups": groups}, sort_keys=False, width=10_000, allow_unicode=True)
     return HEADER + text
 
 
 def untold(rules: Iterable[AlertRule]) -> list[str]:
-    """Rules that only wsdash can judge: no metric of the stack says what they are about."""
+    """Rules that nobody judges while wsdash does not run: the stack's own metrics do not say the same."""
     return [rule.id for rule in rules if rule.prometheus is None]
 
 
@@ -40,37 +62,88 @@ def alert_name(rule_id: str) -> str:
     return "Workspace" + "".join(word.capitalize() for word in rule_id.split("-"))
 
 
+def expression(rule: AlertRule, *, template: bool = False) -> str:
+    """When the alert is bad, or stands and is not well yet, as the judge has it (judge.py)."""
+    selector = f'{{rule="{rule.id}"}}'
+    value = f"max by ({LABELS}) ({VALUE}{selector})"
+    firing = f'max by ({LABELS}) (ALERTS{{alertname="{alert_name(rule.id)}", alertstate="firing"}})'
+    nothing = f"max by ({LABELS}) ({MEASURED}{selector}) == 0"
+    parts = [f"{value} {rule.comparison} {_limit(rule, template)}"]
+    if rule.clear != rule.threshold:
+        parts.append(f"({value} {rule.comparison[0]} {_clear(rule, template)} and {firing})")
+    match rule.no_data:
+        case "hold":
+            parts.append(f"({firing} and {nothing})")
+        case "raise":
+            parts.append(nothing)
+    # while wsdash does not run nobody measures: what stands, stands
+    parts.append(f"({firing} unless on () {RUNS})")
+    return " or ".join(parts)
+
+
+def _judged(rule: AlertRule, template: bool) -> dict[str, Any]:
+    for key, seconds in (("for", rule.raise_for), ("clear-for", rule.clear_for)):
+        if 0 < seconds < EVERY:
+            raise InputError(
+                f"rule {rule.id}: {key} is {seconds:g} s, and Prometheus looks every {EVERY} s: it would be"
+                " raised or ended in other situations",
+                where=f"alerts.yaml, rule {rule.id}, key {key}",
+                remedy=f"use 0 or {EVERY}s and more",
+            )
+    entry: dict[str, Any] = {"alert": alert_name(rule.id), "expr": expression(rule, template=template)}
+    if rule.raise_for:
+        entry["for"] = _duration(rule.raise_for)
+    if rule.clear_for:
+        entry["keep_firing_for"] = _duration(rule.clear_for)
+    about = ": {{ $labels.alert }}" if "*" in rule.series else ""
+    entry["labels"] = _labels(rule)
+    entry["annotations"] = {"summary": rule.title + about, "description": rule.explanation}
+    return entry
+
+
+def _without_wsdash(rule: AlertRule, template: bool) -> Iterator[dict[str, Any]]:
+    told = rule.prometheus
+    if told is None:
+        return
+    expr = told.expr.replace("{threshold}", _limit(rule, template))
+    entry: dict[str, Any] = {
+        "alert": alert_name(rule.id) + "WithoutWsdash",
+        "expr": f"({expr}) unless on () {RUNS}",
+    }
+    lasting = told.for_ or (_duration(rule.raise_for) if rule.raise_for else "")
+    if lasting:
+        entry["for"] = lasting
+    entry["labels"] = _labels(rule)
+    entry["annotations"] = {"summary": told.summary or rule.title, "description": rule.explanation}
+    yield entry
+    if told.absent:
+        yield {
+            "alert": alert_name(rule.id) + "Unwatched",
+            "expr": f"absent({told.absent}) unless on () {RUNS}",
+            "for": "15m",
+            "labels": {"severity": "info", "rule": rule.id},
+            "annotations": {"summary": f"{rule.title}: nobody tells {told.absent}"},
+        }
+
+
+def _labels(rule: AlertRule) -> dict[str, str]:
+    return {"severity": rule.severity, "rule": rule.id} | ({"guide": rule.guide} if rule.guide else {})
+
+
 def _limit(rule: AlertRule, template: bool) -> str:
     if template and rule.limit_name:
         return "${" + rule.limit_name.upper() + "}"
     return f"{rule.threshold:.15g}"
 
 
-def _entries(rule: AlertRule, limit: str) -> list[dict[str, Any]]:
-    told = rule.prometheus
-    if told is None:
-        return []
-    labels = {"severity": rule.severity, "rule": rule.id} | ({"guide": rule.guide} if rule.guide else {})
-    entry: dict[str, Any] = {"alert": alert_name(rule.id), "expr": told.expr.replace("{threshold}", limit)}
-    lasting = told.for_ or (_duration(rule.raise_for) if rule.raise_for else "")
-    if lasting:
-        entry["for"] = lasting
-    entry["labels"] = labels
-    entry["annotations"] = {"summary": told.summary or rule.title, "description": rule.explanation}
-    if not told.absent:
-        return [entry]
-    unwatched = {
-        "alert": alert_name(rule.id) + "Unwatched",
-        "expr": f"absent({told.absent})",
-        "for": "15m",
-        "labels": {"severity": "info", "rule": rule.id},
-        "annotations": {"summary": f"{rule.title}: nobody tells {told.absent}"},
-    }
-    return [entry, unwatched]
+def _clear(rule: AlertRule, template: bool) -> str:
+    if template and rule.limit_name:
+        return f"{rule.clear / rule.threshold:.6g} * {_limit(rule, template)}"
+    return f"{rule.clear:.15g}"
 
 
 def _duration(seconds: float) -> str:
     for unit, length in (("h", 3600), ("m", 60)):
         if seconds % length == 0:
             return f"{seconds / length:.0f}{unit}"
-    return f"{seconds:.0f}s"
+    return f"{seconds:.0f}s" if seconds == int(seconds) else f"{1000 * seconds:.0f}ms"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from wsdash.model import AlertChanged
 from wsdash.watch.alerting.rules import AlertRule
@@ -17,14 +18,37 @@ WORSE_BY, WORSE_EVERY = 0.1, 60.0
 """A raised alert is told again when it got worse by this share, at most once in so many seconds."""
 
 
+ABSENT = "absent:"
+"""Before the name of what a container serves: a series that is 1 while that rightly does not answer."""
+
+
+class Measured(NamedTuple):
+    """What an alert's statistic is now. value: None: nobody measured; infinite: nothing answered."""
+
+    rule: AlertRule
+    alert: str
+    value: float | None
+
+
 class Judge:
     """Judges samples by rules. Times are epoch seconds and must not go back.
 
     standing: alerts that an earlier process raised and that did not end; they go on as they are.
+    containers: what a container serves -> its name (watch/board.py); what is told of a container is not
+    judged either while what it serves is rightly absent.
     """
 
-    def __init__(self, rules: Iterable[AlertRule], standing: Iterable[AlertChanged] = ()) -> None:
+    def __init__(
+        self,
+        rules: Iterable[AlertRule],
+        standing: Iterable[AlertChanged] = (),
+        containers: Mapping[str, str] | None = None,
+    ) -> None:
         self.rules = tuple(rules)
+        self._containers = dict(containers or {})
+        self._serves = {name: series for series, name in self._containers.items()}
+        self._away: set[str] = set()
+        """What rightly does not answer."""
         self._standing = {change.alert or change.rule: change for change in standing if change.raised}
         self._alerts: dict[str, tuple[_Alert, ...]] = {}
         """Series -> the alerts that it may raise."""
@@ -35,26 +59,59 @@ class Judge:
                 self._known(rule.series)
 
     def add(self, series: str, at: float, value: float | None) -> None:
-        """Note a sample; None is a probe that failed."""
+        """Note a sample; None is a probe that failed. What rightly does not answer is not judged."""
+        if series.startswith(ABSENT):
+            self._note_absence(series.removeprefix(ABSENT), bool(value))
+            return
+        if self._away and self.about(series) in self._away:
+            return
         if series in self._divisors and value is not None:
             self._newest[series] = value
         for alert in self._known(series):
             alert.add(at, value)
 
-    def absent(self, series: str) -> None:
-        """What the series is about is rightly not there: its alerts end at the next step."""
-        for alert in self._known(series):
-            alert.absent()
+    def about(self, series: str) -> str:
+        """What of PLACES a series tells of, '' for none: api-old of latency:api-old."""
+        kind, _, name = series.partition(":")
+        if kind in ("latency", "up"):
+            return name.partition(":")[0]
+        return self._serves.get(name, "") if kind == "errors" else ""
+
+    def measured(self, now: float) -> list[Measured]:
+        """What every alert's statistic is now, without judging; what is rightly absent is left out."""
+        return [
+            Measured(alert.rule, alert.rule.alert(series), alert.measure(now, self._divisor(alert.rule)))
+            for series, alerts in self._alerts.items()
+            for alert in alerts
+            if not alert.is_absent
+        ]
+
+    def at_rest(self) -> bool:
+        """Whether nothing is raised, and nothing is about to be."""
+        return all(alert.at_rest for alerts in self._alerts.values() for alert in alerts)
 
     def step(self, now: float) -> list[AlertChanged]:
         """Judge everything now; the changes that follow."""
         changes = []
         for alerts in self._alerts.values():
             for alert in alerts:
-                change = alert.step(now, self._newest.get(alert.rule.share_of))
+                change = alert.step(now, self._divisor(alert.rule))
                 if change is not None:
                     changes.append(change)
         return changes
+
+    def _divisor(self, rule: AlertRule) -> float | None:
+        return self._newest.get(rule.share_of)
+
+    def _note_absence(self, place: str, away: bool) -> None:
+        if not away:
+            self._away.discard(place)
+            return
+        self._away.add(place)
+        told = {f"latency:{place}", f"up:{place}", f"errors:{self._containers.get(place, '')}"}
+        for series in told | {name for name in self._alerts if self.about(name) == place}:
+            for alert in self._known(series):
+                alert.absent()
 
     def _known(self, series: str) -> tuple[_Alert, ...]:
         if series not in self._alerts:
@@ -74,7 +131,7 @@ class _Alert:
         self._series = series
         self._samples: deque[tuple[float, float]] = deque(maxlen=MOST_SAMPLES)
         self._before: tuple[float, float] | None = None
-        self._absent = False
+        self.is_absent = False
         self._raised = standing is not None
         self._since = standing.since if standing else 0.0
         self._worst = math.nan
@@ -85,7 +142,7 @@ class _Alert:
         self._well_since: float | None = None
 
     def add(self, at: float, value: float | None) -> None:
-        self._absent = False
+        self.is_absent = False
         if value is None:
             if self.rule.failures == "ignore":
                 return
@@ -95,14 +152,19 @@ class _Alert:
             self._samples.append((at, value))
 
     def absent(self) -> None:
-        self._absent = True
+        self.is_absent = True
         self._samples.clear()
-        self._before = None
+        self._before = self._bad_since = self._well_since = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is raised, and nothing will be without a further sample."""
+        return not self._raised and self._bad_since is None and self.rule.no_data != "raise"
 
     def step(self, now: float, divisor: float | None) -> AlertChanged | None:
-        if self._absent:
+        if self.is_absent:
             return self._end(now, "not meant to run", at_once=True)
-        value = self._measure(now, divisor)
+        value = self.measure(now, divisor)
         if value is None:
             return self._without_data(now)
         self._note_worst(value)
@@ -171,7 +233,8 @@ class _Alert:
         else:
             self._worst = math.nan
 
-    def _measure(self, now: float, divisor: float | None) -> float | None:
+    def measure(self, now: float, divisor: float | None) -> float | None:
+        """The rule's statistic of the window that ends now; None where too little is known."""
         while self._samples and self._samples[0][0] <= now - self.rule.over:
             self._before = self._samples.popleft()
         if len(self._samples) < self.rule.fewest:

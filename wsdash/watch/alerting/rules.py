@@ -80,8 +80,8 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     prometheus: PrometheusExpr | None = None
 
     def matches(self, series: str) -> bool:
-        """Whether the rule is about this series."""
-        return fnmatchcase(series, self.series)
+        """Whether the rule is about this series. A * stands for no colon: a probe's parts are others."""
+        return fnmatchcase(series, self.series) and series.count(":") == self.series.count(":")
 
     def alert(self, series: str) -> str:
         """The alert's name: the rule's, and what it is about where there may be several."""

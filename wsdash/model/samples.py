@@ -1,17 +1,18 @@
-"""What of the journal's events becomes samples, and under which names."""
+"""What of the journal's events becomes samples, and under which names: the history keeps them, alerts are
+judged by them, now, replayed, and on the page that Prometheus reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from wsdash.model import (
-    BackupTaken,
+from wsdash.model.items import BackupTaken
+from wsdash.model.journal import Recorded
+from wsdash.model.readings import (
     ContainerReading,
     ContainerRestarted,
     HostReading,
     LatencyReading,
     MetricsReading,
-    Recorded,
 )
 
 Add = Callable[[str, float, float | None, str], None]
@@ -23,19 +24,23 @@ STALE = 90.0
 WORKSPACE = "workspace"
 
 
-class HistoryRecorder:
-    """Folds events into samples and hands them to `add` (HistoryWriter.add); for one thread at a time.
+class SampleFold:
+    """Folds events into samples and hands them to `add` (as HistoryWriter.add); for one thread at a time.
+
+    calm: seconds between samples of what rarely changes; 0: every reading is one.
 
     Series: latency:<series> and its parts, up:<series> (1 or 0), down:<series> (seconds since a probe without
     an answer, told by the next one), cpu:, memory:, restarts:<container>, health:<container> of the new stack
     (1: running and healthy), memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag,
     backup:age, and all that a MetricsReading names. Seconds, bytes and per cent. What is missing gives no
     sample: a gap, not 0. restarted:<container>: 1 for a restart that nobody asked for, 0 while it is read and
-    tells when it was started.
+    tells when it was started. absent:<series> (a MetricsReading's): 1 while the service of that series rightly
+    does not answer.
     """
 
-    def __init__(self, add: Add) -> None:
+    def __init__(self, add: Add, calm: float = CALM) -> None:
         self._add = add
+        self._calm_seconds = calm
         self._told: dict[str, tuple[float, float]] = {}
         self._memory: dict[str, tuple[float, int]] = {}
         self._unmeasured: set[str] = set()
@@ -121,6 +126,6 @@ class HistoryRecorder:
     def _calm(self, series: str, at: float, value: float, *, changes: bool = False) -> None:
         told_at, told = self._told.get(series, (float("-inf"), 0.0))
         # a clock that was set back must not silence a series
-        if abs(at - told_at) >= CALM or (changes and value != told):
+        if abs(at - told_at) >= self._calm_seconds or (changes and value != told):
             self._told[series] = (at, value)
             self._add(series, at, value, "")
