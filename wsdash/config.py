@@ -168,11 +168,13 @@ class NotifySettings(_Section, frozen=True):
 
 class AlertSettings(_Section, frozen=True):
     """Who is told of alerts beside the screen. The webhook's URL is named, never held. bell, desktop: what
-    the operator's own terminal does. environment: as for notify.
+    the operator's own terminal does. environment: as for notify. apprise_env: names of variables that hold
+    apprise's URLs, each a channel of its own (needs wsdash[channels]).
     """
 
     webhook_env: str = ""
     webhook_file: str = ""
+    apprise_env: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     bell: bool = True
@@ -283,7 +285,8 @@ def load_settings(directory: Path | None = None) -> Settings:
 def secret_variables(settings: Settings) -> frozenset[str]:
     """The names of the environment variables that hold wsdash's own secrets."""
     named = [settings.source.password_env, settings.target.password_env, settings.api.token_env]
-    named += [settings.notify.webhook_env, settings.alerts.webhook_env, "PGPASSWORD"]
+    named += [settings.notify.webhook_env, settings.alerts.webhook_env, *settings.alerts.apprise_env]
+    named.append("PGPASSWORD")
     return frozenset(filter(None, named))
 
 

@@ -145,6 +145,45 @@ async def test_a_command_gets_the_alert_as_json(tmp_path: Path) -> None:
     assert json.loads(out.read_text())["rule"] == "disk"
 
 
+async def test_apprise_tells_a_service_of_its_own_and_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("apprise")
+    async with hook([200]) as (url, taken):
+        monkeypatch.setenv("OUR_SERVICE", url.replace("http://", "json://"))
+        told = Told(AlertSettings(apprise_env=("OUR_SERVICE",)))
+        async with running(told):
+            told.notifier.see(RAISED, AlertBoard())
+            told.notifier.see(ENDED, AlertBoard())
+            await told.until(lambda: len(taken) == 2)
+    assert [(one["type"], one["message"]) for one in taken] == [
+        ("warning", "[demo] warning: Disk filling: 81 %"),
+        ("success", "[demo] ended: Disk filling: 70 %"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "the variable OUR_SERVICE is not set"),
+        ("nonsense-s3cret://x", "the variable OUR_SERVICE holds is no URL that apprise knows"),
+        ("json://127.0.0.1:1/s3cret", "it was not taken"),
+    ],
+)
+async def test_an_apprise_channel_that_fails_says_why_without_its_url(
+    value: str | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("apprise")
+    monkeypatch.delenv("OUR_SERVICE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("OUR_SERVICE", value)
+    told = Told(AlertSettings(apprise_env=("OUR_SERVICE",)))
+    async with running(told):
+        told.notifier.see(RAISED, AlertBoard())
+        await told.until(told.notices)
+    assert why in told.notices()[0]
+    assert told.notices()[0].startswith("alert apprise OUR_SERVICE: ")
+    assert "s3cret" not in str(told.events)
+
+
 async def test_a_failing_command_does_not_hold_up_the_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     async with hook([200]) as (url, taken):
         monkeypatch.setenv("HOOK", url)

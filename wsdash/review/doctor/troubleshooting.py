@@ -11,6 +11,7 @@ import shlex
 import time
 from collections import Counter
 from contextlib import aclosing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -164,10 +165,14 @@ def team(settings: Settings) -> Finding:
     """Who is told, and whether that can work from here: a variable that is named must be set."""
     notify, alerts = settings.notify, settings.alerts
     named = {"notify.webhook_env": notify.webhook_env, "alerts.webhook_env": alerts.webhook_env}
+    named |= {f"alerts.apprise_env[{n}]": name for n, name in enumerate(alerts.apprise_env)}
     unset = [f"{key}: {name}" for key, name in named.items() if name and not os.environ.get(name)]
     if unset:
         remedy = "export it where wsdash runs, or correct the name in wsdash.yaml"
         return Finding(NAMES[3], False, f"the variable is not set: {', '.join(unset)}", remedy, "env")
+    if alerts.apprise_env and find_spec("apprise") is None:
+        seen = "alerts.apprise_env names channels, and apprise is not installed"
+        return Finding(NAMES[3], False, seen, "pip install 'wsdash[channels]'", "env")
     ways = [f"{key} ({name})" for key, name in named.items() if name]
     ways += ["alerts.webhook_file"] if alerts.webhook_file else []
     for key, command in (("notify", notify.command), ("alerts", alerts.command)):

@@ -1,13 +1,15 @@
-"""Who is told of alerts outside the screen: a webhook and a command, each with patience and an end to it."""
+"""Who is told of alerts outside the screen: a webhook, apprise's services, a command; each with patience."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +36,9 @@ MOST_A_WHILE, WHILE_SECONDS = 3, 3600.0
 """An alert that comes and goes is told so often within so many seconds."""
 REPEAT_SECONDS = 4 * 3600.0
 """A raised alert that nobody heeds is told again."""
+
+KINDS = {"info": "info", "warning": "warning", "critical": "failure"}
+"""Severity -> apprise's word."""
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -66,6 +71,8 @@ def channels_of(settings: AlertSettings) -> dict[str, Send]:
     channels: dict[str, Send] = {}
     if settings.webhook_env or settings.webhook_file:
         channels["webhook"] = lambda message: _post(settings, message)
+    for variable in settings.apprise_env:
+        channels[f"apprise {variable}"] = partial(_apprise, variable)
     if settings.command:
         channels["command"] = lambda message: run_with(
             settings.command, msgspec.json.encode(message), TIMEOUT, settings.environment
@@ -224,6 +231,19 @@ def _together(batch: list[Message], world: str) -> dict[str, Any]:
 
 def _when(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+async def _apprise(variable: str, message: dict[str, Any]) -> None:
+    """By whatever apprise's URL in that variable names: mail, Slack, Teams, ntfy and others."""
+    head, _, rest = str(message["text"]).partition("\n")
+    kind = KINDS.get(message["severity"], "warning") if message["state"] != "ended" else "success"
+    told = {"title": head if rest else f"wsdash: {message['state']}", "text": rest or head, "kind": kind}
+    argv = [sys.executable, "-m", "wsdash.watch.alerting.apprise_child", variable]
+    try:
+        await run_with(argv, msgspec.json.encode(told), TIMEOUT, [variable])
+    except OutletError as error:
+        # its own words, without the program's name
+        raise OutletError(str(error).rpartition("exited 1: ")[2]) from error
 
 
 async def _post(settings: AlertSettings, message: dict[str, Any]) -> None:
