@@ -27,12 +27,13 @@ from wsdash.model import (
     LoadRung,
     LoadTested,
 )
+from wsdash.review.blocks import Cell
 from wsdash.review.report.build import build_report, rendered
 from wsdash.review.report.folder import write_folder
 from wsdash.review.report.form import Report
 from wsdash.review.report.latencies import latencies
 from wsdash.review.report.markdown import literal
-from wsdash.review.report.sections import Cell, sections, summary
+from wsdash.review.report.sections import sections, verdict_lines
 from wsdash.review.story import read_story
 from wsdash.timeline.evidence import FEWEST
 
@@ -171,7 +172,15 @@ def test_the_load_test_stands_beside_its_baseline(run: Path, form: str) -> None:
 
 def test_a_load_test_without_a_baseline_says_so(run: Path) -> None:
     record(run, LoadTested("new", "http://new", "read", (_rung(1, 0.01),)))
-    assert "Insufficient data: no baseline" in words(build_report(run), "Load test")
+    told = words(build_report(run), "Load test")
+    assert "Not measured (reads): the old API before the migration." in told
+    assert "Insufficient data: both sides were not measured" in told
+
+
+def test_a_load_test_of_the_old_api_alone_says_that_the_new_one_is_lacking(run: Path) -> None:
+    record(run, LoadTested("baseline", "http://old", "read", (_rung(1, 0.04),)))
+    told = words(build_report(run), "Load test")
+    assert "Not measured (reads): the new API." in told
 
 
 def test_alerts_tell_from_to_worst_and_who_looked_after_them(run: Path) -> None:
@@ -288,4 +297,6 @@ def test_the_write_downtime_leaves_out_what_the_old_service_ran_in_between(run: 
     report = build_report(run)
     assert report.write_downtime_stretches == [first, 8.5]
     assert report.write_downtime_seconds == pytest.approx(first + 8.5, abs=0.002)
-    assert f"{first + 8.5:.1f} s in 2 stretches" in [cell.text for _, cell in summary(report)]
+    assert report.verdict is not None
+    told = [cell.text for _, cell in verdict_lines(report, report.verdict)]
+    assert f"{first + 8.5:.1f} s in 2 stretches" in told

@@ -133,7 +133,7 @@ CASES: dict[str, list[tuple[Lived, bool | None, str]]] = {
         (
             Lived().then(item("test-kanban", ItemState.DONE, "--yes")),
             UNKNOWN,
-            "nobody looked, confirmed by --yes: test-kanban",
+            "nobody confirmed, --yes was said: test-kanban",
         ),
     ],
     "zero-data-loss": [

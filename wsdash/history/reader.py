@@ -49,6 +49,7 @@ class Point:
     maximum: float | None
     count: int
     failures: int
+    p95: float | None = None
 
 
 @dataclass(frozen=True)
@@ -369,8 +370,8 @@ def _minutes_in(since: float, until: float) -> int:
 def _point(part: Digest, at: float) -> Point:
     if not part.count:
         return Point(at, None, None, None, None, 0, part.failures)
-    p50, p99 = part.percentiles((0.5, 0.99))
-    return Point(at, part.minimum, p50, p99, part.maximum, part.count, part.failures)
+    p50, p95, p99 = part.percentiles((0.5, 0.95, 0.99))
+    return Point(at, part.minimum, p50, p99, part.maximum, part.count, part.failures, p95)
 
 
 def _growth(db: sqlite3.Connection) -> float:

@@ -34,8 +34,8 @@ class SampleFold:
     (1: running and healthy), memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag,
     backup:age, and all that a MetricsReading names. Seconds, bytes and per cent. What is missing gives no
     sample: a gap, not 0. restarted:<container>: 1 for a restart that nobody asked for, 0 while it is read and
-    tells when it was started. absent:<series> (a MetricsReading's): 1 while the service of that series rightly
-    does not answer.
+    tells when it was started. absent:<series> (a MetricsReading's): 1 while the service of that series
+    rightly does not answer.
     """
 
     def __init__(self, add: Add, calm: float = CALM) -> None:

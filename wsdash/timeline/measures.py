@@ -68,7 +68,7 @@ def _items(spec: CriterionSpec, story: Story) -> Found:
     if open_ones:
         return Found(None, f"{held} of {len(names)} hold; not done: {', '.join(open_ones)}", wanted)
     if by_flag:
-        return Found(None, f"nobody looked, confirmed by --yes: {', '.join(by_flag)}", wanted)
+        return Found(None, f"nobody confirmed, --yes was said: {', '.join(by_flag)}", wanted)
     proof = "; ".join(story.items[name].evidence for name in names[:MOST_PROOFS])
     if len(names) > MOST_PROOFS:
         proof = f"{held} of {len(names)} hold"

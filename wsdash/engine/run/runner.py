@@ -352,10 +352,10 @@ class Runner:
         return done
 
     async def _tick_by_yes(self, item: Item) -> None:
-        text = "confirmed by --yes, no person looked at it"
+        text = "nobody confirmed: --yes was said, no person looked at it"
         attempt = self.view.item(item.id).attempts + 1
         await self._record(ItemIntended(item.id, "confirm", attempt))
-        await self._record(ItemChanged(item.id, ItemState.DONE, text, who="--yes", note="confirmed by --yes"))
+        await self._record(ItemChanged(item.id, ItemState.DONE, text, who="--yes", note="nobody confirmed"))
         await self._performer.became_done(item)
 
     async def _nothing_due(self, auto: AutoRun) -> None:

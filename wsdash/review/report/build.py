@@ -39,6 +39,7 @@ from wsdash.review.report.latencies import latencies
 from wsdash.review.report.testing import checklist_tests, load_reports
 from wsdash.review.report.times import iso
 from wsdash.review.story import KnownStory, read_story
+from wsdash.review.verdict import verdict
 from wsdash.watch.world import rules_of
 
 ITSELF = StepId.UPDATE_DOCS
@@ -79,6 +80,7 @@ def report_of(known: KnownStory) -> Report:
         written_at=iso(known.now),
         fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
     )
+    report.verdict = verdict(report)
     return known.redactor.value(report)
 
 

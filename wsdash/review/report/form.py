@@ -128,6 +128,8 @@ class LatencyReport(msgspec.Struct, rename={"since": "from", "until": "to"}):
     p90: float | None
     p99: float | None
     lacking: str = ""
+    p95: float | None = None
+    """What Day 1 to 14 judge."""
 
 
 class LatenciesReport(msgspec.Struct):
@@ -194,6 +196,26 @@ class RehearsalReport(msgspec.Struct):
     left: tuple[str, ...]
 
 
+class VerdictReport(msgspec.Struct):
+    """What stands on top: the newest day that has come (None: none), its recommendation (go, no-go or
+    insufficient-data), and how many of its criteria hold. open_decisions: days that have come, undecided.
+    p1_incidents: critical alerts begun since the migration."""
+
+    recommendation: str
+    headline: str
+    day: int | None
+    title: str
+    held: int
+    failed: int
+    insufficient: int
+    criteria: int
+    decided: str
+    decided_by: str
+    open_decisions: list[int]
+    p1_incidents: int
+    write_downtime_seconds: float | None
+
+
 class Report(msgspec.Struct):
     """The contract's JSON object; times are ISO 8601 in UTC."""
 
@@ -222,5 +244,6 @@ class Report(msgspec.Struct):
     """Where engines of this run worked."""
     written_at: str = ""
     """When this was written, in the run's own time."""
+    verdict: VerdictReport | None = None
     fortnight: str = ""
     """The demo's fortnight whose readings are a stand-in's, '' for a real run."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from wsdash.review.blocks import NUMBER, Cell, Grid, Section
 from wsdash.review.report.form import Report
 from wsdash.review.report.latency_plot import draw_latencies
 from wsdash.review.report.plots import plots
-from wsdash.review.report.sections import LATENCIES, NUMBER, Cell, Grid, Section, sections, summary
+from wsdash.review.report.sections import APPENDIX, LATENCIES, sections, summary, verdict_lines
 from wsdash.review.report.times import minute
 from wsdash.review.story import KnownStory
 
@@ -22,10 +23,11 @@ UNBROKEN = 28
 def report_html(report: Report, known: KnownStory) -> str:
     """The whole page."""
     title = f"Workspace migration, run {report.run}"
-    body = [f"<h1>{escape(title)}</h1>", _summary(report)]
+    body = [f"<h1>{escape(title)}</h1>", _verdict(report), _summary(report)]
     for section in sections(report):
-        body += _section(section, 2, report)
-    body += ["<h2>What was measured</h2>", *_plots(known)]
+        if section.key == APPENDIX:
+            body += ["<h2>What was measured</h2>", *_plots(known)]
+        body += _section(section, 2, report, known.settings.thresholds.get_seconds)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
@@ -35,6 +37,15 @@ def report_html(report: Report, known: KnownStory) -> str:
     )
 
 
+def _verdict(report: Report) -> str:
+    if report.verdict is None:
+        return ""
+    (_, head), *rest = verdict_lines(report, report.verdict)
+    lines = [f"<div><dt>{escape(name)}</dt><dd>{_span(cell)}</dd></div>" for name, cell in rest]
+    told = f'<p class="headline {head.look}">{escape(head.text)}</p>'
+    return f'<section class="verdict edge-{head.look}">{told}<dl>{"".join(lines)}</dl></section>'
+
+
 def _summary(report: Report) -> str:
     lines = [f"<div><dt>{escape(name)}</dt><dd>{_span(cell)}</dd></div>" for name, cell in summary(report)]
     written = f'<time datetime="{escape(report.written_at)}">{minute(report.written_at)} UTC</time>'
@@ -42,7 +53,7 @@ def _summary(report: Report) -> str:
     return "<dl>" + "\n".join(lines) + "</dl>"
 
 
-def _section(section: Section, level: int, report: Report) -> list[str]:
+def _section(section: Section, level: int, report: Report, limit: float) -> list[str]:
     title, mark = section.title, ""
     if section.look:
         title, _, word = title.rpartition(": ")
@@ -50,10 +61,10 @@ def _section(section: Section, level: int, report: Report) -> list[str]:
     lines = [f"<h{level}>{escape(title)}{mark}</h{level}>"]
     lines += [f'<p class="dim">{escape(sentence)}</p>' for sentence in section.lead]
     if section.key == LATENCIES and report.latencies is not None:
-        lines.append(draw_latencies(report.latencies.windows))
+        lines.append(draw_latencies(report.latencies.windows, limit))
     lines += [_table(grid) for grid in section.grids]
     for below in section.below:
-        lines += _section(below, level + 1, report)
+        lines += _section(below, level + 1, report, limit)
     return lines
 
 
@@ -92,7 +103,7 @@ def _plots(known: KnownStory) -> list[str]:
     drawn = plots(known, known.settings.thresholds)
     if not drawn:
         return ['<p class="dim">Insufficient data: no samples were recorded.</p>']
-    legend = "Line: median; band: the upper edge; dashed: the limit; red: an alert; grey: nobody watched."
+    legend = "Dashed: the limit; red: an alert; grey: nobody watched. Times are in UTC."
     return [f'<p class="dim">{legend}</p>', *(_figure(title, svg) for title, svg in drawn)]
 
 

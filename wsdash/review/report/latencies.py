@@ -75,6 +75,7 @@ def _measured(history: HistoryReader, window: Window, least: float) -> LatencyRe
         p90,
         seen.p99,
         "; ".join(lacking),
+        seen.p95,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from wsdash.review.blocks import BAD, NUMBER, Cell, Grid, Section
 from wsdash.review.report.form import Report
-from wsdash.review.report.sections import BAD, NUMBER, Cell, Grid, Section, sections, summary
+from wsdash.review.report.sections import sections, summary, verdict_lines
 
 _SPECIAL = re.compile(r"([\\|*`\[\]~]|(?<![^\W_])_|_(?![^\W_]))")
 _LEADING = re.compile(r"^([#>+=-]|\d{1,9}(?=[.)](?:\s|$)))")
@@ -13,7 +14,10 @@ _LEADING = re.compile(r"^([#>+=-]|\d{1,9}(?=[.)](?:\s|$)))")
 
 def report_markdown(report: Report) -> str:
     """The report for people."""
-    lines = [f"# Workspace migration, run {report.run}", ""]
+    lines = [f"# Workspace migration, run {literal(report.run)}", ""]
+    if report.verdict is not None:
+        (_, head), *rest = verdict_lines(report, report.verdict)
+        lines += [f"**{literal(head.text)}**", "", *(f"- {name}: {_styled(cell)}" for name, cell in rest), ""]
     lines += [f"- {name}: {_styled(cell)}" for name, cell in summary(report)]
     lines += [f"- Written: {report.written_at}"]
     for section in sections(report):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 
 from wsdash.config import Thresholds
 from wsdash.history.reader import HistoryReader, Point
 from wsdash.history.store import FILE
+from wsdash.review.axes import label, round_scale, round_times
 from wsdash.review.story import KnownStory
 from wsdash.timeline.evidence import DAY
 
 WIDTH, HEIGHT = 860, 190
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 26
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 20, 26
 BUCKETS = 280
 LEAST = 3600.0
 """Seconds: the shortest window that is drawn."""
@@ -22,7 +22,7 @@ LEAST = 3600.0
 
 @dataclass(frozen=True)
 class Shape:
-    """What one plot shows: middle and upper edge of each bucket, in `unit`, and the limit."""
+    """What one plot shows: middle, judged value and upper edge of each bucket, in `unit`, and the limit."""
 
     series: str
     title: str
@@ -31,15 +31,22 @@ class Shape:
     limit: float
     middle: Callable[[Point], float | None]
     upper: Callable[[Point], float | None]
+    judged: Callable[[Point], float | None]
+    """What the criterion or the alert is about."""
 
 
 @dataclass(frozen=True)
 class Axes:
-    """Seconds and values to places on the paper."""
+    """Seconds and values to places on the paper. scale: the round values on the left, 0 first."""
 
     since: float
     until: float
-    top: float
+    scale: tuple[float, ...]
+
+    @property
+    def top(self) -> float:
+        """The value at the upper edge."""
+        return self.scale[-1]
 
     def x(self, at: float) -> float:
         """Where a time is."""
@@ -55,38 +62,42 @@ def shapes(limits: Thresholds) -> tuple[Shape, ...]:
     return (
         Shape(
             "latency:api-new",
-            "API response time: median, and up to the 99th percentile",
+            "API response time: 95th percentile, which is judged; band from the median to the 99th",
             "ms",
             1000.0,
             limits.get_seconds,
             lambda point: point.p50,
             lambda point: point.p99,
+            lambda point: point.p95,
         ),
         Shape(
             "errors:workspace-api",
-            "Lines with errors in the API's log, a minute",
+            "Error lines a minute in the API's log: the most, which is judged; band from the median",
             "",
             1.0,
             limits.alert_errors_per_minute,
             lambda point: point.p50,
             lambda point: point.maximum,
+            lambda point: point.maximum,
         ),
         Shape(
             "disk:percent",
-            "Disk in use",
+            "Disk in use: the largest, which is judged; band from the median",
             "%",
             1.0,
             limits.alert_disk_percent,
             lambda point: point.p50,
             lambda point: point.maximum,
+            lambda point: point.maximum,
         ),
         Shape(
             "memory:stack",
-            "Memory of the stack",
+            "Memory of the stack: the largest, which is judged; band from the median",
             "MiB",
             1 / 2**20,
             limits.stack_memory_bytes,
             lambda point: point.p50,
+            lambda point: point.maximum,
             lambda point: point.maximum,
         ),
     )
@@ -116,7 +127,7 @@ def plots(known: KnownStory, limits: Thresholds) -> list[tuple[str, str]]:
 def draw(shape: Shape, points: Sequence[Point | None], known: KnownStory, since: float, until: float) -> str:
     """One plot. A gap in the samples is a gap in the line, and is said so in the picture."""
     uppers = [shape.upper(point) or 0.0 for point in points if point is not None]
-    axes = Axes(since, until, max([*uppers, shape.limit * 1.15]) * 1.05 * shape.scale or 1.0)
+    axes = Axes(since, until, tuple(round_scale(max([*uppers, shape.limit * 1.1]) * shape.scale)))
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(shape.title)}">',
         *_gaps(points, axes, since, until),
@@ -135,25 +146,24 @@ def _series(
 ) -> list[str]:
     width = (until - since) / len(points)
     lines: list[str] = []
-    run: list[tuple[float, float, float]] = []
+    run: list[tuple[float, float, float, float]] = []
 
     def end() -> None:
         if run:
-            top = " ".join(f"{x:.1f},{axes.y(high):.1f}" for x, _, high in run)
-            back = " ".join(f"{x:.1f},{axes.y(low):.1f}" for x, low, _ in reversed(run))
-            middle = " ".join(f"{x:.1f},{axes.y(low):.1f}" for x, low, _ in run)
+            top = " ".join(f"{x:.1f},{axes.y(high):.1f}" for x, _, _, high in run)
+            back = " ".join(f"{x:.1f},{axes.y(low):.1f}" for x, low, _, _ in reversed(run))
+            line = " ".join(f"{x:.1f},{axes.y(judged):.1f}" for x, _, judged, _ in run)
             lines.append(f'<polygon class="band" points="{top} {back}"/>')
-            lines.append(f'<polyline class="line" points="{middle}"/>')
+            lines.append(f'<polyline class="line" points="{line}"/>')
             run.clear()
 
     for index, point in enumerate(points):
-        middle = shape.middle(point) if point is not None else None
-        upper = shape.upper(point) if point is not None else None
-        if middle is None or upper is None:
+        values = () if point is None else (shape.middle(point), shape.judged(point), shape.upper(point))
+        known = [value * shape.scale for value in values if value is not None]
+        if len(known) < 3:
             end()
         else:
-            x = axes.x(since + (index + 0.5) * width)
-            run.append((x, middle * shape.scale, upper * shape.scale))
+            run.append((axes.x(since + (index + 0.5) * width), known[0], known[1], known[2]))
     end()
     return lines
 
@@ -185,30 +195,37 @@ def _box(kind: str, axes: Axes, since: float, until: float) -> str:
 
 def _grid(axes: Axes, shape: Shape) -> list[str]:
     lines = []
-    for part in (0.0, 0.5, 1.0):
-        value = axes.top * part
+    for value in axes.scale:
         y = axes.y(value)
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        label = f"{value:,.0f} {shape.unit}".strip()
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
-    for at, anchor in ((axes.since, "start"), (axes.until, "end")):
-        told = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
-        lines.append(f'<text x="{axes.x(at):.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{told}</text>')
+        told = f"{label(value)} {shape.unit}".strip()
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{told}</text>')
+    bottom = HEIGHT - BOTTOM
+    for at, told in round_times(axes.since, axes.until):
+        x = axes.x(at)
+        lines.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>')
+        if LEFT + 10 < x < WIDTH - RIGHT - 40:
+            lines.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{told}</text>')
+    lines.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">UTC</text>')
     return lines
 
 
 def _days(known: KnownStory, axes: Axes) -> list[str]:
     lines = []
     for day in known.judged.days:
-        if day.at is not None and axes.since < day.at < axes.until and axes.until - axes.since > DAY:
+        if day.at is not None and axes.since < day.at <= axes.until and axes.until - axes.since > DAY:
             x = axes.x(day.at)
             lines.append(f'<line class="day" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-            if 140 < x < WIDTH - 140:
-                middle = f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">Day {day.day}</text>'
-                lines.append(middle)
+            anchor, place = ("end", x - 4) if x > WIDTH - 60 else ("start", x + 4)
+            name = f'<text x="{place:.1f}" y="{TOP - 4}" text-anchor="{anchor}">Day {day.day}</text>'
+            lines.append(name)
     return lines
 
 
 def _limit(shape: Shape, axes: Axes) -> str:
     y = axes.y(shape.limit * shape.scale)
-    return f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    told = f"limit {label(round(shape.limit * shape.scale, 3))} {shape.unit}".strip()
+    return (
+        f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="limit-label" x="{WIDTH - RIGHT - 4}" y="{y - 4:.1f}" text-anchor="end">{told}</text>'
+    )

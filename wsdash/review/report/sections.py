@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from wsdash.model import ItemState
-from wsdash.review.report.form import CriterionReport, DayReport, ItemReport, Report
-from wsdash.review.report.testing import load_compared
+from wsdash.review.blocks import (
+    BAD,
+    DIM,
+    GOOD,
+    INSUFFICIENT,
+    NUMBER,
+    WAIT,
+    Cell,
+    Grid,
+    Section,
+    ms,
+)
+from wsdash.review.load_section import load_section
+from wsdash.review.report.form import CriterionReport, DayReport, ItemReport, Report, VerdictReport
 from wsdash.review.report.times import minute, second
-from wsdash.timeline.evidence import FEWEST
+from wsdash.review.verdict import whose
 from wsdash.watch.alerting.words import amount
 
-GOOD, BAD, WAIT, DIM, NUMBER = "good", "bad", "wait", "dim", "num"
-INSUFFICIENT = "insufficient data"
-LATENCIES, MEASURED = "latencies", "measured"
-"""Keys of the sections that a page draws plots in."""
+LATENCIES, APPENDIX = "latencies", "appendix"
+"""Keys of the section that a plot is drawn in, and of the one that plots stand before."""
 REHEARSED = {"clean": GOOD, "interrupted": WAIT}
 PHASES = {"pre": "Pre-Migration", "migration": "Migration Steps", "post": "Post-Migration"}
 GROUPS = {"functional": "Functional", "performance": "Performance", "neon": "Neon-specific"}
-
-
-class Cell(NamedTuple):
-    """What a cell says. look: good, bad, wait, dim, num or ''."""
-
-    text: str
-    look: str = ""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table. long: its last column holds sentences; Markdown tells them below the table. widths: per cent
-    of a page for each column; without them the columns are as wide as their words."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    long: bool = False
-    widths: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, sentences, tables, and sections below it."""
-
-    title: str
-    lead: tuple[str, ...] = ()
-    grids: tuple[Grid, ...] = ()
-    below: tuple[Section, ...] = field(default=())
-    key: str = ""
-    look: str = ""
 
 
 def sections(report: Report) -> list[Section]:
@@ -63,23 +41,40 @@ def sections(report: Report) -> list[Section]:
         _data(report),
         _latencies(report),
         _tests(report),
-        _load(report),
+        load_section(report),
         _branching(report),
         _alerts(report),
+        _checksums(report),
+    ]
+
+
+def verdict_lines(report: Report, told: VerdictReport) -> list[tuple[str, Cell]]:
+    """What stands on top of everything: the day and what is said of it first."""
+    look = {"go": GOOD, "no-go": BAD}.get(told.recommendation, WAIT)
+    unknown = f", {INSUFFICIENT} for {told.insufficient}" if told.insufficient else ""
+    held = f"{told.held} of {told.criteria} hold, {told.failed} failed{unknown}"
+    undecided = ", ".join(f"Day {day}" for day in told.open_decisions)
+    down, stretches = report.write_downtime_seconds, len(report.write_downtime_stretches)
+    apart = f" in {stretches} stretches" if stretches > 1 else ""
+    return [
+        ("Verdict", Cell(told.headline, look)),
+        ("Criteria", Cell(held if told.criteria else "no day has come", BAD if told.failed else "")),
+        ("Decided", Cell(f"{told.decided} by {told.decided_by}" if told.decided else "nothing for this day")),
+        ("Open decisions", Cell(undecided or "none", WAIT if undecided else "")),
+        ("P1 incidents", Cell(f"{told.p1_incidents}", BAD if told.p1_incidents else "")),
+        ("Write downtime", Cell("not measured", WAIT) if down is None else Cell(f"{down:.1f} s{apart}")),
     ]
 
 
 def summary(report: Report) -> list[tuple[str, Cell]]:
     """The head: name and value of what one wants to know first."""
-    look = {"migrated": GOOD, "failed": BAD, "rolled_back": WAIT}.get(report.outcome, WAIT)
-    down, stretches = report.write_downtime_seconds, len(report.write_downtime_stretches)
-    apart = f" in {stretches} stretches" if stretches > 1 else ""
+    # that it was migrated is no good news in itself: the verdict is
+    look = {"migrated": "", "failed": BAD}.get(report.outcome, WAIT)
     lines = [
         ("Outcome", Cell(report.outcome, look)),
         ("Mode", Cell(report.mode)),
         ("Begun", Cell(f"{second(report.started_at)} UTC")),
         ("Ended", Cell(f"{second(report.finished_at)} UTC")),
-        ("Write downtime", Cell("not measured", WAIT) if down is None else Cell(f"{down:.1f} s{apart}")),
         ("Carried out by", Cell("wsdash on " + (", ".join(report.hosts) or "an unknown host"))),
     ]
     if report.fortnight:
@@ -121,14 +116,16 @@ def _decisions(report: Report) -> Section:
         (
             Cell(f"Day {d.day}"),
             Cell(d.decision, GOOD if d.decision == "go" else BAD),
-            Cell(d.who),
+            Cell(whose(d.who, "nobody")),
             Cell(minute(d.at)),
             Cell(d.recommended or "nothing"),
             Cell(d.why),
         )
         for d in report.decisions
     )
-    return Section("Decisions", (), (Grid(("day", "decision", "by", "when", "evidence said", "why"), rows),))
+    return Section(
+        "Decisions", (), (Grid(("day", "decision", "by", "when (UTC)", "evidence said", "why"), rows),)
+    )
 
 
 def _criteria(report: Report) -> Section:
@@ -178,7 +175,7 @@ def _done(items: Sequence[ItemReport]) -> Grid:
         note = "" if one.note in one.evidence else f" {one.note}"
         told = f"{one.evidence}{note}".strip() or "nothing was read yet"
         when = Cell(second(one.at)) if one.at else Cell("never", DIM)
-        by = one.who or ("wsdash" if one.at else "nobody")
+        by = whose(one.who, "wsdash" if one.at else "nobody")
         rows.append(
             (
                 state(one.state),
@@ -189,8 +186,8 @@ def _done(items: Sequence[ItemReport]) -> Grid:
                 Cell(told),
             )
         )
-    head = ("state", "item", "when", "took", "by", "evidence")
-    return Grid(head, tuple(rows), long=True, widths=(9, 13, 16, 7, 11, 44))
+    head = ("state", "item", "when (UTC)", "took", "by", "evidence")
+    return Grid(head, tuple(rows), long=True, widths=(9, 13, 15, 7, 14, 42))
 
 
 def state(name: str) -> Cell:
@@ -210,7 +207,7 @@ def _data(report: Report) -> Section:
         b = report.backup
         proven = "restored and compared" if b.restore_proven else "not proven"
         rows = f"{sum(b.rows.values()):,} rows in {len(b.rows)} tables"
-        lead.append(f"Backup {b.path}: {b.bytes:,} bytes, {rows}, sha256 {b.sha256}, {proven}.")
+        lead.append(f"Backup {b.path}: {b.bytes:,} bytes, {rows}, {proven}.")
     if not report.tables:
         return Section("The data", ("No table was compared yet.", *lead))
     told = tuple(
@@ -219,20 +216,28 @@ def _data(report: Report) -> Section:
             Cell(t.name),
             Cell(f"{t.source_rows:,}", NUMBER),
             Cell(f"{t.target_rows:,}", NUMBER),
+        )
+        for t in report.tables
+    )
+    head = ("content", "table", "rows, old", "rows, new")
+    return Section("The data", tuple(lead), (Grid(head, told),))
+
+
+def _checksums(report: Report) -> Section:
+    rows = [
+        (
+            Cell(t.name),
             Cell(t.source_checksum),
             Cell("the same" if t.source_checksum == t.target_checksum else t.target_checksum),
         )
         for t in report.tables
-    )
-    head = ("content", "table", "rows, old", "rows, new", "checksum, old", "checksum, new")
-    return Section("The data", tuple(lead), (Grid(head, told),))
-
-
-def ms(seconds: float | None) -> Cell:
-    """A time in milliseconds; what was not measured is said so."""
-    if seconds is None:
-        return Cell("not measured", DIM)
-    return Cell(f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms", NUMBER)
+    ]
+    if report.backup is not None:
+        rows.append((Cell("the backup's file (sha256)"), Cell(report.backup.sha256), Cell("")))
+    if not rows:
+        return Section("Appendix: checksums", ("Nothing was compared or backed up yet.",), key=APPENDIX)
+    grid = Grid(("table", "old", "new"), tuple(rows), widths=(30, 40, 30))
+    return Section("Appendix: checksums", (), (grid,), key=APPENDIX)
 
 
 def _latencies(report: Report) -> Section:
@@ -244,7 +249,7 @@ def _latencies(report: Report) -> Section:
         (
             Cell(f"{row.api} API, {row.window}"),
             Cell(f"{minute(row.since)} to {minute(row.until)}"),
-            *(ms(getattr(row, part)) for part in ("p50", "p90", "p99")),
+            *(ms(getattr(row, part)) for part in ("p50", "p90", "p95", "p99")),
             Cell(f"{row.samples:,}", NUMBER),
             Cell(f"{row.failures:,}", NUMBER),
             Cell(f"{row.coverage:.0%}", NUMBER),
@@ -252,7 +257,18 @@ def _latencies(report: Report) -> Section:
         )
         for row in told.windows
     )
-    head = ("API, window", "from, to (UTC)", "p50", "p90", "p99", "answers", "failed", "watched", "data")
+    head = (
+        "API, window",
+        "from, to (UTC)",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "answers",
+        "failed",
+        "watched",
+        "data",
+    )
     lead = f"GET /api/items as the pollers timed it. {told.verdict[:1].upper()}{told.verdict[1:]}."
     return Section(title, (lead,), (Grid(head, rows, long=True),), key=LATENCIES)
 
@@ -267,59 +283,17 @@ def _tests(report: Report) -> Section:
             Cell(GROUPS.get(one.group, one.group)),
             Cell(one.title.replace("`", "")),
             Cell(second(one.at)) if one.at else Cell("never", DIM),
-            Cell(one.who or ("wsdash" if one.at else "nobody")),
+            Cell(whose(one.who, "wsdash" if one.at else "nobody")),
             Cell(one.evidence or "not tried yet"),
         )
         for one in report.tests
     )
-    head = ("state", "group", "test", "when", "by", "evidence")
+    head = ("state", "group", "test", "when (UTC)", "by", "evidence")
     failed = sum(one.state == ItemState.FAILED for one in report.tests)
     unknown = sum(one.state == ItemState.INSUFFICIENT for one in report.tests)
     lead = f"{held} of {len(report.tests)} hold, {failed} failed; {INSUFFICIENT} for {unknown}."
-    grid = Grid(head, rows, long=True, widths=(11, 11, 23, 16, 8, 31))
+    grid = Grid(head, rows, long=True, widths=(10, 11, 22, 15, 14, 28))
     return Section("Testing checklist", (lead,), (grid,))
-
-
-def _load(report: Report) -> Section:
-    if not report.load_test:
-        return Section("Load test", (f"{INSUFFICIENT.capitalize()}: no load test was run.",))
-    below = []
-    for one in report.load_test:
-        rows = tuple(
-            (
-                Cell(f"{rung.clients}", NUMBER),
-                Cell(f"{rung.per_second:.0f}", NUMBER),
-                *(ms(value) for value in (rung.p50, rung.p95, rung.p99, rung.worst)),
-                Cell(f"{rung.errors} of {rung.requests + rung.errors}", BAD if rung.errors else NUMBER),
-            )
-            for rung in one.rungs
-        )
-        name = {"baseline": "The old API before the migration", "old": "The old API", "new": "The new API"}
-        head = ("clients", "requests/s", "p50", "p95", "p99", "worst", "failed")
-        kind = "reads" if one.load == "read" else "80 % reads, 20 % writes"
-        lead = [one.url]
-        if any(rung.requests < FEWEST for rung in one.rungs):
-            lead.append(f"{INSUFFICIENT.capitalize()} for a p99 where fewer than {FEWEST} answers came.")
-        below.append(Section(f"{name[one.api]}: {kind}", tuple(lead), (Grid(head, rows),)))
-    return Section("Load test", *_compared_load(report), below=tuple(below))
-
-
-def _compared_load(report: Report) -> tuple[tuple[str, ...], tuple[Grid, ...]]:
-    rows = load_compared(report.load_test)
-    if not any(row["ratio"] is not None for _, row in rows):
-        return (f"{INSUFFICIENT.capitalize()}: no baseline was recorded with as many clients.",), ()
-    names = {"baseline": "old API before (p95)", "old": "old API now (p95)", "new": "new API (p95)"}
-    measured = [api for api in names if any(row[api] is not None for _, row in rows)]
-    told = tuple(
-        (
-            Cell(f"{clients}", NUMBER),
-            *(ms(row[api]) for api in measured),
-            Cell(INSUFFICIENT, WAIT) if row["ratio"] is None else Cell(f"{row['ratio']:.2f}x", NUMBER),
-        )
-        for clients, row in rows
-    )
-    head = ("clients", *(names[api] for api in measured), "new against before")
-    return ("Reads with as many clients, before the migration and now.",), (Grid(head, told),)
 
 
 def _branching(report: Report) -> Section:
@@ -350,5 +324,5 @@ def _alerts(report: Report) -> Section:
                 seen,
             )
         )
-    head = ("severity", "alert", "from", "to", "worst", "acknowledged")
+    head = ("severity", "alert", "from (UTC)", "to (UTC)", "worst", "acknowledged")
     return Section("Alerts", (), (Grid(head, tuple(rows)),))
