@@ -13,8 +13,8 @@ from wsdash.review.blocks import BAD, GOOD, WAIT
 from wsdash.review.report.build import build_report, rendered
 from wsdash.review.report.form import AlertReport, DayCriterionReport, DayReport, DecisionReport, Report
 from wsdash.review.report.sections import summary, verdict_lines
+from wsdash.review.report.verdict import verdict
 from wsdash.review.story import read_story
-from wsdash.review.verdict import verdict
 
 BEGUN = "2026-11-03T10:00:00.000+00:00"
 

@@ -38,8 +38,8 @@ from wsdash.review.report.form import (
 from wsdash.review.report.latencies import latencies
 from wsdash.review.report.testing import checklist_tests, load_reports
 from wsdash.review.report.times import iso
+from wsdash.review.report.verdict import verdict
 from wsdash.review.story import KnownStory, read_story
-from wsdash.review.verdict import verdict
 from wsdash.watch.world import rules_of
 
 ITSELF = StepId.UPDATE_DOCS

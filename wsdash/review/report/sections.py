@@ -20,7 +20,7 @@ from wsdash.review.blocks import (
 from wsdash.review.load_section import load_section
 from wsdash.review.report.form import CriterionReport, DayReport, ItemReport, Report, VerdictReport
 from wsdash.review.report.times import minute, second
-from wsdash.review.verdict import whose
+from wsdash.review.report.verdict import whose
 from wsdash.watch.alerting.words import amount
 
 LATENCIES, APPENDIX = "latencies", "appendix"
