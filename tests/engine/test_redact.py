@@ -65,6 +65,39 @@ def test_texts_are_cleaned_of_secrets_and_of_nothing_else(text: str, clean: str)
     assert Redactor([SECRET]).text(text) == clean
 
 
+def log(*texts: str, secret: str = SECRET) -> list[str]:
+    """The lines of one container after a redactor that knows the secret saw them."""
+    redactor = Redactor([secret], ["workspace"])
+    return [redactor.line(LogLine("api", 1.0, "stdout", text)).text for text in texts]
+
+
+@pytest.mark.parametrize("cut", range(1, len(SECRET)))
+@pytest.mark.parametrize(("end", "begin"), [("", ""), ("\\", "    "), ('"', '  + "')])
+def test_of_a_secret_that_a_log_breaks_over_two_lines_at_most_the_lesser_part_stays(
+    cut: int, end: str, begin: str
+) -> None:
+    first, second = log(f"the password is {SECRET[:cut]}{end}", f"{begin}{SECRET[cut:]} and so on")
+    left = [part for part, line in ((SECRET[:cut], first), (SECRET[cut:], second)) if part in line]
+    assert len("".join(left)) <= len(SECRET) // 2
+    assert "***" in first + second
+    assert (first.startswith("the password is "), second.endswith(" and so on")) == (True, True)
+
+
+def test_words_that_happen_to_end_as_a_secret_begins_are_left_alone() -> None:
+    lines = ("it costs tr0u", "3 rows", "nothing of it", "in schema workspace")
+    assert log(*lines) == list(lines)
+    assert log(*lines, secret="workspace-s1") == list(lines)
+
+
+@pytest.mark.parametrize("end", ["password:", "PGPASSWORD=\\", "api_key: >", '"token":'])
+def test_the_word_after_a_line_that_ends_before_a_secret_is_masked(end: str) -> None:
+    assert log(f"x {end}", "  s3cr3t rest", "s3cr3t is left")[1:] == ["  *** rest", "s3cr3t is left"]
+    redactor = Redactor()
+    redactor.line(LogLine("a", 1.0, "stdout", f"x {end}"))
+    other = redactor.line(LogLine("b", 1.0, "stdout", "word"))
+    assert other.text == "word", "another container's line goes on from nothing"
+
+
 @settings(max_examples=100)
 @given(
     secret=st.text(min_size=4, max_size=20),

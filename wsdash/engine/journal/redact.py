@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from wsdash.engine.journal.secret_patterns import HINT, MASK, PATTERNS
+from wsdash.engine.journal.secret_patterns import AWAITING, FIRST_WORD, HINT, MASK, PATTERNS
 from wsdash.model import Event, LogLine
 from wsdash.outside import change_texts, clean, without_sequences
 
@@ -40,6 +40,9 @@ class Redactor:
         forms = {form for secret in wanted - self.indistinct for form in _forms(secret)}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._values = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._folded = _folded(longest_first, known) if forms else None
+        self._awaiting: set[tuple[str, str]] = set()
+        """Containers and streams whose last line ended before the value of a secret."""
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -64,10 +67,45 @@ class Redactor:
 
     def line(self, line: LogLine) -> LogLine:
         """The log line without secrets and terminal sequences."""
-        text = clean(self.text(without_sequences(line.text[:LONGEST_LINE])))
+        written = without_sequences(line.text[:LONGEST_LINE])
+        text = clean(self._unfolded(line, written, self.text(written)))
         name = clean(line.container)
         same = text == line.text and name == line.container
         return line if same else msgspec.structs.replace(line, text=text, container=name)
+
+    def _unfolded(self, line: LogLine, written: str, text: str) -> str:
+        """Without what it holds of a secret that goes on from the line before, or on the next one.
+
+        text: what was written, without whole secrets.
+        """
+        if self._folded is not None:
+            text = self._folded.sub(lambda found: (found[1] or "") + MASK, text)
+        stream = (line.container, line.stream)
+        if stream in self._awaiting:
+            self._awaiting.discard(stream)
+            text = FIRST_WORD.sub(rf"\1{MASK}", text)
+        if AWAITING.search(written):
+            self._awaiting.add(stream)
+        return text
+
+
+def _folded(forms: Iterable[str], public: Iterable[str]) -> re.Pattern[str]:
+    """What matches the greater part of a secret at a line's end or begin; the lesser part of it stays.
+
+    Shorter parts, and those that are part of a public name, would be found in ordinary words.
+    """
+
+    def parts(cut: Callable[[str, int], str]) -> str:
+        found = [
+            cut(form, size)
+            for form in forms
+            for size in range(len(form) - 1, max(SHORTEST, (len(form) - 1) // 2), -1)
+        ]
+        secret = [part for part in found if not any(part in text for text in public)]
+        return "|".join(map(re.escape, secret)) or "(?!)"
+
+    at_end, at_begin = parts(lambda form, size: form[:size]), parts(lambda form, size: form[-size:])
+    return re.compile(rf"(?:{at_end})(?=[\\\"'+\s]{{0,4}}$)|^([\s\"'+|>]{{0,20}})(?:{at_begin})")
 
 
 def _forms(secret: str) -> set[str]:

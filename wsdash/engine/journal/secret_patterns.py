@@ -60,6 +60,10 @@ PATTERNS: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     _pattern(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", MASK),
 )
 
+AWAITING = re.compile(rf"{_NAME}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\\|>]?\s{{0,5}}$", re.I)
+"""A line that ends where a secret's value would begin."""
+FIRST_WORD = re.compile(rf"^(\s{{0,40}}){_WORD}")
+
 HINT = re.compile(
     r"://|pass|pwd|secret|token|api[_-]?key|access[_-]?key|authorization|basic |bearer |akia|asia|eyj"
     r"|gh[pousr]_|xox|sk-|private key",
