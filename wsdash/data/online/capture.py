@@ -20,7 +20,7 @@ from wsdash.data.online.position import Position
 from wsdash.data.online.shape import read_shape
 from wsdash.data.online.short_locks import ATTEMPTS, patiently
 from wsdash.data.online.state import read_state
-from wsdash.data.online.tracked import GATE, SEAL, STATE, TABLES, Tracked
+from wsdash.data.online.tracked import APPLIED, GATE, SEAL, STATE, TABLES, Tracked
 from wsdash.data.online.trees import Relation, Tree, read_trees
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
@@ -176,7 +176,7 @@ async def uninstall(side: Endpoint, *, attempts: int = ATTEMPTS) -> None:
                 for row in await conn.fetch(query, SCHEMA, timeout=SECONDS):
                     suffix = "()" if what == "FUNCTION" else ""
                     await conn.execute(f"DROP {what} IF EXISTS {row['name']}{suffix}", timeout=SECONDS)
-            for name in (TABLES, SEAL, STATE):
+            for name in (TABLES, APPLIED, SEAL, STATE):
                 await conn.execute(f"DROP TABLE IF EXISTS {name}", timeout=SECONDS)
             if await conn.fetchval(LEFT, SCHEMA, timeout=SECONDS) == 0:
                 await conn.execute(f"DROP SCHEMA {SCHEMA}", timeout=SECONDS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -23,7 +23,7 @@ from wsdash.data.online.objects import open_functions
 from wsdash.data.online.sequences import Value, read_sequences, set_further
 from wsdash.data.online.standing import read_standing, settle
 from wsdash.data.online.state import read_state
-from wsdash.data.online.tracked import STATE
+from wsdash.data.online.tracked import APPLIED, STATE
 from wsdash.data.online.window import require_window
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, words_of
@@ -173,10 +173,15 @@ async def _nobody(_: str) -> None:
 
 
 async def switch_over(
-    move: Move, leaving: Endpoint, *, limit: float = LIMIT_SECONDS, on_stage: OnStage = _nobody
+    move: Move,
+    leaving: Endpoint,
+    *,
+    limit: float = LIMIT_SECONDS,
+    on_stage: OnStage = _nobody,
+    overwrite: Collection[str] | None = (),
 ) -> Switched:
     """Switch from one side to the other. limit: the longest that writers may be refused before it is taken
-    back, in seconds. on_stage hears each stage's name before it begins.
+    back, in seconds. on_stage hears each stage's name before it begins. overwrite: as of open_link.
 
     Raises AbortedError when it was taken back (the side that was to be left goes on, or could not be
     reached), RefusedError when it must not begin, WsdashError when the one side is closed and the other one
@@ -184,7 +189,7 @@ async def switch_over(
     """
     settings = {"application_name": "wsdash fence"}
     async with (
-        open_link(move, leaving) as link,
+        open_link(move, leaving, overwrite=overwrite) as link,
         connection(leaving, read_only=False, settings=settings) as session,
     ):
         with ServerErrors(leaving, "reading where the move stands"):
@@ -295,7 +300,7 @@ async def _open_in(
                 where=side.address,
                 remedy="see who changed schema wsdash there",
             )
-        logs = ", ".join(one.log for one in move.tracked)
+        logs = ", ".join([*(one.log for one in move.tracked), APPLIED])
         await begin(conn, "SET LOCAL synchronous_commit = on", timeout=ANSWER_SECONDS)
         await conn.execute(
             "; ".join([open_functions(move.tracked), f"TRUNCATE {logs}", *sequences]), timeout=ANSWER_SECONDS

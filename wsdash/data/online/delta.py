@@ -7,7 +7,7 @@ it does no harm. All deletes of a table come before its inserts, so that swapped
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -92,7 +92,8 @@ async def make_stages(writer: asyncpg.Connection, tracked: Sequence[Tracked]) ->
                 for name, column in zip(one.key_names, one.key, strict=True)
             )
             await writer.execute(
-                f"CREATE TEMP TABLE IF NOT EXISTS {one.stage} ({keys}) ON COMMIT DELETE ROWS", timeout=60
+                f"CREATE TEMP TABLE IF NOT EXISTS {one.stage} ({keys}, made boolean) ON COMMIT DELETE ROWS",
+                timeout=60,
             )
 
 
@@ -103,13 +104,15 @@ async def write_delta(
     routed: frozenset[int],
     *,
     may_empty: bool,
+    look: Callable[[Change], Awaitable[None]],
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write a delta in the transaction that is open on the target; the caller commits it with the position.
 
     Returns how many rows were inserted. source: the session whose snapshot the delta was read in. routed:
     numbers of tables whose rows triggers of the target send elsewhere, which COPY would take for rows left
-    out. may_empty: a table that must be taken whole may be emptied here. Raises WsdashError as transfer
+    out. may_empty: a table that must be taken whole may be emptied here. look: is called when a table's keys
+    are staged on the target and its rows are as they were. Raises WsdashError as transfer
     does, and when such a table must not be emptied.
     """
     rows = 0
@@ -128,7 +131,7 @@ async def write_delta(
                 )
             await target[1].execute(f"DELETE FROM {change.tracked.relation}", timeout=SECONDS)
         else:
-            await _delete_keys(source, target, change, delta, on_bytes)
+            await _delete_keys(source, target, change, delta, on_bytes, look)
         rows += await _insert_rows(source, target, change, delta, on_bytes, change.tracked.number in routed)
     return rows
 
@@ -159,9 +162,12 @@ async def check_delta(
 
 
 def _keys(tracked: Tracked, since: Position) -> str:
-    """The changed keys as a subquery over the log."""
+    """The changed keys as a subquery over the log; made: a row was put there anew."""
     names = ", ".join(tracked.key_names)
-    return f"(SELECT DISTINCT {names} FROM {tracked.log} WHERE op <> 'T' AND {since.since})"
+    return (
+        f"(SELECT {names}, bool_or(op = 'I') AS made FROM {tracked.log} "
+        f"WHERE op <> 'T' AND {since.since} GROUP BY {names})"
+    )
 
 
 def _rows(change: Change, keys: str) -> str:
@@ -179,12 +185,14 @@ async def _delete_keys(
     change: Change,
     delta: Delta,
     on_bytes: Callable[[int], None],
+    look: Callable[[Change], Awaitable[None]],
 ) -> None:
     tracked = change.tracked
     subject = f"the changed keys of {tracked.table.qualified}"
     query = f"SELECT * FROM {_keys(tracked, delta.since)} k"
-    stream = Stream(subject, query, "pg_temp", tracked.stage, tracked.key_names, "text")
+    stream = Stream(subject, query, "pg_temp", tracked.stage, (*tracked.key_names, "made"), "text")
     await transfer(source, target, stream, on_bytes)
+    await look(change)
     await target[1].execute(
         f"DELETE FROM {tracked.relation} t USING pg_temp.{tracked.stage} k WHERE {tracked.match}",
         timeout=SECONDS,

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from wsdash.data.online.capture import prune
-from wsdash.data.online.delta import Delta, check_delta, make_stages, pending, read_delta, write_delta
+from wsdash.data.online.conflicts import Conflict, ConflictsError, find_conflicts
+from wsdash.data.online.delta import Change, Delta, check_delta, make_stages, pending, read_delta, write_delta
 from wsdash.data.online.ground import Ground, from_text, moved, read_ground, to_text
 from wsdash.data.online.move import Move
 from wsdash.data.online.position import Position, read_position, seal
 from wsdash.data.online.state import State, read_state
-from wsdash.data.online.tracked import STATE, Tracked
+from wsdash.data.online.tracked import APPLIED, STATE, Tracked
 from wsdash.data.online.trees import read_trees
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
@@ -50,6 +51,10 @@ class Link:
     """The left side's chunks at the position."""
     suspects: set[int]
     """Tables whose chunks were dropped or rewritten since they were last known to be equal."""
+    closed_by: str = ""
+    """The transaction that closed the entered side; '' when it was never open."""
+    overwrite: set[str] | None = field(default_factory=set)
+    """Conflicts (by their id) whose row here may be written over; None: all."""
     routed: frozenset[int] = frozenset()
     """Tables whose rows the entered side's own triggers send to inheriting children."""
     _session: asyncpg.Connection = field(init=False)
@@ -124,18 +129,33 @@ class Link:
         return {one.number for one in self.tracked if one.table.unlogged}
 
     async def write(self, delta: Delta) -> int:
-        """Write a delta into the entered side, uncommitted; how many rows. Raises WsdashError."""
+        """Write a delta into the entered side, uncommitted; how many rows.
+
+        Raises ConflictsError when somebody else changed rows there since it was closed, WsdashError.
+        """
+        found: list[Conflict] = []
+
+        async def look(change: Change) -> None:
+            # the target before the first switch is no side that was closed: all its rows are ours
+            if self.closed_by:
+                found.extend(await find_conflicts(self._session, self.writer, change, self.closed_by))
+
         with ServerErrors(self.entering, "carrying changes"):
             await begin(self.writer)
             names = [one.relation for one in self.tracked if one.number in self.routed]
             async with routers_always(self.writer, names):
-                return await write_delta(
+                rows = await write_delta(
                     (self.leaving, self._session),
                     (self.entering, self.writer),
                     delta,
                     self.routed,
                     may_empty=self.entering == self.move.target,
+                    look=look,
                 )
+            chosen = [one for one in found if self.overwrite is not None and one.id not in self.overwrite]
+            if chosen:
+                raise ConflictsError(chosen, self.entering.address)
+            return rows
 
     async def check(self, delta: Delta) -> int:
         """Compare the delta's rows on both sides, before its commit; how many. Raises WsdashError."""
@@ -167,6 +187,10 @@ class Link:
                     where=self.entering.address,
                     remedy="see that only one wsdash works on it, then retry",
                 )
+            if self.closed_by:
+                await self.writer.execute(
+                    f"INSERT INTO {APPLIED} VALUES (pg_current_xact_id())", timeout=SECONDS
+                )
             await commit(self.writer)
         self.position = delta.until
 
@@ -188,11 +212,14 @@ class Link:
 
 
 @asynccontextmanager
-async def open_link(move: Move, leaving: Endpoint) -> AsyncIterator[Link]:
+async def open_link(
+    move: Move, leaving: Endpoint, *, overwrite: Collection[str] | None = ()
+) -> AsyncIterator[Link]:
     """Sessions for carrying changes away from a side, for the length of a block.
 
-    Raises RefusedError when that side is not the one that changes come from, or nothing tells from where on
-    changes lack on the other; UnreachableError.
+    overwrite: ids of conflicts whose row on the entered side may be written over; None: all. Raises
+    RefusedError when that side is not the one that changes come from, or nothing tells from where on changes
+    lack on the other; UnreachableError.
     """
     entering = move.other(leaving)
     tracked = move.tracked
@@ -214,9 +241,13 @@ async def open_link(move: Move, leaving: Endpoint) -> AsyncIterator[Link]:
             trees = await read_trees(writer, tracked)
             routed = frozenset(number for number, tree in trees.items() if tree.kind == "inheritance")
         ground, suspects = from_text(state.position_ground), set(state.suspects)
-        yield Link(
-            move, leaving, entering, reader, steward, writer, position, tracked, ground, suspects, routed
+        link = Link(move, leaving, entering, reader, steward, writer, position, tracked, ground, suspects)
+        link.closed_by, link.routed, link.overwrite = (
+            state.closed_by,
+            routed,
+            None if overwrite is None else set(overwrite),
         )
+        yield link
 
 
 async def _start(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.data.copy.manifest import SCHEMA
-from wsdash.data.online.tracked import APPLYING, FENCE, GATE, SEAL, STATE, TABLES, Tracked
+from wsdash.data.online.tracked import APPLIED, APPLYING, FENCE, GATE, SEAL, STATE, TABLES, Tracked
 from wsdash.data.pg.quoting import ident, literal
 
 REFUSAL = "57P03"
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS {STATE} (
   shape text);
 CREATE TABLE IF NOT EXISTS {SEAL} (
   single boolean PRIMARY KEY DEFAULT true CHECK (single), seals bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS {APPLIED} (xid xid8 PRIMARY KEY);
 INSERT INTO {SEAL} (seals) VALUES (0) ON CONFLICT DO NOTHING;
 CREATE TABLE IF NOT EXISTS {TABLES} (
   number integer PRIMARY KEY, table_schema text NOT NULL, table_name text NOT NULL, key text[] NOT NULL,

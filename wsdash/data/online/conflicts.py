@@ -1,0 +1,145 @@
+"""Rows that somebody else changed on a closed side: carrying changes over them would lose that change.
+
+It is told by who wrote a row: a transaction after the one that closed the side, and none of ours. A row that
+is missing there, though the other side never made it anew, was deleted by somebody. Rows that are the same on
+both sides are no conflict.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from wsdash.data.online.delta import Change
+from wsdash.data.online.tracked import APPLIED, Tracked
+from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.transactions import transaction
+from wsdash.errors import RefusedError
+
+SECONDS = 600.0
+SHOWN = 10
+MOST = 1000
+"""So many conflicts of one table are listed."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One row, side by side. key: of its columns; ours: on the side that changes come from, theirs: on the
+    closed one; None: no such row there."""
+
+    tracked: Tracked
+    key: dict[str, Any]
+    ours: dict[str, Any] | None
+    theirs: dict[str, Any] | None
+
+    @property
+    def id(self) -> str:
+        """What a choice names it by."""
+        return f"{self.tracked.table.qualified} {json.dumps(self.key, sort_keys=True)}"
+
+    def lines(self) -> list[str]:
+        """The cells that differ, side by side."""
+        ours, theirs = self.ours or {}, self.theirs or {}
+        names = [name for name in self.tracked.columns if ours.get(name) != theirs.get(name)]
+        if self.ours is None or self.theirs is None:
+            return [f"{self.id}: there is no such row on {'one' if self.ours is None else 'the other'} side"]
+        return [f"{self.id}: {name}: {ours.get(name)!r} | {theirs.get(name)!r}" for name in names]
+
+
+class ConflictsError(RefusedError):
+    """Somebody changed rows of the closed side; nothing was carried."""
+
+    def __init__(self, conflicts: Sequence[Conflict], where: str) -> None:
+        lines = [line for one in conflicts[:SHOWN] for line in one.lines()]
+        super().__init__(
+            f"{len(conflicts)} rows were changed on the closed side by somebody else: {'; '.join(lines)}",
+            where=where,
+            remedy="choose, for each row or for all, which side's row stays",
+        )
+        self.conflicts = tuple(conflicts)
+
+
+async def find_conflicts(
+    reader: asyncpg.Connection, writer: asyncpg.Connection, change: Change, closed_by: str
+) -> list[Conflict]:
+    """The conflicts of a delta's keys, which are staged on the writer's side. Raises asyncpg.PostgresError.
+
+    On a real hypertable nobody can be told from us: compressed rows have no writer. There the comparison at
+    a held snapshot finds what differs.
+    """
+    tracked = change.tracked
+    key = ", ".join(f"{ident(name)}" for name in tracked.table.key)
+    staged = ", ".join(
+        f"k.{place} AS {ident(c.name)}" for place, c in zip(tracked.key_names, tracked.key, strict=True)
+    )
+    try:
+        async with transaction(writer):
+            rows = await writer.fetch(
+                f"SELECT to_jsonb(s)::text AS key FROM (SELECT {staged} FROM pg_temp.{tracked.stage} k "
+                f"LEFT JOIN {tracked.relation} t ON {tracked.match} "
+                f"WHERE CASE WHEN t.{ident(tracked.table.key[0])} IS NULL THEN NOT k.made ELSE "
+                f"age(t.xmin) < age($1::text::xid8::xid) "
+                f"AND NOT EXISTS (SELECT FROM {APPLIED} a WHERE a.xid::xid = t.xmin) END "
+                f"LIMIT {MOST}) s ({key})",
+                closed_by,
+                timeout=SECONDS,
+            )
+    except asyncpg.FeatureNotSupportedError:
+        return []
+    keys = [row["key"] for row in rows]
+    if not keys:
+        return []
+    ours, theirs = await _rows(reader, tracked, keys), await _rows(writer, tracked, keys)
+    return [
+        Conflict(tracked, json.loads(text), ours.get(place), theirs.get(place))
+        for place, text in enumerate(keys)
+        if ours.get(place) != theirs.get(place)
+    ]
+
+
+async def _rows(conn: asyncpg.Connection, tracked: Tracked, keys: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """The rows under these keys by their places."""
+    named = ", ".join(f"{ident(column.name)} {column.type}" for column in tracked.key)
+    match = " AND ".join(f"t.{ident(name)} = r.{ident(name)}" for name in tracked.table.key)
+    columns = ", ".join(f"t.{ident(name)}" for name in tracked.columns)
+    found = await conn.fetch(
+        f"SELECT place, (SELECT to_jsonb(s) FROM (SELECT {columns}) s)::text AS row "
+        "FROM unnest($1::text[]) WITH ORDINALITY u(key, place), "
+        f"jsonb_to_record(u.key::jsonb) r({named}) JOIN {tracked.relation} t ON {match}",
+        list(keys),
+        timeout=SECONDS,
+    )
+    return {row["place"] - 1: json.loads(row["row"]) for row in found}
+
+
+async def keep_theirs(conn: asyncpg.Connection, conflicts: Sequence[Conflict]) -> None:
+    """Write the closed side's rows into the open one, where they are changes like any other then.
+
+    conn: a session of the open side. In replica role, so that its own triggers invent nothing; our log sees
+    it. Raises asyncpg.PostgresError.
+    """
+    async with transaction(conn):
+        await conn.execute("SET LOCAL session_replication_role = replica", timeout=SECONDS)
+        for one in conflicts:
+            tracked = one.tracked
+            key = json.dumps(one.key)
+            names = column_list(tracked.columns)
+            named = ", ".join(f"{ident(column.name)} {column.type}" for column in tracked.key)
+            match = " AND ".join(f"t.{ident(name)} = r.{ident(name)}" for name in tracked.table.key)
+            await conn.execute(
+                f"DELETE FROM {tracked.relation} t USING jsonb_to_record($1::text::jsonb) r({named}) "
+                f"WHERE {match}",
+                key,
+                timeout=SECONDS,
+            )
+            if one.theirs is not None:
+                await conn.execute(
+                    f"INSERT INTO {tracked.relation} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} "
+                    f"FROM jsonb_populate_record(NULL::{tracked.relation}, $1::text::jsonb)",
+                    json.dumps(one.theirs),
+                    timeout=SECONDS,
+                )
