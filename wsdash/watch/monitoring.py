@@ -43,6 +43,7 @@ def placeholders(settings: Settings) -> dict[str, str]:
         "ALERT_ERRORS_PER_MINUTE": f"{limits.alert_errors_per_minute:g}",
         "ALERT_DISK_PERCENT": f"{limits.alert_disk_percent:g}",
         "GET_SECONDS": f"{limits.get_seconds:g}",
+        "STACK_MEMORY_BYTES": f"{limits.stack_memory_bytes:.0f}",
     }
     urls = {
         "API": settings.api.new,
