@@ -45,7 +45,7 @@ def test_every_rule_is_exported_and_some_are_judged_without_wsdash_too() -> None
 def test_prometheus_accepts_the_rules(tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_text(prometheus_rules(rules()))
-    assert "SUCCESS: 19 rules found" in run_promtool("check", "rules", str(file))
+    assert "SUCCESS: 20 rules found" in run_promtool("check", "rules", str(file))
 
 
 def test_limits_and_durations_are_the_rules_own() -> None:
