@@ -6,7 +6,7 @@ import pytest
 
 from wsdash.model import ContainerReading, ItemState, Liveness
 from wsdash.tui import looks
-from wsdash.tui.latency import common_top, summarize, verdict
+from wsdash.tui.latency import summarize, verdict
 from wsdash.tui.standing import Engine
 from wsdash.tui.viewstate import HOLE, Sample
 
@@ -52,18 +52,6 @@ def test_a_bar_is_only_full_when_all_is_done() -> None:
     assert looks.bar(1.0, 4) == "━━━━"
     assert looks.bar(0.99, 4) == "━━━─"
     assert looks.bar(None, 4) == "┄┄┄┄"
-
-
-def test_a_sparkline_shows_failures_and_holes_as_gaps() -> None:
-    line = looks.sparkline([0.001, None, None, 0.5], 6, 0.5, [False, False, True, False])
-    assert line == "  ▁×·█"
-
-
-def test_sparklines_share_their_scale() -> None:
-    fast, slow = [Sample(1, 0.004)], [Sample(1, 0.4)]
-    top = common_top([fast, slow])
-    assert top == 0.5
-    assert looks.sparkline([0.004], 1, top) < looks.sparkline([0.4], 1, top)
 
 
 def test_failures_are_counted_apart_from_times() -> None:

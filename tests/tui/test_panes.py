@@ -90,7 +90,7 @@ def test_latency_tells_numbers_gaps_and_thresholds() -> None:
     text = plain(lines)
     for word in ("p50", "p99", "max", "300", "over 200", "no answer", "×"):
         assert word in text
-    assert "log 1–500 ms" in lines[0].plain
+    assert "500 ms" in plain(lines)
 
 
 def test_a_series_that_is_not_there_yet_is_no_alarm() -> None:

@@ -66,15 +66,3 @@ def verdict(series: str, sample: Sample | None) -> Look:
 def ordered(names: Sequence[str]) -> list[str]:
     """Series in their customary order, unknown ones last."""
     return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
-
-
-def common_top(series: Sequence[Sequence[Sample]]) -> float:
-    """The scale that all sparklines share: the longest time of any, rounded up to 1, 2 or 5."""
-    longest = max((s.seconds for samples in series for s in samples if s.seconds is not None), default=0.0)
-    step = 0.001
-    while step < longest:
-        for factor in (1, 2, 5):
-            if step * factor >= longest:
-                return step * factor
-        step *= 10
-    return step

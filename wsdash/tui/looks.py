@@ -5,10 +5,8 @@ No status is told by colour alone. Styles name theme colours, so that every them
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from wsdash.model import ContainerReading, ItemKind, ItemState, Liveness, Phase
@@ -26,7 +24,6 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BARS = "▁▂▃▄▅▆▇█"
 GAP = "×"
 HOLE_MARK = "·"
-FLOOR = 0.001
 
 
 class Look(NamedTuple):
@@ -186,24 +183,6 @@ def bar(fraction: float | None, width: int) -> str:
         return "┄" * width
     full = int(max(0.0, min(1.0, fraction)) * width + 1e-9)
     return "━" * full + "─" * (width - full)
-
-
-def sparkline(samples: Sequence[float | None], width: int, top: float, hole: Sequence[bool] = ()) -> str:
-    """The newest samples, one cell each, right-aligned, on a logarithmic scale from 1 ms to `top`.
-
-    A failure is ×, a time without readings ·: neither is drawn as a value.
-    """
-    span = math.log(max(top, 2 * FLOOR) / FLOOR)
-    first = max(0, len(samples) - width)
-    cells = []
-    for index in range(first, len(samples)):
-        value = samples[index]
-        if value is None:
-            cells.append(HOLE_MARK if hole and hole[index] else GAP)
-        else:
-            level = int(math.log(max(value, FLOOR) / FLOOR) / span * len(BARS))
-            cells.append(BARS[max(0, min(len(BARS) - 1, level))])
-    return "".join(cells).rjust(width)
 
 
 _TICKED = re.compile(r"`([^`]*)`")

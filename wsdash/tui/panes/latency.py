@@ -1,4 +1,4 @@
-"""The latency pane: one sparkline a series on a common scale, gaps visible, and the numbers in text.
+"""The latency pane: a curve a series on a linear scale of its own, gaps visible, and the numbers in text.
 
 Shown is a window of the history, whoever attaches when; its newest cell takes in the probes that came since
 it was read. Without a history (nothing was recorded yet) it is the newest probes, one cell each.
@@ -14,39 +14,63 @@ from textual.content import Content
 from textual.message import Message
 
 from wsdash.model import Liveness
-from wsdash.tui.latency import Summary, common_top, ordered, summarize, verdict
-from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds, sparkline
+from wsdash.tui.latency import Summary, ordered, summarize, verdict
+from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
 from wsdash.tui.past import Past, spread
+from wsdash.tui.plot import AXIS, plot, scale_of
 from wsdash.tui.standing import engine_standing, freshness
 from wsdash.tui.viewstate import HOLE, SAMPLES, Sample, ViewState
 
 NUMBER = 5
 VERDICT = 11
+SCALE = 6
+"""Where a curve's scale ends, such as 500 ms."""
+LEAST_TALL, TALLEST = 4, 12
+"""Lines of a series that is drawn tall."""
 NUMBERS = 5 * NUMBER + 4
 WINDOW_NAMES = ("1 h", "24 h", "14 d")
 """As trends.WINDOWS, which brings the history's reader and is not loaded for a first frame."""
 
 
 def draw_latency(view: ViewState, frame: Frame) -> Lines:
-    """A header and one line a series: name, sparkline, last, p50, p99, max in ms, and the verdict."""
+    """A header, and a series in one line or, where there is room, in several: name, curve, scale, last, p50,
+    p99, max in ms, and the verdict."""
     names = series_names(view)
     if not names:
         return nothing_yet(view, frame.now, "latencies")
     name = max(9, *(len(series) for series in names))
-    width = min(SAMPLES, max(8, frame.width - name - NUMBERS - VERDICT - 4))
-    curves = {series: curve_of(view, series, width) for series in names}
-    top = common_top([samples for samples, _ in curves.values()])
-    scale = f"log 1–{milliseconds(top)} ms"
+    width = min(SAMPLES, max(8, frame.width - name - NUMBERS - VERDICT - SCALE - 5))
+    tall = min(TALLEST, (frame.height - 1) // len(names))
     heading = row(
         cell("series", name),
-        cell(scale, width, right=True),
+        cell("0 to", width + 1 + SCALE if tall < 2 else width, right=True),
+        *([] if tall < 2 else [cell("", SCALE)]),
         *(cell(word, NUMBER, right=True) for word in ("last", "p50", "p99", "max")),
         cell("fail", NUMBER, right=True),
         "ms",
     )
     lines = [heading.stylize(TITLE).truncate(frame.width)]
-    return lines + [_line(view, series, name, width, top, frame, *curves[series]) for series in names]
+    for series in names:
+        if tall >= LEAST_TALL:
+            lines += _tall(view, series, name, width, tall, frame)
+        else:
+            samples, summary = curve_of(view, series, width)
+            scale = scale_of(samples)
+            fresh = freshness(view, f"latency:{series}", frame.now)
+            curve = plot(samples, width, 1, scale, live=fresh.live)[0]
+            lines.append(_line(view, series, name, curve, scale.label if samples else "", frame, summary))
+    return lines
+
+
+def _tall(view: ViewState, series: str, name: int, width: int, rows: int, frame: Frame) -> Lines:
+    """The numbers in a line, and below it the curve over the pane's whole width."""
+    samples, summary = curve_of(view, series, frame.width - AXIS)
+    fresh = freshness(view, f"latency:{series}", frame.now)
+    numbers = _line(view, series, name, Content(" " * width), "", frame, summary)
+    if not samples:
+        return [numbers, *(Content("") for _ in range(rows - 1))]
+    return [numbers, *plot(samples, frame.width, rows - 1, scale_of(samples), live=fresh.live)]
 
 
 def curve_of(view: ViewState, series: str, width: int) -> tuple[list[Sample], Summary]:
@@ -97,24 +121,16 @@ def series_names(view: ViewState) -> list[str]:
 
 
 def _line(
-    view: ViewState,
-    series: str,
-    name: int,
-    width: int,
-    top: float,
-    frame: Frame,
-    samples: Sequence[Sample],
-    summary: Summary,
+    view: ViewState, series: str, name: int, curve: Content, scale: str, frame: Frame, summary: Summary
 ) -> Content:
     fresh = freshness(view, f"latency:{series}", frame.now)
-    graph = sparkline([s.seconds for s in samples], width, top, [s.error == HOLE for s in samples])
     look = verdict(series, summary.last)
     if not fresh.live:
         look = ABSENT if fresh.absent else LIVENESS[fresh.liveness]
         if fresh.liveness is Liveness.STALE:
             look = look._replace(word=f"stale {age(fresh.age)}")
     last = summary.last.seconds if summary.last else None
-    cells = [cell(series, name, "" if fresh.live else DIM), _graph(graph, look.style if fresh.live else DIM)]
+    cells = [cell(series, name, "" if fresh.live else DIM), curve, cell(scale, SCALE, DIM, right=True)]
     cells += [
         cell(milliseconds(value), NUMBER, "" if fresh.live else DIM, right=True)
         for value in (last, summary.p50, summary.p99, summary.longest)
@@ -129,10 +145,6 @@ def _line(
 
 def _short(number: int) -> str:
     return str(number) if number < 10_000 else f"{number // 1000}k"
-
-
-def _graph(graph: str, style: str) -> Content:
-    return Content.styled(graph, style)
 
 
 class LatencyPane(Pane):

@@ -1,0 +1,106 @@
+"""A latency series in blocks: a linear scale of its own, coloured cell by cell, with its threshold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from wsdash.tui.latency import ALERT_SECONDS, POST_SECONDS
+from wsdash.tui.looks import BAD, BARS, DIM, GAP, GOOD, HOLE_MARK, WARN
+from wsdash.tui.viewstate import HOLE, Sample
+
+SMALLEST = 0.001
+"""Seconds: no scale ends below it."""
+HEADROOM = 1.25
+MOST_OF_THEM = 0.95
+"""The part of the samples that a scale is made for: what is slower is drawn up to its edge, and coloured."""
+AXIS = 8
+"""Cells of a tall plot's axis: a number, its unit, and the line."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From zero to `top` seconds; threshold: what must not be passed, in seconds."""
+
+    top: float
+    threshold: float = ALERT_SECONDS
+
+    @property
+    def label(self) -> str:
+        """Where the scale ends, with its unit: 5 ms, 2 s."""
+        return told_seconds(self.top)
+
+
+def scale_of(samples: Sequence[Sample], threshold: float = ALERT_SECONDS) -> Scale:
+    """The series' own scale: where nearly all of it lies, up to the next 1, 2 or 5."""
+    values = sorted(sample.seconds for sample in samples if sample.seconds is not None)
+    if not values:
+        return Scale(SMALLEST, threshold)
+    slow = values[min(len(values) - 1, int(MOST_OF_THEM * len(values)))] * HEADROOM
+    step = SMALLEST
+    while True:
+        for factor in (1, 2, 5):
+            if step * factor >= slow:
+                return Scale(step * factor, threshold)
+        step *= 10
+
+
+def told_seconds(seconds: float) -> str:
+    """A scale's number with its unit: 5 ms, 500 ms, 2 s."""
+    return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+
+
+def style_of(sample: Sample) -> str:
+    """The colour of one cell, by the guide's thresholds."""
+    if sample.error == HOLE:
+        return DIM
+    if sample.seconds is None or sample.seconds > ALERT_SECONDS:
+        return BAD
+    return WARN if sample.seconds > POST_SECONDS else GOOD
+
+
+def plot(
+    samples: Sequence[Sample], width: int, rows: int, scale: Scale, *, live: bool = True
+) -> list[Content]:
+    """`rows` lines of `width` cells, the newest sample at the right edge.
+
+    A failure is × and a time without readings · on the lowest line. From three lines on there is an axis at
+    the left, with a tick at the threshold where it lies on the scale; live False: all of it dim.
+    """
+    axis = AXIS if rows >= 3 and width >= 4 * AXIS else 0
+    cells = samples[-(width - axis) :]
+    gap = " " * (width - axis - len(cells))
+    lines = []
+    for row in range(rows):
+        line = [Content(gap)]
+        for sample in cells:
+            sign = _sign(sample, rows - 1 - row, rows, scale)
+            line.append(Content.styled(sign, style_of(sample) if live else DIM))
+        mark = Content.styled(_axis(row, rows, scale), DIM) if axis else Content()
+        lines.append(mark + Content("").join(line))
+    return lines
+
+
+def _sign(sample: Sample, above: int, rows: int, scale: Scale) -> str:
+    """What stands in the cell of a line that has `above` lines below it."""
+    if sample.seconds is None:
+        return (HOLE_MARK if sample.error == HOLE else GAP) if above == 0 else " "
+    eighths = min(rows * len(BARS), max(1, round(sample.seconds / scale.top * rows * len(BARS))))
+    here = eighths - above * len(BARS)
+    if here <= 0:
+        return " "
+    return BARS[min(here, len(BARS)) - 1]
+
+
+def _axis(row: int, rows: int, scale: Scale) -> str:
+    """The axis beside a line: the top, the threshold's tick, zero."""
+    at_threshold = scale.threshold < scale.top and row == rows - 1 - int(scale.threshold / scale.top * rows)
+    if row == 0:
+        text = scale.label
+    elif at_threshold:
+        text = told_seconds(scale.threshold)
+    else:
+        text = "0" if row == rows - 1 else ""
+    return f"{text:>{AXIS - 1}}{'╪' if at_threshold else '┤' if text else '│'}"
