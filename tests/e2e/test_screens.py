@@ -116,7 +116,7 @@ def test_leaving_with_the_engine_going_on_and_coming_back(program: Program, scre
     first.wait_for("✓ Backup current")
     first.press("q")
     first.wait_for("engine")
-    first.press("g")
+    first.press("q")
     assert first.wait() == 0
     wait_until_migrated(program.state)
     again = screen(*demo(program))
@@ -128,7 +128,7 @@ def test_leaving_with_a_stop_saves_the_run_and_leaves_no_process(program: Progra
     terminal.wait_for("workspace-db-compute")
     terminal.press("q")
     terminal.wait_for("engine")
-    terminal.press("s")
+    terminal.press("X")
     assert terminal.wait() == 0
     deadline = time.monotonic() + 40
     while program.world_processes() and time.monotonic() < deadline:

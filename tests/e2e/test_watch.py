@@ -102,7 +102,7 @@ def test_screens_attach_to_a_recording_and_leave_it_recording(world: World) -> N
             one.wait_for("all there is")
         operator.press("q")
         operator.wait_for("What about the engine?")
-        operator.press("g")
+        operator.press("q")
         assert operator.wait() == 0
         monitor.signal(signal.SIGKILL)
         monitor.wait()

@@ -55,7 +55,7 @@ async def test_an_empty_panel_says_so(tmp_path: Path) -> None:
 
 async def test_the_operator_acknowledges_the_chosen_alert_by_name(tmp_path: Path) -> None:
     async with stage(tmp_path, *alerts()) as on:
-        await on.press("A", "n", "c")
+        await on.press("A", "n", "K")
         assert isinstance(on.app.screen, SignDialog)
         on.app.screen.query_one("#who").focus()
         await on.pilot.press("end", *["backspace"] * 20, *"ana", "enter", *"mine", "enter")
@@ -65,7 +65,7 @@ async def test_the_operator_acknowledges_the_chosen_alert_by_name(tmp_path: Path
 
 async def test_a_silence_wants_a_typed_name_and_an_end(tmp_path: Path) -> None:
     async with stage(tmp_path, *alerts()) as on:
-        await on.press("A", "s")
+        await on.press("A", "S")
         assert isinstance(on.app.screen, SilenceDialog)
         await on.press("enter")
         assert "a name is wanted" in on.text()
@@ -77,7 +77,7 @@ async def test_a_silence_wants_a_typed_name_and_an_end(tmp_path: Path) -> None:
 
 async def test_a_monitor_has_no_key_to_send_with(tmp_path: Path) -> None:
     async with stage(tmp_path, *alerts(), role="monitor") as on:
-        await on.press("A", "c", "s", "u", "n")
+        await on.press("A", "K", "S", "u", "n")
         assert type(on.app.screen).__name__ == "AlertsPanel"
         assert on.intents == []
 

@@ -181,12 +181,12 @@ async def test_typing_in_find_reaches_no_other_key(tmp_path: Path) -> None:
 async def test_one_container_only_and_all_again(tmp_path: Path) -> None:
     async with stage(tmp_path, started()) as on:
         await in_logs(on, [line("from api"), line("from compute", "workspace-db-compute")])
-        await on.press("c")
+        await on.press("o")
         assert "only workspace-api" in on.text()
         assert "from compute" not in on.text()
-        await on.press("c")
+        await on.press("o")
         assert "from api" not in on.text()
-        await on.press("c")
+        await on.press("o")
         assert "from api" in on.text()
         assert "from compute" in on.text()
 

@@ -63,9 +63,9 @@ async def test_the_windows_are_an_hour_a_day_and_a_fortnight(tmp_path: Path) -> 
     async with stage(tmp_path, *halfway(), size=(120, 36)) as on:
         await on.press("m")
         assert "of the last 1 h" in await read(on)
-        await on.press("2")
+        await on.press("h")
         assert "of the last 24 h" in await read(on)
-        await on.press("3")
+        await on.press("h")
         assert "begins 24 h ago" in await read(on)
 
 

@@ -222,14 +222,14 @@ async def test_leaving_lets_the_engine_go_on(tmp_path: Path) -> None:
         await on.press("q")
         assert isinstance(on.app.screen, LeaveDialog)
         assert "migrate-data is running" in on.text()
-        await on.press("g")
+        await on.press("q")
         assert on.app.return_value == "left"
         assert on.intents == []
 
 
 async def test_leaving_can_stop_the_engine(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway()) as on:
-        await on.press("q", "s")
+        await on.press("q", "X")
         assert on.intents == [Intent("stop", who=user_name())]
         assert on.app.return_value is None
 

@@ -71,7 +71,7 @@ def test_a_narrow_panel_cuts_no_state() -> None:
 
 async def test_the_operator_tries_one_or_all(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway()) as on:
-        await on.press("c", "down", "enter", "A")
+        await on.press("c", "down", "enter", "a")
         assert on.intents == [Intent("run-item", item="test-create"), Intent("run-tests")]
 
 
@@ -103,7 +103,7 @@ async def test_what_a_person_judges_holds_or_does_not(tmp_path: Path, button: st
 
 async def test_the_monitors_panel_tries_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway(), role="monitor") as on:
-        await on.press("c", "down", "enter", "A")
+        await on.press("c", "down", "enter", "a")
         assert on.intents == []
 
 

@@ -174,7 +174,7 @@ async def test_the_day_that_is_due_is_decided_by_name_and_reason(
     async with stage(tmp_path, *waiting(), size=size) as on:
         await on.press("y")
         assert "Day 7 waits" in on.text()
-        await on.press("d")
+        await on.press("D")
         for word in ("Day 7: Decision Point", "✓ go", "Go", "No-go", "Why"):
             assert word in on.text(), word
         await answer(on, "Ana", "", "go")
@@ -224,7 +224,7 @@ async def test_a_decided_day_waits_no_more_and_can_be_decided_anew(tmp_path: Pat
     async with stage(tmp_path, *waiting(), made) as on:
         await on.press("y")
         assert "waits for a decision" not in on.text()
-        await on.press("d")
+        await on.press("D")
         assert "No day waits for a decision" in on.text()
         await on.press("down", "down", "down", "enter")
         await answer(on, "Ana", "two calm weeks", "go")
@@ -283,7 +283,7 @@ async def test_finish_lists_what_would_go_and_sends_nothing(tmp_path: Path) -> N
         assert isinstance(on.app.main, OperatorScreen)
         long = "  container apps-workspace  " + "docker compose " * 9
         on.app.main._finishing = lambda: ["Not approved.", long]
-        await on.press("y", "f")
+        await on.press("y", "E")
         await on.until(lambda: "container apps-workspace" in on.text())
         line = next(line for line in on.text().splitlines() if "container apps-workspace" in line)
         assert "docker" not in line
@@ -292,7 +292,7 @@ async def test_finish_lists_what_would_go_and_sends_nothing(tmp_path: Path) -> N
 
 async def test_the_monitor_has_none_of_these_keys(tmp_path: Path) -> None:
     async with stage(tmp_path, *waiting(), role="monitor") as on:
-        await on.press("y", "down", "d", "f")
+        await on.press("y", "down", "D", "E")
         assert type(on.app.screen) is TimelinePanel
         assert "d decides" not in on.text()
         assert on.intents == []

@@ -76,7 +76,7 @@ def living_engine(arguments: argparse.Namespace, state: Path) -> bool:
             f"the engine alive on this run works with another configuration: {its}",
             where=f"--config {arguments.config}",
             remedy="leave out --config to work with that engine; to change the configuration, stop the "
-            "engine (q, then s on its screen) and begin it again, or name another run with --state",
+            "engine (q, then X on its screen) and begin it again, or name another run with --state",
         )
     for name in changed_since_read(state):
         say(

@@ -57,7 +57,7 @@ class LogView(ScrollView, can_focus=True):
         ),
         Binding("f", "follow", "Follow", id="logs.follow", tooltip="Follow the newest line, or hold still"),
         Binding(
-            "c", "container", "Container", id="logs.container", tooltip="Show one container's lines, or all"
+            "o", "container", "Container", id="logs.container", tooltip="Show one container's lines, or all"
         ),
         Binding("l", "level", "Level", id="logs.level", tooltip="Show all, warnings and errors, or errors"),
         Binding(

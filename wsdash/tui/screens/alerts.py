@@ -42,8 +42,8 @@ class OperatorAlertsPanel(AlertsPanel):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "choose(1)", "Next alert", id="alerts.next", tooltip="Choose the next raised alert"),
-        Binding("c", "acknowledge", "Acknowledge", id="alerts.ack", tooltip="Say who looks after it"),
-        Binding("s", "silence", "Silence", id="alerts.silence", tooltip="Not be told for a while"),
+        Binding("K", "acknowledge", "Acknowledge", id="alerts.ack", tooltip="Say who looks after it"),
+        Binding("S", "silence", "Silence", id="alerts.silence", tooltip="Not be told for a while"),
         Binding("u", "unsilence", "Unsilence", id="alerts.unsilence", tooltip="End the first silence"),
     ]
 
@@ -56,7 +56,7 @@ class OperatorAlertsPanel(AlertsPanel):
         """Say which keys there are."""
         super().on_mount()
         panel = self.query_one(".panel")
-        panel.border_subtitle = "n next · c acknowledges · s silences · u ends a silence · Esc closes"
+        panel.border_subtitle = "n next · K acknowledges · S silences · u ends a silence · Esc closes"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The alerts as they stand, one of them chosen."""

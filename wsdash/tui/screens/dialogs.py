@@ -204,12 +204,12 @@ class LeaveDialog(Modal[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "g,q", "answer('left')", "Go on", id="leave.on", tooltip="Close the screen; the engine goes on"
+            "q", "answer('left')", "Go on", id="leave.on", tooltip="Close the screen; the engine goes on"
         ),
         Binding(
-            "s", "answer('stopped')", "Stop", id="leave.stop", tooltip="Stop the engine; the run is saved"
+            "X", "answer('stopped')", "Stop", id="leave.stop", tooltip="Stop the engine; the run is saved"
         ),
-        Binding("escape,c", "answer('')", "Cancel", id="leave.cancel", tooltip="Stay"),
+        Binding("escape", "answer('')", "Cancel", id="leave.cancel", tooltip="Stay"),
         Binding("right,down", "app.focus_next", "Next", show=False, id="leave.next", tooltip="Next answer"),
         Binding(
             "left,up", "app.focus_previous", "Before", show=False, id="leave.before", tooltip="Answer before"
@@ -226,9 +226,9 @@ class LeaveDialog(Modal[str | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Leave"
             yield Static(f"{doing} What about the engine?", markup=False, classes="text")
-            yield Button("Let it go on (g)", variant="primary", id="left")
+            yield Button("Let it go on (q)", variant="primary", id="left")
             yield Static("The same command opens the screen again.", classes="dim", markup=False)
-            yield Button("Stop it, run saved (s)", variant="warning", id="stopped")
+            yield Button("Stop it, run saved (X)", variant="warning", id="stopped")
             text = "The running item is interrupted; the same command goes on from there."
             yield Static(Content.styled(text, DIM) if self._item else "", classes="dim", markup=False)
             yield Button("Cancel (Esc)", id="cancel")

@@ -22,12 +22,10 @@ class DocumentScreen(Modal[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "close", "Close", id="document.close", tooltip="Back without confirming"),
-        Binding("c", "confirm", "Confirm", id="document.confirm", tooltip="Confirm that it was reviewed"),
+        Binding("C", "confirm", "Confirm", id="document.confirm", tooltip="Confirm that it was reviewed"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="document.down", tooltip="Scroll down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="document.up", tooltip="Scroll up"),
-        Binding(
-            "pagedown,space", "scroll(15)", "Page", show=False, id="document.page", tooltip="A page down"
-        ),
+        Binding("pagedown", "scroll(15)", "Page", show=False, id="document.page", tooltip="A page down"),
         Binding("pageup", "scroll(-15)", "Back", show=False, id="document.back", tooltip="A page up"),
     ]
 
@@ -39,7 +37,7 @@ class DocumentScreen(Modal[bool]):
         """The document, scrolling, with Confirm and Close below it."""
         with Vertical(classes="panel") as box:
             box.border_title = as_title(self._title)
-            box.border_subtitle = "c confirms · Esc closes"
+            box.border_subtitle = "C confirms · Esc closes"
             with VerticalScroll():
                 yield Markdown("reading the document")
             with Horizontal(classes="buttons"):

@@ -29,10 +29,7 @@ class MetricsPanel(ViewPanel):
 
     NAME = "Metrics"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            str(number), f"window({number - 1})", name, id=f"metrics.{number}", tooltip=f"The last {name}"
-        )
-        for number, (name, _) in enumerate(WINDOWS, 1)
+        Binding("h", "window", "History", id="metrics.window", tooltip="The last hour, day or 14 days"),
     ]
 
     def __init__(self, view: ViewState, frame: Frame, state: Path | None) -> None:
@@ -55,9 +52,9 @@ class MetricsPanel(ViewPanel):
         if self._reader is not None:
             self._reader.close()
 
-    def action_window(self, window: int) -> None:
-        """Choose another window."""
-        self._window = window
+    def action_window(self) -> None:
+        """The next window."""
+        self._window = (self._window + 1) % len(WINDOWS)
         if self._reader is not None:
             self._trends = None
             self._redraw()

@@ -44,7 +44,7 @@ def draw_rehearsal(view: ViewState, frame: Frame) -> Lines:
         for line in rest:
             lines += _wrapped(line, frame.width, "")
     if frame.operator:
-        keys = "x ends it; it cleans up first" if view.run.rehearsing is not None else "g begins a rehearsal"
+        keys = "X ends it; it cleans up first" if view.run.rehearsing is not None else "H begins a rehearsal"
         lines += [Content(""), Content.styled(keys, DIM)]
     return lines
 
@@ -75,8 +75,8 @@ class OperatorRehearsalPanel(RehearsalPanel):
     """The same, with keys that ask the engine."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("g", "begin", "Begin", id="rehearsal.begin", tooltip="Rehearse the migration now"),
-        Binding("x", "end", "End", id="rehearsal.end", tooltip="End the rehearsal; it cleans up first"),
+        Binding("H", "begin", "Begin", id="rehearsal.begin", tooltip="Rehearse the migration now"),
+        Binding("X", "end", "End", id="rehearsal.end", tooltip="End the rehearsal; it cleans up first"),
     ]
 
     def __init__(self, view: ViewState, frame: Frame, send: Callable[[Intent], None]) -> None:

@@ -30,10 +30,10 @@ class ReportPanel(Modal[None]):
         Binding("escape,enter,q", "dismiss", "Close", id="panel.close", tooltip="Back to the panes"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="panel.down", tooltip="Scroll down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
-        Binding("pagedown,space", "scroll(15)", "Page", show=False, id="panel.pagedown", tooltip="A page on"),
+        Binding("pagedown", "scroll(15)", "Page", show=False, id="panel.pagedown", tooltip="A page on"),
         Binding("pageup", "scroll(-15)", "Back", show=False, id="panel.pageup", tooltip="A page up"),
-        Binding("right,l,n", "turn(1)", "Next", id="report.next", tooltip="The next section"),
-        Binding("left,h,p", "turn(-1)", "Before", id="report.before", tooltip="The section before"),
+        Binding("right,n", "turn(1)", "Next", id="report.next", tooltip="The next section"),
+        Binding("left,N", "turn(-1)", "Before", id="report.before", tooltip="The section before"),
         Binding("home,g", "edge(False)", "Top", show=False, id="report.top", tooltip="To the beginning"),
         Binding("end,G", "edge(True)", "End", show=False, id="report.end", tooltip="To the end"),
     ]

@@ -28,7 +28,7 @@ LINES_BEFORE = 2
 def draw_tests(plan: Plan, view: ViewState, frame: Frame, selected: str) -> Lines:
     """Every line of the list by group, with the evidence of the selected one under it."""
     done = sum(view.run.item(test.id).state in SATISFIED for test in plan.tests)
-    hint = "  Enter tries or confirms one, A tries all" if frame.operator else ""
+    hint = "  Enter tries or confirms one, a tries all" if frame.operator else ""
     lines: Lines = [Content.styled(f"{done} of {len(plan.tests)} hold{hint}", DIM)]
     group = ""
     for test in plan.tests:
@@ -103,7 +103,7 @@ class OperatorTestsPanel(TestsPanel):
     BINDINGS: ClassVar[list[BindingType]] = [
         *TestsPanel.BINDINGS,
         Binding("enter", "try", "Try", id="tests.try", tooltip="Try the selected test, or confirm it"),
-        Binding("A", "try_all", "Try all", id="tests.all", tooltip="Try all that do not interrupt anybody"),
+        Binding("a", "try_all", "Try all", id="tests.all", tooltip="Try all that do not interrupt anybody"),
     ]
 
     def __init__(

@@ -53,8 +53,8 @@ class OperatorTimelinePanel(TimelinePanel):
         Binding(
             "enter", "answer", "Answer", id="days.answer", tooltip="Decide the chosen day, or judge the line"
         ),
-        Binding("d", "decide", "Decide", id="days.decide", tooltip="Go or no-go for the day that is due"),
-        Binding("f", "finish", "Finish", id="days.finish", tooltip="What decommissioning would remove"),
+        Binding("D", "decide", "Decide", id="days.decide", tooltip="Go or no-go for the day that is due"),
+        Binding("E", "finish", "Finish", id="days.finish", tooltip="What decommissioning would remove"),
     ]
 
     def __init__(
@@ -73,7 +73,7 @@ class OperatorTimelinePanel(TimelinePanel):
         """Say which keys there are."""
         super().on_mount()
         panel = self.query_one(".panel")
-        panel.border_subtitle = "↑↓ choose · Enter answers · d decides · f finish · Esc closes"
+        panel.border_subtitle = "↑↓ choose · Enter answers · D decides · E decommissioning · Esc closes"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The panel's lines, one of them chosen."""

@@ -48,7 +48,7 @@ class ViewPanel(Modal[None]):
         Binding("down,j", "scroll(1)", "Down", show=False, id="panel.down", tooltip="Scroll down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
         Binding(
-            "pagedown,space",
+            "pagedown",
             "scroll(15)",
             "Page down",
             show=False,
