@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import PASSWORD, PASSWORD_ENV, Server, running_server
-from tests.support.timescaledb import SKIPPED, timescaledb_server
+from tests.support.timescaledb import SKIPPED, timescaledb_server, version_of
 from wsdash.data.pg.connect import Endpoint
 
 os.environ[PASSWORD_ENV] = PASSWORD
 os.environ["LC_ALL"] = "C.UTF-8"  # what is shown depends on the locale, and no test on its machine's
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+OLDER = "WSDASH_OLDER_POSTGRES"
+"""The directory of another PostgreSQL's programs, to be taken for Debian's 15 (14, say)."""
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +36,11 @@ def pg18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def pg15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real PostgreSQL 15, Debian's own: a third version, whose text forms are older than the others'."""
-    if not (DEBIAN_15 / "postgres").exists():
-        assert not os.environ.get("WSDASH_REQUIRE_POSTGRES15"), f"{DEBIAN_15} is required here and missing"
-        pytest.skip(f"PostgreSQL 15 is not installed ({DEBIAN_15}): apt-get install postgresql-15")
-    with running_server(15, _open(tmp_path_factory.mktemp("pg15")), DEBIAN_15) as server:
+    binaries = Path(os.environ.get(OLDER) or DEBIAN_15)
+    if not (binaries / "postgres").exists():
+        assert not os.environ.get("WSDASH_REQUIRE_POSTGRES15"), f"{binaries} is required here and missing"
+        pytest.skip(f"PostgreSQL 15 is not installed ({binaries}): apt-get install postgresql-15")
+    with running_server(version_of(binaries), _open(tmp_path_factory.mktemp("pg15")), binaries) as server:
         yield server
 
 

@@ -52,7 +52,7 @@ class Server:
         )
         deadline = time.monotonic() + 30
         ready = [
-            str((self.binaries or postgres.programs(self.version)) / "pg_isready"),
+            str(postgres.programs(18) / "pg_isready"),
             "-q",
             "-h",
             "127.0.0.1",

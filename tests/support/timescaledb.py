@@ -97,7 +97,7 @@ def timescaledb_server(directory: Path) -> Iterator[Server | None]:
         yield None
         return
     assert offered_by(binaries), f"{VARIABLE}: the PostgreSQL in {binaries} does not offer TimescaleDB"
-    with running_server(_version(binaries), directory, binaries, settings=SETTINGS) as server:
+    with running_server(version_of(binaries), directory, binaries, settings=SETTINGS) as server:
         yield server
 
 
@@ -115,7 +115,8 @@ def _running(dsn: str) -> Server:
     )
 
 
-def _version(binaries: Path) -> int:
+def version_of(binaries: Path) -> int:
+    """The major version of the PostgreSQL whose programs are in this directory."""
     said = subprocess.run(
         [str(binaries / "postgres"), "--version"], capture_output=True, text=True, timeout=20, check=True
     ).stdout

@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -154,6 +155,9 @@ class Storm:
             outcome = await read()
         except WsdashError as error:
             outcome = error
+        except Exception as error:
+            outcome = DefectError(f"{type(error).__name__}: {error}")
+            traceback.print_exc()
         self.events.append(f"{begun:.3f}-{time.monotonic():.3f} the reading")
         self.over = True
         await asyncio.gather(*tasks)

@@ -19,6 +19,7 @@ from wsdash.data.catalog.items import (
     Draft,
     SchemaItem,
 )
+from wsdash.data.dropped import fetch_defined
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.hypertable import trigger_left_out
@@ -39,7 +40,7 @@ async def read_constraints(conn: asyncpg.Connection, tables: dict[int, Table]) -
     """Keys, uniques, exclusions, checks and foreign keys; NOT NULL is a column's own affair."""
     named = {oid: (table.schema, table.name) for oid, table in tables.items()}
     drafts = []
-    for row in await conn.fetch(queries.CONSTRAINTS, list(tables), timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.CONSTRAINTS, list(tables)):
         table, quoted = _where(named, row["relation"])
         folded = tables[row["relation"]].hypertable
         item = SchemaItem(
@@ -69,7 +70,7 @@ async def read_attached_constraints(
     constraints that their column or domain makes."""
     drafts: list[Draft] = []
     subjects: list[Draft] = []
-    for row in await conn.fetch(queries.ATTACHED_CONSTRAINTS, namespace, list(tables), timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.ATTACHED_CONSTRAINTS, namespace, list(tables)):
         name, owner = row["name"], row["domain"] or row["relation"]
         item = SchemaItem("constraint", f"{schema}.{owner}.{name}", stage=KEYS)
         on = f"{'DOMAIN ' if row['domain'] else ''}{ident(schema, owner)}"
@@ -92,7 +93,7 @@ def _since(kind: str, definition: str) -> int:
 async def read_indexes(conn: asyncpg.Connection, named: Named, rows: Mapping[int, int]) -> list[Draft]:
     """Indexes that no constraint owns, the longest to build first. rows: estimates by relation's oid."""
     drafts = []
-    for row in await conn.fetch(queries.INDEXES, list(named), timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.INDEXES, list(named)):
         table, _ = _where(named, row["relation"])
         name = ident(named[row["relation"]][0], row["name"])
         head, _, rest = row["definition"].partition(f" INDEX {row['quoted']} ON ")
@@ -133,7 +134,7 @@ def _table_state(kind: str, table: str, sql: str, after: list[tuple[str, int]]) 
 async def read_views(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
     """Views and materialized views, with the comments of their columns."""
     drafts = []
-    for row in await conn.fetch(queries.VIEWS, namespace, timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.VIEWS, namespace):
         name = ident(schema, row["name"])
         kind = "view" if row["kind"] == "v" else "materialized view"
         options = f" WITH ({', '.join(row['options'])})" if row["options"] else ""
@@ -153,7 +154,7 @@ def _newline(definition: str) -> str:
 async def read_rules(conn: asyncpg.Connection, named: Named) -> list[Draft]:
     """Rewrite rules other than the views' own, each with the command that switches it off where it is off."""
     drafts = []
-    for row in await conn.fetch(queries.RULES, list(named), timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.RULES, list(named)):
         table, quoted = _where(named, row["relation"])
         sql = row["definition"].rstrip().rstrip(";")
         item = SchemaItem("rule", f"{table}.{row['name']}", sql, table=table, stage=TRIGGERS)
@@ -184,7 +185,7 @@ async def read_triggers(
     drafts: list[Draft] = []
     routing: set[int] = set()
     used: set[int] = set()
-    for row in await conn.fetch(queries.TRIGGERS, list(named), timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.TRIGGERS, list(named)):
         table, quoted = _where(named, row["relation"])
         left_out = trigger_left_out(row, tables.get(row["relation"]))
         (routing if left_out else used).add(row["function_oid"])
@@ -271,7 +272,7 @@ def _policy(row: Any, table: str, quoted: str) -> Draft:
 async def read_statistics(conn: asyncpg.Connection, tables: dict[int, Table]) -> list[Draft]:
     """Extended statistics."""
     drafts = []
-    for row in await conn.fetch(queries.STATISTICS, list(tables), timeout=TIMEOUT):
+    for row in await fetch_defined(conn, queries.STATISTICS, list(tables)):
         table = tables[row["relation"]].qualified
         name = ident(row["schema"], row["name"])
         item = SchemaItem(

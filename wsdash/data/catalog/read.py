@@ -32,6 +32,7 @@ from wsdash.data.catalog.parts import (
 from wsdash.data.catalog.rights import read_comments, read_grants
 from wsdash.data.catalog.tables import table_drafts, view_options
 from wsdash.data.catalog.types import read_functions, read_sequences, read_types
+from wsdash.data.dropped import DROPPED_MEANWHILE
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transactions import SNAPSHOT, begin, roll_back
@@ -42,10 +43,6 @@ from wsdash.data.timescaledb.hypertable import Machinery, read_machinery
 TIMEOUT = queries.TIMEOUT
 READ_ATTEMPTS = 5
 READ_PAUSE = 0.2
-DROPPED_MEANWHILE = (asyncpg.InternalServerError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)
-"""What functions like pg_get_indexdef say of an object that the snapshot still sees and another session has
-dropped
-("cache lookup failed for index"): compressing a chunk drops its indexes."""
 
 
 @dataclass(frozen=True)

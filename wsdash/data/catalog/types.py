@@ -9,6 +9,7 @@ import asyncpg
 
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.items import Draft, SchemaItem
+from wsdash.data.dropped import fetch_defined
 from wsdash.data.pg.quoting import ident, literal
 
 TIMEOUT = queries.TIMEOUT
@@ -76,7 +77,7 @@ def _range(schema: str, row: Any) -> Draft:
 
 async def read_functions(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
     """Functions and procedures; those in C are named as left out."""
-    return [_function(schema, row) for row in await conn.fetch(queries.FUNCTIONS, namespace, timeout=TIMEOUT)]
+    return [_function(schema, row) for row in await fetch_defined(conn, queries.FUNCTIONS, namespace)]
 
 
 def _function(schema: str, row: Any) -> Draft:

@@ -60,7 +60,7 @@ pg_conversion owner conowner
 pg_database named datacl
 pg_database server oid datname datdba encoding datlocprovider datistemplate datallowconn datconnlimit
     datcollate datctype daticulocale datlocale daticurules datcollversion dattablespace
-pg_database derived datfrozenxid datminmxid dathasloginevt
+pg_database derived datlastsysoid datfrozenxid datminmxid dathasloginevt
 pg_db_role_setting named setdatabase setrole setconfig
 pg_default_acl named oid defaclrole defaclnamespace defaclobjtype defaclacl
 pg_depend derived classid objid objsubid refclassid refobjid refobjsubid deptype

@@ -18,6 +18,7 @@ import asyncpg
 from wsdash.data.catalog.items import FOREIGN_KEYS, INDEXES, KEYS, TRIGGERS, Draft, SchemaItem
 from wsdash.data.catalog.kinds import part_queries as queries
 from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.dropped import fetch_defined
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Table
 
@@ -81,9 +82,9 @@ async def read_parts(
     if not members:
         return [], folded
     arguments = (list(roots), members)
-    drafts = _constraints(parts, await conn.fetch(queries.CONSTRAINTS, *arguments, timeout=TIMEOUT))
-    drafts += _indexes(parts, await conn.fetch(queries.INDEXES, *arguments, timeout=TIMEOUT))
-    drafts += _triggers(parts, await conn.fetch(queries.TRIGGERS, *arguments, timeout=TIMEOUT))
+    drafts = _constraints(parts, await fetch_defined(conn, queries.CONSTRAINTS, *arguments))
+    drafts += _indexes(parts, await fetch_defined(conn, queries.INDEXES, *arguments))
+    drafts += _triggers(parts, await fetch_defined(conn, queries.TRIGGERS, *arguments))
     return drafts + _others(parts, await conn.fetch(queries.OTHERS, *arguments, timeout=TIMEOUT)), folded
 
 
