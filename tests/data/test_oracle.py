@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tests.data.backup_world import value
 from tests.data.edges import EDGES, load, read
 from tests.support.oracle import dump, unexplained, words
 from tests.support.servers import Server
@@ -150,6 +151,11 @@ async def test_on_real_timescaledb_every_difference_is_named(
 
 async def _judged(source: Endpoint, target: Endpoint, schema: str) -> None:
     before = await asyncio.to_thread(dump, source)
+    if await value(source, "SHOW server_version_num") < "150000":
+        # pg_dump of 15 and later tells what an older server's schema public has been made with
+        before = {
+            entry: body for entry, body in before.items() if entry[2] not in ("public", "SCHEMA public")
+        }
     _, lines, failed = await migrated(source, target, schema)
     blocking = {(line.kind, line.name) for line in lines if line.fate == "blocks"}
     assert {key: why for key, why in failed.items() if key not in blocking} == {}

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.catalog import queries
+from wsdash.data.catalog.dropped import fetch_defined
 from wsdash.data.catalog.items import (
     FOREIGN_KEYS,
     INDEXES,
@@ -19,7 +20,6 @@ from wsdash.data.catalog.items import (
     Draft,
     SchemaItem,
 )
-from wsdash.data.dropped import fetch_defined
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.hypertable import trigger_left_out

@@ -13,6 +13,7 @@ import asyncpg
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.census import read_unexplained, read_unknown
 from wsdash.data.catalog.collation import default_collation
+from wsdash.data.catalog.dropped import DROPPED_MEANWHILE
 from wsdash.data.catalog.items import Draft, Ref, SchemaItem
 from wsdash.data.catalog.kinds import read_around, read_made
 from wsdash.data.catalog.kinds.extensions import with_extensions
@@ -32,7 +33,6 @@ from wsdash.data.catalog.parts import (
 from wsdash.data.catalog.rights import read_comments, read_grants
 from wsdash.data.catalog.tables import table_drafts, view_options
 from wsdash.data.catalog.types import read_functions, read_sequences, read_types
-from wsdash.data.dropped import DROPPED_MEANWHILE
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transactions import SNAPSHOT, begin, roll_back

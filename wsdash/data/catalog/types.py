@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.catalog import queries
+from wsdash.data.catalog.dropped import fetch_defined
 from wsdash.data.catalog.items import Draft, SchemaItem
-from wsdash.data.dropped import fetch_defined
 from wsdash.data.pg.quoting import ident, literal
 
 TIMEOUT = queries.TIMEOUT
