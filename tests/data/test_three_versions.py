@@ -91,3 +91,19 @@ async def test_citext_is_compared_by_its_letters_as_they_are(older: Endpoint, pg
         assert not found.match, "'AB' = 'Ab' for citext, and yet another content"
     finally:
         await pg15.drop_database(other.database)
+
+
+async def test_what_a_server_keeps_for_itself_in_a_partitions_columns_is_no_option_of_it(
+    older: Endpoint,
+) -> None:
+    await run_sql(
+        older,
+        "CREATE SCHEMA s; CREATE TABLE s.t (id int, at date) PARTITION BY RANGE (at);"
+        "CREATE TABLE s.t1 PARTITION OF s.t FOR VALUES FROM ('2025-01-01') TO ('2025-02-01')",
+    )
+    assert [
+        item.name for item in (await catalog_of(older)).items if item.kind == "column option of a part"
+    ] == []
+    await run_sql(older, "ALTER TABLE s.t1 ALTER id SET (n_distinct = 7)")
+    told = [item.name for item in (await catalog_of(older)).items if item.kind == "column option of a part"]
+    assert told == ["s.t1: id"]

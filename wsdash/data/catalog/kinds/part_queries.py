@@ -7,6 +7,8 @@ from its own. All run under search_path = pg_catalog.
 
 from __future__ import annotations
 
+from wsdash.data.tables.read import SERVERS_OWN
+
 MEMBERS = """
 WITH RECURSIVE tree(root, oid, path) AS (
   SELECT r, r, array[r] FROM unnest($1::oid[]) r
@@ -64,6 +66,14 @@ WHERE NOT t.tgisinternal OR t.tgparentid <> 0 AND EXISTS (
 ORDER BY 1, 3, 5
 """
 
+
+def _options(column: str) -> str:
+    """A column's options that somebody set, without those that its server keeps for itself."""
+    return (
+        f"array(SELECT one FROM unnest({column}.attoptions) one WHERE NOT starts_with(one, '{SERVERS_OWN}'))"
+    )
+
+
 OTHERS = f"""{_RELATED}, part AS (
   SELECT r.*, c.relacl, c.relowner, c.reloptions, c.reltablespace, c.relam, c.relrowsecurity,
          c.relforcerowsecurity, c.relreplident, o.relacl AS root_acl, o.reloptions AS root_options,
@@ -72,9 +82,9 @@ OTHERS = f"""{_RELATED}, part AS (
   WHERE r.member <> r.root),
 columns AS (
   SELECT p.root, p.relation, p.member, a.attnum, a.attname, a.attacl, a.attnotnull,
-         o.attnotnull AS root_not_null, a.attoptions,
+         o.attnotnull AS root_not_null, {_options("a")} AS options,
          coalesce(a.attstattarget, -1) AS target, a.attcompression, a.attstorage,
-         o.attacl AS root_acl, o.attoptions AS root_options, coalesce(o.attstattarget, -1) AS root_target,
+         o.attacl AS root_acl, {_options("o")} AS root_options, coalesce(o.attstattarget, -1) AS root_target,
          o.attcompression AS root_compression, o.attstorage AS root_storage,
          pg_get_expr(d.adbin, 0) AS expression, pg_get_expr(e.adbin, 0) AS root_expression,
          a.attgenerated AS generated
@@ -119,7 +129,7 @@ UNION ALL SELECT root, relation, 'default of a part', attname FROM columns
 UNION ALL SELECT root, relation, 'NOT NULL of a part', attname FROM columns
   WHERE attnotnull AND NOT root_not_null
 UNION ALL SELECT root, relation, 'column option of a part', attname FROM columns
-  WHERE target <> root_target OR attoptions IS DISTINCT FROM root_options
+  WHERE target <> root_target OR options IS DISTINCT FROM root_options
      OR attcompression <> root_compression OR attstorage <> root_storage
 UNION ALL SELECT root, relation, 'option of a part', array_to_string(reloptions, ', ') FROM part
   WHERE reloptions IS NOT NULL AND reloptions IS DISTINCT FROM root_options
