@@ -128,6 +128,13 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
         "■ ENGINE STOPPED as asked by ann · leave with q, then `wsdash run` goes on",
         "■ ENGINE STOPPED as asked by ann · an operator's `wsdash run` goes on",
     ),
+    "migrated, and the engine was stopped": (
+        seen(*migrated(days(NOW + 4 * 86_400)), EngineStopped("nothing more to do"), beat=2),
+        "✓ MIGRATED the new service serves · the engine stopped, nobody watches "
+        "· leave with q, then `wsdash run` goes on",
+        "✓ MIGRATED the new service serves · the engine stopped, nobody watches "
+        "· an operator's `wsdash run` goes on",
+    ),
     "migrated, and no day is near": (
         seen(*migrated(days(NOW + 4 * 86_400))),
         '✓ MIGRATED the new service serves · Day 7 in 4 d · next space ⏎ "Run performance benchmarks"',

@@ -93,6 +93,9 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
     if engine is Engine.GONE:
         since = age(heartbeat_age(view, frame.now))
         return _line("✗ ENGINE GONE", BAD, f"{since} ago{during}; nothing is lost: {again}")
+    if view.run.finished is Outcome.MIGRATED and not during:
+        unwatched = Content.styled("· the engine stopped, nobody watches", WARN)
+        return _line("✓ MIGRATED", GOOD, "the new service serves", unwatched, f"· {again}")
     return _line("■ ENGINE STOPPED", WARN, f"{view.run.stopped}{during}".strip(), f"· {again}")
 
 

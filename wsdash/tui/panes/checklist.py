@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.engine.run.fold import ItemView
-from wsdash.model import ItemState, Meaning, Phase
+from wsdash.model import ItemKind, ItemState, Meaning, Phase
 from wsdash.plan import Item, Plan
 from wsdash.tui.lead import attention, lacking, short_title
 from wsdash.tui.looks import (
@@ -43,6 +43,13 @@ from wsdash.tui.transfers import Transfer
 from wsdash.tui.viewstate import ViewState
 
 TIME = 6
+
+ENTER = {
+    ItemKind.AUTO: "Enter runs it",
+    ItemKind.CONFIRM: "Enter confirms it",
+    ItemKind.WATCH: "its time makes it done; Enter shows how far it is",
+}
+"""What Enter does to a pending item."""
 
 
 def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Content:
@@ -111,7 +118,7 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
     if needs and look.state is ItemState.PENDING:
         lines.append(Content.styled(f"needs {', '.join(needs)}", DIM))
     elif len(lines) == 1 and frame.operator and look.state is ItemState.PENDING:
-        lines.append(Content.styled("Enter runs it" if what.word == "auto" else "Enter confirms it", DIM))
+        lines.append(Content.styled(ENTER[item.kind], DIM))
     return [*lines, Content.styled(plain_title(item.title), DIM)]
 
 
