@@ -1,7 +1,8 @@
-"""Six fortnights, lived through the engine on a virtual clock: each ends with the right recommendation."""
+"""Six fortnights, lived on a virtual clock, one of them by an engine: each ends with the right recommendation."""
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.review.days_in_memory import DaysInMemory
 from tests.review.migrated import lived
 from wsdash.demo.fortnight import FortnightScript
 from wsdash.engine.journal.writer import JournalReader
-from wsdash.model import ItemChanged, ItemState, Notice
+from wsdash.model import ItemChanged, ItemState, Notice, TimelineJudged
 from wsdash.review.report.build import build_report
 from wsdash.tui.viewstate import fold_all as fold_view
 
@@ -43,43 +45,42 @@ ALERTS = {
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_a_fortnight_is_recommended_as_it_went(tmp_path: Path, name: str) -> None:
-    state = lived(tmp_path, FortnightScript(name))
-    report: dict[str, Any] = msgspec.to_builtins(build_report(state))
-    days = {day["day"]: day for day in report["timeline"]}
-    assert {number: day["recommendation"] for number, day in days.items()} == WANTED[name]
-    assert all(day["reached"] for day in days.values())
-    broken = {c["id"] for day in days.values() for c in day["criteria"] if c["holds"] is False}
+async def test_a_fortnight_is_recommended_as_it_went(name: str) -> None:
+    days = DaysInMemory(FortnightScript(name))
+    judged = await days.live()
+    assert {day.day: day.recommendation for day in judged.days} == WANTED[name]
+    broken = {one.id for day in judged.days for one in day.criteria if one.holds is False}
     assert broken <= SUSPECTS.get(name, set())
-    weighty = {alert["rule"] for alert in report["alerts"] if alert["severity"] != "info"}
+    weighty = {span.rule for span in days.alerts if span.severity != "info"}
     assert weighty <= ALERTS[name]
     assert bool(weighty) == bool(ALERTS[name])
-    _decided_as_recommended(name, report)
+    decided = {made.day: (made.go, made.recommendation) for _, made in days.story.decisions}
+    told = {day: (word == GO, word) for day, word in WANTED[name].items() if day != 14}
+    assert decided == {day: said for day, said in told.items() if said[1] != INSUFFICIENT}
     if name == "gap":
-        _gap_is_told(days)
-    if name == "good":
-        _monitored(state)
-        _over_is_told(state)
+        _gap_is_told(judged)
 
 
-def _decided_as_recommended(name: str, report: dict[str, Any]) -> None:
+async def test_the_engine_lives_a_fortnight_to_its_end(tmp_path: Path) -> None:
+    state = await asyncio.to_thread(lived, tmp_path, FortnightScript("good"))
+    report: dict[str, Any] = msgspec.to_builtins(build_report(state))
+    days = {day["day"]: day for day in report["timeline"]}
+    assert {number: day["recommendation"] for number, day in days.items()} == WANTED["good"]
+    assert all(day["reached"] for day in days.values())
+    assert [alert for alert in report["alerts"] if alert["severity"] != "info"] == []
     decisions = {made["day"]: made for made in report["decisions"]}
-    wanted = WANTED[name][7]
-    for day in (0, 1, 3):
-        assert decisions[day]["decision"] == decisions[day]["recommended"] == WANTED[name][day]
-    if wanted == INSUFFICIENT:
-        assert 7 not in decisions
-    else:
-        assert decisions[7]["decision"] == decisions[7]["recommended"] == wanted
-        began, decided = (datetime.fromisoformat(at) for at in (report["started_at"], decisions[7]["at"]))
-        assert (decided - began).total_seconds() == pytest.approx(7 * 86_400, abs=600)
+    assert {day: made["decision"] for day, made in decisions.items()} == {0: GO, 1: GO, 3: GO, 7: GO}
+    began, decided = (datetime.fromisoformat(at) for at in (report["started_at"], decisions[7]["at"]))
+    assert (decided - began).total_seconds() == pytest.approx(7 * 86_400, abs=600)
+    _monitored(state)
+    _over_is_told(state)
 
 
-def _gap_is_told(days: dict[int, dict[str, Any]]) -> None:
-    latency = next(c for c in days[14]["criteria"] if c["id"] == "api-latency")
-    assert latency["holds"] is None
-    assert latency["coverage"] == pytest.approx(12 / 14, abs=0.01)
-    assert "2 of 14 × 24 h watched too little" in latency["measured"]
+def _gap_is_told(judged: TimelineJudged) -> None:
+    latency = next(one for one in judged.days[-1].criteria if one.id == "api-latency")
+    assert latency.holds is None
+    assert latency.coverage == pytest.approx(12 / 14, abs=0.01)
+    assert "2 of 14 × 24 h watched too little" in latency.measured
 
 
 def _monitored(state: Path) -> None:
