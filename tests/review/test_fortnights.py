@@ -1,4 +1,4 @@
-"""Six fortnights, lived on a virtual clock, one of them by an engine: each ends with the right recommendation."""
+"""Six fortnights, lived on a virtual clock, one also by an engine: each ends as it is to be judged."""
 
 from __future__ import annotations
 
