@@ -94,6 +94,16 @@ async def test_every_title_is_the_guides(tmp_path: Path) -> None:
                 assert item.title in on.text()
 
 
+async def test_a_narrow_and_tall_screen_shows_all_five_below_each_other(tmp_path: Path) -> None:
+    async with stage(tmp_path, *halfway(), size=(70, 110)) as on:
+        lines = on.text().splitlines()
+        titles = ("1 Checklist", "2 Containers", "3 Rows", "4 Latency", "5 Logs")
+        places = [next(n for n, line in enumerate(lines) if title in line) for title in titles]
+        assert places == sorted(set(places))
+        blank = sum(not line.strip(" │▌▐█") for line in lines[: places[3]])
+        assert blank < 20
+
+
 @pytest.mark.parametrize("size", [(20, 6), (39, 20), (80, 9)])
 async def test_a_screen_that_nothing_fits_on_says_so(tmp_path: Path, size: tuple[int, int]) -> None:
     async with stage(tmp_path, *halfway(), size=(80, 24)) as on:

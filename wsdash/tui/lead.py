@@ -14,6 +14,19 @@ from wsdash.tui.panes.base import Frame
 from wsdash.tui.standing import Engine, engine_standing, heartbeat_age
 from wsdash.tui.viewstate import ViewState
 
+_SHORT = {
+    "backup": "Back up the old data",
+    "neon-image": "Build Neon image",
+    "notify-team": "Notify the team",
+    "ports-free": "Verify ports are free",
+    "stop-old": "Stop the old service",
+    "migrate-data": "Migrate the data",
+    "update-dashboards": "Update dashboards",
+    "branching": "Test branching",
+    "benchmarks": "Run benchmarks",
+    "update-docs": "Update documentation",
+    "go-no-go": "Go/no-go review, Day 7",
+}
 UNPROVEN = (ItemState.FAILED, ItemState.INSUFFICIENT)
 """States in which a check answered, and not with yes."""
 
@@ -238,8 +251,8 @@ def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
 
 
 def short_title(item: Item) -> str:
-    """The guide's title up to its first bracket, for where there is little room."""
-    return plain_title(item.title).partition(" (")[0]
+    """What the item is called where there is little room; the guide's own words stand in the details."""
+    return _SHORT.get(item.id) or plain_title(item.title).partition(" (")[0]
 
 
 def _keys(text: str) -> Content:

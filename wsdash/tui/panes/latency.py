@@ -26,6 +26,8 @@ NUMBER = 5
 VERDICT = 11
 SCALE = 6
 """Where a curve's scale ends, such as 500 ms."""
+ROOMY = 90
+"""Cells from which failures have a column though there are none."""
 LEAST_TALL, TALLEST = 4, 12
 """Lines of a series that is drawn tall."""
 NUMBERS = 5 * NUMBER + 4
@@ -40,36 +42,46 @@ def draw_latency(view: ViewState, frame: Frame) -> Lines:
     if not names:
         return nothing_yet(view, frame.now, "latencies")
     name = max(9, *(len(series) for series in names))
-    width = min(SAMPLES, max(8, frame.width - name - NUMBERS - VERDICT - SCALE - 5))
-    tall = min(TALLEST, (frame.height - 1) // len(names))
+    failures = frame.width >= ROOMY or _any_failed(view, names)
+    numbers = NUMBERS if failures else NUMBERS - NUMBER - 1
+    width = min(SAMPLES, max(8, frame.width - name - numbers - VERDICT - SCALE - 5))
+    drawn = [series for series in names if curve_of(view, series, 1)[0]]
+    tall = min(TALLEST, (frame.height - 1 - (len(names) - len(drawn))) // max(1, len(drawn)))
+    flat = tall < LEAST_TALL
     heading = row(
         cell("series", name),
-        cell("0 to", width + 1 + SCALE if tall < 2 else width, right=True),
-        *([] if tall < 2 else [cell("", SCALE)]),
+        cell("0 to" if flat else "", width + 1 + SCALE, right=True),
         *(cell(word, NUMBER, right=True) for word in ("last", "p50", "p99", "max")),
-        cell("fail", NUMBER, right=True),
+        *([cell("fail", NUMBER, right=True)] if failures else []),
         "ms",
     )
     lines = [heading.stylize(TITLE).truncate(frame.width)]
     for series in names:
-        if tall >= LEAST_TALL:
-            lines += _tall(view, series, name, width, tall, frame)
+        if series in drawn and not flat:
+            lines += _tall(view, series, name, width, tall, frame, failures)
         else:
             samples, summary = curve_of(view, series, width)
             scale = scale_of(samples)
             fresh = freshness(view, f"latency:{series}", frame.now)
             curve = plot(samples, width, 1, scale, live=fresh.live)[0]
-            lines.append(_line(view, series, name, curve, scale.label if samples else "", frame, summary))
+            lines.append(
+                _line(view, series, name, curve, scale.label if samples else "", frame, summary, failures)
+            )
     return lines
 
 
-def _tall(view: ViewState, series: str, name: int, width: int, rows: int, frame: Frame) -> Lines:
+def _any_failed(view: ViewState, names: Sequence[str]) -> bool:
+    """Whether any series has failures to tell of: where there is little room, the curve has that column."""
+    return any(curve_of(view, series, 1)[1].failed for series in names)
+
+
+def _tall(
+    view: ViewState, series: str, name: int, width: int, rows: int, frame: Frame, failures: bool
+) -> Lines:
     """The numbers in a line, and below it the curve over the pane's whole width."""
     samples, summary = curve_of(view, series, frame.width - AXIS)
     fresh = freshness(view, f"latency:{series}", frame.now)
-    numbers = _line(view, series, name, Content(" " * width), "", frame, summary)
-    if not samples:
-        return [numbers, *(Content("") for _ in range(rows - 1))]
+    numbers = _line(view, series, name, Content(" " * width), "", frame, summary, failures)
     return [numbers, *plot(samples, frame.width, rows - 1, scale_of(samples), live=fresh.live)]
 
 
@@ -121,7 +133,14 @@ def series_names(view: ViewState) -> list[str]:
 
 
 def _line(
-    view: ViewState, series: str, name: int, curve: Content, scale: str, frame: Frame, summary: Summary
+    view: ViewState,
+    series: str,
+    name: int,
+    curve: Content,
+    scale: str,
+    frame: Frame,
+    summary: Summary,
+    failures: bool,
 ) -> Content:
     fresh = freshness(view, f"latency:{series}", frame.now)
     look = verdict(series, summary.last)
@@ -136,10 +155,9 @@ def _line(
         for value in (last, summary.p50, summary.p99, summary.longest)
     ]
     bad = BAD if summary.failed and fresh.live else DIM
-    cells += [
-        cell(_short(summary.failed), NUMBER, bad, right=True),
-        Content.styled(f"{look.glyph} {look.word}", look.style),
-    ]
+    if failures:
+        cells.append(cell(_short(summary.failed), NUMBER, bad, right=True))
+    cells.append(Content.styled(f"{look.glyph} {look.word}", look.style))
     return row(*cells).truncate(frame.width, ellipsis=True)
 
 

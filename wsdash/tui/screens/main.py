@@ -40,6 +40,8 @@ NARROW = 104
 SHORT = 30
 COMPACT = 36
 TALL = 50
+COLUMN = 70
+"""From so many rows on all panes stand below each other where they do not fit beside each other."""
 LEAST_WIDTH, LEAST_HEIGHT = 40, 10
 WIDE = 180
 
@@ -170,7 +172,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         width, height = event.size
         self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "small")
         self._small.update(f"{width}x{height} is too small: {LEAST_WIDTH}x{LEAST_HEIGHT} at least")
-        self.set_class(event.size.width < NARROW or event.size.height < SHORT, "narrow")
+        column = width < NARROW and height >= COLUMN
+        self.set_class(column, "column")
+        self.set_class(not column and (width < NARROW or height < SHORT), "narrow")
         self.set_class(event.size.width >= WIDE, "wide")
         self.set_class(event.size.height < COMPACT, "short")
         self.set_class(event.size.height >= TALL, "tall")
