@@ -102,8 +102,7 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "an item could not be proven": (
         seen(*pre("backup", "neon-image", "review-adr", "notify-team"), INSUFFICIENT),
-        "? NOT PROVEN Verify ports are free "
-        "port 5433 could not be asked r looks again",
+        "? NOT PROVEN Verify ports are free port 5433 could not be asked r looks again",
         "? NOT PROVEN Verify ports are free port 5433 could not be asked",
     ),
     "it is paused": (
