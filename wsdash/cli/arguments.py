@@ -89,8 +89,12 @@ def _beginning(commands: Commands) -> None:
         "--replace", action="store_true", help="replace the configuration; it is kept beside it"
     )
     init.add_argument("--unchecked", action="store_true", help="write it though the source does not answer")
-    config = commands.add("config", "whether the configuration can be read", "config", "config")
-    config.add_argument("action", choices=("check",), help="read every file of it, and say what is wrong")
+    config = commands.add("config", "check the configuration, or list its keys", "config", "config")
+    config.add_argument(
+        "action",
+        choices=("check", "reference"),
+        help="check: read every file of it, and say what is wrong; reference: print every key",
+    )
     text = 'print the completion of a shell: eval "$(wsdash completion bash)"'
     shell = commands.add("completion", text, "completion", "completion")
     shell.add_argument("shell", choices=("bash", "zsh", "tcsh"))

@@ -17,7 +17,12 @@ from wsdash.watch.world import rules_of
 
 
 def config(arguments: argparse.Namespace) -> int:
-    """Exit 2 when a file cannot be read as it is meant."""
+    """Print the reference of all keys, or check: exit 2 when a file cannot be read as it is meant."""
+    if arguments.action == "reference":
+        from wsdash.review.beginning.reference import configuration_reference
+
+        say(configuration_reference(), end="")
+        return 0
     found = config_of(arguments, found_state(arguments))
     directory = found or shipped("config")
     if found is None:

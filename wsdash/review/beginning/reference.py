@@ -1,0 +1,80 @@
+"""The reference of every configuration key, made from the settings' own types: docs/configuration.md."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from wsdash.config import ENV_PREFIX, Settings
+
+HEAD = f"""# Every key of wsdash.yaml
+
+Made from the code by `wsdash config reference`. A key without a default must be given. Any key can be set
+by the environment: `{ENV_PREFIX}SOURCE__PORT=5432` sets `source.port`. An unknown key, or a value that cannot
+be right, is refused with its place."""
+
+
+def configuration_reference() -> str:
+    """The reference as Markdown: a part for each section, with its keys, their types and defaults."""
+    parts = [HEAD]
+    for name, kind in _sections("", Settings):
+        parts.append(f"## {name}" if name else "## The top level")
+        parts.append(" ".join(inspect.cleandoc(kind.__doc__ or "").split()))
+        rows = ["| key | value | default |", "| --- | --- | --- |"]
+        for field in msgspec.structs.fields(kind):
+            if _section_of(field.type) is None and (name, field.name) != ("", "directory"):
+                rows.append(f"| `{field.name}` | {_words(field.type)} | {_default(field)} |")
+        if len(rows) > 2:
+            parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(name: str, kind: type[msgspec.Struct]) -> list[tuple[str, type[msgspec.Struct]]]:
+    """The section itself, then those in it; one type that stands in two places is told once."""
+    found = [(name, kind)]
+    inner: dict[type[msgspec.Struct], list[str]] = {}
+    for field in msgspec.structs.fields(kind):
+        section = _section_of(field.type)
+        if section is not None:
+            many = ".NAME" if get_origin(field.type) is dict else ""
+            inner.setdefault(section, []).append(f"{name}.{field.name}{many}".lstrip("."))
+    for section, names in inner.items():
+        found += _sections(", ".join(names), section)
+    return found
+
+
+def _section_of(kind: Any) -> type[msgspec.Struct] | None:
+    for one in (kind, *get_args(kind)):
+        if isinstance(one, type) and issubclass(one, msgspec.Struct):
+            return one
+    return None
+
+
+def _words(kind: Any) -> str:
+    """A type for people."""
+    simple = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing"}
+    if kind in simple:
+        return simple[kind]
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple:
+        return f"list of {_words(arguments[0])}s".replace("texts", "text")
+    if get_origin(kind) is dict:
+        return "mapping"
+    if arguments:
+        return " or ".join(f"`{one}`" if isinstance(one, str) else _words(one) for one in arguments)
+    return "anything"
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "must be given"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value in ("", (), {}):
+        return "empty"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return "`[" + ", ".join(map(str, value)) + "]`"
+    return f"`{value}`"
