@@ -123,6 +123,7 @@ class _Judgement:
             "FK CONSTRAINT",
             "INDEX",
             "TRIGGER",
+            "DEFAULT",
         ):
             part = next((one for one in self.parts if one in body), None)
             if part is not None and self.of_part(part, kind, name, body):
@@ -138,6 +139,8 @@ class _Judgement:
         root = self.parts[part]
         if kind in ("TABLE", "TABLE ATTACH"):
             return self.named({"chunks", *words(root)})
+        if kind == "DEFAULT":
+            return self.repeats_default(root.split(".")[-1], body)
         if kind == "INDEX ATTACH":
             found = re.match(r"ALTER INDEX (\S+) ATTACH", body)
             parent = found[1].split(".")[-1] if found is not None else ""
@@ -146,6 +149,16 @@ class _Judgement:
             return attached or any(parent in words(one) for _, _, one in self.target)
         folded = _nameless(body.replace(part, root), name)
         return folded in self.bodies or folded in self.there
+
+    def repeats_default(self, root: str, body: str) -> bool:
+        """Whether a child's default, which an inheriting table has as its own, is the one table's too."""
+        own = re.search(r"ALTER COLUMN (\S+) SET DEFAULT (.*);", body)
+        table = next(
+            (text for (kind, _, name), text in self.target.items() if (kind, name) == ("TABLE", root)), ""
+        )
+        return own is not None and bool(
+            re.search(rf"^\s*{re.escape(own[1])} .*DEFAULT {re.escape(own[2])}", table, re.M)
+        )
 
     def named(self, tokens: Collection[str]) -> bool:
         return any(
