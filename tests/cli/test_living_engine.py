@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.session import Session, states, view
-from tests.engine.small_world import PLAN, Small
+from tests.engine.session import Session, history, states, view
+from tests.engine.small_world import PLAN, MakeFiles, Small
 from wsdash.cli import main
 from wsdash.config import shipped
 from wsdash.engine.operator.launch import engine_config
-from wsdash.engine.operator.lock import OperatorLock
-from wsdash.model import ItemState
+from wsdash.engine.operator.lock import OperatorLock, living_holder
+from wsdash.model import ItemState, RunStarted
 
 
 @pytest.fixture
@@ -55,6 +55,35 @@ async def test_a_person_confirms_and_skips_through_the_engine(
     assert await wsdash(living, "skip", "backup", "--who", "Ana", "--why", "there is one") == 0
     seen = view(living.small).item("backup")
     assert (seen.state, seen.note) == (ItemState.SKIPPED, "there is one")
+
+
+async def test_a_test_is_tried_by_the_engine_that_records_which_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = Small(tmp_path)
+    (small.config / "testing.yaml").write_text(
+        "tests: [{id: test-list, group: functional, kind: auto, title: List items}]"
+    )
+    session = Session(small)
+    steps = small.options().steps
+    assert steps is not None
+    session.changes = {"steps": steps | {"test-list": MakeFiles("test-list", small.work)}}
+    async with session:
+        held = living_holder(small.state)
+        assert held is not None
+        assert await wsdash(session, "test", "--only", "test-list") == 0
+        assert "4 of 4 files" in capsys.readouterr().out
+        assert states(small)["test-list"] == "done"
+        assert (await session.send("ping")).text == "idle"
+        now = living_holder(small.state)
+        assert now is not None
+        assert (now.pid, now.host) == (held.pid, held.host)
+        small.put("refuse-test-list", "no list")
+        for part in small.work.glob("test-list.*"):
+            part.unlink()
+        assert await wsdash(session, "test", "--only", "test-list") == 1
+        assert states(small)["test-list"] == "failed"
+    assert sum(isinstance(event, RunStarted) for event in history(small)) == 1
 
 
 async def test_what_the_engine_refuses_is_told_and_recorded_nowhere(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.three_ways import API, Do, Played
-from wsdash.model import ContainerRestarted
+from wsdash.model import ContainerRestarted, MetricsReading
 from wsdash.model.standing import AlertSpan
 from wsdash.watch.duty import Duty
 
@@ -91,6 +91,12 @@ def nobody_watches_for_a_while(world: Played, second: int) -> None:
     world.watched = not 150 <= second < 350
 
 
+def old_service_serves_again(world: Played, second: int) -> None:
+    world.duty["apps-workspace"] = STOPPED
+    if second % 10 == 0:
+        world.emit(MetricsReading("strays", {"stray:api-old": float(100 <= second < 250)}))
+
+
 CASES: dict[str, tuple[Do, int, list[str]]] = {
     "six errors in a minute": (six_errors, 400, ["error-rate"]),
     "five errors in a minute": (five_errors, 400, []),
@@ -105,6 +111,7 @@ CASES: dict[str, tuple[Do, int, list[str]]] = {
         400,
         ["api-latency/api-old", "target-down/api-old"],
     ),
+    "the old service serves though it is stopped": (old_service_serves_again, 400, ["old-service/api-old"]),
     "a disk that nobody watches": (a_disk_nobody_watches, 300, []),
     "a full disk that ends clearly below": (a_full_disk, 500, ["disk"]),
     "a disk around its limit": (a_disk_around_its_limit, 500, ["disk"]),

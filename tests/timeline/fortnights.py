@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tests.timeline.support import BEGAN, CONTAINERS, PLAN
-from wsdash.history.recorder import HistoryRecorder
 from wsdash.model import (
     AlertChanged,
     AnyEvent,
@@ -26,6 +25,7 @@ from wsdash.model import (
     RunStarted,
     TableVerified,
 )
+from wsdash.model.samples import SampleFold
 from wsdash.timeline.story import Story, fold_story
 
 DAY = 86_400
@@ -141,7 +141,7 @@ class Fortnight:
         def keep(series: str, at: float, value: float | None, error: str) -> None:
             add(series, at, value)
 
-        recorder = HistoryRecorder(keep)
+        recorder = SampleFold(keep)
         for number, seconds in enumerate(self.old):
             add("latency:api-old", BEGAN - 900 + number, seconds)
         for minute in self.minutes:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.watch.alert_support import rule
 from wsdash.config import Thresholds, shipped
 from wsdash.errors import InputError
 from wsdash.watch.alerting.rules import AlertRule, load_rules
+from wsdash.watch.alerting.words import told
 
 GUIDE = {
     "API response time > 500ms",
@@ -149,3 +151,22 @@ def test_a_forecast_needs_a_horizon_and_prometheus_its_threshold(tmp_path: Path)
 def test_durations_are_read_in_every_unit(tmp_path: Path) -> None:
     rule = load(tmp_path, over="2h", **{"for": "90s", "clear-for": 30})
     assert (rule.over, rule.raise_for, rule.clear_for) == (7200, 90, 30)
+
+
+@pytest.mark.parametrize(
+    ("unit", "limit", "value", "words"),
+    [
+        ("percent", 80.0, 80.4, "80.4 % (limit 80 %)"),
+        ("percent", 80.0, 80.0004, "80.0004 % (limit 80 %)"),
+        ("percent", 80.0, 91.2, "91 % (limit 80 %)"),
+        ("seconds", 0.5, 0.5003, "500.3 ms (limit 500 ms)"),
+        ("seconds", 93600.0, 93700.0, "26.03 h (limit 26 h)"),
+        ("share", 0.9, 0.904, "90.4% (limit 90%)"),
+        ("bytes", 67108864.0, 67118864.0, "64.01 MiB (limit 64 MiB)"),
+        ("per-minute", 5.0, 5.0000001, "5.0000001 a minute (limit 5 a minute)"),
+    ],
+)
+def test_a_value_beyond_its_limit_never_reads_like_the_limit(
+    unit: str, limit: float, value: float, words: str
+) -> None:
+    assert told(rule(unit=unit, threshold=limit, clear=limit), "load", value) == f"Load: {words}"

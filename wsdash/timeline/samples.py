@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from wsdash.model.figures import told_apart
 from wsdash.timeline.evidence import DAY, FEWEST, Evidence, Slice
 from wsdash.timeline.spec import CriterionSpec, limit
 from wsdash.timeline.story import Story
@@ -26,22 +27,22 @@ OVERLAP = 60.0
 MINUTE = 60.0
 
 
-def amount(value: float, unit: str) -> str:
-    """A value for people in the unit of its criterion."""
+def amount(value: float, unit: str, more: int = 0) -> str:
+    """A value for people in the unit of its criterion. more: digits beyond the usual ones."""
     if math.isinf(value):
         return "no answer"
     match unit:
         case "ms":
-            return f"{value * 1000:.0f} ms" if value >= 0.01 else f"{value * 1000:.1f} ms"
+            return f"{value * 1000:.{more}f} ms" if value >= 0.01 else f"{value * 1000:.{1 + more}f} ms"
         case "share":
-            return f"{value:.2%}"
+            return f"{value:.{2 + more}%}"
         case "percent":
-            return f"{value:.1f} %"
+            return f"{value:.{1 + more}f} %"
         case "bytes":
-            return f"{value / 2**20:,.0f} MiB"
+            return f"{value / 2**20:,.{more}f} MiB"
         case "":
-            return f"{value:g}"
-    return f"{value:g} {unit}"
+            return f"{value:.{6 + more}g}"
+    return f"{value:.{6 + more}g} {unit}"
 
 
 Measured = tuple[float, float]
@@ -76,7 +77,8 @@ def per_day(
         if judged > most and (broken is None or seen > broken[0]):
             broken = (seen, part)
     if broken is not None:
-        return Found(False, f"{amount(broken[0], spec.unit)} in {window.name(broken[1])}", wanted, covered)
+        told = told_apart(broken[0], most, lambda figure, more: amount(figure, spec.unit, more))
+        return Found(False, f"{told} in {window.name(broken[1])}", wanted, covered)
     measured = f"at most {amount(worst[0], spec.unit)}" if worst is not None else "nothing measured"
     if lacking:
         return Found(None, f"{measured}; {unseen_words(lacking, evidence, names, window)}", wanted, covered)

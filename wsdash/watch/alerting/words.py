@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import math
 
+from wsdash.model.figures import told_apart
 from wsdash.watch.alerting.rules import AlertRule
 
 
-def amount(value: float | None, unit: str) -> str:
-    """A value with its unit, as people read it; None and infinity are answers that did not come."""
+def amount(value: float | None, unit: str, more: int = 0) -> str:
+    """A value with its unit, as people read it; None and infinity are answers that did not come. more: digits
+    beyond the usual ones."""
     if value is None or math.isinf(value):
         return "no answer"
     match unit:
         case "seconds":
-            return _duration(value)
+            return _duration(value, more)
         case "percent":
-            return f"{value:.0f} %"
+            return f"{value:.{more}f} %"
         case "share":
-            return f"{value:.0%}"
+            return f"{value:.{more}%}"
         case "bytes":
-            return _bytes(value)
+            return _bytes(value, more)
         case "per-minute":
-            return f"{value:g} a minute"
-    return f"{value:.4g}"
+            return f"{value:.{6 + more}g} a minute"
+    return f"{value:.{4 + more}g}"
 
 
 def told(rule: AlertRule, series: str, value: float | None) -> str:
@@ -38,7 +40,7 @@ def told_clear(rule: AlertRule, series: str, value: float | None) -> str:
 
 
 def _said(rule: AlertRule, value: float) -> str:
-    said = amount(value, rule.unit)
+    said = told_apart(value, rule.threshold, lambda figure, more: amount(figure, rule.unit, more))
     if rule.id == rule.series.partition(":")[0] or rule.statistic in ("last", "max", "min", "mean"):
         return said
     if rule.statistic.startswith("p"):
@@ -58,19 +60,19 @@ def _limit(rule: AlertRule) -> str:
     return f" (limit {amount(rule.threshold, rule.unit)})"
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, more: int = 0) -> str:
     if abs(seconds) < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.{more}f} ms"
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if abs(seconds) >= 2 * length or seconds == length:
-            return f"{seconds / length:.3g} {unit}"
-    return f"{seconds:.3g} s"
+            return f"{seconds / length:.{3 + more}g} {unit}"
+    return f"{seconds:.{3 + more}g} s"
 
 
-def _bytes(count: float) -> str:
+def _bytes(count: float, more: int = 0) -> str:
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(value) < 1024:
-            return f"{value:.3g} {unit}"
+            return f"{value:.{3 + more}g} {unit}"
         value /= 1024
-    return f"{value:.3g} TiB"
+    return f"{value:.{3 + more}g} TiB"
