@@ -53,6 +53,30 @@ async def test_each_right_that_is_missing_is_named_with_the_command_that_gives_i
     assert 'ALTER TABLE "workspace"."t" OWNER TO "rightless"' in target_says
 
 
+async def test_parts_of_tables_in_another_schema_count_too(source: Endpoint, target: Endpoint) -> None:
+    async with connection(source, read_only=False) as conn:
+        await conn.execute(
+            "do $$ begin if not exists (select from pg_roles where rolname = 'rightless') then "
+            f"create role rightless login password '{source.password()}'; end if; end $$;"
+            "create schema workspace; create schema parts; grant usage on schema workspace to rightless;"
+            "create table workspace.t (id int) partition by range (id);"
+            "create table parts.t1 partition of workspace.t for values from (0) to (9);"
+            "grant select on all tables in schema workspace to rightless"
+        )
+    settings = _settings(source, target, "rightless")
+
+    async def told() -> str:
+        return " | ".join((await lacking_rights(settings))["source"])
+
+    assert 'GRANT USAGE ON SCHEMA "parts" TO "rightless"' in await told()
+    async with connection(source, read_only=False) as conn:
+        await conn.execute("grant usage on schema parts to rightless")
+    assert 'GRANT SELECT ON ALL TABLES IN SCHEMA "parts" TO "rightless"' in await told()
+    async with connection(source, read_only=False) as conn:
+        await conn.execute("grant select on all tables in schema parts to rightless")
+    assert "parts" not in await told()
+
+
 async def test_a_server_that_is_not_there_says_nothing_of_rights(source: Endpoint) -> None:
     settings = _settings(source, source, "postgres")
     away = msgspec.structs.replace(settings.target, port=9)

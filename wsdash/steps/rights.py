@@ -17,7 +17,11 @@ SELECT r.rolsuper OR r.rolcreatedb AS createdb, r.rolsuper OR coalesce(
          has_schema_privilege(current_user, n.oid, 'USAGE'), false) AS usage,
        ARRAY(SELECT c.relname FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
              AND NOT c.relispartition AND NOT has_table_privilege(current_user, c.oid, 'SELECT')
-             ORDER BY 1) AS unreadable
+             ORDER BY 1) AS unreadable,
+       ARRAY(SELECT DISTINCT h.nspname FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+             JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace h ON h.oid = c.relnamespace
+             WHERE p.relnamespace = n.oid AND (NOT has_schema_privilege(current_user, h.oid, 'USAGE')
+               OR NOT has_table_privilege(current_user, c.oid, 'SELECT')) ORDER BY 1) AS parts
 FROM pg_roles r LEFT JOIN pg_namespace n ON n.nspname = $1 WHERE r.rolname = current_user"""
 TARGET = """
 SELECT has_database_privilege(current_user, current_database(), 'CREATE') AS makes_schemas,
@@ -67,6 +71,10 @@ async def _source(side: Endpoint, schema: str) -> list[str]:
         names = ", ".join(row["unreadable"][:5])
         grant = f"GRANT SELECT ON ALL TABLES IN SCHEMA {ident(schema)} TO {user}"
         lacking.append(f"SELECT on {names}: {grant}")
+    for home in row["parts"]:  # chunks and partitions are read one by one
+        grant = f"GRANT USAGE ON SCHEMA {ident(home)} TO {user}; "
+        grant += f"GRANT SELECT ON ALL TABLES IN SCHEMA {ident(home)} TO {user}"
+        lacking.append(f"SELECT on the parts of tables in schema {home}: {grant}")
     return lacking
 
 

@@ -83,6 +83,8 @@ class BackupContent(msgspec.Struct, frozen=True, kw_only=True):
     not_carried: tuple[str, ...] = ()
     """Objects that are not in the file, each with the reason."""
     identity: DatabaseIdentity = DatabaseIdentity()
+    reader: str = ""
+    """The user who read it: what is granted to that user is not counted among the objects."""
     definitions: dict[str, Definition] | None = None
     """What made tables hypertables or continuous aggregates, by name; None: taken before this was noted."""
 

@@ -39,9 +39,16 @@ class RestoreResult:
         return {name: table.rows for name, table in self.tables.items()}
 
 
-def object_counts(catalog: Catalog) -> dict[str, int]:
-    """How many schema objects of each kind a catalog describes."""
-    return dict(sorted(Counter(one.kind for one in pre_data(catalog) + post_data(catalog)).items()))
+def object_counts(catalog: Catalog, owners: frozenset[str]) -> dict[str, int]:
+    """How many schema objects of each kind a catalog describes, without what is granted to `owners`.
+
+    Whoever restores a backup owns what it makes: what was granted to that user is no grant any more.
+    """
+    counts = Counter(one.kind for one in pre_data(catalog) + post_data(catalog))
+    counts -= Counter(
+        one.kind for one in catalog.items if one.kind in ("grant", "role") and one.role in owners
+    )
+    return dict(sorted(counts.items()))
 
 
 def refuse_differences(lines: list[str], path: Path, target: Endpoint) -> None:

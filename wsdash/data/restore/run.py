@@ -92,7 +92,7 @@ async def restore_backup(
         path=path,
         schema=content.schema,
         tables=dict(content.tables),
-        objects=object_counts(catalog),
+        objects=object_counts(catalog, frozenset({catalog.user, content.reader})),
         server_version=catalog.server_version,
         seconds=time.monotonic() - started,
         kept_copy=kept,

@@ -96,7 +96,7 @@ async def restore_missing_into_source(
         path=path,
         schema=content.schema,
         tables={name: content.tables[name] for name in names},
-        objects=object_counts(catalog),
+        objects=object_counts(catalog, frozenset({catalog.user, content.reader})),
         server_version=catalog.server_version,
         seconds=time.monotonic() - started,
         left_alone=gaps.equal,
