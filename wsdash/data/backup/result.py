@@ -39,6 +39,12 @@ class RestoreResult:
         return {name: table.rows for name, table in self.tables.items()}
 
 
+def owners_of(catalog: Catalog, reader: str) -> frozenset[str]:
+    """Whose grants a restored catalog is counted without. reader: of the backup; '' in a backup of before this
+    was noted, whose counts have every grant."""
+    return frozenset({catalog.user, reader}) if reader else frozenset()
+
+
 def object_counts(catalog: Catalog, owners: frozenset[str]) -> dict[str, int]:
     """How many schema objects of each kind a catalog describes, without what is granted to `owners`.
 

@@ -9,7 +9,7 @@ import asyncpg
 
 from wsdash.data.backup.manifest import BackupContent, BackupManifest, DatabaseIdentity
 from wsdash.data.backup.meter import OnProgress
-from wsdash.data.backup.result import RestoreResult, object_counts, refuse_differences
+from wsdash.data.backup.result import RestoreResult, object_counts, owners_of, refuse_differences
 from wsdash.data.backup.take import database_identity, keep_copy
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.pg.connect import Endpoint, connection
@@ -92,7 +92,7 @@ async def restore_backup(
         path=path,
         schema=content.schema,
         tables=dict(content.tables),
-        objects=object_counts(catalog, frozenset({catalog.user, content.reader})),
+        objects=object_counts(catalog, owners_of(catalog, content.reader)),
         server_version=catalog.server_version,
         seconds=time.monotonic() - started,
         kept_copy=kept,

@@ -11,7 +11,7 @@ import asyncpg
 from wsdash.data.backup.file import Rows, Run
 from wsdash.data.backup.manifest import BackupContent, BackupTable
 from wsdash.data.backup.meter import OnProgress
-from wsdash.data.backup.result import RestoreResult, object_counts, refuse_differences
+from wsdash.data.backup.result import RestoreResult, object_counts, owners_of, refuse_differences
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.quoting import ident
@@ -96,7 +96,7 @@ async def restore_missing_into_source(
         path=path,
         schema=content.schema,
         tables={name: content.tables[name] for name in names},
-        objects=object_counts(catalog, frozenset({catalog.user, content.reader})),
+        objects=object_counts(catalog, owners_of(catalog, content.reader)),
         server_version=catalog.server_version,
         seconds=time.monotonic() - started,
         left_alone=gaps.equal,
