@@ -32,8 +32,8 @@ from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.tasks import task_group
 
 LIMIT_SECONDS = 2.0
-ENOUGH_LINES = 50
-"""So few changes in one delta: the switch may begin."""
+LAST_DELTA_SHARE = 0.25
+"""The share of the limit that carrying the last changes may be expected to take."""
 OPEN_SECONDS = 120.0
 """How long a side that must be opened is tried again (its server may be starting anew)."""
 PAUSE_SECONDS = 0.2
@@ -88,11 +88,12 @@ class Switched:
 async def _warm(switch: Switch) -> None:
     """Carry what is waiting, with the sessions and plans that the fence will need, and look once more."""
     link = switch.link
-    await catch_up(link, ENOUGH_LINES)
+    seconds = switch.fence.limit * LAST_DELTA_SHARE
+    await catch_up(link, seconds)
     with ServerErrors(link.leaving, "looking at the window"):
         await require_window(link.steward, link)
     await _read_sequences(switch)
-    await catch_up(link, ENOUGH_LINES)
+    await catch_up(link, seconds)
 
 
 async def _fence(switch: Switch) -> None:
@@ -328,7 +329,7 @@ async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
     turn = max(standing.source.turn, standing.target.turn)
     async with open_link(move, standing.leaving) as link:
         await on_stage("delta")
-        lines = await catch_up(link, 0)
+        lines = await link.carry()  # it is closed: nothing comes after this
         await on_stage("sequences")
         schemas = sorted({one.table.schema for one in link.tracked})
         with ServerErrors(entering, "reading sequences"):

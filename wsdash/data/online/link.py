@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,10 +24,12 @@ from wsdash.data.pg.transactions import begin, commit, roll_back, transaction
 from wsdash.data.snapshot.chunk_states import NO_CHUNKS, ChunkStates, require_unmoved
 from wsdash.data.snapshot.hold import Snapshot, hold_still
 from wsdash.data.tables.routers import routers_always
-from wsdash.errors import RefusedError
+from wsdash.errors import RefusedError, WsdashError
 from wsdash.tasks import task_group
 
 SECONDS = 60.0
+ROUNDS = 50
+"""So often changes are carried before it is said that they come too fast."""
 
 
 @dataclass
@@ -298,12 +300,20 @@ def _require_direction(here: State, there: State, leaving: Endpoint) -> None:
         )
 
 
-async def catch_up(link: Link, enough: int) -> int:
-    """Carry until a delta had at most `enough` lines; how many in all. Raises what Link.carry raises."""
+async def catch_up(link: Link, seconds: float) -> int:
+    """Carry until one delta took at most so many seconds; how many log lines in all.
+
+    Raises WsdashError when changes come faster than they are carried, and what Link.carry raises.
+    """
     total = 0
-    while True:
-        lines = await link.carry()
-        total += lines
-        if lines <= enough:
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        total += await link.carry()
+        if time.monotonic() - started <= seconds:
             return total
-        await asyncio.sleep(0)
+    raise WsdashError(
+        f"changes come faster than they are carried: after {ROUNDS} rounds one still takes over "
+        f"{seconds:.2f} s",
+        where=f"{link.leaving.address} to {link.entering.address}",
+        remedy="retry when less is written, or allow a longer write downtime",
+    )

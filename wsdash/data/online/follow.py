@@ -1,0 +1,98 @@
+"""Catching up for as long as it takes: over new sessions when a server restarts, the log kept small."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wsdash.data.online.capture import fold, log_bytes
+from wsdash.data.online.link import Link, open_link
+from wsdash.data.online.move import Move
+from wsdash.data.pg.connect import Endpoint
+from wsdash.data.pg.errors import ServerErrors
+from wsdash.data.snapshot.chunk_states import MovedError
+from wsdash.errors import UnreachableError
+
+POLL_SECONDS = 0.25
+"""The pause when there was nothing to carry."""
+TIDY_SECONDS = 30.0
+"""How often applied log lines are removed."""
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How catching up goes. lines: carried in the last delta, in `seconds`; total: since it began.
+    log_bytes: what the log takes on the side that is left. trouble: why it is not going on; '' when it is."""
+
+    lines: int = 0
+    seconds: float = 0.0
+    total: int = 0
+    log_bytes: int = 0
+    trouble: str = ""
+
+
+async def follow(
+    move: Move,
+    leaving: Endpoint,
+    over: asyncio.Event,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> int:
+    """Carry changes as they come until `over` is set; how many log lines in all.
+
+    A server that cannot be reached is tried again for ever (on_progress hears of it); maintenance that
+    rewrote chunks makes a delta be read anew. Raises what else Link.carry raises.
+    """
+    total = 0
+
+    def carried(lines: int) -> int:
+        nonlocal total
+        total += lines
+        return total
+
+    while not over.is_set():
+        try:
+            async with open_link(move, leaving) as link:
+                await _follow(link, over, on_progress, carried)
+        except (UnreachableError, MovedError) as error:
+            on_progress(Progress(total=total, trouble=error.what))
+            await _pause(over, RETRY_SECONDS)
+    return total
+
+
+async def keep_small(link: Link) -> int:
+    """For a side whose changes are not carried yet (the way back is only kept possible): fold its log into
+    one line a key and operation; what it takes then, in bytes. Raises WsdashError."""
+    with ServerErrors(link.leaving, "folding the log of changes"):
+        await fold(link.steward, link.tracked, link.position)
+        return await log_bytes(link.steward)
+
+
+async def _follow(
+    link: Link,
+    over: asyncio.Event,
+    on_progress: Callable[[Progress], None],
+    carried: Callable[[int], int],
+) -> None:
+    tidied, size = time.monotonic(), 0
+    while not over.is_set():
+        started = time.monotonic()
+        lines = await link.carry()
+        if time.monotonic() - tidied > TIDY_SECONDS:
+            await link.prune()
+            with ServerErrors(link.leaving, "measuring the log of changes"):
+                size = await log_bytes(link.steward)
+            tidied = time.monotonic()
+        on_progress(Progress(lines, time.monotonic() - started, carried(lines), size))
+        if not lines:
+            await _pause(over, POLL_SECONDS)
+
+
+async def _pause(over: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await over.wait()
+    except TimeoutError:
+        pass
