@@ -14,7 +14,7 @@ from wsdash.data.online.fence import Fence
 from wsdash.data.online.move import Move
 from wsdash.data.online.objects import REFUSAL
 from wsdash.data.online.standing import read_standing
-from wsdash.data.pg.connect import connection
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import RefusedError
 
 PATIENT = 30.0
@@ -51,22 +51,25 @@ async def test_there_and_back_and_there_again(move: Move) -> None:
     assert await same(move)
 
 
-@pytest.mark.parametrize("statement", STATEMENTS)
-async def test_a_closed_side_refuses_a_writer(move: Move, statement: str) -> None:
-    assert await refused(move.target, statement) == REFUSAL
+async def _answers(side: Endpoint, statements: tuple[str, ...]) -> dict[str, str]:
+    return {statement: await refused(side, statement) for statement in statements}
+
+
+async def test_a_side_that_was_never_open_refuses_every_writer(move: Move) -> None:
+    assert await _answers(move.target, STATEMENTS) == dict.fromkeys(STATEMENTS, REFUSAL)
+
+
+async def test_a_side_that_was_closed_refuses_every_writer(move: Move) -> None:
+    statements = STATEMENTS + BEHIND_THE_ROOT
     await switch_over(move, move.source, limit=PATIENT)
-    assert await refused(move.source, statement) == REFUSAL
+    assert await _answers(move.source, statements) == dict.fromkeys(statements, REFUSAL)
 
 
-@pytest.mark.parametrize("statement", BEHIND_THE_ROOT)
-async def test_a_closed_side_refuses_a_writer_into_a_chunk_itself(move: Move, statement: str) -> None:
-    await switch_over(move, move.source, limit=PATIENT)
-    assert await refused(move.source, statement) == REFUSAL
-
-
-@pytest.mark.parametrize("statement", STATEMENTS + BEHIND_THE_ROOT)
-async def test_an_open_side_takes_a_write(move: Move, statement: str) -> None:
-    assert await refused(move.source, statement) == ""
+async def test_an_open_side_takes_every_write(move: Move) -> None:
+    statements = STATEMENTS + BEHIND_THE_ROOT
+    assert await _answers(move.source, statements) == dict.fromkeys(statements, "")
+    await carry(move)
+    assert await same(move)
 
 
 async def test_readers_are_never_refused(move: Move) -> None:

@@ -32,11 +32,11 @@ async def test_it_goes_on_when_a_server_restarts(
         await until(lambda: _total(heard, 10))
         await asyncio.to_thread(mortals[place].stop)
         if place == 1:  # without a change nobody asks the target
-            await run_sql(mortal_move.source, *WRITES)
+            await run_sql(mortal_move.source, WRITES)
         await until(lambda: _trouble(heard))
         await asyncio.to_thread(mortals[place].start)
         if place == 0:
-            await run_sql(mortal_move.source, *WRITES)
+            await run_sql(mortal_move.source, WRITES)
         await until(lambda: same(mortal_move))
         over.set()
     assert following.result() > 10
