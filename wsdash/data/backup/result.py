@@ -40,8 +40,10 @@ class RestoreResult:
 
 
 def owners_of(catalog: Catalog, reader: str) -> frozenset[str]:
-    """Whose grants a restored catalog is counted without. reader: of the backup; '' in a backup of before this
-    was noted, whose counts have every grant."""
+    """Whose grants a restored catalog is counted without.
+
+    reader: who read the backup; '' where that was not noted yet: there every grant was counted.
+    """
     return frozenset({catalog.user, reader}) if reader else frozenset()
 
 
