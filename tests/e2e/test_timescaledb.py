@@ -102,6 +102,9 @@ def test_both_lists_are_green_and_its_jobs_are_as_before(real_world: World) -> N
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait(10)
     assert world.source(SCHEDULED) == 0
+    told = program.run("doctor").stdout
+    assert "✗ unwell  background jobs" in told
+    assert "paused by this run" in told
 
     report = program.state.parent / "report.json"
     compared = program.run("migrate", "--yes", "--until", "verify-data")

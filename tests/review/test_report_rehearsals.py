@@ -12,7 +12,7 @@ import pytest
 from tests.review.migrated import migrated
 from tests.review.test_report_content import FORMS, record, words
 from wsdash.cli import main
-from wsdash.model import ExpectedDowntime, Notice, RehearsalOutcome, Rehearsed
+from wsdash.model import ExpectedDowntime, JobsAsked, Notice, RehearsalOutcome, Rehearsed
 from wsdash.review.report.build import build_report, rendered
 from wsdash.review.story import read_story
 
@@ -86,6 +86,14 @@ def test_status_tells_the_newest_rehearsal_with_its_age(
         "rehearsal-2",
         "rehearsal-1",
     ]
+
+
+def test_status_tells_of_a_question_that_waits(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(begun, JobsAsked("backup", ("job 1000 (retention)",)))
+    assert main(["status", "--state", str(begun)]) == 0
+    told = capsys.readouterr().out
+    assert "backup waits for an answer in `wsdash run`: pause background jobs of the source?" in told
+    assert "  job 1000 (retention)" in told
 
 
 def test_that_nothing_was_rehearsed_is_said(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:

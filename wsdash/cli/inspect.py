@@ -32,6 +32,10 @@ def status(arguments: argparse.Namespace) -> int:
     for item in report.items:
         glyph = GLYPHS[ItemState(item.state)]
         say(f"{glyph} {item.phase:<9} {item.id:<18} {item.state:<12} {item.seconds:7.1f} s  {item.evidence}")
+    if (asked := known.view.jobs_asked) is not None:
+        say(f"{asked.item} waits for an answer in `wsdash run`: pause background jobs of the source?")
+        for job in asked.jobs:
+            say(known.redactor.text(f"  {job}"))
     say(known.redactor.text(rehearsal_summary(known.view.rehearsal, known.now)))
     return 1 if failed else 0
 

@@ -13,6 +13,8 @@ from wsdash.config import ApiSettings, Settings
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.timescaledb.jobs import describe_jobs, read_jobs
+from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
@@ -25,7 +27,7 @@ from wsdash.steps.base import endpoint
 from wsdash.steps.ports import stack_ports
 from wsdash.steps.rights import lacking_rights
 from wsdash.steps.rows.counts import count_rows
-from wsdash.steps.source_jobs import WHETHER
+from wsdash.steps.source_jobs import PAUSED, WHETHER
 
 
 class DiskUsage(NamedTuple):
@@ -47,7 +49,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
         database_findings("source", endpoint(settings.source), settings.source.schema),
         database_findings("target", endpoint(settings.target), settings.target.schema),
         _rights(settings),
-        _jobs(settings),
+        _jobs(settings, state),
         _counts(settings),
         api_findings("old API", settings.api.old, settings.api),
         api_findings("new API", settings.api.new, settings.api),
@@ -135,7 +137,7 @@ async def database_findings(name: str, side: Endpoint, schema: str) -> list[Find
     return [Finding(name, True, seen)]
 
 
-async def _jobs(settings: Settings) -> list[Finding]:
+async def _jobs(settings: Settings, state: Path | None) -> list[Finding]:
     """TimescaleDB's background jobs that may start during a run; no line without the extension."""
     side = endpoint(settings.source)
     try:
@@ -145,12 +147,31 @@ async def _jobs(settings: Settings) -> list[Finding]:
     except WsdashError:
         return []  # what is wrong with the source has a line of its own
     told = describe_jobs(jobs)
+    ours = await asyncio.to_thread(_paused_by_us, state)
+    if ours and any(not job.scheduled for job in jobs if job.id in ours):
+        seen = f"paused by this run: {', '.join(map(str, ours))}"
+        if state is not None and await asyncio.to_thread(engine_alive, state) is None:
+            return [
+                Finding("background jobs", False, seen, "`wsdash run` puts them back before anything else")
+            ]
+        return [Finding("background jobs", True, f"{seen}; its engine puts them back")]
     if not told:
         return [Finding("background jobs", True, f"{len(jobs)} of the source, all paused")] if jobs else []
     wanted = settings.source.pause_jobs
     remedy = "" if wanted else "source.pause_jobs: ask or yes pauses them while rows are read"
     good = True if wanted else None
     return [Finding("background jobs", good, f"{told}; {WHETHER[wanted]}", remedy)]
+
+
+def _paused_by_us(state: Path | None) -> list[int]:
+    """The jobs that a run has noted as paused."""
+    if state is None or not (state / FILE).exists():
+        return []
+    reader = JournalReader(state)
+    try:
+        return list(reader.facts().get(PAUSED) or [])
+    finally:
+        reader.close()
 
 
 async def _rights(settings: Settings) -> list[Finding]:
