@@ -28,7 +28,7 @@ from wsdash.engine.journal.reader import JournalReader
 from wsdash.model import Notice
 from wsdash.plan import load_plan
 
-pytestmark = pytest.mark.timescaledb
+pytestmark = [pytest.mark.timescaledb, pytest.mark.timeout(900)]
 
 SCHEDULED = "SELECT count(*) FROM timescaledb_information.jobs WHERE job_id >= 1000 AND scheduled"
 JOBS = 4
