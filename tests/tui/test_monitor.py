@@ -11,6 +11,7 @@ from tests.tui.support import halfway, stage
 from wsdash.engine.operator.control import ControlClient
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
+from wsdash.tui.commands import BindingCommands
 from wsdash.tui.feed import JournalFeed
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.screens.operator import DOING, OperatorScreen
@@ -53,7 +54,7 @@ async def test_no_key_of_anybody_sends_anything_or_opens_a_question(tmp_path: Pa
             for key in keys:
                 await on.pilot.press(key)
                 while on.app.screen is not on.app.main:
-                    assert type(on.app.screen).__name__.endswith("Panel")
+                    assert type(on.app.screen).__name__.endswith(("Panel", "CommandPalette"))
                     await on.pilot.press("escape")
                 if on.app.focused is not focused:
                     await on.pilot.press(pane)
@@ -72,10 +73,19 @@ async def test_every_action_of_every_binding_sends_nothing(tmp_path: Path) -> No
         assert on.intents == []
 
 
-async def test_there_are_no_commands(tmp_path: Path) -> None:
+async def test_no_command_of_the_palette_sends_anything(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway(), role="monitor") as on:
-        assert not on.app.ENABLE_COMMAND_PALETTE
-        assert not on.app.COMMANDS
+        names = set()
+        for hit in [hit async for hit in BindingCommands(on.app.main).discover()]:
+            names.add(str(hit.prompt))
+            if "Leave" not in str(hit.prompt):
+                await hit.command()
+                while on.app.screen is not on.app.main:
+                    on.app.pop_screen()
+        await on.app.workers.wait_for_complete()
+        assert on.intents == []
+        assert any(name.startswith("Schema") for name in names)
+        assert not any(name.startswith(("Run", "Roll back", "All")) for name in names)
 
 
 async def test_the_monitors_process_holds_no_control_object(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from textual import constants
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
@@ -40,6 +41,13 @@ PATIENCE_SECONDS = 15.0
 Role = Literal["operator", "monitor"]
 
 
+def commands() -> type[Provider]:
+    """What the palette offers, imported only when it is opened."""
+    from wsdash.tui.commands import BindingCommands
+
+    return BindingCommands
+
+
 class WsdashApp(App[str], inherit_bindings=False):
     """The screen of a run.
 
@@ -53,10 +61,17 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     CSS_PATH = "looks.tcss"
     TITLE = "wsdash"
-    ENABLE_COMMAND_PALETTE = False
-    COMMANDS: ClassVar[set[Any]] = set()
+    COMMANDS: ClassVar[set[Any]] = {commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q,ctrl+c", "leave", "Leave", show=False, id="app.leave", tooltip="Leave the screen"),
+        Binding(
+            "ctrl+p,colon",
+            "command_palette",
+            "Commands",
+            show=False,
+            id="app.palette",
+            tooltip="Find a command by its name",
+        ),
     ]
 
     class FeedReady(Message):

@@ -1,0 +1,48 @@
+"""The command palette: Textual's own, fed by the bindings that are there, so that it can do no more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.dom import DOMNode
+
+
+class BindingCommands(Provider):
+    """A command for every binding of the screen below, and of what it shows."""
+
+    async def discover(self) -> Hits:
+        """All of them, before anything is typed."""
+        for name, told, run in self._commands():
+            yield DiscoveryHit(name, run, help=told)
+
+    async def search(self, query: str) -> Hits:
+        """Those whose name or explanation fits."""
+        matcher = self.matcher(query)
+        for name, told, run in self._commands():
+            score = max(matcher.match(name), matcher.match(told) / 2)
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), run, help=told)
+
+    def _commands(self) -> Iterator[tuple[str, str, Callable[[], Awaitable[None]]]]:
+        known: set[str] = set()
+        for node in self._nodes():
+            for _, binding in node._bindings:
+                if binding.id and binding.description and binding.id not in known:
+                    known.add(binding.id)
+                    key = self.app.get_key_display(binding)
+                    yield (
+                        f"{binding.description} ({key})",
+                        binding.tooltip,
+                        self._runner(node, binding.action),
+                    )
+
+    def _nodes(self) -> list[DOMNode]:
+        nodes = getattr(self.screen, "help_nodes", None)
+        return list(nodes()) if nodes is not None else [self.screen]
+
+    def _runner(self, node: DOMNode, action: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            await self.app.run_action(action, node)
+
+        return run
