@@ -195,6 +195,7 @@ async def stage(
         return Reply(not refuse, refuse)
 
     operator = role == "operator"
+    (state / "exports").mkdir(exist_ok=True)
     app = WsdashApp(
         state,
         "operator" if operator else "monitor",
@@ -203,6 +204,7 @@ async def stage(
         load_plan(),
         documents,
     )
+    app.exports = state / "exports"
     async with ControlServer(state, handle), app.run_test(size=size, notifications=True) as pilot:
         on_stage = Stage(app, pilot, journal, intents)
         made.append(on_stage)

@@ -71,8 +71,8 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "nothing was run": (
         seen(started()),
-        '▶ NEXT a runs all that is automatic from "Back up the old data"',
-        '▶ NEXT the operator starts "Back up the old data"',
+        '▶ NEXT a runs all that is automatic from "Backup current data"',
+        '▶ NEXT the operator starts "Backup current data"',
     ),
     "it is asked whether background jobs are paused": (
         seen(started(), JobsAsked("backup", ("job 1000", "job 1001"))),
@@ -81,13 +81,13 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "it waits for people": (
         seen(*pre(*AUTOMATIC)),
-        '▶ NEXT ⏎ confirms "Review ADR 007" (then Notify the team)',
-        '▶ NEXT the operator confirms "Review ADR 007" (then Notify the team)',
+        '▶ NEXT ⏎ confirms "Review ADR 007" (then Notify team of maintenance)',
+        '▶ NEXT the operator confirms "Review ADR 007" (then Notify team of maintenance)',
     ),
     "it waits for one more person": (
         seen(*pre(*AUTOMATIC, "review-adr")),
-        '▶ NEXT ⏎ confirms "Notify the team"',
-        '▶ NEXT the operator confirms "Notify the team"',
+        '▶ NEXT ⏎ confirms "Notify team of maintenance"',
+        '▶ NEXT the operator confirms "Notify team of maintenance"',
     ),
     "an item failed": (
         seen(started(), FAILED),
@@ -102,8 +102,8 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "an item could not be proven": (
         seen(*pre("backup", "neon-image", "review-adr", "notify-team"), INSUFFICIENT),
-        "? NOT PROVEN Verify ports are free port 5433 could not be asked r looks again",
-        "? NOT PROVEN Verify ports are free port 5433 could not be asked",
+        "? NOT PROVEN Verify ports are available port 5433 could not be asked r looks again",
+        "? NOT PROVEN Verify ports are available port 5433 could not be asked",
     ),
     "it is paused": (
         seen(*pre(*AUTOMATIC), PauseChanged(True)),
@@ -136,7 +136,7 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "migrated, and no day is near": (
         seen(*migrated(days(NOW + 4 * 86_400))),
-        '✓ MIGRATED the new service serves · Day 7 in 4 d · next space ⏎ "Run benchmarks"',
+        '✓ MIGRATED the new service serves · Day 7 in 4 d · next space ⏎ "Run performance benchmarks"',
         "✓ MIGRATED the new service serves · Day 7 in 4 d",
     ),
     "migrated, and a day is due": (

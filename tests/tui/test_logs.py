@@ -237,3 +237,59 @@ async def test_lines_can_be_selected_and_copied(tmp_path: Path) -> None:
         await on.press("ctrl+c")
         assert "copy me please" in on.app.clipboard
         await on.until(lambda: "Copied" in on.text())
+
+
+PROBE = '{"level": "info", "message": "GET /api/items 200", "agent": "wsdash-probe"}'
+
+
+async def test_own_probes_are_hidden_until_they_are_asked_for(tmp_path: Path) -> None:
+    async with stage(tmp_path, started()) as on:
+        await in_logs(on, [line(PROBE), line("GET /api/items 200 of a user")])
+        assert "wsdash-probe" not in on.text()
+        assert "1 own probes hidden (i)" in on.text()
+        await on.press("i")
+        assert "wsdash-probe" in on.text()
+        assert "hidden" not in on.text()
+
+
+def test_a_probe_that_failed_is_never_hidden() -> None:
+    lines = LogLines()
+    lines.extend([line(PROBE.replace("info", "error"))])
+    assert len(lines.shown) == 1
+    assert lines.hidden == 0
+
+
+async def test_errors_are_walked_forwards_and_backwards(tmp_path: Path) -> None:
+    async with stage(tmp_path, started()) as on:
+        await in_logs(on, [*many(50), line("TypeError: one"), *many(50), line("ERROR: two"), *many(50)])
+        view = on.app.main.logs.log_view
+        await on.press("comma")
+        assert "ERROR: two" in view.lines.shown[view.here].text
+        await on.press("comma")
+        assert "TypeError: one" in view.lines.shown[view.here].text
+        assert "TypeError: one" in on.text()
+        await on.press("full_stop")
+        assert "ERROR: two" in view.lines.shown[view.here].text
+        assert not view.following
+
+
+async def test_enter_shows_all_of_a_line_with_json_in_order(tmp_path: Path) -> None:
+    record = '{"level":"error","message":"boom","stack":"' + "x" * 300 + ' the end"}'
+    async with stage(tmp_path, started()) as on:
+        await in_logs(on, [*many(10), line(record), *many(3)])
+        await on.press("comma", "enter")
+        assert '"message": "boom"' in on.text()
+        assert "the end" in on.text()
+        await on.press("escape")
+        assert on.app.screen is on.app.main
+
+
+async def test_what_is_shown_is_written_to_a_file(tmp_path: Path) -> None:
+    async with stage(tmp_path, started()) as on:
+        await in_logs(on, [line("of the api"), line("of the base", container="data-timescale")])
+        await on.press("o", "W")
+        await on.until(lambda: any((tmp_path / "exports").iterdir()))
+        (file,) = (tmp_path / "exports").iterdir()
+        await on.until(lambda: "of the api" in file.read_text())
+        assert "of the base" not in file.read_text()
+        await on.until(lambda: any("Written" in str(n.message) for n in on.app._notifications))

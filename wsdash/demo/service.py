@@ -38,7 +38,9 @@ def log_request(request: web.Request, status: int, began: float) -> None:
         return
     level = "error" if status >= 500 else "warning" if status >= 400 else "info"
     milliseconds = round((time.monotonic() - began) * 1000, 1)
-    log(level, f"{request.method} {request.path_qs} {status}", status=status, ms=milliseconds)
+    agent = request.headers.get("User-Agent", "")
+    known = {"agent": agent} if agent.startswith("wsdash") else {}
+    log(level, f"{request.method} {request.path_qs} {status}", status=status, ms=milliseconds, **known)
 
 
 async def serve(application: web.Application, host: str, port: int, name: str) -> None:

@@ -13,6 +13,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.driver import Driver
+from textual.events import DeliveryComplete
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -106,6 +107,8 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._mounted = 0.0
         self._trouble = ""
         self._awaited_until = 0.0
+        self.exports: Path | None = None
+        """Where files that somebody wants written go; None: the user's downloads, or their browser."""
         self.failure = ""
         """What ended the screen against its will, in one sentence; '' while nothing did."""
         self._harmless = Harmless()
@@ -177,6 +180,10 @@ class WsdashApp(App[str], inherit_bindings=False):
         """Past the screen, to the terminal itself."""
         if self._driver is not None and not self.is_headless:
             self._driver.write(sequence)
+
+    def on_delivery_complete(self, event: DeliveryComplete) -> None:
+        """Say where a file went that somebody wanted written."""
+        self.notify(f"Written: {event.path or event.name}", markup=False, timeout=15)
 
     def action_leave(self) -> None:
         """As q on the main screen."""

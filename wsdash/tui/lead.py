@@ -15,18 +15,12 @@ from wsdash.tui.standing import Engine, engine_standing, heartbeat_age
 from wsdash.tui.viewstate import ViewState
 
 _SHORT = {
-    "backup": "Back up the old data",
-    "neon-image": "Build Neon image",
-    "notify-team": "Notify the team",
-    "ports-free": "Verify ports are free",
-    "stop-old": "Stop the old service",
-    "migrate-data": "Migrate the data",
-    "update-dashboards": "Update dashboards",
-    "branching": "Test branching",
-    "benchmarks": "Run benchmarks",
-    "update-docs": "Update documentation",
-    "go-no-go": "Go/no-go review, Day 7",
+    "backup": "Backup current data",
+    "notify-team": "Notify team of maintenance",
+    "ports-free": "Verify ports are available",
+    "branching": "Test database branching",
 }
+"""Titles that are too long for a column of the screen."""
 UNPROVEN = (ItemState.FAILED, ItemState.INSUFFICIENT)
 """States in which a check answered, and not with yes."""
 

@@ -17,6 +17,8 @@ MOST_LINES = 10_000
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 _BREAK = re.compile(r"\s*[\n\x0b\x0c\r\x85\u2028\u2029]\s*")
 """What a JSON record may hold within a line, and what would break the screen's lines."""
+OWN_PROBE = "wsdash-probe"
+"""What stands in an access log's line about a request of wsdash's pollers: they say so as their agent."""
 LEVELS = ("all", "warnings", "errors")
 
 
@@ -67,6 +69,10 @@ class LogLines:
 
     container: str = ""
     level: int = 0
+    probes: bool = False
+    """Whether lines about wsdash's own probes are shown."""
+    hidden: int = 0
+    """Lines about own probes that are kept and not shown."""
     all: deque[LogLine] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
     shown: deque[LogLine] = field(default_factory=deque)
     containers: dict[str, int] = field(default_factory=dict)
@@ -84,6 +90,7 @@ class LogLines:
                     self.shown.popleft()
                     pruned += 1
             self.all.append(line)
+            self.hidden += self._own(line)
             if self.passes(line):
                 self.shown.append(line)
                 added += 1
@@ -91,13 +98,20 @@ class LogLines:
 
     def passes(self, line: LogLine) -> bool:
         """Whether the filters show it."""
+        if self._own(line):
+            return False
         if self.container and line.container not in (self.container, "wsdash"):
             return False
         return not self.level or severity(line) >= self.level
 
+    def _own(self, line: LogLine) -> bool:
+        """Whether it only tells of a probe of ours that went well, and such lines are hidden."""
+        return not self.probes and OWN_PROBE in line.text and severity(line) < 2
+
     def refilter(self) -> None:
         """Apply changed filters to what is kept."""
         self.shown = deque(line for line in self.all if self.passes(line))
+        self.hidden = sum(self._own(line) for line in self.all)
 
     def next_container(self) -> str:
         """The filter after the present one: all, then each container."""

@@ -23,7 +23,8 @@ from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.panes.containers import ContainersPane
 from wsdash.tui.panes.header import Header
 from wsdash.tui.panes.latency import LatencyPane
-from wsdash.tui.panes.logs import LogsPane, LogView
+from wsdash.tui.panes.logs import LogsPane
+from wsdash.tui.panes.logview import LogView
 from wsdash.tui.panes.rows import RowsPane
 from wsdash.tui.panes.setup import SetupPane
 from wsdash.tui.standing import Engine, engine_standing

@@ -32,6 +32,10 @@ class Timing:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+AGENT = "wsdash-probe"
+"""What the pollers call themselves, so that access logs tell them from users."""
+
+
 def probe_session() -> aiohttp.ClientSession:
     """A session that measures like a new visitor: no cached name, no connection kept open."""
     trace = aiohttp.TraceConfig()
@@ -40,7 +44,7 @@ def probe_session() -> aiohttp.ClientSession:
     trace.on_connection_create_start.append(_mark("connect_start"))
     trace.on_connection_create_end.append(_mark("connect_end"))
     connector = aiohttp.TCPConnector(limit=0, force_close=True, use_dns_cache=False)
-    return client_session(connector=connector, trace_configs=[trace])
+    return client_session(connector=connector, trace_configs=[trace], headers={"User-Agent": AGENT})
 
 
 async def timed_get(
