@@ -13,7 +13,6 @@ from wsdash.engine.days.passing import Fortnight
 from wsdash.engine.days.relived import Relived
 from wsdash.engine.days.script import Life
 from wsdash.engine.run.decisions import decide
-from wsdash.history.recorder import HistoryRecorder
 from wsdash.model import (
     READINGS,
     AnyEvent,
@@ -27,6 +26,7 @@ from wsdash.model import (
     TableVerified,
     TimelineJudged,
 )
+from wsdash.model.samples import SampleFold
 from wsdash.model.standing import AlertSpan
 from wsdash.plan import load_plan
 from wsdash.timeline.evidence import Evidence
@@ -49,7 +49,7 @@ class DaysInMemory:
         self.waiting = 0
         self.history = StandinHistory()
         self.judged: TimelineJudged | None = None
-        self._recorder = HistoryRecorder(lambda series, at, value, error: self.history.add(series, at, value))
+        self._recorder = SampleFold(lambda series, at, value, error: self.history.add(series, at, value))
         self._script = script
         self._now: Callable[[], float] = lambda: BEGAN
         self._kept: list[Recorded] = []

@@ -79,3 +79,20 @@ def test_recent_history_is_judged_as_it_was_live(tmp_path: Path) -> None:
 
 def test_an_empty_history_raises_nothing(tmp_path: Path) -> None:
     assert replay([rule()], HistoryReader(tmp_path / "none.db"), BEGIN, BEGIN + 60) == ()
+
+
+def test_an_engine_that_begins_knows_nothing_of_the_time_before(tmp_path: Path) -> None:
+    """A forecast over a jump that no engine saw: the demo's disk before and after its days begin."""
+    foresight = rule(statistic="forecast", over=3600.0, horizon=3600.0, threshold=95.0, clear=90.0, fewest=10)
+    past = record(tmp_path / "h.db", "load", [20.0] * 120 + [70.0] * 200)
+    jumped = BEGIN + 120 * 15
+    assert len(replay([foresight], past, BEGIN, BEGIN + 4800)) == 1
+    assert replay([foresight], past, BEGIN, BEGIN + 4800, begun=[jumped]) == ()
+
+
+def test_what_stands_when_an_engine_begins_goes_on(tmp_path: Path) -> None:
+    past = record(tmp_path / "h.db", "load", [20.0] * 40 + [1.0] * 40)
+    spans = replay([rule()], past, BEGIN, BEGIN + 1200, begun=[BEGIN + 300.5])
+    assert len(spans) == 1
+    assert spans[0].begun == pytest.approx(BEGIN, abs=2)
+    assert spans[0].ended == pytest.approx(BEGIN + 605, abs=16)

@@ -16,6 +16,7 @@ from wsdash.engine.journal.reader import JournalReader
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
+from wsdash.model import RunStarted, TimePassing
 from wsdash.model.standing import AlertSpan, fold_alerts
 from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.itself import rules_of_itself
@@ -72,7 +73,7 @@ def tested(arguments: argparse.Namespace) -> int:
             remedy="name a --from before --to, such as --from 2025-11-03T00:00 --to 2025-11-04T00:00",
         )
     past = HistoryReader(state / FILE)
-    spans = replay(rules, past, since, until, containers_of_series(settings))
+    spans = replay(rules, past, since, until, containers_of_series(settings), _begun(state))
     known = past.series()
     past.close()
     blind = [rule.id for rule in rules if not any(rule.matches(name) for name in known)]
@@ -109,6 +110,15 @@ def exported(arguments: argparse.Namespace) -> int:
     told = f"; nobody judges while wsdash does not run: {', '.join(left_out)}" if left_out else ""
     say(f"{len(rules)} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
     return 0
+
+
+def _begun(state: Path) -> list[float]:
+    """When engines of this run began to judge: at their start, and where a script's days begin or end."""
+    reader = JournalReader(state)
+    try:
+        return [one.at for one in reader.history() if isinstance(one.event, RunStarted | TimePassing)]
+    finally:
+        reader.close()
 
 
 def _run_time(state: Path) -> float:

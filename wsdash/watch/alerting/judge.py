@@ -77,6 +77,12 @@ class Judge:
             return name.partition(":")[0]
         return self._serves.get(name, "") if kind == "errors" else ""
 
+    def begin_anew(self) -> None:
+        """Another process judges from here on: what is raised stands, and its windows are empty."""
+        for alerts in self._alerts.values():
+            for alert in alerts:
+                alert.forget()
+
     def measured(self, now: float) -> list[Measured]:
         """What every alert's statistic is now, without judging; what is rightly absent is left out."""
         return [
@@ -153,6 +159,10 @@ class _Alert:
 
     def absent(self) -> None:
         self.is_absent = True
+        self.forget()
+
+    def forget(self) -> None:
+        """No sample is known any more."""
         self._samples.clear()
         self._before = self._bad_since = self._well_since = None
 

@@ -19,6 +19,8 @@ DETAIL = 60
 """Values that stand for a condensed minute in which a limit was crossed."""
 PLAIN = 10
 """Values that stand for one in which it was not."""
+ANEW = ""
+"""Instead of a series: an engine began."""
 NEAR = 0.011
 """A value of a digest is right to 1 %: one that is so near to an extreme may be it."""
 
@@ -68,20 +70,23 @@ def replay(
     since: float,
     until: float,
     containers: Mapping[str, str] | None = None,
+    begun: Iterable[float] = (),
 ) -> tuple[AlertSpan, ...]:
     """Every alert that these rules would have raised between two epoch times, by its beginning.
 
     What is recorded sample by sample is judged so, however long the replay. Where only condensed minutes are
     left, values in the right number stand for them; a limit crossed for some seconds is seen there too, and
-    when is right to a minute. A window sees nothing before `since`. containers: as Judge's.
+    when is right to a minute. A window sees nothing before `since`, and nothing before the
+    newest of `begun`: when an engine began to judge, with empty windows. containers: as Judge's.
     """
     known = past.series()
+    starts = sorted(at for at in begun if since < at < until)
     events = [
         event
         for rule in rules
         for name in known
         if rule.matches(name)
-        for event in _Replayed(rule, name, past, known, containers or {}).changes(since, until)
+        for event in _Replayed(rule, name, past, known, containers or {}, starts).changes(since, until)
     ]
     events.sort(key=lambda recorded: recorded.at)
     return alert_spans(events)
@@ -97,7 +102,9 @@ class _Replayed:
         past: Past,
         known: Sequence[str],
         containers: Mapping[str, str],
+        starts: Sequence[float],
     ) -> None:
+        self._starts = starts
         self._rule, self._series, self._past = rule, series, past
         self._judge = Judge([rule], containers=containers)
         place = self._judge.about(series)
@@ -113,9 +120,13 @@ class _Replayed:
         while begin < until:
             end = min(until, (begin // HOUR + 1) * HOUR)  # whole hours, as the history is kept
             beside = [self._states(name, begin, end) for name in self._beside]
+            beside.append(Heard(at, ANEW, None) for at in self._starts if begin <= at < end)
             for heard in merge(*beside, self._values(begin, end), key=lambda one: one.at):
                 yield from self._wait(before, heard.at)
                 before = max(before, heard.at)
+                if heard.series == ANEW:
+                    self._judge.begin_anew()
+                    continue
                 self._judge.add(heard.series, heard.at, heard.value)
                 if heard.judged:
                     yield from self._step(heard.at)
