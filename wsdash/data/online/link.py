@@ -19,7 +19,7 @@ from wsdash.data.online.state import State, read_state
 from wsdash.data.online.tracked import APPLIED, STATE, Tracked
 from wsdash.data.online.trees import read_trees
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.errors import ServerErrors
+from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors
 from wsdash.data.pg.transactions import begin, commit, roll_back, transaction
 from wsdash.data.snapshot.chunk_states import NO_CHUNKS, ChunkStates, require_unmoved
 from wsdash.data.snapshot.hold import Snapshot, hold_still
@@ -200,7 +200,10 @@ class Link:
         """End what is open on both sides; what was not committed is taken back."""
         for conn in (self.writer, self.reader):
             if not conn.is_closed() and conn.is_in_transaction():
-                await roll_back(conn)
+                try:
+                    await roll_back(conn)
+                except DATABASE_ERRORS:
+                    conn.terminate()  # why it ended is told by what failed before
 
     async def pending(self) -> int:
         """How many changes wait to be carried. Raises WsdashError."""
