@@ -61,12 +61,15 @@ class Relay:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: asyncio.Event) -> None:
-    with suppress(OSError):
+    try:
         while data := await reader.read(1 << 16):
             if cut.is_set():
                 await asyncio.Event().wait()
             writer.write(data)
             await writer.drain()
+    except OSError:
+        pass  # a killed client resets its connection: that is an end as well
+    finally:
         if not cut.is_set():
             writer.close()
 
