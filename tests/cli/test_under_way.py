@@ -9,7 +9,7 @@ import msgspec
 
 from wsdash.cli.demo_engine import under_way
 from wsdash.demo.fortnight import FortnightScript
-from wsdash.engine.days.passing import FORTNIGHT, Fortnight
+from wsdash.engine.days.passing import FORTNIGHT, FortnightBegun
 from wsdash.engine.journal.writer import Journal
 from wsdash.model import TimePassing
 
@@ -17,7 +17,7 @@ from wsdash.model import TimePassing
 async def begin(state: Path, *, over: bool) -> None:
     journal = Journal.open(state)
     begun = time.time()
-    await journal.put(FORTNIGHT, msgspec.to_builtins(Fortnight("gap", 7, 60.0, begun, 0.01)))
+    await journal.put(FORTNIGHT, msgspec.to_builtins(FortnightBegun("gap", 7, 60.0, begun, 0.01)))
     await journal.record(TimePassing(60.0, begun, begun, "gap"))
     if over:
         await journal.record(TimePassing(1.0, begun + 14 * 86_400, begun + 60, "gap", over=True))

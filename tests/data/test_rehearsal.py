@@ -10,11 +10,11 @@ import pytest
 from tests.data.edges import EDGES, carry, load, read
 from tests.support.servers import PASSWORD, Server
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.rehearsal.ddl import Finding, rehearse_ddl
+from wsdash.data.rehearsal.ddl import DdlFinding, rehearse_ddl
 from wsdash.demo.world.schema import source_schema
 
 
-async def rehearsed(source: Endpoint, target: Endpoint, sql: str, schema: str = "s") -> list[Finding]:
+async def rehearsed(source: Endpoint, target: Endpoint, sql: str, schema: str = "s") -> list[DdlFinding]:
     """The findings for a hand-made schema; the target is as empty afterwards as before."""
     await load(source, sql)
     before = await read(target, schema)

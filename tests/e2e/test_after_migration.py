@@ -24,7 +24,7 @@ from wsdash.engine.operator.launch import engine_alive
 from wsdash.stack.factory import open_stack
 from wsdash.steps.api.items import PREFIX
 from wsdash.steps.comparing.verify import RESULT
-from wsdash.steps.serving import Look, look_at_services, look_at_source
+from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.watch.monitoring import render_monitoring
 
 pytestmark = pytest.mark.xdist_group("after-migration")
@@ -119,7 +119,7 @@ def test_the_world_itself_says_which_side_serves_and_whether_the_other_was_writt
     compared = read_facts(migrated.program.state)[RESULT]
 
     def asked() -> list[tuple[bool | None, str]]:
-        async def ask() -> list[Look]:
+        async def ask() -> list[ServingSides]:
             stack = open_stack(migrated.settings, read_only=True)
             try:
                 services = await look_at_services(migrated.settings, stack)

@@ -22,13 +22,13 @@ from tests.support.terminal import Terminal
 from tests.support.world import World
 from wsdash.cli.arguments import parse
 from wsdash.config import load_settings, shipped
-from wsdash.history.reader import HistoryReader, Summary
+from wsdash.history.reader import HistoryReader, SeriesSummary
 from wsdash.history.store import FILE
 
 OLD = "latency:api-old"
 
 
-def recorded(program: Program, series: str = OLD) -> Summary:
+def recorded(program: Program, series: str = OLD) -> SeriesSummary:
     now = time.time()
     with contextlib.closing(HistoryReader(program.state / FILE)) as reader:
         return reader.summary(series, now - 3600, now + 60)

@@ -33,7 +33,7 @@ from wsdash.model import (
 from wsdash.plan import load_plan
 from wsdash.stack.base import OutputSink, Stack
 from wsdash.steps.base import StepContext
-from wsdash.timeline.evidence import Evidence as Samples
+from wsdash.timeline.evidence import SampleEvidence as Samples
 from wsdash.timeline.judge import judge
 from wsdash.timeline.spec import load_timeline
 from wsdash.timeline.story import fold_story

@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.three_ways import API, Do, Played
 from wsdash.model import ContainerRestarted, MetricsReading
-from wsdash.model.standing import AlertSpan
+from wsdash.model.alert_board import AlertSpan
 from wsdash.watch.duty import Duty
 
 STOPPED = Duty(False, "apps-workspace is stopped by item stop-old")

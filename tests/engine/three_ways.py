@@ -21,8 +21,8 @@ from wsdash.model import (
     MetricsReading,
     Recorded,
 )
+from wsdash.model.alert_board import AlertSpan, alert_spans
 from wsdash.model.samples import SampleFold
-from wsdash.model.standing import AlertSpan, alert_spans
 from wsdash.watch.alerting.export import EVERY, alert_name, prometheus_rules
 from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import AlertRule

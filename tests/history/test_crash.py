@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.history.support import HOUR, NOON, Samples, exact, reading, record
 from wsdash.history.file import open_for_writing
-from wsdash.history.reader import HistoryReader, Summary
+from wsdash.history.reader import HistoryReader, SeriesSummary
 from wsdash.history.store import FILE, HistoryWriter
 
 NAMES = ("one", "two", "three")
@@ -62,7 +62,7 @@ def five_hours() -> list[tuple[str, float, float]]:
     ]
 
 
-def survived(path: Path) -> dict[str, Summary]:
+def survived(path: Path) -> dict[str, SeriesSummary]:
     with reading(path) as reader:
         return {name: reader.summary(name, NOON - HOUR, NOON + 9 * HOUR) for name in NAMES}
 

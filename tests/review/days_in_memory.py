@@ -9,7 +9,7 @@ from tests.timeline.standin_history import StandinHistory
 from wsdash.clock import VirtualClock
 from wsdash.config import Thresholds, load_settings
 from wsdash.demo.fortnight import FortnightScript
-from wsdash.engine.days.passing import Fortnight
+from wsdash.engine.days.passing import FortnightBegun
 from wsdash.engine.days.relived import Relived
 from wsdash.engine.days.script import Life
 from wsdash.engine.run.decisions import decide
@@ -26,10 +26,10 @@ from wsdash.model import (
     TableVerified,
     TimelineJudged,
 )
+from wsdash.model.alert_board import AlertSpan
 from wsdash.model.samples import SampleFold
-from wsdash.model.standing import AlertSpan
 from wsdash.plan import load_plan
-from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.evidence import SampleEvidence
 from wsdash.timeline.judge import judge
 from wsdash.timeline.spec import load_timeline
 from wsdash.timeline.story import Story, fold_story
@@ -76,7 +76,9 @@ class DaysInMemory:
             self._kept.append(recorded)
 
     async def look(self) -> TimelineJudged:
-        self.judged = judge(SPEC, self.story, Evidence(self.history, self._now()), Thresholds(), self._now())
+        self.judged = judge(
+            SPEC, self.story, SampleEvidence(self.history, self._now()), Thresholds(), self._now()
+        )
         return self.judged
 
     async def live(self) -> TimelineJudged:
@@ -96,7 +98,7 @@ class DaysInMemory:
             lambda line: None,
             self.look,
             self._say,
-            Fortnight(self._script.name, self._script.seed, 0.0, BEGAN),
+            FortnightBegun(self._script.name, self._script.seed, 0.0, BEGAN),
             0.0,
             Relived((), BEGAN),
             self._begin,

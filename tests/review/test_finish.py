@@ -16,10 +16,13 @@ from wsdash.model import BackupTaken, DecisionRecorded
 from wsdash.review import finish
 from wsdash.review.finish import finishing
 from wsdash.review.story import KnownStory, read_story
-from wsdash.steps.serving import Look
+from wsdash.steps.serving import ServingSides
 
 DAY = 86_400.0
-YES = [Look("The new stack serves", True, "it does"), Look("Nothing was written", True, "it was not")]
+YES = [
+    ServingSides("The new stack serves", True, "it does"),
+    ServingSides("Nothing was written", True, "it was not"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,10 @@ GO = ((7, True, "go", ()), (14, True, "go", ()))
 
 
 def finished(
-    monkeypatch: pytest.MonkeyPatch, known: KnownStory, asked: list[Look], old: list[float] | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    known: KnownStory,
+    asked: list[ServingSides],
+    old: list[float] | None = None,
 ) -> tuple[bool, str]:
     """What is said when the world answers so; old: days at which the old service still answered a probe."""
     began = known.story.migrated_at or 0.0
@@ -60,7 +66,7 @@ def finished(
     writer.flush()
     writer.close()
 
-    async def answers(*_: object) -> list[Look]:
+    async def answers(*_: object) -> list[ServingSides]:
         return asked
 
     monkeypatch.setattr(finish, "read_story", lambda *_: known)
@@ -98,7 +104,7 @@ def test_one_answer_that_is_not_yes_lists_nothing(
     monkeypatch: pytest.MonkeyPatch,
     decided: tuple[tuple[int, bool, str, tuple[str, ...]], ...],
     days: float,
-    asked: list[Look],
+    asked: list[ServingSides],
     old: tuple[float, ...],
     words: str,
 ) -> None:

@@ -20,7 +20,7 @@ from wsdash.model import (
     TimelineJudged,
 )
 from wsdash.plan import load_plan
-from wsdash.timeline.evidence import DAY, Evidence
+from wsdash.timeline.evidence import DAY, SampleEvidence
 from wsdash.timeline.judge import judge
 from wsdash.timeline.spec import load_timeline
 from wsdash.timeline.story import Story, fold_story
@@ -93,7 +93,7 @@ def lived(
 def at_day(story: Story, history: HistoryReader | None, day: float) -> TimelineJudged:
     """The timeline as it stands so many days after the migration."""
     now = BEGAN + day * DAY
-    evidence = Evidence(history, now) if history is not None else None
+    evidence = SampleEvidence(history, now) if history is not None else None
     return judge(SPEC, story, evidence, Thresholds(), now)
 
 

@@ -26,7 +26,7 @@ from wsdash.model import (
     LoadTested,
     TableVerified,
 )
-from wsdash.timeline.evidence import DAY, Evidence
+from wsdash.timeline.evidence import DAY, SampleEvidence
 from wsdash.timeline.measures import find
 from wsdash.timeline.windows import Window
 
@@ -282,7 +282,7 @@ def test_each_criterion_answers_as_it_should(tmp_path: Path, name: str, number: 
     history = told(made, tmp_path / "history.db")
     now = BEGAN + DAYS * DAY
     window = Window(BEGAN, now, SPEC.coverage, SPEC.longest_hole, Thresholds(), now)
-    answer = find(SPEC.criterion(name), migrated(*made.events), Evidence(history, now), window)
+    answer = find(SPEC.criterion(name), migrated(*made.events), SampleEvidence(history, now), window)
     history.close()
     assert (answer.holds, words in answer.measured) == (holds, True), answer
 

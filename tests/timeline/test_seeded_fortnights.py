@@ -19,7 +19,7 @@ from wsdash.config import Thresholds
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import HistoryWriter
 from wsdash.model import TimelineJudged
-from wsdash.timeline.evidence import Evidence, Slice
+from wsdash.timeline.evidence import SampleEvidence, Slice
 from wsdash.timeline.judge import judge
 
 SEEDS = range(20)
@@ -34,7 +34,7 @@ kept = functools.lru_cache(Fortnight)
 
 def judged(lived: Fortnight, history: StandinHistory | HistoryReader, days: int = 14) -> TimelineJudged:
     now = BEGAN + days * DAY + 60
-    return judge(SPEC, lived.story(), Evidence(history, now), Thresholds(), now)
+    return judge(SPEC, lived.story(), SampleEvidence(history, now), Thresholds(), now)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -82,7 +82,7 @@ def test_the_real_store_gives_the_same_figures_as_the_standin(tmp_path: Path, se
     writer.close()
     real = HistoryReader(tmp_path / "history.db")
     assert _answers(judged(lived, real, days)) == _answers(judged(lived, standin, days))
-    evidence = Evidence(real, BEGAN + days * DAY + 60)
+    evidence = SampleEvidence(real, BEGAN + days * DAY + 60)
     for day in Expected(lived, days).days:
         part = Slice(BEGAN + (day.number - 1) * DAY, BEGAN + day.number * DAY)
         for series in standin.series():

@@ -16,8 +16,8 @@ from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, HostReading, LogLine, Notice, TimePassing
 from wsdash.tui.feed import BATCH, Feed, JournalFeed, Update
+from wsdash.tui.freshness import EngineState, engine_standing
 from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
-from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import run_time
 
 
@@ -177,7 +177,7 @@ async def observing(emit: Emit, on_log: OnLog) -> None:
 async def test_without_an_engine_a_monitor_observes_by_itself() -> None:
     screen = Screen(MemoryFeed(observing))
     await screen.until(lambda: "workspace-api" in screen.last.view.containers)
-    assert engine_standing(screen.last.view, time.time()) is Engine.OBSERVING
+    assert engine_standing(screen.last.view, time.time()) is EngineState.OBSERVING
     assert "seen by ourselves" in screen.lines
     screen.feed.stop()
 
@@ -190,7 +190,7 @@ async def test_with_an_old_run_its_history_is_shown_beside_the_observation(tmp_p
     screen = Screen(MemoryFeed(observing, tmp_path))
     await screen.until(lambda: "workspace-api" in screen.last.view.containers)
     assert screen.last.view.run.item("backup").evidence == "backup was seen to hold"
-    assert engine_standing(screen.last.view, time.time()) is Engine.OBSERVING
+    assert engine_standing(screen.last.view, time.time()) is EngineState.OBSERVING
     screen.feed.stop()
 
 
@@ -226,7 +226,7 @@ async def test_while_an_engine_lives_the_monitor_polls_nothing_itself(tmp_path: 
     for _ in range(20):
         journal.beat(Heartbeat(1, "h", time.time(), "", 0.0))
         await asyncio.sleep(0.1)
-    await screen.until(lambda: engine_standing(screen.last.view, time.time()) is Engine.LIVE)
+    await screen.until(lambda: engine_standing(screen.last.view, time.time()) is EngineState.LIVE)
     assert looked == []
     screen.feed.stop()
     await journal.close()

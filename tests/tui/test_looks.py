@@ -6,9 +6,9 @@ import pytest
 
 from wsdash.model import ContainerReading, ItemState, Liveness
 from wsdash.tui import looks
+from wsdash.tui.freshness import EngineState
 from wsdash.tui.latency import summarize, verdict
-from wsdash.tui.standing import Engine
-from wsdash.tui.viewstate import HOLE, Sample
+from wsdash.tui.viewstate import HOLE, LatencySample
 
 
 def test_every_item_state_has_a_glyph_and_a_word_of_its_own() -> None:
@@ -19,12 +19,12 @@ def test_every_item_state_has_a_glyph_and_a_word_of_its_own() -> None:
 
 def test_every_liveness_and_engine_standing_has_a_look() -> None:
     assert set(looks.LIVENESS) == {*Liveness, None}
-    assert set(looks.ENGINE) == set(Engine)
+    assert set(looks.ENGINE) == set(EngineState)
 
 
 def test_only_live_is_styled_as_good() -> None:
     assert [which for which, look in looks.LIVENESS.items() if look.style == looks.GOOD] == [Liveness.LIVE]
-    assert [which for which, look in looks.ENGINE.items() if look.style == looks.GOOD] == [Engine.LIVE]
+    assert [which for which, look in looks.ENGINE.items() if look.style == looks.GOOD] == [EngineState.LIVE]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,14 @@ def test_a_bar_is_only_full_when_all_is_done() -> None:
 
 
 def test_failures_are_counted_apart_from_times() -> None:
-    summary = summarize([Sample(1, 0.1), Sample(2, None, "refused"), Sample(3, None, HOLE), Sample(4, 0.3)])
+    summary = summarize(
+        [
+            LatencySample(1, 0.1),
+            LatencySample(2, None, "refused"),
+            LatencySample(3, None, HOLE),
+            LatencySample(4, 0.3),
+        ]
+    )
     assert (summary.probes, summary.failed) == (3, 1)
     assert (summary.p50, summary.longest) == (0.1, 0.3)
 
@@ -65,7 +72,7 @@ def test_failures_are_counted_apart_from_times() -> None:
     [(0.05, "ok"), (0.15, "over 100"), (0.25, "over 200"), (0.6, "alert>500"), (None, "no answer")],
 )
 def test_the_thresholds_have_words(seconds: float | None, word: str) -> None:
-    assert verdict("api-new", Sample(1, seconds)).word == word
+    assert verdict("api-new", LatencySample(1, seconds)).word == word
 
 
 def test_a_container_that_was_killed_for_memory_says_so() -> None:

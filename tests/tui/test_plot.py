@@ -12,12 +12,13 @@ from wsdash.tui.looks import BAD, GOOD, WARN
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import draw_latency
 from wsdash.tui.plot import AXIS, plot, scale_of, told_seconds
-from wsdash.tui.viewstate import HOLE, Sample
+from wsdash.tui.viewstate import HOLE, LatencySample
 
 
-def samples(*seconds: float | None) -> list[Sample]:
+def samples(*seconds: float | None) -> list[LatencySample]:
     return [
-        Sample(float(n), value, "" if value is not None else "refused") for n, value in enumerate(seconds)
+        LatencySample(float(n), value, "" if value is not None else "refused")
+        for n, value in enumerate(seconds)
     ]
 
 
@@ -51,7 +52,7 @@ def test_every_cell_has_its_own_colour() -> None:
 
 
 def test_holes_are_no_failures() -> None:
-    values = [*samples(0.01), Sample(1.0, None, HOLE)]
+    values = [*samples(0.01), LatencySample(1.0, None, HOLE)]
     assert plot(values, 2, 1, scale_of(values))[0].plain[1] == "·"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wsdash.model import AlertChanged
-from wsdash.watch.alerting.judge import Judge
+from wsdash.watch.alerting.judge import AlertJudge
 from wsdash.watch.alerting.rules import AlertRule
 
 START = 1_760_000_000.0
@@ -30,12 +30,12 @@ def judged(
     one: AlertRule, values: Sequence[float | str | None], series: str = "load"
 ) -> list[tuple[int, bool]]:
     """(second, raised) of every change, with a sample a second; 'gap' is a second without one."""
-    judge = Judge([one])
+    judge = AlertJudge([one])
     return [(second, change.raised) for second, change in changes(judge, values, series)]
 
 
 def changes(
-    judge: Judge, values: Sequence[float | str | None], series: str = "load", start: float = START
+    judge: AlertJudge, values: Sequence[float | str | None], series: str = "load", start: float = START
 ) -> list[tuple[int, AlertChanged]]:
     """Every change, with the second in which it came."""
     found = []

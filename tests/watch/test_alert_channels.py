@@ -24,7 +24,7 @@ from wsdash.model import (
     Notice,
     Recorded,
 )
-from wsdash.model.standing import AlertBoard, Silence, fold_alerts
+from wsdash.model.alert_board import AlertBoard, Silence, fold_alerts
 from wsdash.watch.alerting.channels import (
     GIVE_UP_SECONDS,
     MOST_A_WHILE,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.watch.alert_support import START, changes, judged, rule
-from wsdash.watch.alerting.judge import Judge
+from wsdash.watch.alerting.judge import AlertJudge
 from wsdash.watch.alerting.statistics import forecast, increase, measure, percentile
 
 LOW, HIGH, BETWEEN = 1.0, 20.0, 9.0
@@ -67,21 +67,21 @@ def test_a_gap_does_not_count_towards_the_duration() -> None:
 
 def test_the_worst_value_since_the_beginning_is_told_at_the_end() -> None:
     values = [LOW, 11.0, 15.0, *[12.0] * 8, 40.0, 12.0, *[LOW] * 10]
-    seen = changes(Judge([rule()]), values)
+    seen = changes(AlertJudge([rule()]), values)
     assert [change.worst for _, change in seen] == [15.0, 40.0]
     assert seen[0][1].since == START + 1
 
 
 def test_growing_worse_is_told_at_most_once_a_minute() -> None:
-    seen = changes(Judge([rule()]), [20.0 + second for second in range(200)])
+    seen = changes(AlertJudge([rule()]), [20.0 + second for second in range(200)])
     assert [second for second, _ in seen] == [5, 65, 125, 185]
     assert {change.since for _, change in seen} == {START}
-    steady = changes(Judge([rule()]), [20.0] * 200)
+    steady = changes(AlertJudge([rule()]), [20.0] * 200)
     assert [second for second, _ in steady] == [5]
 
 
 def test_what_is_not_meant_to_run_ends_its_alert_at_once() -> None:
-    judge = Judge([rule(series="latency:api-old")])
+    judge = AlertJudge([rule(series="latency:api-old")])
     changes(judge, [HIGH] * 10, "latency:api-old")
     judge.add("absent:api-old", START + 11, 1.0)
     judge.add("latency:api-old", START + 11, HIGH)
@@ -90,15 +90,17 @@ def test_what_is_not_meant_to_run_ends_its_alert_at_once() -> None:
 
 
 def test_an_alert_of_an_earlier_process_goes_on_without_being_raised_again() -> None:
-    first = changes(Judge([rule()]), [HIGH] * 10)[0][1]
-    again = Judge([rule()], [first])
+    first = changes(AlertJudge([rule()]), [HIGH] * 10)[0][1]
+    again = AlertJudge([rule()], [first])
     assert changes(again, [HIGH] * 30, start=START + 20) == []
     ended = changes(again, [LOW] * 10, start=START + 50)
     assert [(second, change.raised, change.worst) for second, change in ended] == [(5, False, HIGH)]
 
 
 def test_each_series_that_matches_is_an_alert_of_its_own() -> None:
-    judge = Judge([rule(series="up:*", id="down", comparison="<", threshold=1.0, clear=1.0, raise_for=0.0)])
+    judge = AlertJudge(
+        [rule(series="up:*", id="down", comparison="<", threshold=1.0, clear=1.0, raise_for=0.0)]
+    )
     judge.add("up:a", START, 0.0)
     judge.add("up:b", START, 1.0)
     judge.add("latency:a", START, 0.0)
@@ -109,7 +111,7 @@ def test_each_series_that_matches_is_an_alert_of_its_own() -> None:
 
 
 def test_a_share_is_of_the_other_series_newest_value() -> None:
-    judge = Judge([rule(share_of="limit", threshold=0.9, clear=0.8, raise_for=0.0)])
+    judge = AlertJudge([rule(share_of="limit", threshold=0.9, clear=0.8, raise_for=0.0)])
     judge.add("load", START, 95.0)
     assert judge.step(START) == []
     judge.add("limit", START, 100.0)

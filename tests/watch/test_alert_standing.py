@@ -10,7 +10,7 @@ from wsdash.model import (
     AnyEvent,
     Recorded,
 )
-from wsdash.model.standing import alert_spans, fold_alerts
+from wsdash.model.alert_board import alert_spans, fold_alerts
 
 
 def told(*events: AnyEvent) -> list[Recorded]:

@@ -20,7 +20,7 @@ from wsdash.config import EndpointSettings, MetricsSettings, shipped
 from wsdash.demo.api.server import Database, create_app
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
-from wsdash.watch.monitoring import Endpoint, placeholders, render_monitoring
+from wsdash.watch.monitoring import ScrapeTarget, placeholders, render_monitoring
 from wsdash.watch.pollers.prometheus import metric_names
 from wsdash.watch.world import rules_of
 
@@ -225,4 +225,4 @@ def test_rendering_twice_gives_the_same_files(tmp_path: Path, rendered: Path) ->
     before = {path.name: path.read_bytes() for path in rendered.iterdir()}
     first = render_monitoring(settings_of(tmp_path), SHIPPED, rendered)
     assert {path.name: path.read_bytes() for path in rendered.iterdir()} == before
-    assert Endpoint("http://localhost:3200/metrics", "prometheus-scrape.yml") in first
+    assert ScrapeTarget("http://localhost:3200/metrics", "prometheus-scrape.yml") in first

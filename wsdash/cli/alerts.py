@@ -17,7 +17,7 @@ from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import RunStarted, TimePassing
-from wsdash.model.standing import AlertSpan, fold_alerts
+from wsdash.model.alert_board import AlertSpan, fold_alerts
 from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.itself import rules_of_itself
 from wsdash.watch.alerting.replay import replay

@@ -15,7 +15,7 @@ from wsdash.config import Settings, load_settings
 from wsdash.errors import UnreachableError
 from wsdash.model import SchemaObject
 from wsdash.steps.base import endpoint
-from wsdash.steps.carried import Compared, compare_sides
+from wsdash.steps.scope import Compared, compare_sides
 
 FATES = ("blocks", "not-carried", "adapted", "created", "same")
 GLYPHS = {"blocks": "✗", "not-carried": "–", "adapted": "~", "created": "+", "same": "="}

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from wsdash.model import Recorded
 from wsdash.model.samples import SampleFold
 from wsdash.watch.alerting.export import MEASURED, VALUE
-from wsdash.watch.alerting.judge import Judge
+from wsdash.watch.alerting.judge import AlertJudge
 from wsdash.watch.alerting.rules import AlertRule
 
 
@@ -21,7 +21,7 @@ class MeasuredAlerts:
     """
 
     def __init__(self, rules: Iterable[AlertRule] = (), containers: Mapping[str, str] | None = None) -> None:
-        self._judge = Judge(rules, containers=containers)
+        self._judge = AlertJudge(rules, containers=containers)
         self._fold = SampleFold(lambda series, at, value, error: self._judge.add(series, at, value), 0.0)
 
     def see(self, recorded: Recorded) -> None:

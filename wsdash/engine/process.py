@@ -12,10 +12,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from wsdash.engine.background.afterwards import INTENTS
 from wsdash.engine.background.alarms import ALERT_INTENTS, Alarms
-from wsdash.engine.background.companions import Companions
 from wsdash.engine.background.history import EngineHistory
+from wsdash.engine.background.post_migration import INTENTS
+from wsdash.engine.background.services import BackgroundServices
 from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.days.passing import take_up
 from wsdash.engine.dryrun import serve_dry
@@ -29,7 +29,7 @@ from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlet import Outlet
 from wsdash.engine.rehearsal.conduct import Rehearsal
-from wsdash.engine.rehearsal.stage import Stage
+from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.run.containers import CONTAINER
 from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.run.fold import fold_all
@@ -63,7 +63,7 @@ from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.api.items import clear_at_start
 from wsdash.steps.base import RESTORE_FIRST, StepContext
-from wsdash.steps.carried import preflight
+from wsdash.steps.scope import preflight
 
 __all__ = ["EngineOptions", "serve"]
 
@@ -110,7 +110,7 @@ class Engine:
         self._alarms = Alarms()
         self._recorder: Recorder | None = None
         self._runner: Runner | None = None
-        self._beside: Companions | None = None
+        self._beside: BackgroundServices | None = None
         self._ending = Ending(options, self._tell)
         self._failure: Exception | None = None
         self._outlet = Outlet(options.on_event or _errors_to_stderr)
@@ -214,7 +214,7 @@ class Engine:
             text = "a database password is also a name in wsdash.yaml: it cannot be hidden by its value"
             recorder.journal.emit(Notice("warning", text))
         jobs = SourceJobs(world.settings, world.plan, recorder, asks=not options.exit_when_done)
-        beside = Companions(options, recorder, spool, self._alarms, history, jobs)
+        beside = BackgroundServices(options, recorder, spool, self._alarms, history, jobs)
         self._beside = beside
         try:
             await jobs.begin(options.pause_jobs)
@@ -266,7 +266,7 @@ class Engine:
         return world
 
     async def _work(
-        self, recorder: Recorder, world: World, stack: Stack, beside: Companions, jobs: SourceJobs
+        self, recorder: Recorder, world: World, stack: Stack, beside: BackgroundServices, jobs: SourceJobs
     ) -> int:
         options, journal = self.options, recorder.journal
 
@@ -286,7 +286,7 @@ class Engine:
             )
 
         performer = beside.performer = Performer(recorder, world.steps, context, world.plan)
-        stage = Stage(world, stack, recorder, options.state, options.scratch_server)
+        stage = RehearsalStage(world, stack, recorder, options.state, options.scratch_server)
         rehearsal = Rehearsal(stage)
         await self._cleared(rehearsal, recorder)
         runner = Runner(

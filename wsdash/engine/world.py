@@ -119,7 +119,7 @@ async def watch_for_ever(
 
 async def _show_schema(settings: Settings, emit: Callable[[AnyEvent], None]) -> None:
     """What the source has and the target will have, for the schema panel, before anything is copied."""
-    from wsdash.steps.carried import panel_objects
+    from wsdash.steps.scope import panel_objects
 
     pause = FIRST_PAUSE
     while True:

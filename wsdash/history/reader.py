@@ -20,7 +20,7 @@ DAY = 86400.0
 
 
 @dataclass(frozen=True)
-class Summary:
+class SeriesSummary:
     """A series over a window. count: values; failures: samples without one; coverage: the share (0..1) of the
     window's minutes that hold a sample of either kind. What needs values is None while there are none; the
     percentiles are right to 1 %."""
@@ -99,7 +99,7 @@ class HistoryReader:
                 return ()
             return tuple(row[0] for row in db.execute("select name from series order by name"))
 
-    def summary(self, series: str, since: float, until: float) -> Summary:
+    def summary(self, series: str, since: float, until: float) -> SeriesSummary:
         """The series over the window; a series that nobody knows has no samples."""
         whole = Digest()
         with self._reading() as db:
@@ -110,9 +110,9 @@ class HistoryReader:
         minutes = _minutes_in(since, until)
         coverage = min(1.0, whole.covered / minutes) if minutes else 0.0
         if not whole.count:
-            return Summary(0, whole.failures, coverage, *(None,) * 8)
+            return SeriesSummary(0, whole.failures, coverage, *(None,) * 8)
         p50, p95, p99 = whole.percentiles((0.5, 0.95, 0.99))
-        return Summary(
+        return SeriesSummary(
             whole.count,
             whole.failures,
             coverage,

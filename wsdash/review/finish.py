@@ -18,7 +18,7 @@ from wsdash.history.store import FILE
 from wsdash.review.story import KnownStory, read_story
 from wsdash.steps.comparing.verify import RESULT
 from wsdash.steps.services import ANSWERED
-from wsdash.steps.serving import Look, look_at_services, look_at_source
+from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.timeline.judge import GO
 
 FINAL_DAY, REVIEW_DAY = 14, 7
@@ -61,25 +61,25 @@ def finishing(state: Path, settings: Settings, config: Path | None = None) -> Fi
     return Finishing(True, [*lines, *_things(known, settings)])
 
 
-def _migration(known: KnownStory) -> Look:
+def _migration(known: KnownStory) -> ServingSides:
     title = "A migration stands"
     former = known.story.former
     if known.story.migrated_at is None:
         why = f"; the last one ended {_when(former[-1].ended_at)}: {former[-1].why}" if former else ""
         dead = sum(len(one.decisions) for one in former)
         kept = f"; its {dead} decisions count for nothing" if dead else ""
-        return Look(title, False, f"none is complete{why}{kept}")
-    return Look(title, True, f"since {_when(known.story.migrated_at)}")
+        return ServingSides(title, False, f"none is complete{why}{kept}")
+    return ServingSides(title, True, f"since {_when(known.story.migrated_at)}")
 
 
-def _decisions(known: KnownStory) -> list[Look]:
+def _decisions(known: KnownStory) -> list[ServingSides]:
     found = []
     for number in (REVIEW_DAY, FINAL_DAY):
         title = f"Go on Day {number}"
         made = known.story.decision(number)
         says = next(day.recommendation for day in known.judged.days if day.day == number)
         if made is None:
-            found.append(Look(title, None, f"nothing is decided; the evidence says {says}"))
+            found.append(ServingSides(title, None, f"nothing is decided; the evidence says {says}"))
             continue
         at, decision = made
         word = "go" if decision.go else "no-go"
@@ -88,18 +88,18 @@ def _decisions(known: KnownStory) -> list[Look]:
             text += f"; decided all the same: {'; '.join(decision.despite)}"
         elif decision.go and says != GO:
             text += f"; it said {decision.recommendation} when that was decided: decide again"
-            found.append(Look(title, None, text))
+            found.append(ServingSides(title, None, text))
             continue
-        found.append(Look(title, decision.go, text))
+        found.append(ServingSides(title, decision.go, text))
     return found
 
 
-def _unused(known: KnownStory) -> Look:
+def _unused(known: KnownStory) -> ServingSides:
     """For how long the old service gave no answer, by the probes; without any probe nothing follows."""
     title = f"The old service was not used for {UNUSED_DAYS:.0f} days"
     since = known.now - UNUSED_DAYS * DAY
     if known.story.migrated_at is None or known.story.migrated_at > since:
-        return Look(title, None, "the migration ended later than that")
+        return ServingSides(title, None, "the migration ended later than that")
     history = HistoryReader(known.state / FILE)
     try:
         answered = history.summary("latency:api-old", since, known.now)
@@ -108,32 +108,36 @@ def _unused(known: KnownStory) -> Look:
         history.close()
     if answered.count:
         last = f", last {_when(answered.last_at)}" if answered.last_at is not None else ""
-        return Look(title, False, f"it answered {answered.count} probes{last}")
+        return ServingSides(title, False, f"it answered {answered.count} probes{last}")
     if watched < WATCHED:
-        return Look(title, None, f"no answer was seen, but only {watched:.0%} of the minutes were watched")
-    return Look(title, True, f"no answer was seen, {watched:.0%} of the minutes were watched")
+        return ServingSides(
+            title, None, f"no answer was seen, but only {watched:.0%} of the minutes were watched"
+        )
+    return ServingSides(title, True, f"no answer was seen, {watched:.0%} of the minutes were watched")
 
 
-def _backup(known: KnownStory) -> Look:
+def _backup(known: KnownStory) -> ServingSides:
     title = "A backup of this migration was read back, and its file is whole"
     backup = known.story.backup
     if backup is None or not backup.restore_proven:
-        return Look(title, False, "none is known of this migration")
+        return ServingSides(title, False, "none is known of this migration")
     try:
         with open(backup.path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return Look(title, False, f"{backup.path} cannot be read: {error.strerror}")
+        return ServingSides(title, False, f"{backup.path} cannot be read: {error.strerror}")
     if digest != backup.sha256:
-        return Look(title, False, f"{backup.path} is not what was read back: its sha256 is {digest[:16]}…")
-    return Look(title, True, f"{backup.path} ({backup.bytes:,} bytes, sha256 {digest[:16]}…)")
+        return ServingSides(
+            title, False, f"{backup.path} is not what was read back: its sha256 is {digest[:16]}…"
+        )
+    return ServingSides(title, True, f"{backup.path} ({backup.bytes:,} bytes, sha256 {digest[:16]}…)")
 
 
-async def _asked(settings: Settings, facts: dict[str, Any]) -> list[Look]:
+async def _asked(settings: Settings, facts: dict[str, Any]) -> list[ServingSides]:
     try:
         stack = await open_world_stack(settings, read_only=True)
     except WsdashError as error:
-        return [Look("The new stack serves, the old service is stopped", None, str(error))]
+        return [ServingSides("The new stack serves, the old service is stopped", None, str(error))]
     try:
         services = await look_at_services(settings, stack, facts.get(ANSWERED))
         return [*services, await look_at_source(settings, facts.get(RESULT))]

@@ -16,7 +16,7 @@ from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimelineJudged
 from wsdash.plan import Plan, load_plan
 from wsdash.runtime import world_config
-from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.evidence import SampleEvidence
 from wsdash.timeline.judge import judge
 from wsdash.timeline.spec import TimelineSpec, load_timeline
 from wsdash.timeline.story import Story, fold_story
@@ -69,7 +69,7 @@ def read_story(state: Path, config: Path | None = None) -> KnownStory:
     story = fold_story(events, plan)
     history = HistoryReader(state / FILE)
     try:
-        judged = judge(spec, story, Evidence(history, now), settings.thresholds, now)
+        judged = judge(spec, story, SampleEvidence(history, now), settings.thresholds, now)
     finally:
         history.close()
     return KnownStory(

@@ -25,7 +25,7 @@ BUSY_TRIES, BUSY_PAUSE = 5, 0.2
 
 
 @dataclass(frozen=True)
-class Timeline:
+class NeonTimeline:
     """A timeline as the pageserver tells it. lsn: its last record; size: logical bytes."""
 
     id: str
@@ -62,12 +62,12 @@ class NeonApi:
         _, rows = await self._call("GET", f"{self._pageserver}/v1/tenant", (200,))
         return tuple(row["id"] for row in rows)
 
-    async def timelines(self, tenant: str) -> tuple[Timeline, ...]:
+    async def timelines(self, tenant: str) -> tuple[NeonTimeline, ...]:
         """The tenant's timelines, the main one and its branches."""
         _, rows = await self._call("GET", f"{self._pageserver}/v1/tenant/{tenant}/timeline", (200,))
         return tuple(_timeline(row) for row in rows)
 
-    async def create_branch(self, tenant: str, branch: str, ancestor: str, lsn: str) -> Timeline:
+    async def create_branch(self, tenant: str, branch: str, ancestor: str, lsn: str) -> NeonTimeline:
         """Branch off `ancestor` at `lsn`. The same call again is no error.
 
         Without an LSN the pageserver would take its own last one, which may lag behind the compute's.
@@ -130,9 +130,9 @@ class NeonApi:
         return status, _json(text)
 
 
-def _timeline(row: dict[str, Any]) -> Timeline:
+def _timeline(row: dict[str, Any]) -> NeonTimeline:
     state = row.get("state")
-    return Timeline(
+    return NeonTimeline(
         id=row["timeline_id"],
         ancestor=row.get("ancestor_timeline_id") or "",
         ancestor_lsn=row.get("ancestor_lsn") or "",

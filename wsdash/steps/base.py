@@ -115,7 +115,7 @@ class Step(Protocol):
 
 
 @runtime_checkable
-class Standing(Protocol):
+class RecheckedStep(Protocol):
     """A step that later items stand on, and whose item may stop holding while nobody looks: a machine was
     rebooted, somebody started the old service again. Its check is cheap and is read again before they act.
 

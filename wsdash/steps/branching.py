@@ -13,7 +13,7 @@ from wsdash.data.pg.connect import connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Branch, BranchesReading, StepId
-from wsdash.stack.neon_api import NeonApi, Timeline
+from wsdash.stack.neon_api import NeonApi, NeonTimeline
 from wsdash.steps.base import Evidence, StepContext, endpoint
 from wsdash.steps.branch_probe import Side, open_branch, prepare, prove_isolation, remove, session_on
 
@@ -42,7 +42,7 @@ def made_at(timeline: str) -> float | None:
     return float(int(timeline[len(OURS) : len(OURS) + 8], 16)) if is_ours(timeline) else None
 
 
-def branches_of(timelines: Sequence[Timeline]) -> BranchesReading:
+def branches_of(timelines: Sequence[NeonTimeline]) -> BranchesReading:
     """The timelines as a reading for the screens."""
     return BranchesReading(
         tuple(
@@ -166,7 +166,7 @@ class Branching:
             await api.delete_timeline(tenant, one.id)
 
 
-async def _ours(ctx: StepContext, api: NeonApi, tenant: str) -> list[Timeline]:
+async def _ours(ctx: StepContext, api: NeonApi, tenant: str) -> list[NeonTimeline]:
     """wsdash's branches on the pageserver; all of them are told to the screens."""
     timelines = await api.timelines(tenant)
     ctx.emit(branches_of(timelines))

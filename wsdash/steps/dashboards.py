@@ -10,7 +10,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import StepId
 from wsdash.outside.http import client_session
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.watch.monitoring import Endpoint, render_monitoring
+from wsdash.watch.monitoring import ScrapeTarget, render_monitoring
 from wsdash.watch.pollers.http import timed_get
 from wsdash.watch.world import rules_of
 
@@ -52,7 +52,7 @@ class UpdateDashboards:
         return None
 
 
-def _render(ctx: StepContext, out: Path) -> list[Endpoint]:
+def _render(ctx: StepContext, out: Path) -> list[ScrapeTarget]:
     """The shipped templates with the run's own alert rules, or the operator's templates as they are."""
     configured = ctx.settings.paths.monitoring
     if configured:
@@ -75,11 +75,11 @@ def _compare(fresh: Path, out: Path) -> tuple[list[str], list[str]]:
     return files, stale
 
 
-async def _silent(endpoints: list[Endpoint]) -> list[str]:
+async def _silent(endpoints: list[ScrapeTarget]) -> list[str]:
     return await _unanswered([endpoint.url for endpoint in endpoints if not endpoint.itself])
 
 
-async def _told_of_itself(endpoints: list[Endpoint]) -> str:
+async def _told_of_itself(endpoints: list[ScrapeTarget]) -> str:
     """Whether wsdash's own page answers; '' where the files do not name it."""
     own = [endpoint.url for endpoint in endpoints if endpoint.itself]
     if not own:

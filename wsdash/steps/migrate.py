@@ -14,7 +14,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
 from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.carried import read_carried, written_tables
+from wsdash.steps.scope import read_carried, written_tables
 from wsdash.steps.services import STOPPED_AT
 
 FENCE = "migrate-data.fence"

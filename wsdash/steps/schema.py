@@ -16,8 +16,8 @@ from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
 from wsdash.model import Notice, SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.carried import RECOGNISED, compare_sides, place, read_mapping, recognise_rows
 from wsdash.steps.readiness import api_state, wait_for_api
+from wsdash.steps.scope import RECOGNISED, compare_sides, place, read_mapping, recognise_rows
 
 
 class InitNeon:

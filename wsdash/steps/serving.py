@@ -15,7 +15,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
-from wsdash.steps.carried import read_carried
+from wsdash.steps.scope import read_carried
 
 ASK_SECONDS = 30.0
 COMPARE_SECONDS = 1800.0
@@ -29,7 +29,7 @@ where n.nspname = $1 and a.pid <> pg_backend_pid() and a.backend_type = 'client 
 
 
 @dataclass(frozen=True)
-class Look:
+class ServingSides:
     """One answer of the world. holds None: it could not be read, and nothing follows from it."""
 
     title: str
@@ -37,7 +37,9 @@ class Look:
     text: str
 
 
-async def look_at_services(settings: Settings, stack: Stack, answered: str | None = None) -> list[Look]:
+async def look_at_services(
+    settings: Settings, stack: Stack, answered: str | None = None
+) -> list[ServingSides]:
     """The new stack serves, and the old service neither runs nor answers.
 
     answered: the address at which the old API answered before it was stopped; silence of another proves
@@ -50,7 +52,7 @@ async def look_at_services(settings: Settings, stack: Stack, answered: str | Non
             old_pong = await _ping(settings, settings.api.old)
             new_pong = await _ping(settings, settings.api.new)
     except (WsdashError, TimeoutError, OSError) as error:
-        return [Look(title, None, f"it could not be asked: {_words(error)}")]
+        return [ServingSides(title, None, f"it could not be asked: {_words(error)}")]
     old = found.get(settings.stack.apps.old_service)
     runs = old is not None and old.state in ("running", "restarting", "paused")
     state = old.state if old is not None else "missing"
@@ -65,24 +67,26 @@ async def look_at_services(settings: Settings, stack: Stack, answered: str | Non
         wrong.append(f"{settings.api.new} does not answer")
     wrong += unwell
     if wrong:
-        return [Look(title, False, "; ".join(wrong))]
+        return [ServingSides(title, False, "; ".join(wrong))]
     if old is None or state == "missing":
         lost = f"{settings.stack.apps.old_service} was not found, so nothing shows that it does not run"
-        return [Look(title, None, lost)]
+        return [ServingSides(title, None, lost)]
     if not old_pong.refused and answered != settings.api.old:
-        return [Look(title, None, f"whether {settings.api.old} is the old service's address is not known")]
+        return [
+            ServingSides(title, None, f"whether {settings.api.old} is the old service's address is not known")
+        ]
     told = f"{settings.api.new} answers; {settings.stack.apps.old_service} is {state} and does not answer"
-    return [Look(title, True, told)]
+    return [ServingSides(title, True, told)]
 
 
-async def look_at_source(settings: Settings, compared: dict[str, Any] | None) -> Look:
+async def look_at_source(settings: Settings, compared: dict[str, Any] | None) -> ServingSides:
     """The source holds what it held when both sides were found equal, and nobody has it open.
 
     compared: the fact of the last comparison (steps/comparing/verify.py RESULT), None where there is none.
     """
     title = "Nothing was written to the source since both sides were equal"
     if compared is None or not compared.get("holds") or not compared.get("source"):
-        return Look(title, None, "no comparison that found both sides equal is stored")
+        return ServingSides(title, None, "no comparison that found both sides equal is stored")
     side = endpoint(settings.source)
     try:
         async with asyncio.timeout(COMPARE_SECONDS):
@@ -97,12 +101,14 @@ async def look_at_source(settings: Settings, compared: dict[str, Any] | None) ->
                         if now.checksum != compared["source"].get(table.qualified):
                             changed.append(table.qualified)
     except (WsdashError, TimeoutError, OSError) as error:
-        return Look(title, None, f"the source could not be read: {_words(error)}")
+        return ServingSides(title, None, f"the source could not be read: {_words(error)}")
     if changed:
-        return Look(title, False, f"changed since then: {', '.join(changed)}")
+        return ServingSides(title, False, f"changed since then: {', '.join(changed)}")
     if others:
-        return Look(title, False, f"{others} sessions of others have tables of {settings.source.schema} open")
-    return Look(title, True, f"{rows:,} rows read again, each table as it was; nobody has them open")
+        return ServingSides(
+            title, False, f"{others} sessions of others have tables of {settings.source.schema} open"
+        )
+    return ServingSides(title, True, f"{rows:,} rows read again, each table as it was; nobody has them open")
 
 
 async def _ping(settings: Settings, base: str) -> Pong:

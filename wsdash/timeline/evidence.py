@@ -93,7 +93,7 @@ def slices(since: float, until: float) -> list[Slice]:
     return found
 
 
-class Evidence:
+class SampleEvidence:
     """Reads the history, each settled slice only once. Not for several threads at a time."""
 
     def __init__(self, history: HistoryLike, now: float) -> None:
@@ -104,7 +104,7 @@ class Evidence:
         self._percentiles: dict[tuple[str, float, float, float], float | None] = {}
         self._holes: dict[tuple[str, float, float], float] = {}
 
-    def at(self, now: float) -> Evidence:
+    def at(self, now: float) -> SampleEvidence:
         """The same evidence at a later time; what can still change is forgotten."""
         self.now = now
         self._names = None

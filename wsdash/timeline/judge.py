@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from wsdash.config import Thresholds
 from wsdash.model import CriterionFound, DayFound, TimelineJudged
-from wsdash.timeline.evidence import DAY, Evidence, Slice
+from wsdash.timeline.evidence import DAY, SampleEvidence, Slice
 from wsdash.timeline.measures import find
 from wsdash.timeline.spec import CriterionSpec, DaySpec, TimelineSpec
 from wsdash.timeline.story import Story
@@ -21,7 +21,7 @@ GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
 
 
 def judge(
-    spec: TimelineSpec, story: Story, evidence: Evidence | None, thresholds: Thresholds, now: float
+    spec: TimelineSpec, story: Story, evidence: SampleEvidence | None, thresholds: Thresholds, now: float
 ) -> TimelineJudged:
     """The whole timeline at `now` (epoch seconds). evidence: None when no samples were ever recorded."""
     begun = story.migrated_at
@@ -58,7 +58,7 @@ def _day(spec: TimelineSpec, day: DaySpec, begun: float | None, one: Judge) -> D
     return DayFound(day.day, day.title, day.guide, recommend(criteria), criteria, due)
 
 
-def calm_day(spec: TimelineSpec, story: Story, evidence: Evidence, now: float) -> str:
+def calm_day(spec: TimelineSpec, story: Story, evidence: SampleEvidence, now: float) -> str:
     """The evidence for 24 hours, ending now, that were watched and held no alert of weight; '' if not so."""
     begin = now - DAY
     if story.migrated_at is None or begin < story.migrated_at:

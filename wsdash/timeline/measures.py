@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wsdash.model import CriterionFound, ItemState
-from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.evidence import SampleEvidence
 from wsdash.timeline.performance import improved
 from wsdash.timeline.samples import OF_SAMPLES
 from wsdash.timeline.spec import PERSON, CriterionSpec
 from wsdash.timeline.story import Story
-from wsdash.timeline.windows import Found, Window
+from wsdash.timeline.windows import CriterionFinding, Window
 
 MOST_PROOFS = 3
 """Items whose evidence is told word by word; of more only how many hold."""
@@ -19,7 +19,7 @@ BY_OPTION = "--yes"
 
 
 def find(
-    spec: CriterionSpec, story: Story, evidence: Evidence | None, window: Window | None
+    spec: CriterionSpec, story: Story, evidence: SampleEvidence | None, window: Window | None
 ) -> CriterionFound:
     """Compute one criterion. evidence: None without any samples; window: None before the migration ended."""
     since, until = (window.since, window.until) if window is not None else (None, None)
@@ -27,16 +27,16 @@ def find(
         found = _OF_STORY[spec.measure](spec, story)
         since = until = None
     elif window is None:
-        found = Found(None, "the migration has not ended yet", "", 0.0)
+        found = CriterionFinding(None, "the migration has not ended yet", "", 0.0)
     elif evidence is None:
-        found = Found(None, "no samples were recorded", "", 0.0)
+        found = CriterionFinding(None, "no samples were recorded", "", 0.0)
     else:
         judged = window.later(spec.looks_back)
         since, until = judged.since, max(judged.until, judged.since + 1.0)
         if judged.parts:
             found = _OF_SAMPLES[spec.measure](spec, story, evidence, judged)
         else:
-            found = Found(None, "its window has just begun", "", 0.0)
+            found = CriterionFinding(None, "its window has just begun", "", 0.0)
     return CriterionFound(
         spec.id,
         found.holds,
@@ -54,7 +54,7 @@ def find(
 # --- from the journal alone ---
 
 
-def _items(spec: CriterionSpec, story: Story) -> Found:
+def _items(spec: CriterionSpec, story: Story) -> CriterionFinding:
     """Items, and with `tests` every line of the testing checklist, each by its newest evidence."""
     names = (*spec.items, *(name for name in story.tests if spec.tests and name not in spec.items))
     states = {name: story.state(name) for name in names}
@@ -62,18 +62,20 @@ def _items(spec: CriterionSpec, story: Story) -> Found:
     held = sum(state is ItemState.DONE for state in states.values())
     failed = [name for name, state in states.items() if state is ItemState.FAILED]
     if failed:
-        return Found(False, f"{held} of {len(names)} hold; failed: {', '.join(failed)}", wanted)
+        return CriterionFinding(False, f"{held} of {len(names)} hold; failed: {', '.join(failed)}", wanted)
     open_ones = [f"{name} ({state})" for name, state in states.items() if state is not ItemState.DONE]
     by_flag = [name for name in names if story.state(name) is ItemState.DONE and _nobody(story, name)]
     if open_ones:
-        return Found(None, f"{held} of {len(names)} hold; not done: {', '.join(open_ones)}", wanted)
+        return CriterionFinding(
+            None, f"{held} of {len(names)} hold; not done: {', '.join(open_ones)}", wanted
+        )
     if by_flag:
-        return Found(None, f"nobody confirmed, --yes was said: {', '.join(by_flag)}", wanted)
+        return CriterionFinding(None, f"nobody confirmed, --yes was said: {', '.join(by_flag)}", wanted)
     proof = "; ".join(story.items[name].evidence for name in names[:MOST_PROOFS])
     if len(names) > MOST_PROOFS:
         proof = f"{held} of {len(names)} hold"
     who = ", ".join(dict.fromkeys(story.items[n].who for n in names if story.items[n].who))
-    return Found(True, proof, wanted, who=who)
+    return CriterionFinding(True, proof, wanted, who=who)
 
 
 def _nobody(story: Story, item: str) -> bool:
@@ -81,36 +83,38 @@ def _nobody(story: Story, item: str) -> bool:
     return story.items[item].who == BY_OPTION
 
 
-def _tables(spec: CriterionSpec, story: Story) -> Found:
+def _tables(spec: CriterionSpec, story: Story) -> CriterionFinding:
     wanted = "every table equal by content"
     if not story.tables:
-        return Found(None, "not compared yet", wanted)
+        return CriterionFinding(None, "not compared yet", wanted)
     equal = sum(table.match for table in story.tables.values())
-    return Found(
+    return CriterionFinding(
         equal == len(story.tables), f"{equal} of {len(story.tables)} tables equal by content", wanted
     )
 
 
-def _person(spec: CriterionSpec, story: Story) -> Found:
+def _person(spec: CriterionSpec, story: Story) -> CriterionFinding:
     wanted = "a person says so"
     tick = story.ticks.get(spec.id)
     if tick is None:
-        return Found(None, "nobody said so yet", wanted)
+        return CriterionFinding(None, "nobody said so yet", wanted)
     said = f"{'yes' if tick.holds else 'no'}, says {tick.who}" + (f": {tick.note}" if tick.note else "")
-    return Found(tick.holds, said, wanted, who=tick.who)
+    return CriterionFinding(tick.holds, said, wanted, who=tick.who)
 
 
-def _decision(spec: CriterionSpec, story: Story) -> Found:
+def _decision(spec: CriterionSpec, story: Story) -> CriterionFinding:
     wanted = f"go recorded for day {spec.day}"
     made = story.decision(spec.day)
     if made is None:
-        return Found(None, "nothing was decided yet", wanted)
+        return CriterionFinding(None, "nothing was decided yet", wanted)
     _, decision = made
     word = "go" if decision.go else "no-go"
-    return Found(decision.go, f"{word} by {decision.who}: {decision.why}", wanted, who=decision.who)
+    return CriterionFinding(
+        decision.go, f"{word} by {decision.who}: {decision.why}", wanted, who=decision.who
+    )
 
 
-_OF_STORY: dict[str, Callable[[CriterionSpec, Story], Found]] = {
+_OF_STORY: dict[str, Callable[[CriterionSpec, Story], CriterionFinding]] = {
     "items": _items,
     "tables": _tables,
     PERSON: _person,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wsdash.model.slower import slower
-from wsdash.timeline.evidence import DAY, FEWEST, Evidence, Slice
+from wsdash.timeline.evidence import DAY, FEWEST, SampleEvidence, Slice
 from wsdash.timeline.samples import amount, per_day, quantile_of_day
 from wsdash.timeline.spec import CriterionSpec
 from wsdash.timeline.story import Story
-from wsdash.timeline.windows import Found, Window, watched
+from wsdash.timeline.windows import CriterionFinding, Window, watched
 
 
-def improved(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def improved(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """The quantile of all probes is no worse than the old service's by more than `slack`, in every 24 hours.
 
     Probes ask one endpoint: what load tests before and after say of any other counts as well. Where the old
@@ -34,17 +34,21 @@ def improved(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
     return replace(found, measured=f"{amount(old, spec.unit)} before, {found.measured}")
 
 
-def _by_load(story: Story, lacking: str, covered: float) -> Found:
+def _by_load(story: Story, lacking: str, covered: float) -> CriterionFinding:
     wanted = "load tests of the new service no slower than the old one's"
     before = story.loads.get("old read") or story.loads.get("baseline read")
     new = story.loads.get("new read")
     if before is None or new is None:
         untested = "the new service" if before is not None else "the old one"
-        return Found(None, f"{lacking}; no load test of {untested}", wanted, covered)
+        return CriterionFinding(None, f"{lacking}; no load test of {untested}", wanted, covered)
     shared = {rung.clients for rung in before.rungs} & {rung.clients for rung in new.rungs}
     if not shared:
-        return Found(None, f"{lacking}; the load tests share no number of clients", wanted, covered)
+        return CriterionFinding(
+            None, f"{lacking}; the load tests share no number of clients", wanted, covered
+        )
     found = slower(new.rungs, before.rungs)
     if found:
-        return Found(False, "; ".join(found), wanted, covered)
-    return Found(True, f"load tests with {len(shared)} numbers of clients: none slower", wanted, covered)
+        return CriterionFinding(False, "; ".join(found), wanted, covered)
+    return CriterionFinding(
+        True, f"load tests with {len(shared)} numbers of clients: none slower", wanted, covered
+    )

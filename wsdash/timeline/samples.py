@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable
 
 from wsdash.model.figures import told_apart
-from wsdash.timeline.evidence import DAY, FEWEST, Evidence, Slice
+from wsdash.timeline.evidence import DAY, FEWEST, SampleEvidence, Slice
 from wsdash.timeline.spec import CriterionSpec, limit
 from wsdash.timeline.story import Story
 from wsdash.timeline.windows import (
-    Found,
+    CriterionFinding,
     Window,
     minutes,
     seen_enough,
@@ -51,12 +51,12 @@ Measured = tuple[float, float]
 
 def per_day(
     spec: CriterionSpec,
-    evidence: Evidence,
+    evidence: SampleEvidence,
     window: Window,
     value: Callable[[str, Slice], Measured | None],
     most: float,
     wanted: str,
-) -> Found:
+) -> CriterionFinding:
     """The worst day against the limit. What was seen to be beyond it counts, however little else was seen."""
     names = evidence.matching(spec.series)
     covered = watched(evidence, names, window)
@@ -78,14 +78,16 @@ def per_day(
             broken = (seen, part)
     if broken is not None:
         told = told_apart(broken[0], most, lambda figure, more: amount(figure, spec.unit, more))
-        return Found(False, f"{told} in {window.name(broken[1])}", wanted, covered)
+        return CriterionFinding(False, f"{told} in {window.name(broken[1])}", wanted, covered)
     measured = f"at most {amount(worst[0], spec.unit)}" if worst is not None else "nothing measured"
     if lacking:
-        return Found(None, f"{measured}; {unseen_words(lacking, evidence, names, window)}", wanted, covered)
-    return Found(True, f"{measured} in every 24 h", wanted, covered)
+        return CriterionFinding(
+            None, f"{measured}; {unseen_words(lacking, evidence, names, window)}", wanted, covered
+        )
+    return CriterionFinding(True, f"{measured} in every 24 h", wanted, covered)
 
 
-def quantile_of_day(spec: CriterionSpec, evidence: Evidence) -> Callable[[str, Slice], Measured | None]:
+def quantile_of_day(spec: CriterionSpec, evidence: SampleEvidence) -> Callable[[str, Slice], Measured | None]:
     """The quantile of all probes in a day, a probe without an answer being slower than any other."""
 
     def value(name: str, part: Slice) -> Measured | None:
@@ -101,14 +103,16 @@ def quantile_of_day(spec: CriterionSpec, evidence: Evidence) -> Callable[[str, S
     return value
 
 
-def percentile(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def percentile(
+    spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window
+) -> CriterionFinding:
     """The quantile of a latency, in each day."""
     most = limit(spec, window.thresholds)
     wanted = f"p{spec.quantile * 100:g} ≤ {amount(most, spec.unit)} in every 24 h"
     return per_day(spec, evidence, window, quantile_of_day(spec, evidence), most, wanted)
 
 
-def failures(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def failures(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """The share of probes without an answer."""
 
     def share(name: str, part: Slice) -> Measured | None:
@@ -121,7 +125,7 @@ def failures(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
     return per_day(spec, evidence, window, share, most, wanted)
 
 
-def maximum(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def maximum(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """The largest value: once is enough, whatever else was seen."""
 
     def largest(name: str, part: Slice) -> Measured | None:
@@ -132,7 +136,7 @@ def maximum(spec: CriterionSpec, story: Story, evidence: Evidence, window: Windo
     return per_day(spec, evidence, window, largest, most, f"≤ {amount(most, spec.unit)}")
 
 
-def downtime(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def downtime(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """Seconds of each 24 hours in which nobody was served, and in which nobody looked.
 
     A probe without an answer counts until the next one that was answered (series `down:`), or by its share of
@@ -155,17 +159,19 @@ def downtime(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
         if gone + dark > most and (worst_blind is None or dark > worst_blind[0]):
             worst_blind = (dark, part)
     if worst is not None:
-        return Found(False, f"{minutes(worst[0])} down in {window.name(worst[1])}", wanted, covered)
+        return CriterionFinding(
+            False, f"{minutes(worst[0])} down in {window.name(worst[1])}", wanted, covered
+        )
     told = f"{minutes(down)} down"
     if worst_blind is not None or not names:
         part = worst_blind[1] if worst_blind is not None else window.parts[0]
         most_dark = minutes(worst_blind[0] if worst_blind is not None else part.until - part.since)
         unlit = f"nobody looked for {minutes(blind)}, most of it ({most_dark}) in {window.name(part)}"
-        return Found(None, f"{told}; {unlit}", wanted, covered)
-    return Found(True, f"{told} in all", wanted, covered)
+        return CriterionFinding(None, f"{told}; {unlit}", wanted, covered)
+    return CriterionFinding(True, f"{told} in all", wanted, covered)
 
 
-def _seconds_down(evidence: Evidence, name: str, part: Slice) -> float:
+def _seconds_down(evidence: SampleEvidence, name: str, part: Slice) -> float:
     seen = evidence.summary(name, part)
     if not seen.failures:
         return 0.0
@@ -174,7 +180,7 @@ def _seconds_down(evidence: Evidence, name: str, part: Slice) -> float:
     return max(exact, share)
 
 
-def restarts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def restarts(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """Restarts that nobody asked for, as they were seen; series: what names the containers.
 
     Of a container that does not tell when it was started (series `restarted:`) none can be seen.
@@ -193,17 +199,17 @@ def restarts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Wind
     if len(unasked) > most:
         counted = {name: unasked.count(name) for name in sorted(set(unasked))}
         each = ", ".join(f"{name}: {number}" for name, number in counted.items())
-        return Found(False, f"{each}{told}", wanted, covered)
+        return CriterionFinding(False, f"{each}{told}", wanted, covered)
     lacking = unseen(evidence, names, window)
     if lacking:
         words = unseen_words(lacking, evidence, names, window)
         if untold:
             words = f"not told when they were started: {', '.join(untold)}"
-        return Found(None, f"{len(unasked)} seen{told}; {words}", wanted, covered)
-    return Found(True, f"{len(unasked)}{told}, in {len(names)} containers", wanted, covered)
+        return CriterionFinding(None, f"{len(unasked)} seen{told}; {words}", wanted, covered)
+    return CriterionFinding(True, f"{len(unasked)}{told}, in {len(names)} containers", wanted, covered)
 
 
-def healthy(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def healthy(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """Every container runs and is healthy at the window's end, by what was read then."""
     wanted = "every container of the stack running and healthy"
     end = min(window.until, window.now)
@@ -214,16 +220,18 @@ def healthy(spec: CriterionSpec, story: Story, evidence: Evidence, window: Windo
     sick = sorted(name for name, value in newest.items() if value is not None and value < 1)
     unread = sorted(name for name, value in newest.items() if value is None)
     if sick:
-        return Found(False, f"not running and healthy: {', '.join(sick)}", wanted, covered)
+        return CriterionFinding(False, f"not running and healthy: {', '.join(sick)}", wanted, covered)
     if window.until > window.now:
-        return Found(None, "still to come", wanted, covered)
+        return CriterionFinding(None, "still to come", wanted, covered)
     if unread or len(newest) < spec.fewest:
         lacking = ", ".join(unread) or f"{len(newest)} of {spec.fewest} containers"
-        return Found(None, f"not read in the last {minutes(FRESH)}: {lacking}", wanted, covered)
-    return Found(True, f"{len(newest)} of {len(newest)}: {', '.join(sorted(newest))}", wanted, covered)
+        return CriterionFinding(None, f"not read in the last {minutes(FRESH)}: {lacking}", wanted, covered)
+    return CriterionFinding(
+        True, f"{len(newest)} of {len(newest)}: {', '.join(sorted(newest))}", wanted, covered
+    )
 
 
-def alerts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window) -> Found:
+def alerts(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:
     """Alerts of these severities; series: what must have been watched."""
     kind = f"{' or '.join(spec.severities)} " if spec.severities else ""
     most = int(limit(spec, window.thresholds))
@@ -239,15 +247,15 @@ def alerts(spec: CriterionSpec, story: Story, evidence: Evidence, window: Window
     ]
     if len(within) > most:
         named = ", ".join(dict.fromkeys(span.alert for span in within))
-        return Found(False, f"{len(within)}: {named}", wanted, covered)
+        return CriterionFinding(False, f"{len(within)}: {named}", wanted, covered)
     lacking = unseen(evidence, names, window)
     if lacking:
         words = unseen_words(lacking, evidence, names, window)
-        return Found(None, f"{len(within)}; {words}", wanted, covered)
-    return Found(True, f"{len(within)}", wanted, covered)
+        return CriterionFinding(None, f"{len(within)}; {words}", wanted, covered)
+    return CriterionFinding(True, f"{len(within)}", wanted, covered)
 
 
-OF_SAMPLES: dict[str, Callable[[CriterionSpec, Story, Evidence, Window], Found]] = {
+OF_SAMPLES: dict[str, Callable[[CriterionSpec, Story, SampleEvidence, Window], CriterionFinding]] = {
     "percentile": percentile,
     "failures": failures,
     "maximum": maximum,

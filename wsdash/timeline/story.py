@@ -24,7 +24,7 @@ from wsdash.model import (
     ended_by,
     loads_kept,
 )
-from wsdash.model.standing import AlertBoard, AlertSpan, fold_alert
+from wsdash.model.alert_board import AlertBoard, AlertSpan, fold_alert
 from wsdash.plan import Plan
 
 ALL = 1_000_000

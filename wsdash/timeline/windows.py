@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.config import Thresholds
-from wsdash.timeline.evidence import DAY, Evidence, Slice, slices
+from wsdash.timeline.evidence import DAY, SampleEvidence, Slice, slices
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Found:
+class CriterionFinding:
     """A measure's answer."""
 
     holds: bool | None
@@ -51,7 +51,7 @@ class Found:
     who: str = ""
 
 
-def watched(evidence: Evidence, series: Sequence[str], window: Window) -> float:
+def watched(evidence: SampleEvidence, series: Sequence[str], window: Window) -> float:
     """The share of the whole window that was watched, of the series watched least."""
     seconds = sum(part.until - part.since for part in window.parts)
     if not seconds:
@@ -60,19 +60,21 @@ def watched(evidence: Evidence, series: Sequence[str], window: Window) -> float:
     return seen / seconds
 
 
-def seen_enough(evidence: Evidence, series: Sequence[str], part: Slice, window: Window) -> bool:
+def seen_enough(evidence: SampleEvidence, series: Sequence[str], part: Slice, window: Window) -> bool:
     """Whether a day was watched well enough for a word on it: enough minutes, and no hole among them."""
     if evidence.coverage(series, part) < window.least:
         return False
     return evidence.hole(series, part) <= window.longest_hole
 
 
-def unseen(evidence: Evidence, series: Sequence[str], window: Window) -> list[Slice]:
+def unseen(evidence: SampleEvidence, series: Sequence[str], window: Window) -> list[Slice]:
     """The days that were watched too little."""
     return [part for part in window.parts if not seen_enough(evidence, series, part, window)]
 
 
-def unseen_words(parts: Sequence[Slice], evidence: Evidence, series: Sequence[str], window: Window) -> str:
+def unseen_words(
+    parts: Sequence[Slice], evidence: SampleEvidence, series: Sequence[str], window: Window
+) -> str:
     """How many days were watched too little, and what was wrong with the first of them."""
     first = parts[0]
     covered, hole = evidence.coverage(series, first), evidence.hole(series, first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from wsdash.model.standing import AlertSpan
+from wsdash.model.alert_board import AlertSpan
 from wsdash.tui.viewstate import ViewState
 
 LONGEST = 200

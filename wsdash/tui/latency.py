@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.tui.looks import BAD, DIM, GOOD, WARN, Look
-from wsdash.tui.viewstate import HOLE, Sample
+from wsdash.tui.viewstate import HOLE, LatencySample
 
 GET_SECONDS = 0.2
 POST_SECONDS = 0.1
@@ -17,10 +17,10 @@ ORDER = ("api-old", "api-new", "source-db", "target-db", "pageserver", "safekeep
 
 
 @dataclass(frozen=True)
-class Summary:
+class LatencySummary:
     """Of the probes that answered: seconds; failed counts the ones that did not."""
 
-    last: Sample | None
+    last: LatencySample | None
     p50: float | None
     p99: float | None
     longest: float | None
@@ -28,11 +28,11 @@ class Summary:
     probes: int
 
 
-def summarize(samples: Sequence[Sample]) -> Summary:
+def summarize(samples: Sequence[LatencySample]) -> LatencySummary:
     """The numbers of a series; holes in the readings count neither as probes nor as failures."""
     probes = [sample for sample in samples if sample.error != HOLE]
     times = sorted(sample.seconds for sample in probes if sample.seconds is not None)
-    return Summary(
+    return LatencySummary(
         last=probes[-1] if probes else None,
         p50=_nearest(times, 0.50),
         p99=_nearest(times, 0.99),
@@ -48,7 +48,7 @@ def _nearest(ordered: Sequence[float], part: float) -> float | None:
     return ordered[min(len(ordered) - 1, max(0, math.ceil(part * len(ordered)) - 1))]
 
 
-def verdict(series: str, sample: Sample | None) -> Look:
+def verdict(series: str, sample: LatencySample | None) -> Look:
     """The newest probe against the guide's thresholds: 100 and 200 ms are limits, 500 ms is an alert."""
     if sample is None:
         return Look("?", "no probe", DIM)

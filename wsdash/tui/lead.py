@@ -9,9 +9,9 @@ from textual.content import Content
 from wsdash.engine.run.fold import SATISFIED
 from wsdash.model import ItemKind, ItemState, Outcome, Phase, SetupProgress
 from wsdash.plan import Item, Plan
+from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.standing import Engine, engine_standing, heartbeat_age
 from wsdash.tui.viewstate import ViewState
 
 _SHORT = {
@@ -80,24 +80,24 @@ def setup_failed(view: ViewState) -> SetupProgress | None:
 
 def _setup_failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     failed = setup_failed(view)
-    if failed is None or engine_standing(view, frame.now) is Engine.STARTING:
+    if failed is None or engine_standing(view, frame.now) is EngineState.STARTING:
         return None
     return _line("✗ SETUP FAILED", BAD, f"{failed.stage}:", _short(failed.detail))
 
 
 def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     engine = engine_standing(view, frame.now)
-    if engine is Engine.OBSERVING and view.running:
+    if engine is EngineState.OBSERVING and view.running:
         return _line(
             "✗ NO ENGINE", BAD, f"{view.running} was interrupted; `wsdash run` takes it up where it was"
         )
-    if engine not in (Engine.GONE, Engine.STOPPED):
+    if engine not in (EngineState.GONE, EngineState.STOPPED):
         return None
     again = (
         "leave with q, then `wsdash run` goes on" if frame.operator else "an operator's `wsdash run` goes on"
     )
     during = f" during {view.running}" if view.running else ""
-    if engine is Engine.GONE:
+    if engine is EngineState.GONE:
         since = age(heartbeat_age(view, frame.now))
         return _line("✗ ENGINE GONE", BAD, f"{since} ago{during}; nothing is lost: {again}")
     if view.run.finished is Outcome.MIGRATED and not during:
@@ -107,7 +107,7 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
 
 
 def _building(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
-    if engine_standing(view, frame.now) is Engine.STARTING:
+    if engine_standing(view, frame.now) is EngineState.STARTING:
         if frame.operator:
             return _line("◌ STARTING", BUSY, "the engine; keys that act wait for it")
         return _line("◌ NO ENGINE", BUSY, "yet; the operator's `wsdash run` starts one")

@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from wsdash.model import ContainerReading, ItemKind, ItemState, Liveness, Phase
-from wsdash.tui.standing import Engine
+from wsdash.tui.freshness import EngineState
 
 GOOD = "$text-success"
 BAD = "bold $text-error"
@@ -58,12 +58,12 @@ LIVENESS = {
 }
 ABSENT = Look("–", "not there", DIM)
 ENGINE = {
-    Engine.STARTING: Look("◌", "starting the engine", WARN),
-    Engine.LIVE: Look("●", "engine live", GOOD),
-    Engine.SLOW: Look("◌", "engine slow", WARN),
-    Engine.GONE: Look("✗", "engine gone", BAD),
-    Engine.STOPPED: Look("■", "engine stopped", WARN),
-    Engine.OBSERVING: Look("◉", "no engine: observing", WARN),
+    EngineState.STARTING: Look("◌", "starting the engine", WARN),
+    EngineState.LIVE: Look("●", "engine live", GOOD),
+    EngineState.SLOW: Look("◌", "engine slow", WARN),
+    EngineState.GONE: Look("✗", "engine gone", BAD),
+    EngineState.STOPPED: Look("■", "engine stopped", WARN),
+    EngineState.OBSERVING: Look("◉", "no engine: observing", WARN),
 }
 FATE = {
     "same": Look("=", "same", GOOD),

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from wsdash.tui.latency import ALERT_SECONDS, POST_SECONDS
 from wsdash.tui.looks import BAD, BARS, DIM, GAP, GOOD, HOLE_MARK, WARN
-from wsdash.tui.viewstate import HOLE, Sample
+from wsdash.tui.viewstate import HOLE, LatencySample
 
 SMALLEST = 0.001
 """Seconds: no scale ends below it."""
@@ -33,7 +33,7 @@ class Scale:
         return told_seconds(self.top)
 
 
-def scale_of(samples: Sequence[Sample], threshold: float = ALERT_SECONDS) -> Scale:
+def scale_of(samples: Sequence[LatencySample], threshold: float = ALERT_SECONDS) -> Scale:
     """The series' own scale: where nearly all of it lies, up to the next 1, 2 or 5."""
     values = sorted(sample.seconds for sample in samples if sample.seconds is not None)
     if not values:
@@ -52,7 +52,7 @@ def told_seconds(seconds: float) -> str:
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
 
 
-def style_of(sample: Sample) -> str:
+def style_of(sample: LatencySample) -> str:
     """The colour of one cell, by the guide's thresholds."""
     if sample.error == HOLE:
         return DIM
@@ -62,7 +62,7 @@ def style_of(sample: Sample) -> str:
 
 
 def plot(
-    samples: Sequence[Sample], width: int, rows: int, scale: Scale, *, live: bool = True
+    samples: Sequence[LatencySample], width: int, rows: int, scale: Scale, *, live: bool = True
 ) -> list[Content]:
     """`rows` lines of `width` cells, the newest sample at the right edge.
 
@@ -83,7 +83,7 @@ def plot(
     return lines
 
 
-def _sign(sample: Sample, above: int, rows: int, scale: Scale) -> str:
+def _sign(sample: LatencySample, above: int, rows: int, scale: Scale) -> str:
     """What stands in the cell of a line that has `above` lines below it."""
     if sample.seconds is None:
         return (HOLE_MARK if sample.error == HOLE else GAP) if above == 0 else " "

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wsdash.history.reader import HistoryReader, Point, StoreSize, Summary
+from wsdash.history.reader import HistoryReader, Point, SeriesSummary, StoreSize
 
 WINDOWS: tuple[tuple[str, float], ...] = (("1 h", 3600.0), ("24 h", 86_400.0), ("14 d", 14 * 86_400.0))
 PRESENCE = "self:memory"
@@ -94,7 +94,7 @@ class Trend:
     """One metric over the window."""
 
     points: tuple[Point | None, ...]
-    summary: Summary
+    summary: SeriesSummary
 
 
 NOTHING = StoreSize(0, 0.0)

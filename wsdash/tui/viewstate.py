@@ -40,8 +40,8 @@ from wsdash.model import (
     TimePassing,
     ended_by,
 )
+from wsdash.model.alert_board import AlertBoard, fold_alert
 from wsdash.model.days import run_time as time_of_run
-from wsdash.model.standing import AlertBoard, fold_alert
 from wsdash.tui.past import Past
 from wsdash.tui.transfers import Transfer, advance, over_all
 
@@ -55,7 +55,7 @@ DEAD_SECONDS = 6.0
 """Without a sign of life for so long nobody lets a fortnight's time pass."""
 
 
-class Sample(msgspec.Struct, frozen=True):
+class LatencySample(msgspec.Struct, frozen=True):
     """One probe: when, how long it took (None: it failed, or nobody probed), and the error."""
 
     at: float
@@ -63,7 +63,7 @@ class Sample(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class Stage(msgspec.Struct, frozen=True):
+class SetupStage(msgspec.Struct, frozen=True):
     """One stage of the world's start-up: its newest word, and the count of stages when it began."""
 
     progress: SetupProgress
@@ -86,7 +86,7 @@ class ViewState(msgspec.Struct, frozen=True):
     """Item -> subject -> how far."""
     overall: dict[str, Transfer] = {}
     """Item -> how far with all subjects together that it works on in one manner."""
-    setup: dict[str, Stage] = {}
+    setup: dict[str, SetupStage] = {}
     """Stages of the world's start-up, in the order in which they were first heard of."""
     setup_now: str = ""
     building: bool = False
@@ -94,7 +94,7 @@ class ViewState(msgspec.Struct, frozen=True):
     containers: dict[str, ContainerReading] = {}
     rows: dict[str, RowsReading] = {}
     ports: dict[int, PortReading] = {}
-    latency: dict[str, tuple[Sample, ...]] = {}
+    latency: dict[str, tuple[LatencySample, ...]] = {}
     metrics_missing: dict[str, str] = {}
     """Series that a source did not tell of at its newest reading -> why."""
     host: HostReading | None = None
@@ -241,7 +241,9 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
         case BranchesReading() as event:
             return {"branches": event.branches} | _seen(view, "branches", at)
         case LatencyReading() as event:
-            samples = _append(view.latency.get(event.series, ()), Sample(at, event.seconds, event.error))
+            samples = _append(
+                view.latency.get(event.series, ()), LatencySample(at, event.seconds, event.error)
+            )
             return {"latency": view.latency | {event.series: samples}} | _seen(
                 view, f"latency:{event.series}", at
             )
@@ -265,7 +267,7 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
 def _stage(view: ViewState, event: SetupProgress) -> dict[str, object]:
     known = view.setup.get(event.stage)
     again = known is None or known.progress.failed or event.done < known.began
-    stage = Stage(event, event.done if again or known is None else known.began)
+    stage = SetupStage(event, event.done if again or known is None else known.began)
     open_ended = event.failed or event.done < event.total
     return {"setup": view.setup | {event.stage: stage}, "setup_now": event.stage, "building": open_ended}
 
@@ -274,9 +276,9 @@ def _seen(view: ViewState, source: str, at: float) -> dict[str, object]:
     return {"seen_at": view.seen_at | {source: at}}
 
 
-def _append(samples: tuple[Sample, ...], new: Sample) -> tuple[Sample, ...]:
+def _append(samples: tuple[LatencySample, ...], new: LatencySample) -> tuple[LatencySample, ...]:
     if len(samples) >= 2:
         usual = max(samples[-1].at - samples[-2].at, 0.0)
         if new.at - samples[-1].at > max(HOLE_SECONDS, HOLE_FACTOR * usual):
-            samples = (*samples, Sample(new.at, None, HOLE))
+            samples = (*samples, LatencySample(new.at, None, HOLE))
     return (*samples, new)[-SAMPLES:]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import AlertChanged, AnyEvent, MetricsReading, Recorded
 from wsdash.model.samples import SampleFold
-from wsdash.watch.alerting.judge import ABSENT, Judge
+from wsdash.watch.alerting.judge import ABSENT, AlertJudge
 from wsdash.watch.alerting.rules import AlertRule
 from wsdash.watch.board import SERIES, Board
 from wsdash.watch.pollers.logs import ErrorCounter
@@ -37,7 +37,7 @@ class Alerts:
         standing: Iterable[AlertChanged] = (),
         logs_read: Callable[[str], bool] = lambda container: True,
     ) -> None:
-        self._judge = Judge(rules, standing, board.container)
+        self._judge = AlertJudge(rules, standing, board.container)
         self._fold = SampleFold(lambda series, at, value, error: self._judge.add(series, at, value), 0.0)
         self._absent: dict[str, float] = {}
         self._absence_told = 0.0

@@ -22,7 +22,7 @@ SUFFIXES = (".yml", ".yaml", ".json")
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class ScrapeTarget:
     """A URL that the rendered files name, and the first file that does.
 
     itself: wsdash's own page, which answers only while `wsdash watch --metrics-port` runs.
@@ -58,7 +58,7 @@ def placeholders(settings: Settings) -> dict[str, str]:
 
 def render_monitoring(
     settings: Settings, templates: Path, out: Path, rules: Iterable[AlertRule] | None = None
-) -> list[Endpoint]:
+) -> list[ScrapeTarget]:
     """Fill every template under `templates` into `out` and list each URL that the results name.
 
     rules: the alert rules of this run, from which RULES is made; None: from its template, like the rest.
@@ -68,7 +68,7 @@ def render_monitoring(
     """
     values = placeholders(settings)
     rendered: dict[Path, str] = {}
-    endpoints: dict[str, Endpoint] = {}
+    endpoints: dict[str, ScrapeTarget] = {}
     scheme, target, base = _parts(settings.metrics.url)
     own_page = f"{scheme}://{target}{base}/metrics"
     for path in _templates(templates):
@@ -76,7 +76,7 @@ def render_monitoring(
         own = rules if name == Path(RULES) else None
         text = _fill(path, values) if own is None else prometheus_rules(own)
         for url in _urls(_parse(path, text)):
-            endpoints.setdefault(url, Endpoint(url, str(name), url == own_page))
+            endpoints.setdefault(url, ScrapeTarget(url, str(name), url == own_page))
         rendered[name] = text
     for name, text in rendered.items():
         _write(out / name, text)

@@ -24,7 +24,7 @@ from tests.data.online.ledger import Ledger, check, writing
 from tests.data.online.world import make_move, refused, same, until, value
 from tests.data.test_copy_crash import blow
 from tests.support.servers import Server, running_server
-from wsdash.data.online.cutover import STAGES, AbortedError, Stage, resume, switch_over
+from wsdash.data.online.cutover import STAGES, AbortedError, CutoverStage, resume, switch_over
 from wsdash.data.online.move import Move
 from wsdash.data.online.standing import read_standing
 from wsdash.data.pg.connect import Endpoint
@@ -148,14 +148,14 @@ class Scene:
         return last
 
 
-async def killed(scene: Scene, stage: Stage) -> None:
+async def killed(scene: Scene, stage: CutoverStage) -> None:
     scene.process.kill()
     await scene.process.wait()
     if stage.back:
         await until(lambda: _goes_on(scene.move.source))
 
 
-async def stopped(scene: Scene, stage: Stage) -> None:
+async def stopped(scene: Scene, stage: CutoverStage) -> None:
     """While it is stopped, the fence lifts by itself."""
     scene.process.send_signal(signal.SIGSTOP)
     if stage.back:
@@ -166,8 +166,8 @@ async def stopped(scene: Scene, stage: Stage) -> None:
     await scene.rest()
 
 
-def crashed(place: int) -> Callable[[Scene, Stage], Awaitable[None]]:
-    async def crash(scene: Scene, stage: Stage) -> None:
+def crashed(place: int) -> Callable[[Scene, CutoverStage], Awaitable[None]]:
+    async def crash(scene: Scene, stage: CutoverStage) -> None:
         await asyncio.to_thread(blow, scene.servers[place], "kill -9")
         scene.say()
         await asyncio.to_thread(scene.servers[place].start)
@@ -176,15 +176,15 @@ def crashed(place: int) -> Callable[[Scene, Stage], Awaitable[None]]:
     return crash
 
 
-def cut(place: int) -> Callable[[Scene, Stage], Awaitable[None]]:
-    async def cut_off(scene: Scene, stage: Stage) -> None:
+def cut(place: int) -> Callable[[Scene, CutoverStage], Awaitable[None]]:
+    async def cut_off(scene: Scene, stage: CutoverStage) -> None:
         scene.relays[place].cut()
         await scene.rest()
 
     return cut_off
 
 
-FAULTS: dict[str, tuple[Callable[[Scene, Stage], Awaitable[None]], float]] = {
+FAULTS: dict[str, tuple[Callable[[Scene, CutoverStage], Awaitable[None]], float]] = {
     "kill -9": (killed, PATIENT),
     "SIGSTOP": (stopped, SHORT),
     "the source crashes": (crashed(0), PATIENT),
@@ -273,7 +273,7 @@ async def _finish(move: Move) -> None:
 
 @pytest.mark.parametrize(("stage", "fault"), CASES, ids=[f"{stage.name}-{fault}" for stage, fault in CASES])
 async def test_a_fault_loses_nothing(
-    mortal_move: Move, mortals: tuple[Server, Server], stage: Stage, fault: str
+    mortal_move: Move, mortals: tuple[Server, Server], stage: CutoverStage, fault: str
 ) -> None:
     happen, limit = FAULTS[fault]
     async with scene(mortal_move, mortals, limit) as now:

@@ -12,7 +12,7 @@ from tests.data.online.world import WRITES, same, until, value
 from tests.support.servers import Server
 from wsdash.data.online import follow as follow_module
 from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.follow import Progress, follow, keep_small
+from wsdash.data.online.follow import FollowProgress, follow, keep_small
 from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
 
@@ -24,7 +24,7 @@ LOG = "SELECT count(*) FROM wsdash.online_changes_4"
 async def test_it_goes_on_when_a_server_restarts(
     mortal_move: Move, mortals: tuple[Server, Server], place: int
 ) -> None:
-    heard: list[Progress] = []
+    heard: list[FollowProgress] = []
     over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         following = group.create_task(follow(mortal_move, mortal_move.source, over, heard.append))
@@ -42,11 +42,11 @@ async def test_it_goes_on_when_a_server_restarts(
     assert following.result() > 10
 
 
-async def _total(heard: list[Progress], lines: int) -> bool:
+async def _total(heard: list[FollowProgress], lines: int) -> bool:
     return bool(heard) and heard[-1].total >= lines
 
 
-async def _trouble(heard: list[Progress]) -> bool:
+async def _trouble(heard: list[FollowProgress]) -> bool:
     return any(one.trouble for one in heard)
 
 

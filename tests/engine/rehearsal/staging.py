@@ -15,7 +15,7 @@ from wsdash.config import DatabaseSettings, load_settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.rehearsal.conduct import Rehearsal
-from wsdash.engine.rehearsal.stage import ScratchServer, Stage
+from wsdash.engine.rehearsal.stage import RehearsalStage, ScratchServer
 from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import World
@@ -151,7 +151,7 @@ async def theatre(
     try:
         recorder = Recorder(journal, fold_all(await journal.history()), lambda _: None, state / "engine.log")
         world = World(settings, load_plan(None), steps)
-        rehearsal = Rehearsal(Stage(world, containers, recorder, state, scratch_server))
+        rehearsal = Rehearsal(RehearsalStage(world, containers, recorder, state, scratch_server))
         yield Theatre(containers, rehearsal, recorder, steps)
     finally:
         await journal.close()

@@ -10,7 +10,7 @@ from functools import partial
 import asyncpg
 
 from wsdash.data.copy.manifest import Range, finish_range
-from wsdash.data.copy.plan import TablePlan
+from wsdash.data.copy.plan import TableCopyPlan
 from wsdash.data.copy.progress import Reporter
 from wsdash.data.mapping.keys import STAGE, open_stage, pass_stage
 from wsdash.data.pg.connect import Endpoint
@@ -30,7 +30,7 @@ TRIGGER_SECONDS = 3600.0
 class Load:
     """A table and the ranges it is cut into, some of which may be here already."""
 
-    plan: TablePlan
+    plan: TableCopyPlan
     ranges: tuple[Range, ...]
 
     @property
@@ -93,7 +93,7 @@ class Loader:
         ]
         last[table.qualified] = numbers or list(waits)
 
-    async def _carry(self, worker: Worker, plan: TablePlan, part: Range) -> None:
+    async def _carry(self, worker: Worker, plan: TableCopyPlan, part: Range) -> None:
         table = plan.table
         names = tuple(column.name for column in table.copied_columns)
         query = row_source(table, part.condition)

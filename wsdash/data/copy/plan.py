@@ -83,7 +83,7 @@ class Trigger:
 
 
 @dataclass(frozen=True)
-class TablePlan:
+class TableCopyPlan:
     """How a table is loaded. after: tables (qualified) that must be loaded before, for foreign keys' sake."""
 
     table: Table
@@ -131,7 +131,7 @@ async def read_target_side(target: asyncpg.Connection, tables: Sequence[Table]) 
 
 def plan_tables(
     tables: Sequence[Table], source: SourceSide, target: TargetSide, references: dict[str, set[str]]
-) -> list[TablePlan]:
+) -> list[TableCopyPlan]:
     """Decide how each table travels. Raises WsdashError when the target lacks one or one of its columns."""
     plans = []
     for place, table in enumerate(tables):
@@ -140,7 +140,7 @@ def plan_tables(
         copied = [c.name for c in table.copied_columns if c.name in mine]
         same = all(mine[name]["type"] == theirs[name]["type"] for name in copied)
         plans.append(
-            TablePlan(
+            TableCopyPlan(
                 table,
                 "binary" if same and place not in source.bound and table.mapped is None else "text",
                 tuple(target.triggers.get(place, ())),

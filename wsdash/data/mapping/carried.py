@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from wsdash.data.catalog.items import SchemaItem
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.mapping.file import Mapping, TableRule
-from wsdash.data.mapping.plan import ColumnPlan, TablePlan
+from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan
 from wsdash.model import SchemaObject
 
 OWN_SCHEMA = frozenset(
@@ -85,7 +85,7 @@ def _calls(item: SchemaItem, out: set[tuple[str, str]]) -> bool:
 
 
 def mapped_objects(
-    plans: Sequence[TablePlan], compared: Sequence[SchemaObject], source: Catalog
+    plans: Sequence[TableMappingPlan], compared: Sequence[SchemaObject], source: Catalog
 ) -> tuple[SchemaObject, ...]:
     """The comparison with the mapped tables told as what they are: each with its columns, and what the target
     has beside them."""
@@ -132,7 +132,7 @@ def _origin(rule: TableRule, schema: str) -> str:
     return origin
 
 
-def _table_lines(plan: TablePlan) -> list[SchemaObject]:
+def _table_lines(plan: TableMappingPlan) -> list[SchemaObject]:
     name = plan.target.qualified
     origin = _origin(plan.rule, plan.target.schema if not plan.sources else plan.sources[0].schema)
     lines = [SchemaObject("table", name, "adapted", f"{origin}; {plan.rule.key} of the mapping")]
@@ -151,7 +151,7 @@ def _table_lines(plan: TablePlan) -> list[SchemaObject]:
     return lines
 
 
-def _unchanged(column: ColumnPlan, plan: TablePlan) -> bool:
+def _unchanged(column: ColumnPlan, plan: TableMappingPlan) -> bool:
     assert plan.source is not None
     return any(c.name == column.column.name and c.type == column.column.type for c in plan.source.columns)
 

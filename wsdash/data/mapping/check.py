@@ -11,7 +11,7 @@ import asyncpg
 
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.mapping.file import Mapping
-from wsdash.data.mapping.plan import ColumnPlan, TablePlan, all_go_somewhere, lay_out, require_sources
+from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan, all_go_somewhere, lay_out, require_sources
 from wsdash.data.mapping.seed_rows import SeedRows, is_seed_row, read_seed_rows
 from wsdash.data.mapping.types import OLD, MappedTables, understand, understand_alone
 from wsdash.data.pg.errors import ServerErrors, session_lives
@@ -82,7 +82,7 @@ class Checker:
         for plan, table in zip(self.mapped.plans, self.mapped.tables, strict=True):
             await self._references(plan, table)
 
-    async def _values(self, plan: TablePlan, table: Table) -> None:
+    async def _values(self, plan: TableMappingPlan, table: Table) -> None:
         """Nulls for NOT NULL, and values that a length or a precision of the target would change."""
         probes: list[tuple[str, ColumnPlan, str, str]] = []
         for column in plan.columns:
@@ -114,7 +114,7 @@ class Checker:
         )
         return known
 
-    async def _keys(self, plan: TablePlan, condition: str) -> str:
+    async def _keys(self, plan: TableMappingPlan, condition: str) -> str:
         """The first rows for which a condition holds, by their key in the source."""
         key = plan.source.key if plan.source is not None else ()
         if not key:
@@ -125,7 +125,7 @@ class Checker:
         rows = await self.source.fetch(query, timeout=PROBE_SECONDS)
         return "; ".join(_named(key, row) for row in rows)
 
-    async def _constraints(self, plan: TablePlan, table: Table) -> None:
+    async def _constraints(self, plan: TableMappingPlan, table: Table) -> None:
         """CHECK constraints of the target, where the source can judge them."""
         name = ident(table.schema, table.name)
         for row in await self._ask_target(CHECKS, name, timeout=TIMEOUT):
@@ -141,7 +141,7 @@ class Checker:
                 remedy = "correct the values in an expression, or leave these rows out with where:"
                 raise self.mapping.wrong(plan.rule.key, plan.rule.name, what, remedy)
 
-    async def _uniques(self, plan: TablePlan, table: Table) -> None:
+    async def _uniques(self, plan: TableMappingPlan, table: Table) -> None:
         """Keys of the target that two rows of the source would share."""
         filled = {column.name for column in table.columns}
         for row in await self._ask_target(UNIQUES, ident(table.schema, table.name), timeout=TIMEOUT):
@@ -166,7 +166,7 @@ class Checker:
                 key = column.key if column is not None and len(names) == 1 else plan.rule.key
                 raise self.mapping.wrong(key, ", ".join(names), what, remedy)
 
-    async def _seed_rows(self, plan: TablePlan, table: Table) -> None:
+    async def _seed_rows(self, plan: TableMappingPlan, table: Table) -> None:
         """Rows of the schema file where none are wanted, and keys that one of them has already."""
         count = sum(self.seeds[plan.target.qualified].values())
         if plan.rule.seed_rows == "refuse":
@@ -201,7 +201,7 @@ class Checker:
                 remedy = "say seed_rows: replace, or leave these rows out with where:"
                 raise self.mapping.wrong(f"{plan.rule.key}.seed_rows", "merge", what, remedy)
 
-    async def _lookups(self, plan: TablePlan) -> None:
+    async def _lookups(self, plan: TableMappingPlan) -> None:
         """Old keys that no row with a new one has."""
         keys = {found.name: found for found in self.mapped.keys}
         for column in plan.columns:
@@ -220,7 +220,7 @@ class Checker:
                 what = f"{column.keys} has no row for {values}"
                 raise self._wrong(column, what, 'leave these rows out with where:, or say missing: "null"')
 
-    async def _references(self, plan: TablePlan, table: Table) -> None:
+    async def _references(self, plan: TableMappingPlan, table: Table) -> None:
         """Foreign keys of the target whose parent row would be missing."""
         filled = {column.name for column in table.columns}
         for row in await self._ask_target(REFERENCES, ident(table.schema, table.name), timeout=TIMEOUT):

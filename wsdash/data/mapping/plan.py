@@ -41,7 +41,7 @@ class ColumnPlan:
 
 
 @dataclass(frozen=True)
-class TablePlan:
+class TableMappingPlan:
     """A table of the target and how it is filled. source: None for constant rows.
 
     defaulted: the columns that nothing fills and the target's default or NULL does. parts: of a union, whose
@@ -54,7 +54,7 @@ class TablePlan:
     rows: str
     columns: tuple[ColumnPlan, ...]
     defaulted: tuple[str, ...]
-    parts: tuple[TablePlan, ...] = ()
+    parts: tuple[TableMappingPlan, ...] = ()
 
     @property
     def sources(self) -> tuple[Table, ...]:
@@ -71,7 +71,7 @@ class TablePlan:
         return next((plan for plan in self.columns if plan.column.name == name), None)
 
 
-def lay_out(mapping: Mapping, source: Catalog, target: Catalog) -> tuple[TablePlan, ...]:
+def lay_out(mapping: Mapping, source: Catalog, target: Catalog) -> tuple[TableMappingPlan, ...]:
     """Each mapped table's plan. Raises InputError for the first name that one of the catalogs lacks and for a
     target column that nothing fills."""
     here = require_sources(mapping, source)
@@ -109,7 +109,9 @@ def require_sources(mapping: Mapping, source: Catalog) -> dict[str, Table]:
     return here
 
 
-def _part(mapping: Mapping, union: TableRule, rule: TableRule, source: Table, target: Table) -> TablePlan:
+def _part(
+    mapping: Mapping, union: TableRule, rule: TableRule, source: Table, target: Table
+) -> TableMappingPlan:
     """One part of a union: the columns that it gives, by the target's names."""
     _require_columns(mapping, rule, target)
     ours = {column.name: column for column in source.columns if column.name not in rule.leave_out}
@@ -121,10 +123,10 @@ def _part(mapping: Mapping, union: TableRule, rule: TableRule, source: Table, ta
             raise mapping.wrong(own.key, column.name, "a part of a union does not give new keys", remedy)
         if column.name not in union.columns and (plan := _column(mapping, rule, ours, column)) is not None:
             columns.append(plan)
-    return TablePlan(rule, target, source, ident(source.schema, source.name), tuple(columns), ())
+    return TableMappingPlan(rule, target, source, ident(source.schema, source.name), tuple(columns), ())
 
 
-def _agree(mapping: Mapping, rule: TableRule, parts: tuple[TablePlan, ...]) -> None:
+def _agree(mapping: Mapping, rule: TableRule, parts: tuple[TableMappingPlan, ...]) -> None:
     """Every part of a union gives the same columns, among them those that tell its rows apart."""
     given = {plan.column.name for part in parts for plan in part.columns}
     for part in parts:
@@ -152,8 +154,8 @@ def _table(
     rule: TableRule,
     source: Table | None,
     target: Table,
-    parts: tuple[TablePlan, ...],
-) -> TablePlan:
+    parts: tuple[TableMappingPlan, ...],
+) -> TableMappingPlan:
     _require_columns(mapping, rule, target)
     columns, defaulted = [], []
     given = {plan.column.name for plan in parts[0].columns} if parts else set()
@@ -172,7 +174,7 @@ def _table(
     rows = _constants(rule) if rule.rows else ""
     if source is not None:
         rows = ident(source.schema, source.name)
-    return TablePlan(rule, target, source, rows, tuple(columns), tuple(defaulted), parts)
+    return TableMappingPlan(rule, target, source, rows, tuple(columns), tuple(defaulted), parts)
 
 
 def _column(mapping: Mapping, rule: TableRule, ours: dict[str, Column], column: Column) -> ColumnPlan | None:
@@ -234,7 +236,7 @@ def _may_default(mapping: Mapping, rule: TableRule, column: Column) -> None:
         raise mapping.wrong(key, None, what, "give it an expression, or {value: ...} for a constant")
 
 
-def all_go_somewhere(mapping: Mapping, plans: Iterable[TablePlan]) -> None:
+def all_go_somewhere(mapping: Mapping, plans: Iterable[TableMappingPlan]) -> None:
     """Raises InputError for a column of the source that is neither used nor knowingly left out."""
     for plan in (part for table in plans for part in table.parts or (table,)):
         if plan.source is not None:
@@ -264,7 +266,7 @@ def _all_go_somewhere(
         raise mapping.wrong(f"{rule.key}.columns", name, what, remedy)
 
 
-def _check_lookups(mapping: Mapping, plans: list[TablePlan]) -> None:
+def _check_lookups(mapping: Mapping, plans: list[TableMappingPlan]) -> None:
     assigned = {plan.rule.name for plan in plans if plan.assigned is not None}
     for plan in plans:
         made = [column for column in plan.columns if column.kind == "assign"]

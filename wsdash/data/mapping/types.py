@@ -11,7 +11,7 @@ import asyncpg
 
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.mapping.file import Mapping
-from wsdash.data.mapping.plan import ColumnPlan, TablePlan
+from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan
 from wsdash.data.mapping.seed_rows import SeedRows, is_seed_row
 from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.quoting import ident
@@ -63,7 +63,7 @@ class MappedTables:
     """A mapping that both servers understand. tables: in its order, as copy and verify take them."""
 
     mapping: Mapping
-    plans: tuple[TablePlan, ...]
+    plans: tuple[TableMappingPlan, ...]
     tables: tuple[Table, ...]
     keys: tuple[KeyMap, ...]
 
@@ -74,7 +74,7 @@ def key_map(table: str) -> str:
 
 
 async def understand(
-    conn: asyncpg.Connection, mapping: Mapping, plans: Sequence[TablePlan], seeds: SeedRows
+    conn: asyncpg.Connection, mapping: Mapping, plans: Sequence[TableMappingPlan], seeds: SeedRows
 ) -> MappedTables:
     """Have the source type every expression. seeds: what the target's schema file inserted.
 
@@ -112,7 +112,7 @@ async def understand_alone(conn: asyncpg.Connection, mapping: Mapping, source: C
                     await _prepare(conn, mapping, column.key, expression, rows)
 
 
-async def _united(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan) -> TablePlan:
+async def _united(conn: asyncpg.Connection, mapping: Mapping, plan: TableMappingPlan) -> TableMappingPlan:
     """The plan of a union with its rows: all of the first part's, and of each later part's those whose `by`
     columns equal no row's of an earlier one (a NULL equals nothing)."""
     selects: list[str] = []
@@ -139,7 +139,9 @@ async def _united(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan) -
     return replace(plan, rows=rows)
 
 
-async def _key_map(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan, column: ColumnPlan) -> KeyMap:
+async def _key_map(
+    conn: asyncpg.Connection, mapping: Mapping, plan: TableMappingPlan, column: ColumnPlan
+) -> KeyMap:
     rule = column.rule
     assert rule is not None
     oid = await _prepare(conn, mapping, column.key, column.expression, plan.rows)
@@ -170,7 +172,11 @@ async def _key_map(conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan, 
 
 
 async def _typed(
-    conn: asyncpg.Connection, mapping: Mapping, plan: TablePlan, column: ColumnPlan, keys: Dict[str, KeyMap]
+    conn: asyncpg.Connection,
+    mapping: Mapping,
+    plan: TableMappingPlan,
+    column: ColumnPlan,
+    keys: Dict[str, KeyMap],
 ) -> str:
     """The expression as both sides compare it: cast to the target's type, or an old key as text."""
     wanted = column.column.type
@@ -248,7 +254,9 @@ async def _type(conn: asyncpg.Connection, oid: int, wanted: str) -> asyncpg.Reco
     return found
 
 
-def _table(plan: TablePlan, expressions: dict[str, str], keys: Dict[str, KeyMap], seeded: bool) -> Table:
+def _table(
+    plan: TableMappingPlan, expressions: dict[str, str], keys: Dict[str, KeyMap], seeded: bool
+) -> Table:
     target, origin = plan.target, plan.source
     lookups = tuple(
         Lookup(column.column.name, keys[column.keys].relation, keys[column.keys].old_type)

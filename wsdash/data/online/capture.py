@@ -10,7 +10,7 @@ from wsdash.data.copy.manifest import SCHEMA
 from wsdash.data.online.ground import Ground, to_text
 from wsdash.data.online.objects import (
     BASE,
-    Trigger,
+    CaptureTrigger,
     closed_functions,
     create_log,
     open_functions,
@@ -129,7 +129,7 @@ async def _install_table(conn: asyncpg.Connection, one: Tracked, tree: Tree, att
     await patiently(conn, relations, work, doing=f"capture of {one.table.qualified}", attempts=attempts)
 
 
-def _missing(wanted: Sequence[Trigger], relation: Relation, *, hypertable: bool) -> list[str]:
+def _missing(wanted: Sequence[CaptureTrigger], relation: Relation, *, hypertable: bool) -> list[str]:
     return [
         trigger.create(relation.name)
         for trigger in wanted

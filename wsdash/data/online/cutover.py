@@ -63,7 +63,7 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class Stage:
+class CutoverStage:
     """One stage. fenced: writers are refused in it, and the limit counts. back: it can be taken back."""
 
     name: str
@@ -155,15 +155,15 @@ async def _open(switch: Switch) -> None:
     switch.opened_at = time.monotonic()
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage("warm", "carry what waits, sessions and plans warm", _warm, fenced=False),
-    Stage("fence", "refuse new writers", _fence),
-    Stage("drain", "wait for open writers", _drain),
-    Stage("delta", "carry the last changes", _delta),
-    Stage("check", "compare them on both sides", _check),
-    Stage("sequences", "read where sequences stand", _read_sequences),
-    Stage("close", "close the old side: the point of no return", _close),
-    Stage("open", "open the new side, its capture on", _open, back=False),
+STAGES: tuple[CutoverStage, ...] = (
+    CutoverStage("warm", "carry what waits, sessions and plans warm", _warm, fenced=False),
+    CutoverStage("fence", "refuse new writers", _fence),
+    CutoverStage("drain", "wait for open writers", _drain),
+    CutoverStage("delta", "carry the last changes", _delta),
+    CutoverStage("check", "compare them on both sides", _check),
+    CutoverStage("sequences", "read where sequences stand", _read_sequences),
+    CutoverStage("close", "close the old side: the point of no return", _close),
+    CutoverStage("open", "open the new side, its capture on", _open, back=False),
 )
 
 OnStage = Callable[[str], Awaitable[None]]
@@ -215,7 +215,7 @@ async def switch_over(
     return Switched(link.entering, switch.turn, downtime, switch.lines, seconds)
 
 
-async def _run(stage: Stage, switch: Switch, seconds: dict[str, float], on_stage: OnStage) -> None:
+async def _run(stage: CutoverStage, switch: Switch, seconds: dict[str, float], on_stage: OnStage) -> None:
     await on_stage(stage.name)
     started = time.monotonic()
     with ServerErrors(switch.link.leaving, f"switching over ({stage.name})"):

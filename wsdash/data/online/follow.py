@@ -23,7 +23,7 @@ RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Progress:
+class FollowProgress:
     """How catching up goes. lines: carried in the last delta, in `seconds`; total: since it began.
     log_bytes: what the log takes on the side that is left. trouble: why it is not going on; '' when it is."""
 
@@ -38,7 +38,7 @@ async def follow(
     move: Move,
     leaving: Endpoint,
     over: asyncio.Event,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[FollowProgress], None] = lambda _: None,
 ) -> int:
     """Carry changes as they come until `over` is set; how many log lines in all.
 
@@ -57,7 +57,7 @@ async def follow(
             async with open_link(move, leaving) as link:
                 await _follow(link, over, on_progress, carried)
         except (UnreachableError, MovedError) as error:
-            on_progress(Progress(total=total, trouble=error.what))
+            on_progress(FollowProgress(total=total, trouble=error.what))
             await _pause(over, RETRY_SECONDS)
     return total
 
@@ -73,7 +73,7 @@ async def keep_small(link: Link) -> int:
 async def _follow(
     link: Link,
     over: asyncio.Event,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[FollowProgress], None],
     carried: Callable[[int], int],
 ) -> None:
     tidied, size = time.monotonic(), 0
@@ -85,7 +85,7 @@ async def _follow(
             with ServerErrors(link.leaving, "measuring the log of changes"):
                 size = await log_bytes(link.steward)
             tidied = time.monotonic()
-        on_progress(Progress(lines, time.monotonic() - started, carried(lines), size))
+        on_progress(FollowProgress(lines, time.monotonic() - started, carried(lines), size))
         if not lines:
             await _pause(over, POLL_SECONDS)
 

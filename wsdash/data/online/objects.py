@@ -53,7 +53,7 @@ the fingerprint of the tables when capture began."""
 
 
 @dataclass(frozen=True)
-class Trigger:
+class CaptureTrigger:
     """One trigger of ours. replica: it fires in replica role only. row: it is cloned to partitions."""
 
     name: str
@@ -74,18 +74,20 @@ class Trigger:
         return f"DROP TRIGGER IF EXISTS {self.name} ON {relation}"
 
 
-def triggers(tracked: Tracked) -> tuple[Trigger, ...]:
+def triggers(tracked: Tracked) -> tuple[CaptureTrigger, ...]:
     """All triggers of a table; those for replica role are not possible on a real hypertable."""
     statement, row = "FOR EACH STATEMENT", "FOR EACH ROW"
     gate, log = f"EXECUTE FUNCTION {GATE}()", f"EXECUTE FUNCTION {tracked.function}()"
     before, after = f"BEFORE {_ANY} OR TRUNCATE", f"AFTER {_ANY}"
     return (
-        Trigger("wsdash_gate", before, f"{statement} {gate}"),
-        Trigger("wsdash_gate_replica", before, f"{statement} {_FOREIGN} {gate}", replica=True),
-        Trigger("wsdash_log", after, f"{row} {log}", row=True),
-        Trigger("wsdash_log_replica", after, f"{row} {_FOREIGN} {log}", replica=True, row=True),
-        Trigger("wsdash_truncate", "AFTER TRUNCATE", f"{statement} {log}"),
-        Trigger("wsdash_truncate_replica", "AFTER TRUNCATE", f"{statement} {_FOREIGN} {log}", replica=True),
+        CaptureTrigger("wsdash_gate", before, f"{statement} {gate}"),
+        CaptureTrigger("wsdash_gate_replica", before, f"{statement} {_FOREIGN} {gate}", replica=True),
+        CaptureTrigger("wsdash_log", after, f"{row} {log}", row=True),
+        CaptureTrigger("wsdash_log_replica", after, f"{row} {_FOREIGN} {log}", replica=True, row=True),
+        CaptureTrigger("wsdash_truncate", "AFTER TRUNCATE", f"{statement} {log}"),
+        CaptureTrigger(
+            "wsdash_truncate_replica", "AFTER TRUNCATE", f"{statement} {_FOREIGN} {log}", replica=True
+        ),
     )
 
 

@@ -21,7 +21,7 @@ PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Standing:
+class MoveState:
     """Both sides' states. leaving: the side that changes come from, or that was just closed."""
 
     source: State
@@ -34,7 +34,7 @@ class Standing:
         return not self.source.open and not self.target.open
 
 
-async def read_standing(move: Move) -> Standing:
+async def read_standing(move: Move) -> MoveState:
     """Read both sides. Raises RefusedError when both are open, or no capture is on one; UnreachableError."""
     async with task_group() as group:
         reading = [group.create_task(_read(side)) for side in (move.source, move.target)]
@@ -56,7 +56,7 @@ async def read_standing(move: Move) -> Standing:
             where=f"{move.source.address} and {move.target.address}",
             remedy="see who changed schema wsdash in them",
         )
-    return Standing(source, target, leaving)
+    return MoveState(source, target, leaving)
 
 
 async def settle(side: Endpoint, xid: str, turn: int) -> bool:

@@ -35,7 +35,7 @@ DOUBLES_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class DdlFinding:
     """One object that the target's server refused. kind and name as `compare` names it; kind 'rows': a
     table's rows.
 
@@ -58,7 +58,7 @@ class DdlRehearsal:
     server_version: int
     tried: int
     rows: int
-    findings: tuple[Finding, ...]
+    findings: tuple[DdlFinding, ...]
 
 
 async def rehearse_ddl(
@@ -110,7 +110,7 @@ class _Rehearsal:
         self.new = new
         self.catalog = catalog
         self.target = target
-        self.findings: list[Finding] = []
+        self.findings: list[DdlFinding] = []
         self.failed: dict[tuple[str, str], str] = {}
         self.made: set[tuple[str, str]] = set()
         self.tried = 0
@@ -157,7 +157,7 @@ class _Rehearsal:
         needs = one.item.needs if one.item is not None else ()
         after = next((f"{kind} {name}" for kind, name in needs if (kind, name) in self.failed), "")
         self.failed[one.kind, one.name] = problem
-        self.findings.append(Finding(one.kind, one.name, problem, remedy, after))
+        self.findings.append(DdlFinding(one.kind, one.name, problem, remedy, after))
 
     async def _carry_samples(self, table: Table) -> None:
         columns = [column.name for column in table.copied_columns]
@@ -183,7 +183,7 @@ class _Rehearsal:
         except asyncpg.PostgresError as error:
             if self.new.is_closed() or self.old.is_closed():
                 raise
-            self.findings.append(Finding("rows", table.qualified, str(error), remedy_for(error)))
+            self.findings.append(DdlFinding("rows", table.qualified, str(error), remedy_for(error)))
 
     async def _look_for_doubles(self, table: Table) -> None:
         """Inheriting children have a key each, and no server looks whether two of them hold the same one."""
@@ -196,7 +196,7 @@ class _Rehearsal:
         if doubled is not None:
             problem = f"children repeat the key ({', '.join(table.key)}): {doubled} is there more than once"
             remedy = "remove one of the rows in the source; the one table's key refuses both"
-            self.findings.append(Finding("rows", table.qualified, problem, remedy))
+            self.findings.append(DdlFinding("rows", table.qualified, problem, remedy))
 
     async def _see_samples(self, table: Table) -> None:
         """Row-level security may hide from the target's user what it wrote itself: verify would miss the
@@ -213,7 +213,7 @@ class _Rehearsal:
             why = f"row-level security shows the target's user {seen} of {wrote} rows"
         if seen != wrote:
             remedy = f"ALTER ROLE {ident(self.target.user)} BYPASSRLS in the target, as a superuser"
-            self.findings.append(Finding("rows", table.qualified, why, remedy))
+            self.findings.append(DdlFinding("rows", table.qualified, why, remedy))
 
 
 def with_findings(objects: Sequence[SchemaObject], trial: DdlRehearsal) -> tuple[SchemaObject, ...]:
@@ -231,7 +231,7 @@ def with_findings(objects: Sequence[SchemaObject], trial: DdlRehearsal) -> tuple
     return tuple(lines)
 
 
-def _told(found: Finding) -> str:
+def _told(found: DdlFinding) -> str:
     if found.after:
         return f"it needs {found.after}, which cannot be made: {found.problem}"
     return f"the target's server refuses it: {found.problem}; {found.remedy}"

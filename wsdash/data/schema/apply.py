@@ -17,7 +17,7 @@ from wsdash.data.pg.transactions import transaction
 from wsdash.data.schema.bare import is_bare
 from wsdash.data.schema.compare_text import canonical
 from wsdash.data.schema.ddl import Statement, search_path
-from wsdash.data.schema.judge import Judge
+from wsdash.data.schema.judge import ObjectJudge
 from wsdash.errors import InputError, RefusedError
 
 STATEMENT_TIMEOUT = 6 * 3600.0
@@ -86,7 +86,7 @@ async def judge_statements(
     """Each statement with the fate of its object in `conn`'s database, as compare gives it, and the
     detail."""
     catalogs: dict[str, Catalog] = {}
-    judges: dict[tuple[str, int], Judge] = {}
+    judges: dict[tuple[str, int], ObjectJudge] = {}
     judged = []
     for statement in statements:
         schema = statement.schema or (statement.table or statement.name).split(".", 1)[0]
@@ -96,12 +96,12 @@ async def judge_statements(
         # which side prints names in another way follows from the version that a statement comes from
         key = (schema, statement.server_version or catalogs[schema].server_version)
         if key not in judges:
-            judges[key] = Judge(key[1], catalogs[schema])
+            judges[key] = ObjectJudge(key[1], catalogs[schema])
         judged.append((statement, *_fate(statement, judges[key], catalogs[schema])))
     return judged
 
 
-def _fate(statement: Statement, judge: Judge, catalog: Catalog) -> tuple[str, str]:
+def _fate(statement: Statement, judge: ObjectJudge, catalog: Catalog) -> tuple[str, str]:
     if statement.kind == "sequence value":
         return "created", ""
     if statement.kind == "extension":

@@ -6,7 +6,7 @@ from wsdash.data.catalog.collation import changed_order
 from wsdash.data.catalog.items import SchemaItem
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.schema.ddl import Statement, pre_data
-from wsdash.data.schema.judge import Judge, Verdict, folded
+from wsdash.data.schema.judge import ObjectJudge, Verdict, folded
 from wsdash.data.tables.shape import Column, Table
 from wsdash.model import SchemaObject
 
@@ -24,7 +24,7 @@ def compare(source: Catalog, target: Catalog | None) -> tuple[SchemaObject, ...]
     detail of 'blocks' says what to do. Both schemas must have the same name: objects are matched by name.
     """
     empty = Catalog(source.schema, source.server_version, "", (), exists=False, makes_roles=True)
-    judge = Judge(source.server_version, target or empty)
+    judge = ObjectJudge(source.server_version, target or empty)
     lines = [_extension(source, target, extension) for extension in _needed(source)]
     seen: set[tuple[str, str]] = set()
     for item in source.items:
@@ -42,7 +42,7 @@ def compare(source: Catalog, target: Catalog | None) -> tuple[SchemaObject, ...]
     return (*lines, *_left_behind(source, target))
 
 
-def _unreachable(judge: Judge, item: SchemaItem) -> Verdict:
+def _unreachable(judge: ObjectJudge, item: SchemaItem) -> Verdict:
     verdict = judge.verdict(item)
     if verdict.fate != "blocks" or item.blocked:
         return verdict

@@ -40,7 +40,7 @@ class Verdict:
     match: SchemaItem | None = None
 
 
-class Judge:
+class ObjectJudge:
     """What a target has, ready for look-up."""
 
     def __init__(self, source_version: int, target: Catalog) -> None:

@@ -11,7 +11,7 @@ import asyncpg
 from wsdash.data.tables.shape import Column, Side, Table
 from wsdash.data.verify.checksum import FENCE, cell_text, row_text, text_form
 from wsdash.data.verify.parts import Parts
-from wsdash.data.verify.sessions import Pair
+from wsdash.data.verify.sessions import SessionPair
 
 LINES = 20
 ROWS_PER_BUCKET = 64
@@ -103,7 +103,7 @@ class _Query:
         return f"ARRAY[{', '.join(cells)}]::text[]"
 
 
-async def differing_rows(pair: Pair, found: Differing) -> list[str]:
+async def differing_rows(pair: SessionPair, found: Differing) -> list[str]:
     """At most LINES lines on the rows that differ: key, and which side lacks it or the differing cells.
 
     Opens at most LINES of the parts that differ, and of these at most LINES buckets of about ROWS_PER_BUCKET

@@ -26,7 +26,13 @@ from wsdash.data.verify.parts import (
     rows_guessed,
     sample_borders,
 )
-from wsdash.data.verify.sessions import Pair, lone_connections, lone_pair, require_lone_unmoved, shared_pair
+from wsdash.data.verify.sessions import (
+    SessionPair,
+    lone_connections,
+    lone_pair,
+    require_lone_unmoved,
+    shared_pair,
+)
 from wsdash.model import TableVerified
 from wsdash.tasks import task_group
 
@@ -154,9 +160,11 @@ def _in_target(comparables: Sequence[_Comparable]) -> list[Table]:
     return [replace(one.table, hypertable="", chunks=()) for one in comparables if one.in_target]
 
 
-def _schedule(comparables: Sequence[_Comparable], tell: Callable[[TableVerified], None]) -> Schedule[Pair]:
+def _schedule(
+    comparables: Sequence[_Comparable], tell: Callable[[TableVerified], None]
+) -> Schedule[SessionPair]:
     """The largest tables first, each alone; small ones together, for the sake of round trips."""
-    schedule: Schedule[Pair] = Schedule()
+    schedule: Schedule[SessionPair] = Schedule()
     batch: list[_Comparable] = []
     for one in sorted(comparables, key=lambda one: -one.table.bytes):
         held = sum(other.table.bytes for other in batch)
@@ -189,7 +197,7 @@ async def _comparables(
     return result
 
 
-async def _verify(batch: list[_Comparable], tell: Callable[[TableVerified], None], pair: Pair) -> None:
+async def _verify(batch: list[_Comparable], tell: Callable[[TableVerified], None], pair: SessionPair) -> None:
     """Compare some tables, with one query a side and more only where they differ."""
     parts = [await _divide(one, pair) for one in batch]
     old, new = await _sums(batch, parts, pair)
@@ -198,7 +206,7 @@ async def _verify(batch: list[_Comparable], tell: Callable[[TableVerified], None
         tell(await _judge(one, found, pair))
 
 
-async def _judge(one: _Comparable, found: Differing, pair: Pair) -> TableVerified:
+async def _judge(one: _Comparable, found: Differing, pair: SessionPair) -> TableVerified:
     differences: list[str] = []
     if not one.in_target:
         differences.append(f"table {one.table.qualified} is missing in {pair.new_side.label}")
@@ -218,7 +226,7 @@ async def _judge(one: _Comparable, found: Differing, pair: Pair) -> TableVerifie
     )
 
 
-async def _divide(one: _Comparable, pair: Pair) -> Parts:
+async def _divide(one: _Comparable, pair: SessionPair) -> Parts:
     """The parts of a large table by ranges of its key, where one side can be sampled; else by hash."""
     rows = rows_guessed(one.table)
     if rows < SMALL_ROWS or one.types is None:
@@ -236,7 +244,7 @@ async def _divide(one: _Comparable, pair: Pair) -> Parts:
 
 
 async def _sums(
-    batch: Sequence[_Comparable], parts: Sequence[Parts], pair: Pair
+    batch: Sequence[_Comparable], parts: Sequence[Parts], pair: SessionPair
 ) -> tuple[dict[int, Sums], dict[int, Sums]]:
     """The sums of every part of every table of the batch, on both sides, by the table's place in it."""
     doing = f"comparing {batch[0].table.qualified}" + (f" and {len(batch) - 1} more" if batch[1:] else "")

@@ -27,7 +27,7 @@ Query = Callable[[asyncpg.Connection, Side], str]
 
 
 @dataclass(frozen=True)
-class Pair:
+class SessionPair:
     """One worker's two sessions. seconds: the longest a query may take."""
 
     old_side: Endpoint
@@ -71,7 +71,7 @@ async def lone_pair(
     conns: tuple[asyncpg.Connection, asyncpg.Connection],
     tables: tuple[Sequence[Table], Sequence[Table]],
     workers: int,
-) -> Pair:
+) -> SessionPair:
     """The connections as a pair, each in a transaction that sees one state of its tables until it ends.
 
     For little to compare: a snapshot that several sessions share costs more to set up than such a
@@ -82,10 +82,10 @@ async def lone_pair(
             group.create_task(_begin(side, conn, held, workers))
             for side, conn, held in zip(sides, conns, tables, strict=True)
         ]
-    return Pair(sides[0], conns[0], sides[1], conns[1], SHORT_SECONDS, old.result())
+    return SessionPair(sides[0], conns[0], sides[1], conns[1], SHORT_SECONDS, old.result())
 
 
-async def require_lone_unmoved(pair: Pair, tables: Sequence[Table]) -> None:
+async def require_lone_unmoved(pair: SessionPair, tables: Sequence[Table]) -> None:
     """Prove that what a lone pair read of the source is what was there; ends its transaction there.
 
     Raises MovedError when maintenance rewrote chunks meanwhile.
@@ -104,12 +104,12 @@ async def _begin(
 
 
 @asynccontextmanager
-async def shared_pair(old: Snapshot, new: Snapshot, workers: int) -> AsyncIterator[Pair]:
+async def shared_pair(old: Snapshot, new: Snapshot, workers: int) -> AsyncIterator[SessionPair]:
     """A pair of sessions in two snapshots that others share, with the servers' parallel query."""
     async with old.session() as source, new.session() as target:
         for snapshot, conn in ((old, source), (new, target)):
             await _settle(snapshot.endpoint, conn, workers)
-        yield Pair(old.endpoint, source, new.endpoint, target)
+        yield SessionPair(old.endpoint, source, new.endpoint, target)
 
 
 async def _settle(endpoint: Endpoint, conn: asyncpg.Connection, workers: int) -> None:

@@ -33,7 +33,7 @@ class ProcessId:
 
 
 @dataclass(frozen=True)
-class Row:
+class ProcessRow:
     """One process as the system lists it. cpu_seconds includes children that ended and were waited for."""
 
     id: ProcessId
@@ -42,7 +42,7 @@ class Row:
     cpu_seconds: float
 
 
-Table = dict[int, Row]
+Table = dict[int, ProcessRow]
 
 
 def scan() -> Table:
@@ -64,7 +64,7 @@ def _scan_proc() -> Table:
             continue
         pid = int(entry)
         cpu = sum(map(int, fields[11:15])) / _TICKS
-        table[pid] = Row(ProcessId(pid, float(fields[19])), int(fields[1]), int(fields[3]), cpu)
+        table[pid] = ProcessRow(ProcessId(pid, float(fields[19])), int(fields[1]), int(fields[3]), cpu)
     return table
 
 
@@ -77,11 +77,13 @@ def scan_portably() -> Table:
                 continue
             mark, cpu = process.create_time(), sum(process.cpu_times()[:4])
             id_ = ProcessId(process.pid, mark)
-            table[process.pid] = Row(id_, process.ppid(), os.getsid(process.pid), cpu)
+            table[process.pid] = ProcessRow(id_, process.ppid(), os.getsid(process.pid), cpu)
     return table
 
 
-def members(root: ProcessId, table: Table, owner: str | None, known: Iterable[ProcessId] = ()) -> list[Row]:
+def members(
+    root: ProcessId, table: Table, owner: str | None, known: Iterable[ProcessId] = ()
+) -> list[ProcessRow]:
     """The service's processes in `table`.
 
     A session's number is not reused while anybody is in it, so when the root ended only just now (owner is
@@ -132,7 +134,7 @@ def send(target: ProcessId, number: int) -> None:
             os.kill(target.pid, number)
 
 
-def memory_bytes(rows: Iterable[Row]) -> int:
+def memory_bytes(rows: Iterable[ProcessRow]) -> int:
     """Memory of several processes that share some of it, in bytes.
 
     The private part of each, plus the largest shared part once: PostgreSQL's processes all map the same

@@ -35,7 +35,7 @@ from wsdash.demo.world.files import (
     write_services,
 )
 from wsdash.demo.world.generate import LOAD_TIMEOUT, load_items
-from wsdash.demo.world.services import DASHBOARD, HOST, OLD_WORLD, TRAFFIC, World
+from wsdash.demo.world.services import DASHBOARD, HOST, OLD_WORLD, TRAFFIC, DemoWorld
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import SetupProgress
 from wsdash.stack.local.stack import LocalStack
@@ -172,9 +172,11 @@ class _Builder:
         why = "; ".join(reasons) or "another embedded world has the guide's ports"
         return f"all ports moved by {chosen.offset}: {why}"
 
-    def _place(self, directory: Path, ports: port_room.Ports) -> World:
+    def _place(self, directory: Path, ports: port_room.Ports) -> DemoWorld:
         record = self._record
-        return World(directory, ports, record.seed, record.writes_per_second, self._options.keep, record.api)
+        return DemoWorld(
+            directory, ports, record.seed, record.writes_per_second, self._options.keep, record.api
+        )
 
     async def _make_clusters(self) -> str:
         directory, ports = self._world.directory, self._world.ports

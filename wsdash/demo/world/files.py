@@ -17,7 +17,7 @@ import yaml
 from wsdash.config import read_yaml, shipped
 from wsdash.demo.standins.branches import branch_database
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
-from wsdash.demo.world.services import HOST, World, services_file
+from wsdash.demo.world.services import HOST, DemoWorld, services_file
 from wsdash.errors import InputError
 from wsdash.outside import DocumentError, read_json
 
@@ -94,13 +94,13 @@ def ensure_secret(path: Path) -> str:
     return path.read_text(encoding="utf-8").rstrip("\n")
 
 
-def write_services(world: World) -> None:
+def write_services(world: DemoWorld) -> None:
     """services.json, mode 0600."""
     content = json.dumps(services_file(world), indent=2).encode()
     write_durably(world.directory / SERVICES, content, 0o600)
 
 
-def write_config(world: World) -> Path:
+def write_config(world: DemoWorld) -> Path:
     """The configuration directory of this world: the shipped files, pointed at its ports and passwords."""
     directory = world.directory / CONFIG
     directory.mkdir(exist_ok=True)
@@ -130,7 +130,7 @@ def building(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _point(settings: dict[str, Any], world: World) -> None:
+def _point(settings: dict[str, Any], world: DemoWorld) -> None:
     ports = world.ports
     settings["world"] = "demo"
     settings["stack"] |= {"engine": "local", "supervisor": str(world.directory)}

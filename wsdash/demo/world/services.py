@@ -38,7 +38,7 @@ API_HEALTH_SECONDS = 0.6 if OWN_ADDRESSES else 5.0
 
 
 @dataclass(frozen=True)
-class World:
+class DemoWorld:
     """Where the embedded world lives and what it listens on."""
 
     directory: Path
@@ -67,7 +67,7 @@ class World:
         return self.directory / "secrets" / "target-admin"
 
 
-def services_file(world: World) -> dict[str, Any]:
+def services_file(world: DemoWorld) -> dict[str, Any]:
     """The content of services.json: the old world, the new stack, and what people look at."""
     services = [
         _server(world, "data-timescale", 16, "apps", "source", world.ports.source),
@@ -107,7 +107,7 @@ def _service(name: str, group: str, image: str, argv: list[str], **more: Any) ->
 
 
 def _server(
-    world: World,
+    world: DemoWorld,
     name: str,
     version: int,
     group: str,
@@ -131,7 +131,7 @@ def _server(
     )
 
 
-def _api(world: World, generation: str) -> dict[str, Any]:
+def _api(world: DemoWorld, generation: str) -> dict[str, Any]:
     old = generation == "old"
     prefix = "TIMESCALEDB" if old else "NEON"
     port = world.ports.api_old if old else world.ports.api_new
@@ -160,7 +160,9 @@ def _api(world: World, generation: str) -> dict[str, Any]:
     )
 
 
-def _storage(world: World, node: str, pg_port: int, http_port: int, depends_on: list[str]) -> dict[str, Any]:
+def _storage(
+    world: DemoWorld, node: str, pg_port: int, http_port: int, depends_on: list[str]
+) -> dict[str, Any]:
     data = world.directory / node
     argv = _python("standins.storage", node, "--pg-port", str(pg_port), "--http-port", str(http_port))
     if node == "pageserver":
@@ -182,7 +184,7 @@ def _storage(world: World, node: str, pg_port: int, http_port: int, depends_on: 
     )
 
 
-def _dashboard(world: World) -> dict[str, Any]:
+def _dashboard(world: DemoWorld) -> dict[str, Any]:
     port = world.ports.dashboard
     api = f"http://{HOST}:{world.ports.api_new}"
     return _service(
@@ -196,7 +198,7 @@ def _dashboard(world: World) -> dict[str, Any]:
     )
 
 
-def _traffic(world: World) -> dict[str, Any]:
+def _traffic(world: DemoWorld) -> dict[str, Any]:
     api = f"http://{HOST}:{world.ports.api_old}"
     rate = ["--writes-per-second", str(world.writes_per_second), "--seed", str(world.seed)]
     if world.api != "simple" and OWN_ADDRESSES:

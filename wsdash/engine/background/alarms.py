@@ -20,7 +20,7 @@ from wsdash.model import (
     Recorded,
     Reply,
 )
-from wsdash.model.standing import AlertBoard, fold_alert
+from wsdash.model.alert_board import AlertBoard, fold_alert
 
 if TYPE_CHECKING:  # the notifier brings an HTTP client, which takes time to import
     from wsdash.watch.alerting.channels import Notifier

@@ -29,7 +29,7 @@ from wsdash.model import (
     RowsReading,
     TimelineJudged,
 )
-from wsdash.model.standing import AlertBoard, fold_alert
+from wsdash.model.alert_board import AlertBoard, fold_alert
 from wsdash.plan import Plan
 
 FRESH_SECONDS = 90.0

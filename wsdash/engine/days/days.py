@@ -13,7 +13,7 @@ import msgspec
 
 from wsdash.clock import VirtualClock
 from wsdash.config import Settings
-from wsdash.engine.days.passing import FORTNIGHT, Fortnight, end_days, pass_time, under_way
+from wsdash.engine.days.passing import FORTNIGHT, FortnightBegun, end_days, pass_time, under_way
 from wsdash.engine.days.relived import Relived
 from wsdash.engine.days.script import Life, Script
 from wsdash.engine.journal.writer import Journal, JournalReader
@@ -114,12 +114,12 @@ async def live_after_migration(
     ways.watch()
 
 
-async def _begin(script: Script, recorder: Recorder, state: Path) -> Fortnight:
+async def _begin(script: Script, recorder: Recorder, state: Path) -> FortnightBegun:
     journal = recorder.journal
     begun = journal.clock.time()
     journal.clock = VirtualClock(begun)
     usual, restarts = await asyncio.to_thread(_before, state, begun)
-    fortnight = Fortnight(script.name, script.seed, script.scale, begun, usual, restarts)
+    fortnight = FortnightBegun(script.name, script.seed, script.scale, begun, usual, restarts)
     await recorder.note(FORTNIGHT, msgspec.to_builtins(fortnight))
     return fortnight
 
@@ -129,7 +129,7 @@ async def _life(
     settings: Settings,
     recorder: Recorder,
     ways: Ways,
-    fortnight: Fortnight,
+    fortnight: FortnightBegun,
     relived: Relived,
     history: list[Recorded],
 ) -> Life:

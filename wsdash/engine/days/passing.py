@@ -21,7 +21,7 @@ FORTNIGHT = "fortnight"
 MINUTE = 60.0
 
 
-class Fortnight(msgspec.Struct, frozen=True):
+class FortnightBegun(msgspec.Struct, frozen=True):
     """What the newest fortnight began with; from it the same one is lived again, reading by reading.
 
     begun: the run's time, epoch seconds. usual: seconds for 19 of 20 answers of the old API; None: they
@@ -36,15 +36,15 @@ class Fortnight(msgspec.Struct, frozen=True):
     restarts: dict[str, int] = {}
 
 
-def fortnight_of(fact: object) -> Fortnight | None:
+def fortnight_of(fact: object) -> FortnightBegun | None:
     """The fact's value, read; None when there is none."""
     try:
-        return msgspec.convert(fact, Fortnight)
+        return msgspec.convert(fact, FortnightBegun)
     except msgspec.ValidationError:
         return None
 
 
-def under_way(journal: Journal) -> Fortnight | None:
+def under_way(journal: Journal) -> FortnightBegun | None:
     """The fortnight that was begun and not ended."""
     if journal.passing is None or journal.passing.over:
         return None

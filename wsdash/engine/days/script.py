@@ -11,7 +11,7 @@ from typing import Protocol
 
 from wsdash.clock import ScaledClock, VirtualClock
 from wsdash.config import Settings
-from wsdash.engine.days.passing import Fortnight
+from wsdash.engine.days.passing import FortnightBegun
 from wsdash.engine.days.relived import Relived
 from wsdash.engine.journal.writer import Journal
 from wsdash.model import (
@@ -74,7 +74,7 @@ class Life:
         on_log: Callable[[LogLine], None],
         look: Callable[[], Awaitable[TimelineJudged]],
         say: Callable[[Intent], Awaitable[Reply]],
-        fortnight: Fortnight,
+        fortnight: FortnightBegun,
         scale: float,
         relived: Relived,
         begin: Callable[[VirtualClock], Awaitable[None]],

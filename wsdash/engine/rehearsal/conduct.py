@@ -7,11 +7,11 @@ import secrets
 import time
 
 from wsdash.engine.outlook.forecast import forecast
-from wsdash.engine.rehearsal.found import Found, StoppedError
+from wsdash.engine.rehearsal.found import RehearsalFinds, StoppedError
 from wsdash.engine.rehearsal.measure import ResourceMeter
 from wsdash.engine.rehearsal.round import Round
 from wsdash.engine.rehearsal.schema_only import rehearse_schema
-from wsdash.engine.rehearsal.stage import Stage
+from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.rehearsal.tidy import Before, Tidy
 from wsdash.model import REHEARSAL, Notice, RehearsalOutcome, Rehearsed
 from wsdash.steps.base import endpoint
@@ -21,7 +21,7 @@ from wsdash.tasks import finished_though_cancelled, task_group
 class Rehearsal:
     """Conducts rehearsals; the caller sees that nothing else runs meanwhile."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: RehearsalStage) -> None:
         self._stage = stage
         self._tidy = Tidy(stage)
         self._recorder = stage.recorder
@@ -41,7 +41,7 @@ class Rehearsal:
         """
         clock = self._recorder.journal.clock
         name = time.strftime("rehearsal-%Y%m%d-%H%M%S-", time.gmtime(clock.time())) + secrets.token_hex(2)
-        found = Found(name, clock.time())
+        found = RehearsalFinds(name, clock.time())
         try:
             await self._rounds(found, rounds)
             if found.blocked and not found.verified:
@@ -53,7 +53,7 @@ class Rehearsal:
             await finished_though_cancelled(self._tell(found))
         return found.outcome is RehearsalOutcome.CLEAN
 
-    async def _rounds(self, found: Found, rounds: int) -> None:
+    async def _rounds(self, found: RehearsalFinds, rounds: int) -> None:
         stage = self._stage
         try:
             await self._tidy.clear(self._warn)
@@ -80,7 +80,7 @@ class Rehearsal:
     def _warn(self, text: str) -> None:
         self._recorder.journal.emit(Notice("warning", text, REHEARSAL))
 
-    async def _tell(self, found: Found) -> None:
+    async def _tell(self, found: RehearsalFinds) -> None:
         settings = self._stage.settings
         world = f"{endpoint(settings.source).address} → {endpoint(settings.target).address}"
         items = found.items()

@@ -29,7 +29,7 @@ class MemoryFacts:
 
 
 @dataclass
-class Found:
+class RehearsalFinds:
     """The finds of one rehearsal. seconds: of each item, round by round; texts: its newest evidence or fault.
 
     moved: by table, what changed in the source meanwhile. scratch: the version of the server on which the

@@ -16,15 +16,15 @@ from wsdash.data.snapshot.chunk_states import MovedError, read_anew
 from wsdash.data.snapshot.hold import open_snapshot
 from wsdash.data.tables.shape import Table, source_tables
 from wsdash.data.verify.checksum import checksum_table
-from wsdash.engine.rehearsal.found import Found, MemoryFacts, StoppedError
+from wsdash.engine.rehearsal.found import MemoryFacts, RehearsalFinds, StoppedError
 from wsdash.engine.rehearsal.measure import ResourceMeter
-from wsdash.engine.rehearsal.stage import Stage
+from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.rehearsal.tidy import Before, Tidy
 from wsdash.engine.run.perform import check_act_check
 from wsdash.model import RehearsalProgress, StepId
 from wsdash.steps.base import StepContext, endpoint
-from wsdash.steps.carried import read_carried, read_side, written_tables
 from wsdash.steps.readiness import needs_schema
+from wsdash.steps.scope import read_carried, read_side, written_tables
 from wsdash.tasks import finished_though_cancelled
 
 AGAIN = "then rehearse again"
@@ -34,9 +34,9 @@ AGAIN = "then rehearse again"
 class Round:
     """number: which round, of how many. api: the container that uses the target's database, once known."""
 
-    stage: Stage
+    stage: RehearsalStage
     tidy: Tidy
-    found: Found
+    found: RehearsalFinds
     before: Before
     meter: ResourceMeter
     number: tuple[int, int]

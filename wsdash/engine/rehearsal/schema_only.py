@@ -9,19 +9,19 @@ import msgspec
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.rehearsal.ddl import rehearse_ddl
 from wsdash.data.schema.apply import ensure_schema
-from wsdash.engine.rehearsal.found import Found, MemoryFacts
-from wsdash.engine.rehearsal.stage import Stage
+from wsdash.engine.rehearsal.found import MemoryFacts, RehearsalFinds
+from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.run.perform import check_act_check
 from wsdash.errors import WsdashError
 from wsdash.model import RehearsalProgress, StepId
 from wsdash.steps.base import endpoint
-from wsdash.steps.carried import read_carried
+from wsdash.steps.scope import read_carried
 
 _VERSION = re.compile(r"(?:compute-node-v|postgres:)(\d+)")
 """The PostgreSQL version in the names of Neon's compute images, and of PostgreSQL's own."""
 
 
-async def rehearse_schema(stage: Stage, found: Found) -> None:
+async def rehearse_schema(stage: RehearsalStage, found: RehearsalFinds) -> None:
     """Make the schema and what follows the rows on a scratch server. Faults are found, not raised."""
     if stage.scratch_server is None:
         return
@@ -56,7 +56,9 @@ async def rehearse_schema(stage: Stage, found: Found) -> None:
         found.blocked.append(f"the schema on a scratch server: {error}")
 
 
-async def _statement_by_statement(stage: Stage, found: Found, target: Endpoint, same: str) -> None:
+async def _statement_by_statement(
+    stage: RehearsalStage, found: RehearsalFinds, target: Endpoint, same: str
+) -> None:
     """Every object that the server refuses, not only the first."""
     source = stage.settings.source
     tried = await rehearse_ddl(endpoint(source), source.schema, target)
@@ -68,7 +70,7 @@ async def _statement_by_statement(stage: Stage, found: Found, target: Endpoint, 
     )
 
 
-async def _target_version(stage: Stage) -> int | None:
+async def _target_version(stage: RehearsalStage) -> int | None:
     """The target's major version by its image's name, or None."""
     try:
         images = await stage.stack.images()

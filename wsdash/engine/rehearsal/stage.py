@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.snapshot.hold import Snapshot
-from wsdash.engine.rehearsal.found import Found
+from wsdash.engine.rehearsal.found import RehearsalFinds
 from wsdash.engine.run.perform import told_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import World
@@ -22,7 +22,7 @@ ScratchServer = Callable[[int | None, str], AbstractAsyncContextManager[tuple[in
 
 
 @dataclass(frozen=True)
-class Stage:
+class RehearsalStage:
     """The run's world, its containers, and the one who writes the journal. state: the run's directory."""
 
     world: World
@@ -53,7 +53,7 @@ class Stage:
         return f"unexpected {type(error).__name__}: {error}; engine.log holds the details"
 
     def context(
-        self, found: Found, snapshot: Snapshot | None = None, settings: Settings | None = None
+        self, found: RehearsalFinds, snapshot: Snapshot | None = None, settings: Settings | None = None
     ) -> StepContext:
         """What a step is handed. settings: others than the world's."""
 

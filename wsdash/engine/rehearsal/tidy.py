@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from wsdash.data.rehearsal.trial_database import end_trial, find_trial
-from wsdash.engine.rehearsal.stage import Stage
+from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.steps.base import endpoint
 from wsdash.steps.readiness import needs_schema
@@ -32,7 +32,7 @@ class Before(msgspec.Struct, frozen=True):
 class Tidy:
     """Gives a world back as it was."""
 
-    stage: Stage
+    stage: RehearsalStage
 
     @property
     def killed(self) -> bool:

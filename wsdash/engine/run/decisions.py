@@ -28,7 +28,7 @@ from wsdash.model import (
     TimelineJudged,
 )
 from wsdash.plan import Plan, load_plan
-from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.evidence import SampleEvidence
 from wsdash.timeline.judge import judge
 from wsdash.timeline.spec import PERSON, TimelineSpec, load_timeline
 from wsdash.timeline.story import fold_story
@@ -152,7 +152,7 @@ async def decide_at_rest(state: Path, config: Path | None, intent: Intent) -> Re
     try:
         story = fold_story(await journal.history(), plan)
         now = journal.clock.time()
-        evidence = Evidence(history, now)
+        evidence = SampleEvidence(history, now)
         judged = await asyncio.to_thread(judge, spec, story, evidence, settings.thresholds, now)
 
         async def record(event: AnyEvent) -> None:

@@ -14,7 +14,7 @@ from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState, Meaning, Notice
 from wsdash.plan import Item, Plan
-from wsdash.steps.base import Evidence, Standing, Step, StepContext
+from wsdash.steps.base import Evidence, RecheckedStep, Step, StepContext
 
 LAST_WORD_SECONDS = 5.0
 REMEDY = {
@@ -104,10 +104,10 @@ class Performer:
         level = "info" if trustworthy(newest, now) else "warning"
         self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), item.id))
 
-    def standing(self, item: Item) -> Standing | None:
+    def standing(self, item: Item) -> RecheckedStep | None:
         """The item's step, when later items stand on it."""
         step = self._steps.get(item.id)
-        return step if isinstance(step, Standing) else None
+        return step if isinstance(step, RecheckedStep) else None
 
     def who_said(self, item: Item) -> str:
         """The person whose word made the item done, '' where its evidence did."""

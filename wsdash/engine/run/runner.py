@@ -14,10 +14,10 @@ from wsdash.engine.run.fold import SATISFIED, RunView, outcome
 from wsdash.engine.run.intents import refusal, ticked
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
 from wsdash.engine.run.perform import Performer
+from wsdash.engine.run.preconditions import PreconditionChecker
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.rehearsing import REHEARSE
 from wsdash.engine.run.rehearsing import refusal as no_rehearsal
-from wsdash.engine.run.reprove import Reprover
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.errors import RefusedError
 from wsdash.model import (
@@ -67,7 +67,7 @@ class Runner:
         self._performer = performer
         self._recorder = recorder
         self._record = recorder.record
-        self._reprover = Reprover(plan, performer, recorder)
+        self._reprover = PreconditionChecker(plan, performer, recorder)
         self.succeeded: bool | None = None
         self.stuck = False
         self.current = ""

@@ -19,7 +19,7 @@ from wsdash.model import (
     StepId,
     TableVerified,
 )
-from wsdash.model.standing import AlertSpan, alert_spans
+from wsdash.model.alert_board import AlertSpan, alert_spans
 from wsdash.plan import Item
 from wsdash.review.report.form import (
     AlertReport,

@@ -16,7 +16,7 @@ SERIES = {OLD: "latency:api-old", NEW: "latency:api-new"}
 PARTS = ("p50", "p90", "p99")
 
 
-class Window(NamedTuple):
+class LatencyWindow(NamedTuple):
     """What is measured; times in epoch seconds."""
 
     api: str
@@ -35,26 +35,26 @@ def latencies(known: KnownStory) -> LatenciesReport:
     return LatenciesReport(rows, *_compared(rows))
 
 
-def windows(known: KnownStory) -> list[Window]:
+def windows(known: KnownStory) -> list[LatencyWindow]:
     """The old API from the run's begin to the switch; the new one's first and newest 24 hours, and all."""
     begun, migrated, down = known.story.started_at, known.judged.migrated_at, known.view.downtime
     if begun is None:
         return []
     stopped = down.started_at if down is not None else migrated
     title = "until it was stopped" if stopped is not None else "so far"
-    found = [Window(OLD, title, begun, stopped if stopped is not None else known.now)]
+    found = [LatencyWindow(OLD, title, begun, stopped if stopped is not None else known.now)]
     if migrated is None:
         return found
     end = max(min(known.now, migrated + known.spec.days[-1].day * DAY), migrated + 1.0)
-    found.append(Window(NEW, "first 24 hours", migrated, min(end, migrated + DAY)))
+    found.append(LatencyWindow(NEW, "first 24 hours", migrated, min(end, migrated + DAY)))
     if end - migrated > 2 * DAY:
-        found.append(Window(NEW, "newest 24 hours", end - DAY, end))
+        found.append(LatencyWindow(NEW, "newest 24 hours", end - DAY, end))
     if end - migrated > DAY:
-        found.append(Window(NEW, f"all {(end - migrated) / DAY:.3g} days", migrated, end))
+        found.append(LatencyWindow(NEW, f"all {(end - migrated) / DAY:.3g} days", migrated, end))
     return found
 
 
-def _measured(history: HistoryReader, window: Window, least: float) -> LatencyReport:
+def _measured(history: HistoryReader, window: LatencyWindow, least: float) -> LatencyReport:
     series = SERIES[window.api]
     seen = history.summary(series, window.since, window.until)
     p90 = history.percentile(series, 0.9, window.since, window.until)

@@ -16,7 +16,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
 from wsdash.steps.api.tests import RESULT as API_TESTED
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.carried import read_carried
+from wsdash.steps.scope import read_carried
 from wsdash.steps.services import STOPPED_AT
 
 BEFORE = " (compared before the new service was opened)"

@@ -19,7 +19,7 @@ from wsdash.errors import InputError
 from wsdash.model import TableVerified
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.base import endpoint
-from wsdash.steps.carried import read_carried
+from wsdash.steps.scope import read_carried
 
 PAUSE_SECONDS = 2.0
 

@@ -16,7 +16,7 @@ from wsdash.data.pg.quoting import ident
 from wsdash.errors import DefectError, InputError, WsdashError
 from wsdash.model import RowsReading
 from wsdash.steps.base import endpoint
-from wsdash.steps.rows.pairs import NOT_BY_COUNT, Pair, Pairing
+from wsdash.steps.rows.pairs import NOT_BY_COUNT, CountPair, Pairing
 from wsdash.watch.clock import Clock, SystemClock
 
 STANDING = """
@@ -47,7 +47,7 @@ CREDIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Standing:
+class CountedSides:
     """What a server's catalog and statistics say of a table, without reading it."""
 
     identity: str
@@ -62,10 +62,10 @@ class Counted:
     at: seconds since the epoch.
     """
 
-    pair: Pair
+    pair: CountPair
     at: float
     rows: tuple[int | None, int | None]
-    standing: tuple[Standing | None, Standing | None]
+    standing: tuple[CountedSides | None, CountedSides | None]
 
 
 class RowWatch:
@@ -113,10 +113,10 @@ class RowWatch:
         session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
         with ServerErrors(session, "counting rows"):
             rows = await session.fetch(STANDING, side.schema, timeout=LOOK_SECONDS)
-        tables = {row["name"]: Standing(row["identity"], row["guess"], row["net"]) for row in rows}
+        tables = {row["name"]: CountedSides(row["identity"], row["guess"], row["net"]) for row in rows}
         return _View(session, side.schema, tables)
 
-    async def _count_some(self, pairs: Sequence[Pair], views: Sequence[_View | None]) -> set[str]:
+    async def _count_some(self, pairs: Sequence[CountPair], views: Sequence[_View | None]) -> set[str]:
         """Count what was never counted as it is now, then the longest uncounted while there is credit."""
         new = [pair for pair in pairs if not self._stands(pair, views)]
         old = sorted(
@@ -136,7 +136,7 @@ class RowWatch:
         self._credit -= self._clock.monotonic() - begun
         return exact
 
-    def _stands(self, pair: Pair, views: Sequence[_View | None]) -> bool:
+    def _stands(self, pair: CountPair, views: Sequence[_View | None]) -> bool:
         """Whether the last exact count is of the tables that are there now."""
         counted = self._counted.get(pair.name)
         if counted is None or counted.pair != pair:
@@ -147,7 +147,7 @@ class RowWatch:
                 return False
         return True
 
-    def _reading(self, pair: Pair, views: Sequence[_View | None], exact: bool) -> RowsReading:
+    def _reading(self, pair: CountPair, views: Sequence[_View | None], exact: bool) -> RowsReading:
         counted = self._counted.get(pair.name)
         if counted is not None and counted.pair != pair:
             counted = None
@@ -172,7 +172,7 @@ class RowWatch:
         return RowsReading(pair.name, rows[0], rows[1], estimated, at, note)
 
 
-def _carried_on(query: str, base: int | None, was: Standing | None, now: Standing) -> int | None:
+def _carried_on(query: str, base: int | None, was: CountedSides | None, now: CountedSides) -> int | None:
     """An estimate: the last exact count and what the statistics say since then, else their guess. Of a part
     of a table they say nothing: its count is known only while the table has not changed in number."""
     same = was is not None and base is not None and was.identity == now.identity
@@ -187,7 +187,7 @@ class _View:
 
     session: asyncpg.Connection
     schema: str
-    tables: dict[str, Standing]
+    tables: dict[str, CountedSides]
 
 
 async def count_table(side: Endpoint, schema: str, table: str) -> int:
@@ -217,7 +217,7 @@ def _identities(view: _View | None) -> dict[str, str] | None:
     return None if view is None else {name: table.identity for name, table in view.tables.items()}
 
 
-def _standing(view: _View | None, pair: Pair, side: int) -> Standing | None:
+def _standing(view: _View | None, pair: CountPair, side: int) -> CountedSides | None:
     return None if view is None else view.tables.get(pair.side(side))
 
 
@@ -227,7 +227,7 @@ def _seen(counted: Counted, views: Sequence[_View | None]) -> list[int | None]:
     return [counted.rows[side] for side in sides if _standing(views[side], counted.pair, side) is not None]
 
 
-async def _count(view: _View | None, pair: Pair, side: int) -> int | None:
+async def _count(view: _View | None, pair: CountPair, side: int) -> int | None:
     """None where it is not there or cannot be counted in time."""
     name = pair.side(side)
     if view is None or name not in view.tables:

@@ -9,14 +9,14 @@ from wsdash.config import Settings
 from wsdash.data.mapping.file import Mapping, TableRule
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
-from wsdash.steps.carried import read_carried, read_mapping
+from wsdash.steps.scope import read_carried, read_mapping
 
 LEFT_OUT = "left out"
 NOT_BY_COUNT = "mapped: no count"
 
 
 @dataclass(frozen=True)
-class Pair:
+class CountPair:
     """One line of counts. source, target: the tables whose rows are counted; '' where there is none.
 
     query: what stands after FROM in the source, where it is not all rows of the table: only a part of them,
@@ -42,17 +42,17 @@ def pairs(
     target: Collection[str],
     mapping: Mapping | None,
     fitted: Collection[Table] = (),
-) -> list[Pair]:
+) -> list[CountPair]:
     """Every pair, by name, of the tables that are there. fitted: the mapping's tables as both servers
     understand them; without them, the source's side of a part or of distinct values is not known."""
     own = settings.source.schema
     if mapping is None:
-        return [Pair(f"{own}.{name}", name, name) for name in sorted({*source, *target})]
+        return [CountPair(f"{own}.{name}", name, name) for name in sorted({*source, *target})]
     tables = {table.name: table for table in fitted}
     found = [_mapped(settings.target.schema, rule, tables.get(rule.name)) for rule in mapping.tables.values()]
     found += [
         # the target may have a table of that name with rows of its own: they are nobody's difference
-        Pair(f"{own}.{name}", name, "", note=LEFT_OUT)
+        CountPair(f"{own}.{name}", name, "", note=LEFT_OUT)
         for name in mapping.leave_out
         if name in source and name not in mapping.tables
     ]
@@ -61,19 +61,19 @@ def pairs(
         *mapping.leave_out,
         *(name for rule in mapping.tables.values() for name in rule.sources),
     }
-    found += [Pair(f"{own}.{name}", name, name) for name in {*source, *target} - taken]
+    found += [CountPair(f"{own}.{name}", name, name) for name in {*source, *target} - taken]
     return sorted(found, key=lambda pair: pair.name)
 
 
-def _mapped(schema: str, rule: TableRule, table: Table | None) -> Pair:
+def _mapped(schema: str, rule: TableRule, table: Table | None) -> CountPair:
     name = f"{schema}.{rule.name}"
     if rule.rows:
-        return Pair(name, "", rule.name, fixed=len(rule.rows))
+        return CountPair(name, "", rule.name, fixed=len(rule.rows))
     if not rule.where and not rule.distinct and not rule.union:
-        return Pair(name, rule.source, rule.name)
+        return CountPair(name, rule.source, rule.name)
     if table is None:
-        return Pair(name, "", rule.name, note=NOT_BY_COUNT)
-    return Pair(name, rule.sources[0], rule.name, query=table.rows_of("source"))
+        return CountPair(name, "", rule.name, note=NOT_BY_COUNT)
+    return CountPair(name, rule.sources[0], rule.name, query=table.rows_of("source"))
 
 
 class Pairing:
@@ -82,9 +82,9 @@ class Pairing:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._seen: object = None
-        self._pairs: list[Pair] = []
+        self._pairs: list[CountPair] = []
 
-    async def __call__(self, source: dict[str, str] | None, target: dict[str, str] | None) -> list[Pair]:
+    async def __call__(self, source: dict[str, str] | None, target: dict[str, str] | None) -> list[CountPair]:
         """Each side's tables with what tells that one was made anew; None: the side cannot be read now.
 
         Raises InputError for a mapping that cannot be read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from wsdash.model.standing import AlertBoard, AlertSpan
+from wsdash.model.alert_board import AlertBoard, AlertSpan
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, Look, age
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
 from wsdash.tui.viewstate import ViewState

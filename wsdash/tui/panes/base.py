@@ -12,8 +12,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from wsdash.tui.freshness import EngineState, Freshness, engine_standing
 from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
-from wsdash.tui.standing import Engine, Freshness, engine_standing
 from wsdash.tui.viewstate import ViewState
 
 Lines = list[Content]
@@ -81,9 +81,9 @@ def nothing_yet(view: ViewState, now: float, what: str) -> Lines:
     """What an empty pane says: why there is nothing, never just a blank."""
     engine = engine_standing(view, now)
     words = {
-        Engine.STARTING: f"{what}: waiting for the engine to start",
-        Engine.STOPPED: f"{what}: none were read before the engine stopped",
-        Engine.GONE: f"{what}: none were read before the engine was gone",
+        EngineState.STARTING: f"{what}: waiting for the engine to start",
+        EngineState.STOPPED: f"{what}: none were read before the engine stopped",
+        EngineState.GONE: f"{what}: none were read before the engine was gone",
     }.get(
         engine,
         f"{what}: " + ("the world is being built" if view.building else "waiting for the first reading"),

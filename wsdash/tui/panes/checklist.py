@@ -17,6 +17,7 @@ from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.engine.run.fold import ItemView
 from wsdash.model import ItemKind, ItemState, Meaning, Phase
 from wsdash.plan import Item, Plan
+from wsdash.tui.freshness import EngineState, engine_standing
 from wsdash.tui.lead import attention, lacking, short_title
 from wsdash.tui.looks import (
     BAD,
@@ -38,7 +39,6 @@ from wsdash.tui.looks import (
     took,
 )
 from wsdash.tui.panes.base import Frame, Lines, cell, row
-from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.transfers import Transfer
 from wsdash.tui.viewstate import ViewState
 
@@ -56,7 +56,7 @@ def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Cont
     """Glyph, title, kind and time of one item."""
     look = view.run.item(item.id)
     mark = ITEM[look.state]
-    moving = engine_standing(view, frame.now) in (Engine.LIVE, Engine.SLOW)
+    moving = engine_standing(view, frame.now) in (EngineState.LIVE, EngineState.SLOW)
     glyph, time = mark.glyph, ""
     if look.state is ItemState.RUNNING:
         glyph = SPINNER[int(frame.now * 8) % len(SPINNER)] if moving else "‖"
@@ -170,7 +170,7 @@ def _numbers(transfer: Transfer) -> Iterator[str]:
         yield " · ".join(text for text in parts if text)
 
 
-class Row(Static):
+class ChecklistRow(Static):
     """One line of the list; a click selects it, a double click is Enter."""
 
     def __init__(self, item: Item | None) -> None:
@@ -220,8 +220,8 @@ class Checklist(Vertical, can_focus=True):
         self._moved = False
         self._view = ViewState()
         self._frame = Frame(0.0, 0)
-        self._rows = [Row(item) for item in plan.items]
-        self._phases = {phase: Row(None) for phase in Phase}
+        self._rows = [ChecklistRow(item) for item in plan.items]
+        self._phases = {phase: ChecklistRow(None) for phase in Phase}
         self._detail = Static(markup=False, classes="detail")
         self._detail_drawn = Content()
         self._drawn_for: object = None

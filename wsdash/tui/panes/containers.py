@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from wsdash.model import ContainerReading
+from wsdash.tui.freshness import freshness
 from wsdash.tui.looks import (
     BAD,
     DIM,
@@ -22,7 +23,6 @@ from wsdash.tui.looks import (
     size,
 )
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row, status
-from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import ViewState
 
 GROUPS = ("apps", "workspace")

@@ -7,10 +7,10 @@ from textual.widgets import Static
 
 from wsdash.model import Notice
 from wsdash.plan import Item, Plan
+from wsdash.tui.freshness import EngineState, engine_standing, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.lead import lead, setup_failed
 from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.standing import Engine, engine_standing, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.viewstate import ViewState
 
 SEVERITY = {"critical": 3, "warning": 2, "info": 1}
@@ -34,7 +34,7 @@ def elapsed(view: ViewState, now: float) -> float | None:
     """Seconds the run took so far; it stands still when the run ended or nobody works on it."""
     if view.run.started_at is None:
         return None
-    idle = engine_standing(view, now) in (Engine.STOPPED, Engine.GONE, Engine.OBSERVING)
+    idle = engine_standing(view, now) in (EngineState.STOPPED, EngineState.GONE, EngineState.OBSERVING)
     end = view.run.finished_at or (view.last_at if idle else now)
     return max(0.0, end - view.run.started_at)
 
@@ -90,13 +90,13 @@ def _engine(view: ViewState, frame: Frame) -> Content:
     standing = engine_standing(view, frame.now)
     look = ENGINE[standing]
     text = f"{look.glyph} {look.word}"
-    if standing is Engine.STARTING and not frame.operator:
+    if standing is EngineState.STARTING and not frame.operator:
         text = f"{look.glyph} no engine yet"
-    elif standing in (Engine.SLOW, Engine.GONE):
+    elif standing in (EngineState.SLOW, EngineState.GONE):
         text += f", last sign of life {age(heartbeat_age(view, frame.now))} ago"
-    elif standing is Engine.STOPPED and view.run.stopped and not setup_failed(view):
+    elif standing is EngineState.STOPPED and view.run.stopped and not setup_failed(view):
         text += f" ({view.run.stopped})"
-    elif standing is Engine.OBSERVING:
+    elif standing is EngineState.OBSERVING:
         text += " read-only by ourselves"
     trouble = view.trouble or watch_trouble(view)
     if trouble:
@@ -111,7 +111,7 @@ def _paused(view: ViewState) -> Content:
 
 def _said(view: ViewState, now: float) -> Content:
     """What the engine said last, as long as no item has moved since: mostly why it waits."""
-    if view.running or not view.notices or engine_standing(view, now) is not Engine.LIVE:
+    if view.running or not view.notices or engine_standing(view, now) is not EngineState.LIVE:
         return Content()
     newest = view.notices[-1]
     moved = max((look.changed_at for look in view.run.items.values()), default=0.0)

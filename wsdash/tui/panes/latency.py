@@ -14,13 +14,13 @@ from textual.content import Content
 from textual.message import Message
 
 from wsdash.model import Liveness
-from wsdash.tui.latency import Summary, ordered, summarize, verdict
+from wsdash.tui.freshness import engine_standing, freshness
+from wsdash.tui.latency import LatencySummary, ordered, summarize, verdict
 from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
 from wsdash.tui.past import Past, spread
 from wsdash.tui.plot import AXIS, plot, scale_of
-from wsdash.tui.standing import engine_standing, freshness
-from wsdash.tui.viewstate import HOLE, SAMPLES, Sample, ViewState
+from wsdash.tui.viewstate import HOLE, SAMPLES, LatencySample, ViewState
 
 NUMBER = 5
 VERDICT = 11
@@ -85,7 +85,7 @@ def _tall(
     return [numbers, *plot(samples, frame.width, rows - 1, scale_of(samples), live=fresh.live)]
 
 
-def curve_of(view: ViewState, series: str, width: int) -> tuple[list[Sample], Summary]:
+def curve_of(view: ViewState, series: str, width: int) -> tuple[list[LatencySample], LatencySummary]:
     """What is drawn, one sample a cell, and the numbers: of the history, else of the newest probes."""
     newest = view.latency.get(series, ())
     live = summarize(newest)
@@ -96,24 +96,24 @@ def curve_of(view: ViewState, series: str, width: int) -> tuple[list[Sample], Su
     since_read = [sample for sample in newest if sample.at >= past.until and sample.error != HOLE]
     if known is None:
         return since_read, summarize(newest)
-    cells: list[Sample] = []
+    cells: list[LatencySample] = []
     for part in spread(known.parts, width):
         hole = part is None
         value = None if part is None or part.failing else part.slowest
-        cells.append(Sample(past.until, value, HOLE if hole else ""))
+        cells.append(LatencySample(past.until, value, HOLE if hole else ""))
     if since_read:
         cells[-1] = _with_newest(cells[-1], since_read)
     came = summarize(since_read)
     longest = max((v for v in (known.longest, came.longest) if v is not None), default=None)
     failed = known.failed + came.failed
-    return cells, Summary(live.last, known.p50, known.p99, longest, failed, live.probes)
+    return cells, LatencySummary(live.last, known.p50, known.p99, longest, failed, live.probes)
 
 
-def _with_newest(newest: Sample, came: Sequence[Sample]) -> Sample:
+def _with_newest(newest: LatencySample, came: Sequence[LatencySample]) -> LatencySample:
     if came[-1].seconds is None:
         return came[-1]  # it does not answer now: that must be seen at once
     values = [sample.seconds for sample in (newest, *came) if sample.seconds is not None]
-    return Sample(came[-1].at, max(values))
+    return LatencySample(came[-1].at, max(values))
 
 
 def window_words(past: Past | None) -> str:
@@ -139,7 +139,7 @@ def _line(
     curve: Content,
     scale: str,
     frame: Frame,
-    summary: Summary,
+    summary: LatencySummary,
     failures: bool,
 ) -> Content:
     fresh = freshness(view, f"latency:{series}", frame.now)

@@ -10,10 +10,10 @@ from textual.events import Key
 from textual.widgets import Input
 
 from wsdash.model import Liveness, LogLine
+from wsdash.tui.freshness import freshness
 from wsdash.tui.looks import zone
 from wsdash.tui.panes.base import Frame, as_title, fresh_title
 from wsdash.tui.panes.logview import LogView
-from wsdash.tui.standing import freshness
 from wsdash.tui.viewstate import ViewState
 
 

@@ -9,9 +9,9 @@ from textual.content import Content
 
 from wsdash.engine.run.fold import ANSWERED
 from wsdash.model import RowsReading, TableVerified
+from wsdash.tui.freshness import freshness
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, clock, count
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row
-from wsdash.tui.standing import freshness
 from wsdash.tui.transfers import Transfer
 from wsdash.tui.viewstate import ViewState
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
+from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, SPINNER, TITLE, WARN, age, bar
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, row
-from wsdash.tui.standing import Engine, engine_standing, heartbeat_age
-from wsdash.tui.viewstate import Stage, ViewState
+from wsdash.tui.viewstate import SetupStage, ViewState
 
 BAR = 20
 OF = re.compile(r"([\d,]+) of ([\d,]+)")
@@ -21,7 +21,7 @@ def draw_setup(view: ViewState, frame: Frame) -> Lines:
     spin = SPINNER[int(frame.now * 8) % len(SPINNER)]
     engine = engine_standing(view, frame.now)
     if not view.setup:
-        if engine is Engine.STARTING:
+        if engine is EngineState.STARTING:
             word = "starting the engine" if frame.operator else "no engine yet: an operator starts one"
             return [Content.styled(f"{spin} {word}", WARN), *_trouble(view)]
         return [Content.styled(f"{spin} the engine is taking up the run", WARN), *_trouble(view)]
@@ -36,13 +36,13 @@ def draw_setup(view: ViewState, frame: Frame) -> Lines:
     lines += [
         _stage(stage, stage.finished(view.setup_now), name, spin, frame) for stage in view.setup.values()
     ]
-    if engine in (Engine.GONE, Engine.STOPPED):
+    if engine in (EngineState.GONE, EngineState.STOPPED):
         since = age(heartbeat_age(view, frame.now))
         lines.append(Content.styled(f"✗ the engine ended {since} ago; run the same command again", BAD))
     return lines + _trouble(view)
 
 
-def _stage(stage: Stage, finished: bool, name: int, spin: str, frame: Frame) -> Content:
+def _stage(stage: SetupStage, finished: bool, name: int, spin: str, frame: Frame) -> Content:
     glyph, style = ("✗", BAD) if stage.progress.failed else ("✓", GOOD) if finished else (spin, BUSY)
     detail = Content.styled(stage.progress.detail, BAD if stage.progress.failed else DIM)
     cells = [Content.styled(glyph, style), cell(stage.progress.stage, name)]

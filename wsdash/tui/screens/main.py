@@ -18,6 +18,7 @@ from textual.widgets import Footer, Static
 from wsdash.model import LogLine
 from wsdash.plan import Plan
 from wsdash.runtime import report_directory
+from wsdash.tui.freshness import EngineState, engine_standing
 from wsdash.tui.panes.base import Frame, Pane
 from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.panes.containers import ContainersPane
@@ -27,7 +28,6 @@ from wsdash.tui.panes.logs import LogsPane
 from wsdash.tui.panes.logview import LogView
 from wsdash.tui.panes.rows import RowsPane
 from wsdash.tui.panes.setup import SetupPane
-from wsdash.tui.standing import Engine, engine_standing
 from wsdash.tui.viewstate import ViewState
 
 PANES = {
@@ -184,7 +184,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Render a state on every pane; each redraws only what changed."""
         self.view = view
         self.frame = frame = Frame(frame.now, frame.width, frame.height, self.OPERATOR)
-        starting = view.started is None and engine_standing(view, frame.now) is Engine.STARTING
+        starting = view.started is None and engine_standing(view, frame.now) is EngineState.STARTING
         self.set_class(view.building or starting, "building")
         with self.app.batch_update():
             self.checklist.show(view, frame)

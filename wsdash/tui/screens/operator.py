@@ -15,6 +15,7 @@ from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAske
 from wsdash.model.comparison import COMPARE
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
+from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
 from wsdash.tui.going_back import rollback_lines
 from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
@@ -29,7 +30,6 @@ from wsdash.tui.screens.dialogs import (
     TypedDialog,
 )
 from wsdash.tui.screens.main import MainScreen
-from wsdash.tui.standing import Engine, engine_standing, waiting_for
 from wsdash.tui.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
@@ -111,7 +111,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             self._jobs_shown = None
         elif asked != self._jobs_shown and self.app.screen is self:
             self._ask_jobs(asked)
-        if self._stopping and engine_standing(view, frame.now) in (Engine.STOPPED, Engine.GONE):
+        if self._stopping and engine_standing(view, frame.now) in (EngineState.STOPPED, EngineState.GONE):
             self.app.exit("stopped")
 
     def on_checklist_clicked(self, message: Checklist.Clicked) -> None:
@@ -326,7 +326,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_leave(self) -> None:
         """Leave: the engine goes on, or stops with the run saved."""
-        idle = engine_standing(self.view, self.frame.now) in (Engine.STOPPED, Engine.GONE)
+        idle = engine_standing(self.view, self.frame.now) in (EngineState.STOPPED, EngineState.GONE)
         if idle or self._stopping:
             self.app.exit("left")
             return

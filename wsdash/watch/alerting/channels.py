@@ -18,7 +18,7 @@ import msgspec
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import AlertSettings
 from wsdash.model import AlertChanged, AlertSent, Notice
-from wsdash.model.standing import AlertBoard, AlertSpan
+from wsdash.model.alert_board import AlertBoard, AlertSpan
 from wsdash.tasks import task_group
 from wsdash.watch.alerting.rules import SEVERITIES
 from wsdash.watch.outlets import OutletError, post_message, run_with

@@ -30,7 +30,7 @@ class Measured(NamedTuple):
     value: float | None
 
 
-class Judge:
+class AlertJudge:
     """Judges samples by rules. Times are epoch seconds and must not go back.
 
     standing: alerts that an earlier process raised and that did not end; they go on as they are.

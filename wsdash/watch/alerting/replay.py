@@ -8,8 +8,8 @@ from heapq import merge
 from typing import NamedTuple, Protocol
 
 from wsdash.model import Recorded
-from wsdash.model.standing import AlertSpan, alert_spans
-from wsdash.watch.alerting.judge import ABSENT, Judge
+from wsdash.model.alert_board import AlertSpan, alert_spans
+from wsdash.watch.alerting.judge import ABSENT, AlertJudge
 from wsdash.watch.alerting.rules import AlertRule
 
 HOUR, MINUTE = 3600.0, 60.0
@@ -41,7 +41,7 @@ class Condensed(Protocol):
         ...
 
 
-class Past(Protocol):
+class ReplayedPast(Protocol):
     """The reading side of a history."""
 
     def series(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class Heard(NamedTuple):
 
 def replay(
     rules: Iterable[AlertRule],
-    past: Past,
+    past: ReplayedPast,
     since: float,
     until: float,
     containers: Mapping[str, str] | None = None,
@@ -99,14 +99,14 @@ class _Replayed:
         self,
         rule: AlertRule,
         series: str,
-        past: Past,
+        past: ReplayedPast,
         known: Sequence[str],
         containers: Mapping[str, str],
         starts: Sequence[float],
     ) -> None:
         self._starts = starts
         self._rule, self._series, self._past = rule, series, past
-        self._judge = Judge([rule], containers=containers)
+        self._judge = AlertJudge([rule], containers=containers)
         place = self._judge.about(series)
         beside = [rule.share_of, ABSENT + place if place else ""]
         self._beside = [name for name in beside if name in known]

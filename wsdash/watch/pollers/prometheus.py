@@ -13,7 +13,7 @@ _PARTS = ("_bucket", "_sum", "_count")
 
 
 @dataclass(frozen=True)
-class Sample:
+class MetricSample:
     """One value: its full name (a histogram's has a suffix), labels, and the number."""
 
     name: str
@@ -27,7 +27,7 @@ class Family:
 
     name: str
     kind: str
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[MetricSample] = field(default_factory=list)
 
 
 def parse_metrics(page: str) -> dict[str, Family]:
@@ -69,7 +69,7 @@ def _family(metric: Metric, declared: set[str]) -> Family:
     if kind == "counter" and name not in declared:
         name += "_total"
     samples = [
-        Sample(name if kind == "counter" else sample.name, sample.labels, sample.value)
+        MetricSample(name if kind == "counter" else sample.name, sample.labels, sample.value)
         for sample in metric.samples
     ]
     return Family(name, kind, samples)

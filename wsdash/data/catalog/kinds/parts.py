@@ -53,7 +53,7 @@ _CONSTRAINTS = {"f": "foreign key of a part", "c": "check of a part"}
 
 
 @dataclass
-class Parts:
+class MemberParts:
     """The members of one root. leaves: by member, the relations below it that hold rows (itself, if it does).
 
     own_rows: the root holds rows as well, so a rule of all leaves still does not hold for all rows.
@@ -90,8 +90,10 @@ async def read_parts(
 
 async def _members(
     conn: asyncpg.Connection, roots: Mapping[int, Table]
-) -> tuple[dict[int, Parts], dict[tuple[str, int], str]]:
-    parts = {oid: Parts(table, own_rows=table.hypertable == "inheritance") for oid, table in roots.items()}
+) -> tuple[dict[int, MemberParts], dict[tuple[str, int], str]]:
+    parts = {
+        oid: MemberParts(table, own_rows=table.hypertable == "inheritance") for oid, table in roots.items()
+    }
     folded: dict[tuple[str, int], str] = {}
     for row in await conn.fetch(queries.MEMBERS, list(roots), timeout=TIMEOUT):
         parts[row["root"]].leaves[row["oid"]] = set(row["leaves"])
@@ -101,7 +103,7 @@ async def _members(
     return parts, folded
 
 
-def _constraints(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
+def _constraints(parts: Mapping[int, MemberParts], rows: Iterable[Any]) -> list[Draft]:
     known = {(row["root"], row["definition"]) for row in rows if row["member"] == row["root"]}
     groups: dict[tuple[int, str, str], list[Any]] = defaultdict(list)
     for row in rows:
@@ -134,7 +136,7 @@ def _constraints(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]
     return drafts
 
 
-def _indexes(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
+def _indexes(parts: Mapping[int, MemberParts], rows: Iterable[Any]) -> list[Draft]:
     known = {(row["root"], row["is_unique"], row["tail"]) for row in rows if row["member"] == row["root"]}
     cloned_from: dict[int, list[Any]] = defaultdict(list)
     for row in rows:
@@ -186,7 +188,7 @@ def _is_clone(row: Any, origin: Any) -> bool:
     return bool(named and same_kind)
 
 
-def _triggers(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
+def _triggers(parts: Mapping[int, MemberParts], rows: Iterable[Any]) -> list[Draft]:
     known = {(row["root"], row["definition"]): row for row in rows if row["member"] == row["root"]}
     groups: dict[tuple[int, str], list[Any]] = defaultdict(list)
     states: dict[tuple[int, str], list[Any]] = defaultdict(list)
@@ -219,7 +221,7 @@ def _triggers(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
     return drafts
 
 
-def _others(parts: Mapping[int, Parts], rows: Iterable[Any]) -> list[Draft]:
+def _others(parts: Mapping[int, MemberParts], rows: Iterable[Any]) -> list[Draft]:
     groups: dict[tuple[int, str, str], list[Any]] = defaultdict(list)
     for row in rows:
         groups[row["root"], row["kind"], row["what"]].append(row)

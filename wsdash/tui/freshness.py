@@ -18,7 +18,7 @@ WATCH = "watch"
 """The source of all sources: when its pollers end, nothing is fresh until something is read again."""
 
 
-class Engine(StrEnum):
+class EngineState(StrEnum):
     """The engine as a screen can know it."""
 
     STARTING = "starting"
@@ -45,36 +45,40 @@ class Freshness:
         return self.liveness is Liveness.LIVE
 
 
-def engine_standing(view: ViewState, now: float) -> Engine:
+def engine_standing(view: ViewState, now: float) -> EngineState:
     """How the engine stands at `now` (epoch seconds)."""
     standing = _by_its_signs(view, now)
     # an end that lies before the engine that is awaited is no news
-    return Engine.STARTING if view.awaited and standing in (Engine.STOPPED, Engine.GONE) else standing
+    return (
+        EngineState.STARTING
+        if view.awaited and standing in (EngineState.STOPPED, EngineState.GONE)
+        else standing
+    )
 
 
 def waiting_for(view: ViewState, now: float) -> str:
     """What intents wait for at `now`, or '' where an engine takes them or none is coming."""
     standing = engine_standing(view, now)
-    if standing is Engine.STARTING:
+    if standing is EngineState.STARTING:
         return "the engine is starting"
-    if view.building and standing in (Engine.LIVE, Engine.SLOW):
+    if view.building and standing in (EngineState.LIVE, EngineState.SLOW):
         newest = view.setup[view.setup_now].progress
         return f"the world is being built: {newest.stage}, {newest.done} of {newest.total} stages done"
     return ""
 
 
-def _by_its_signs(view: ViewState, now: float) -> Engine:
+def _by_its_signs(view: ViewState, now: float) -> EngineState:
     if view.feed == "observing":
-        return Engine.OBSERVING
+        return EngineState.OBSERVING
     beat = view.heartbeat
     if view.stopped_at and (beat is None or beat.at <= view.stopped_at + 0.5):
-        return Engine.STOPPED
+        return EngineState.STOPPED
     if beat is None:
-        return Engine.STARTING
+        return EngineState.STARTING
     age = heartbeat_age(view, now) or 0.0
     if age <= LIVE_SECONDS:
-        return Engine.LIVE
-    return Engine.SLOW if age <= GONE_SECONDS else Engine.GONE
+        return EngineState.LIVE
+    return EngineState.SLOW if age <= GONE_SECONDS else EngineState.GONE
 
 
 def heartbeat_age(view: ViewState, now: float) -> float | None:
@@ -110,7 +114,7 @@ def freshness(view: ViewState, source: str, now: float) -> Freshness:
         return Freshness(state.liveness, age, detail, absent)
     if age is None and state is None:
         return Freshness(None)
-    flowing = engine_standing(view, now) in (Engine.LIVE, Engine.SLOW, Engine.OBSERVING)
+    flowing = engine_standing(view, now) in (EngineState.LIVE, EngineState.SLOW, EngineState.OBSERVING)
     old = age is not None and machine_seconds(view, age) > SLOW_SOURCES.get(source, STALE_SECONDS)
     if not flowing or old or view.told_at.get(WATCH, 0.0) > (seen or 0.0):
         return Freshness(Liveness.STALE, age)

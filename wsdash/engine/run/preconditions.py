@@ -13,7 +13,7 @@ from wsdash.model import ItemChanged, ItemKind, ItemState, Meaning, Notice, Phas
 from wsdash.plan import Item, Plan
 
 
-class Reprover:
+class PreconditionChecker:
     """Knows what was proven since the engine last rested, and reads the rest again."""
 
     def __init__(self, plan: Plan, performer: Performer, recorder: Recorder) -> None:

@@ -32,7 +32,7 @@ from wsdash.steps.base import endpoint
 
 
 @dataclass(frozen=True)
-class Carried:
+class MigrationScope:
     """What a migration carries. catalog: what is made in the target after the source. tables: whose rows are
     copied and compared. keys: the new keys that a mapping assigns. serials: sequences set after the rows."""
 
@@ -94,7 +94,7 @@ async def read_side(side: Endpoint, schema: str) -> Catalog:
         return await read_catalog(session, schema)
 
 
-async def read_carried(settings: Settings, *, probe: bool = False) -> Carried:
+async def read_carried(settings: Settings, *, probe: bool = False) -> MigrationScope:
     """What is carried now, with a target whose schema is there. probe: ask the rows too whether they fit.
 
     Raises InputError for a mapping that does not fit, UnreachableError.
@@ -102,7 +102,7 @@ async def read_carried(settings: Settings, *, probe: bool = False) -> Carried:
     mapping = await read_mapping(settings)
     source = await read_side(endpoint(settings.source), settings.source.schema)
     if mapping is None:
-        return Carried(source, source.tables)
+        return MigrationScope(source, source.tables)
     async with (
         connection(endpoint(settings.source), read_only=True) as old,
         connection(endpoint(settings.target), read_only=True) as new,
@@ -111,7 +111,7 @@ async def read_carried(settings: Settings, *, probe: bool = False) -> Carried:
         mapped = await fit(mapping, (old, source), (new, target), probe=probe)
         serials = await serial_values(new, mapped.tables)
     rest = reduced(source, mapping)
-    return Carried(rest, (*mapped.tables, *rest.tables), mapped.keys, tuple(serials))
+    return MigrationScope(rest, (*mapped.tables, *rest.tables), mapped.keys, tuple(serials))
 
 
 async def written_tables(settings: Settings) -> tuple[Table, ...]:

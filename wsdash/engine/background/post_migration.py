@@ -14,7 +14,7 @@ from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import Intent, ItemChanged, ItemIntended, ItemKind, ItemState, Reply, TimelineJudged
 from wsdash.plan import Plan
-from wsdash.timeline.evidence import Evidence
+from wsdash.timeline.evidence import SampleEvidence
 from wsdash.timeline.judge import calm_day, judge
 from wsdash.timeline.spec import TimelineSpec
 from wsdash.timeline.story import SATISFIED, Story, fold_story
@@ -27,7 +27,7 @@ FIRST_LOOK = 2.0
 INTENTS = (DECIDE, CONFIRM)
 
 
-class Afterwards:
+class PostMigration:
     """Judges the timeline from the journal and the samples, and tells what changed of it."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Afterwards:
         self._spec = spec
         self._thresholds = thresholds
         self._history = HistoryReader(state / FILE)
-        self._evidence = Evidence(self._history, 0.0)
+        self._evidence = SampleEvidence(self._history, 0.0)
         self._told: TimelineJudged | None = None
         self._one_at_a_time = asyncio.Lock()
         self.lively = False

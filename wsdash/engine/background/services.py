@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from wsdash.config import Settings
 from wsdash.engine.at_rest import last_seen
-from wsdash.engine.background.afterwards import Afterwards
 from wsdash.engine.background.alarms import Alarms, telling
 from wsdash.engine.background.history import EngineHistory
+from wsdash.engine.background.post_migration import PostMigration
 from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.days.days import Ways, fitting, live_after_migration
 from wsdash.engine.days.passing import under_way
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 REMIND_SECONDS = 30.0
 
 
-class Companions:
+class BackgroundServices:
     """Owns their tasks from `begin` to `close`. None of them holds up the run.
 
     after: the days after, hands: what a single container is restarted by, and comparer: what compares both
@@ -56,7 +56,7 @@ class Companions:
         history: EngineHistory,
         jobs: SourceJobs,
     ) -> None:
-        self.after: Afterwards | None = None
+        self.after: PostMigration | None = None
         self.hands: ContainerHands | None = None
         self.comparer: Comparer | None = None
         self.stuck = False
@@ -84,7 +84,7 @@ class Companions:
         config = Path(world.settings.directory) if world.settings.directory else None
         spec = await asyncio.to_thread(load_timeline, config)
         thresholds, settle = world.settings.thresholds, self._history.settle
-        self.after = Afterwards(
+        self.after = PostMigration(
             self._recorder, world.plan, spec, thresholds, self._options.state, settle, self._history.cut
         )
         for recorded in await self._recorder.journal.history():
@@ -146,7 +146,7 @@ class Companions:
         self._exporter = Exporter(self._exposition, lambda: journal.clock.time(), self._options.state)
         await self._exporter.open(address)
 
-    def _begin_judging(self, after: Afterwards) -> None:
+    def _begin_judging(self, after: PostMigration) -> None:
         after.not_yet = ""
         self._helpers.append(asyncio.create_task(after.run()))
 
@@ -178,7 +178,7 @@ class Companions:
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)
 
-    def _live_days(self, world: World, stack: Stack, after: Afterwards) -> None:
+    def _live_days(self, world: World, stack: Stack, after: PostMigration) -> None:
         script = self._options.script
         assert script is not None
         after.lively = bool(script.scale)
