@@ -17,7 +17,7 @@ from wsdash.engine.background.exposition import Exposition
 from wsdash.engine.options import MetricsAddress
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
-from wsdash.model import AlertChanged, ItemChanged, ItemState, LatencyReading, Recorded
+from wsdash.model import AlertChanged, ItemChanged, ItemState, LatencyReading, MetricsReading, Recorded
 from wsdash.plan import load_plan
 from wsdash.watch.pollers.prometheus import parse_metrics
 
@@ -97,6 +97,8 @@ def test_a_raised_alert_stands_but_none_is_told_only_while_somebody_measures(tmp
     assert "wsdash_alerts_raised warning" not in values(page(tmp_path, (*SEEN, ended), NOW + 600))
     assert values(page(tmp_path, (*SEEN, ended)))["wsdash_alerts_raised warning"] == 0
     assert "wsdash_alerts_raised warning" not in values(page(tmp_path, (ended,)))
+    absence = MetricsReading("absence", {"absent:api-old": 1.0})
+    assert "wsdash_alerts_raised warning" not in values(page(tmp_path, (ended, absence)))
 
 
 def test_what_came_in_is_counted_back_from_now_not_from_the_newest_sample(tmp_path: Path) -> None:

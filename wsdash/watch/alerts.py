@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import AlertChanged, AnyEvent, MetricsReading, Recorded
 from wsdash.model.samples import SampleFold
-from wsdash.watch.alerting.judge import ABSENT, AlertJudge
+from wsdash.watch.alerting.judge import ABSENCE, ABSENT, AlertJudge
 from wsdash.watch.alerting.rules import AlertRule
 from wsdash.watch.board import SERIES, Board
 from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 
-ABSENCE = "absence"
-"""The source under which is told what rightly does not answer."""
 TOLD_AGAIN = 60.0
 """Seconds after which it is told again: a replay may begin at any time."""
 

@@ -31,6 +31,7 @@ from wsdash.model import (
 )
 from wsdash.model.alert_board import AlertBoard, fold_alert
 from wsdash.plan import Plan
+from wsdash.watch.alerting.judge import ABSENCE
 
 FRESH_SECONDS = 90.0
 ROWS_FRESH_SECONDS = 300.0
@@ -276,7 +277,9 @@ class Exposition:
 def _kind(recorded: Recorded) -> str:
     """What sort of reading it is, '' for what is none. A probe without an answer is a reading too."""
     event = recorded.event
-    return event.source if isinstance(event, MetricsReading) else KINDS.get(type(event), "")
+    if isinstance(event, MetricsReading):
+        return "" if event.source == ABSENCE else event.source
+    return KINDS.get(type(event), "")
 
 
 def _one(name: str, told: str, value: float) -> GaugeMetricFamily:

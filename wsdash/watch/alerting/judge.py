@@ -18,6 +18,8 @@ WORSE_BY, WORSE_EVERY = 0.1, 60.0
 """A raised alert is told again when it got worse by this share, at most once in so many seconds."""
 
 
+ABSENCE = "absence"
+"""The source under which is told what rightly does not answer; it measures nothing."""
 ABSENT = "absent:"
 """Before the name of what a container serves: a series that is 1 while that rightly does not answer."""
 
