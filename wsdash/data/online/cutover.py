@@ -188,7 +188,7 @@ async def switch_over(
     reached), RefusedError when it must not begin, WsdashError when the one side is closed and the other one
     could not be opened: resume() goes on then.
     """
-    settings = {"application_name": "wsdash fence"}
+    settings = {"application_name": "wsdash fence", "client_connection_check_interval": "200ms"}
     async with (
         open_link(move, leaving, overwrite=overwrite) as link,
         connection(leaving, read_only=False, settings=settings) as session,
