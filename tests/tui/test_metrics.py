@@ -46,7 +46,7 @@ async def test_opened_on_the_fifth_day_it_shows_all_five_and_the_gap(
 ) -> None:
     fortnight(tmp_path)
     async with stage(tmp_path, *halfway(), size=size) as on:
-        await on.press("m", "3")
+        await on.press("m", "h", "h")
         shown = await read(on)
         line = next(line for line in shown.splitlines() if "new API" in line)
         assert "one gap of 24 h" in shown
