@@ -29,7 +29,12 @@ async def test_every_change_is_a_line_with_its_time(tmp_path: Path) -> None:
         await journal.record(event)
     argv = [sys.executable, "-m", "wsdash", "status", "--watch", "--state", str(tmp_path)]
     process = subprocess.Popen(  # noqa: ASYNC220 - its output is read by threads
-        argv, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1", "TERM": "dumb"}
+        argv,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "TERM": "dumb"},
+        # a shell that runs the tests in the background has them ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     found: list[str] = []
     reader = threading.Thread(target=lines_of, args=(process, "no engine is alive", found))

@@ -62,7 +62,13 @@ SELECT a.attrelid AS relation, a.attnum AS number, a.attname AS name, format_typ
             ELSE '' END AS collation,
        CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END AS storage,
        a.attcompression::text AS compression, coalesce(a.attstattarget, -1)::int AS statistics,
-       coalesce(a.attoptions, '{}') AS options
+       coalesce(a.attoptions, '{}') AS options,
+       CASE WHEN t.typtype = 'd' THEN EXISTS (
+         WITH RECURSIVE below(oid) AS (
+           SELECT t.oid UNION ALL
+           SELECT d.typbasetype FROM pg_type d JOIN below ON below.oid = d.oid WHERE d.typtype = 'd')
+         SELECT FROM below WHERE below.oid = '"char"'::regtype)
+       ELSE t.oid = '"char"'::regtype END AS is_char
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid
 LEFT JOIN (SELECT k.conrelid, k.conkey[1] AS number, k.conname,
              NOT k.convalidated OR k.connoinherit AND EXISTS (
@@ -152,6 +158,7 @@ def _column(row: Any) -> Column:
         collation=row["collation"],
         comment=row["comment"] or "",
         options=options,
+        char=row["is_char"],
     )
 
 

@@ -30,6 +30,8 @@ class Column:
     comment: str = ""
     options: dict[str, str] = field(default_factory=dict)
     """storage, compression, statistics and the attribute's own options, where they are not the default."""
+    char: bool = field(default=False, compare=False)
+    """It is of the type "char", or of a domain over it."""
     not_null_name: str = ""
     """The name of the NOT NULL constraint where somebody gave it one (PostgreSQL 18 and later)."""
 

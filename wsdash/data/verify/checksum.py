@@ -126,7 +126,7 @@ def _texts(conn: asyncpg.Connection, table: Table, columns: Sequence[Column], wh
 
 
 def _value(column: Column) -> str:
-    as_number = _CHARS.get(column.type)
+    as_number = "integer" if column.char else _CHARS.get(column.type)
     if as_number is not None:
         return f"{ident(column.name)}::{as_number}"
     return ident(column.name)
