@@ -145,7 +145,9 @@ def test_the_load_test_compares_with_the_baseline_and_cleans_up(migrated: World)
     kinds = {(one["api"], one["load"]) for one in told["load_test"]}
     assert kinds == {("baseline", "read"), ("new", "read"), ("new", "mixed")}
     assert "the baseline before the migration's p95" in told["evidence"]
-    assert "one client only" in told["evidence"]  # the API's limit; tests/steps/test_load.py climbs the ladder
+    assert (
+        "one client only" in told["evidence"]
+    )  # the API's limit; tests/steps/test_load.py climbs the ladder
     for one in told["load_test"]:
         assert [rung["clients"] for rung in one["rungs"]] == [1]
         assert all(rung["errors"] == 0 for rung in one["rungs"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
-from wsdash.model.checklist import ItemKind, ItemState, Liveness, Meaning, Outcome, Phase, StepId
+from wsdash.model.checklist import SATISFIED, ItemKind, ItemState, Liveness, Meaning, Outcome, Phase, StepId
 from wsdash.model.comparison import ComparisonBegan, SidesCompared, TableCompared
 from wsdash.model.control import LOAD, Intent, Reply
 from wsdash.model.days import (
@@ -76,6 +76,7 @@ __all__ = [
     "READINGS",
     "REHEARSAL",
     "ROLLED_BACK",
+    "SATISFIED",
     "AlertAcknowledged",
     "AlertChanged",
     "AlertSent",

@@ -78,6 +78,10 @@ class ItemState(StrEnum):
     UNDONE = "undone"
 
 
+SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
+"""States that fulfil a need."""
+
+
 class Outcome(StrEnum):
     """How a run stands; the report's `outcome`."""
 

@@ -9,6 +9,7 @@ import msgspec
 from wsdash.model import (
     COPIES,
     ROLLED_BACK,
+    SATISFIED,
     AlertChanged,
     BackupTaken,
     ContainerRestarted,
@@ -28,7 +29,6 @@ from wsdash.model.alert_board import AlertBoard, AlertSpan, fold_alert
 from wsdash.plan import Plan
 
 ALL = 1_000_000
-SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
 Decisions = tuple[tuple[float, DecisionRecorded], ...]
 
 

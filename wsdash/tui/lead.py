@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from textual.content import Content
 
-from wsdash.engine.run.fold import SATISFIED
-from wsdash.model import ItemKind, ItemState, Outcome, Phase, SetupProgress
+from wsdash.model import SATISFIED, ItemKind, ItemState, Outcome, Phase, SetupProgress
 from wsdash.plan import Item, Plan
 from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title

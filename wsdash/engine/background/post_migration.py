@@ -12,12 +12,21 @@ from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
-from wsdash.model import Intent, ItemChanged, ItemIntended, ItemKind, ItemState, Reply, TimelineJudged
+from wsdash.model import (
+    SATISFIED,
+    Intent,
+    ItemChanged,
+    ItemIntended,
+    ItemKind,
+    ItemState,
+    Reply,
+    TimelineJudged,
+)
 from wsdash.plan import Plan
 from wsdash.timeline.evidence import SampleEvidence
 from wsdash.timeline.judge import calm_day, judge
 from wsdash.timeline.spec import TimelineSpec
-from wsdash.timeline.story import SATISFIED, Story, fold_story
+from wsdash.timeline.story import Story, fold_story
 
 LOOK_SECONDS = 60.0
 LIVELY_SECONDS = 1.0

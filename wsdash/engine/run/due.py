@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.engine.run.fold import SATISFIED, RunView
-from wsdash.model import Intent, ItemKind, ItemState, Meaning, Phase
+from wsdash.engine.run.fold import RunView
+from wsdash.model import SATISFIED, Intent, ItemKind, ItemState, Meaning, Phase
 from wsdash.plan import Item, Plan
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from wsdash.model import (
     ROLLED_BACK,
+    SATISFIED,
     BackupTaken,
     ComparisonBegan,
     CriterionMeasured,
@@ -36,8 +37,6 @@ from wsdash.model import (
 )
 from wsdash.plan import Plan
 
-SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
-"""States that fulfil a need."""
 ANSWERED = (*SATISFIED, ItemState.FAILED, ItemState.INSUFFICIENT)
 """States in which a step or a person has said how it is."""
 REHEARSALS = 20

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from wsdash.engine.run.due import AutoRun, Order, due, halted, restore_refusal, to_undo
-from wsdash.engine.run.fold import SATISFIED, RunView, outcome
+from wsdash.engine.run.fold import RunView, outcome
 from wsdash.engine.run.intents import refusal, ticked
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
 from wsdash.engine.run.perform import Performer
@@ -23,6 +23,7 @@ from wsdash.errors import RefusedError
 from wsdash.model import (
     PAUSE_JOBS,
     REHEARSAL,
+    SATISFIED,
     Intent,
     ItemChanged,
     ItemIntended,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsdash.model import ItemState
+from wsdash.model import SATISFIED, ItemState
 from wsdash.review.blocks import (
     BAD,
     DIM,
@@ -276,7 +276,7 @@ def _latencies(report: Report) -> Section:
 def _tests(report: Report) -> Section:
     if not report.tests:
         return Section("Testing checklist", ("This plan lists no test.",))
-    held = sum(one.state in (ItemState.DONE, ItemState.SKIPPED) for one in report.tests)
+    held = sum(one.state in SATISFIED for one in report.tests)
     rows = tuple(
         (
             state(one.state),

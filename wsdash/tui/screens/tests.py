@@ -9,8 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from wsdash.engine.run.fold import SATISFIED
-from wsdash.model import Intent, ItemKind, ItemState
+from wsdash.model import SATISFIED, Intent, ItemKind, ItemState
 from wsdash.plan import Plan, Test
 from wsdash.tui.looks import BAD, BUSY, DIM, ITEM, KIND, TITLE, WARN, age, plain_title
 from wsdash.tui.panes.base import Frame, Lines, cell, row
