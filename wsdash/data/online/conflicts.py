@@ -68,28 +68,24 @@ async def find_conflicts(
 ) -> list[Conflict]:
     """The conflicts of a delta's keys, which are staged on the writer's side. Raises asyncpg.PostgresError.
 
-    On a real hypertable nobody can be told from us: compressed rows have no writer. There the comparison at
-    a held snapshot finds what differs.
+    Not for a real hypertable, whose compressed rows have no writer: there the comparison at a held snapshot
+    finds what differs.
     """
     tracked = change.tracked
     key = ", ".join(f"{ident(name)}" for name in tracked.table.key)
     staged = ", ".join(
         f"k.{place} AS {ident(c.name)}" for place, c in zip(tracked.key_names, tracked.key, strict=True)
     )
-    try:
-        async with transaction(writer):
-            rows = await writer.fetch(
-                f"SELECT to_jsonb(s)::text AS key FROM (SELECT {staged} FROM pg_temp.{tracked.stage} k "
-                f"LEFT JOIN {tracked.relation} t ON {tracked.match} "
-                f"WHERE CASE WHEN t.{ident(tracked.table.key[0])} IS NULL THEN NOT k.made ELSE "
-                f"age(t.xmin) < age($1::text::xid8::xid) "
-                f"AND NOT EXISTS (SELECT FROM {APPLIED} a WHERE a.xid::xid = t.xmin) END "
-                f"LIMIT {MOST}) s ({key})",
-                closed_by,
-                timeout=SECONDS,
-            )
-    except asyncpg.FeatureNotSupportedError:
-        return []
+    rows = await writer.fetch(
+        f"SELECT to_jsonb(s)::text AS key FROM (SELECT {staged} FROM pg_temp.{tracked.stage} k "
+        f"LEFT JOIN {tracked.relation} t ON {tracked.match} "
+        f"WHERE CASE WHEN t.{ident(tracked.table.key[0])} IS NULL THEN NOT k.made ELSE "
+        f"age(t.xmin) < age($1::text::xid8::xid) "
+        f"AND NOT EXISTS (SELECT FROM {APPLIED} a WHERE a.xid::xid = t.xmin) END "
+        f"LIMIT {MOST}) s ({key})",
+        closed_by,
+        timeout=SECONDS,
+    )
     keys = [row["key"] for row in rows]
     if not keys:
         return []
