@@ -268,7 +268,7 @@ def test_a_full_disk_pauses_the_run_and_space_lets_it_go_on(small: Small) -> Non
 def test_a_step_that_ignores_its_cancellation_does_not_hold_the_engine_back(small: Small) -> None:
     stubborn = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom tests.engine import small_world\n"
-        "from wsdash.engine import runner\nfrom wsdash.engine.process import serve\n"
+        "from wsdash.engine.run import runner\nfrom wsdash.engine.process import serve\n"
         "runner.CLEANUP_SECONDS = 0.3\n"
         "class Stubborn(small_world.MakeFiles):\n"
         "    async def act(self, ctx):\n"

@@ -167,7 +167,8 @@ def test_every_secret_that_the_settings_name_is_kept_back() -> None:
         for key in values if isinstance(values, dict) else ():
             if key.endswith("_env"):
                 found.append(f"{section}.{key}")
-                values[key] = f"NAME_OF_{section}_{key}"
+                name = f"NAME_OF_{section}_{key}"
+                values[key] = name if isinstance(values[key], str) else [name]
     assert set(keys) < set(found)
     read = msgspec.convert(named, type(settings))
     assert secret_variables(read) >= {f"NAME_OF_{one.replace('.', '_')}" for one in found}

@@ -23,6 +23,8 @@ from wsdash.tui.trends import WINDOWS
 from wsdash.tui.viewstate import ViewState, fold_all
 
 HOUR, DAY = 3600.0, 86_400.0
+FLAT = 3
+"""Lines of a pane that draws each series in one."""
 
 
 def lived(path: Path, now: float, days: float = 5.0) -> None:
@@ -76,7 +78,7 @@ def test_an_hour_that_nobody_watched_is_all_gap_and_not_the_probes_before_it(tmp
     past = past_of(tmp_path / FILE, 0, now + 2 * HOUR)
     assert set(past.series["api-new"].parts) == {None}
     view = msgspec.structs.replace(fold_all(recorded(LatencyReading("api-new", 0.02), at=now)), past=past)
-    _, line, *_ = draw_latency(view, Frame(now + 2 * HOUR, 80))
+    _, line, *_ = draw_latency(view, Frame(now + 2 * HOUR, 80, FLAT))
     assert "·····" in line.plain
     assert "▁" not in line.plain
 
@@ -101,7 +103,7 @@ def seen(known: SeriesPast, *newest: LatencyReading) -> ViewState:
 
 
 def graph(view: ViewState) -> str:
-    _, line = draw_latency(view, Frame(NOW, 80))
+    _, line = draw_latency(view, Frame(NOW, 80, FLAT))
     return line.plain
 
 

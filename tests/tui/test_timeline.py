@@ -191,7 +191,7 @@ async def test_a_decision_against_the_evidence_wants_a_word_typed(
     tmp_path: Path, evidence: str, button: str
 ) -> None:
     async with stage(tmp_path, *waiting(evidence)) as on:
-        await on.press("y", "d")
+        await on.press("y", "D")
         if evidence != "go":
             assert "✗ API response time: 878 ms" in on.text()
         await answer(on, "Ana", "two calm weeks", button)
@@ -208,7 +208,7 @@ async def test_much_evidence_does_not_push_the_answers_off_a_small_screen(tmp_pa
     unseen = tuple(CriterionFound(f"c{n}", None, why, "≤ 200 ms", f"Criterion {n}") for n in range(9))
     day = DayFound(7, "Decision Point", "Go/no-go", "insufficient-data", unseen, begun + 7 * DAY)
     async with stage(tmp_path, *halfway(), TimelineJudged(begun, (day,), {}), size=(80, 24)) as on:
-        await on.press("y", "d")
+        await on.press("y", "D")
         for word in ("? insufficient data", "Criterion 0", "Name", "Why", "Go", "No-go", "Cancel"):
             assert word in on.text(), word
 

@@ -16,15 +16,15 @@ _KNOWN = re.compile(
 _GRAVE = re.compile(r"\b(?:FATAL|PANIC|CRITICAL|ERROR)\b|\w(?:Error|Exception)\b|\berror:|\bpanic:")
 
 
-def cause_of(lines: Sequence[str]) -> str:
+def cause_of(lines: Sequence[str], *, or_last: bool = True) -> str:
     """The line that names the cause, '' when there is none: the first that says something well known, else
-    the first grave one, else the last. At most LONGEST characters."""
+    the first grave one, else (or_last) the last. At most LONGEST characters."""
     written = [line.strip() for line in lines if line.strip()]
     for sign in (_KNOWN, _GRAVE):
         for line in written:
             if sign.search(line):
                 return _cut(line, sign)
-    return written[-1][:LONGEST] if written else ""
+    return written[-1][:LONGEST] if written and or_last else ""
 
 
 def _cut(line: str, sign: re.Pattern[str]) -> str:

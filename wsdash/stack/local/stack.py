@@ -203,7 +203,9 @@ class LocalStack:
         for line in detail.lines:
             output(f"{view.reading.name}: {line.text}")
         said = [said for said in (view.reading.detail, view.health_output) if said]
-        cause = cause_of([line.text for line in detail.lines])
+        # of one that runs on, the check says more than whatever it wrote last
+        last = view.reading.state != "running" or not said
+        cause = cause_of([line.text for line in detail.lines], or_last=last)
         parts = [f"{what}: {cause}" if cause else what, *dict.fromkeys(said)]
         return WsdashError(
             "; ".join(parts), where=view.reading.name, remedy=f"read its log (tail {view.log}), then retry"

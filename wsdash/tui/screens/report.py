@@ -48,6 +48,8 @@ class ReportPanel(Modal[None]):
         self._heading = Static(markup=False)
         self._standing = Static(markup=False)
         self._text = Markdown("")
+        self._scroll = VerticalScroll()
+        """Held: a panel that is closed at once is mounted without what it would be made of."""
 
     def compose(self) -> ComposeResult:
         """How old the report is, the section's heading, and the section, scrolling."""
@@ -56,12 +58,12 @@ class ReportPanel(Modal[None]):
             panel.border_subtitle = "← → sections · Esc closes"
             yield self._standing
             yield self._heading
-            with VerticalScroll():
+            with self._scroll:
                 yield self._text
 
     def on_mount(self) -> None:
         """Read now, and whenever it was written anew."""
-        self.query_one(VerticalScroll).focus()
+        self._scroll.focus()
         self._redraw()
         self._read()
         self.set_interval(LOOK_SECONDS, self._read)
@@ -73,11 +75,11 @@ class ReportPanel(Modal[None]):
 
     def action_scroll(self, by: int) -> None:
         """Scroll by so many lines."""
-        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+        self._scroll.scroll_relative(y=by, animate=False)
 
     def action_edge(self, end: bool) -> None:
         """To the beginning or the end."""
-        scroll = self.query_one(VerticalScroll)
+        scroll = self._scroll
         scroll.scroll_to(y=scroll.max_scroll_y if end else 0, animate=False)
 
     def _read(self) -> None:
@@ -100,7 +102,7 @@ class ReportPanel(Modal[None]):
         last = max(0, len(self._file.parts) - 1)
         self._section = max(0, min(last, self._section + by))
         self._redraw()
-        self.query_one(VerticalScroll).scroll_home(animate=False)
+        self._scroll.scroll_home(animate=False)
         self.run_worker(self._draw(), group="section", exit_on_error=False)
 
     async def _draw(self) -> None:
