@@ -6,9 +6,13 @@ import json
 import signal
 import threading
 
+import pytest
+
 from tests.e2e.test_crash import wait_for_event
 from tests.e2e.test_fence import CONTENT, ITEMS, write
+from tests.support.program import Program
 from tests.support.world import World
+from wsdash.demo.world.build import WorldOptions
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.model import AlertChanged, ContainerRestarted, Notice
 
@@ -17,6 +21,12 @@ DATABASES = (
 )
 OBJECTS = "select count(*) from pg_class where relnamespace::regnamespace::text in ('workspace', 'wsdash')"
 NEW_STACK = ("workspace-db-pageserver", "workspace-db-safekeeper", "workspace-db-compute", "workspace-api")
+
+
+@pytest.fixture
+def world_options(program: Program) -> WorldOptions:
+    """Without the API's rate limit: each wait for it is a minute of a test that is about something else."""
+    return WorldOptions(items=300, port_offset=program.offset, api="simple")
 
 
 def assert_as_before(world: World, databases: str) -> None:

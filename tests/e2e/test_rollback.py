@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program import read_json
+from tests.support.program import Program, read_json
 from tests.support.world import World
+from wsdash.demo.world.build import WorldOptions
+
+
+@pytest.fixture
+def world_options(program: Program) -> WorldOptions:
+    """Without the API's rate limit: each wait for it is a minute of a test that is about something else."""
+    return WorldOptions(items=300, port_offset=program.offset, api="simple")
 
 
 def test_a_rollback_stops_the_stack_and_the_old_service_serves_again(world: World) -> None:
