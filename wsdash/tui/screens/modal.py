@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, ScreenResultType
 
@@ -13,6 +14,12 @@ class Modal(ModalScreen[ScreenResultType]):
     """
 
     _gave_answer = False
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; one that was closed before it was mounted has nothing to be filled."""
+        if isinstance(event, events.Mount) and self not in self.app.screen_stack:
+            return
+        await super().on_event(event)
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Close with the result; nothing when it closed already or another screen lies over it."""
