@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -139,6 +140,7 @@ async def test_descriptors_are_given_back_after_every_end(tmp_path: Path) -> Non
     async def descriptors() -> int:
         await asyncio.sleep(0)  # closing takes its turn
         await asyncio.sleep(0)
+        gc.collect()  # what earlier tests left to the collector is not counted
         return len(os.listdir("/proc/self/fd"))
 
     await run_program(["true"], seconds=LONG)  # whatever the loop opens once
@@ -150,7 +152,7 @@ async def test_descriptors_are_given_back_after_every_end(tmp_path: Path) -> Non
             await run_program(["sleep", "600"], seconds=0.1, data=b"x" * 4_000_000)
         with pytest.raises(CannotStartError):
             await run_program([str(tmp_path / "nothing")], seconds=LONG)
-        assert await descriptors() == before
+        assert await descriptors() <= before
 
 
 async def test_a_program_has_no_terminal_to_ask_on() -> None:
