@@ -83,7 +83,7 @@ class LatencyReading(Event, frozen=True, tag="latency"):
 class MetricsReading(Event, frozen=True, tag="metrics"):
     """Numbers read at once from one source: metrics, connections, errors. Keys are the history's series.
 
-    missing: why a number that belongs to the source is not among the values; it is unknown, not nought.
+    missing: why a number that belongs to the source is not among the values; it is unknown, not 0.
     """
 
     source: str

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from wsdash.engine.run.due import below
-from wsdash.model import ItemKind, ItemState, Phase
+from wsdash.model import ItemKind, ItemState, Phase, StepId
 from wsdash.model.migration import COPIES
 from wsdash.plan import Item, Plan
 from wsdash.tui.viewstate import ViewState
 
-_READ_AGAIN = ("stop-old", "start-stack", "init-neon", COPIES)
-"""Items whose steps are Standing: read again before a later item acts."""
-_ACTS = {
-    "backup": "another backup is taken and proven; the file that is there stays",
-    "neon-image": "the image is built, which takes a while",
-    "ports-free": "it fails: wsdash frees no port",
-    "stop-old": "the old service is stopped: nobody can write until the new one serves",
-    "start-stack": "the new stack is started",
-    "init-neon": "the schema is made in the target",
+_READ_AGAIN: tuple[str, ...] = (StepId.STOP_OLD, StepId.START_STACK, StepId.INIT_NEON, COPIES)
+"""Items whose steps are each a RecheckedStep: read again before a later item acts."""
+_ACTS: dict[str, str] = {
+    StepId.BACKUP: "another backup is taken and proven; the file that is there stays",
+    StepId.NEON_IMAGE: "the image is built, which takes a while",
+    StepId.PORTS_FREE: "it fails: wsdash frees no port",
+    StepId.STOP_OLD: "the old service is stopped: nobody can write until the new one serves",
+    StepId.START_STACK: "the new stack is started",
+    StepId.INIT_NEON: "the schema is made in the target",
     COPIES: "the rows are copied again; what was verified, tested and decided since counts for nothing then",
-    "verify-data": "both sides are read whole and compared again",
-    "test-api": "test items are written through the new API, and removed",
-    "update-dashboards": "the monitoring's files are written again",
-    "benchmarks": "the new API is put under load again",
-    "branching": "a branch is made, written to and removed",
-    "update-docs": "the report is written again",
+    StepId.VERIFY_DATA: "both sides are read whole and compared again",
+    StepId.TEST_API: "test items are written through the new API, and removed",
+    StepId.UPDATE_DASHBOARDS: "the monitoring's files are written again",
+    StepId.BENCHMARKS: "the new API is put under load again",
+    StepId.BRANCHING: "a branch is made, written to and removed",
+    StepId.UPDATE_DOCS: "the report is written again",
 }
 
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from wsdash.engine.run.due import to_undo
 from wsdash.engine.run.fold import ANSWERED
-from wsdash.model import ItemKind, ItemState
+from wsdash.model import ItemKind, ItemState, StepId
 from wsdash.model.migration import COPIES
 from wsdash.plan import Item, Plan
 from wsdash.tui.looks import age, count, size
 from wsdash.tui.viewstate import ViewState
 
-_KEPT = {
-    "update-docs": "the report that was written stays",
-    "branching": "nothing to take back: its branch is gone already",
-    "benchmarks": "what was measured no longer counts",
-    "update-dashboards": "the files stay",
-    "test-api": "test items that are left are removed",
-    "verify-data": "the comparison no longer counts",
-    "init-neon": "the schema stays in the new database",
-    "start-stack": "the new stack is stopped; its data stays on the disk",
-    "stop-old": "the old service is started, and proven to serve",
-    "ports-free": "nothing to take back",
-    "neon-image": "the image stays",
+_KEPT: dict[str, str] = {
+    StepId.UPDATE_DOCS: "the report that was written stays",
+    StepId.BRANCHING: "nothing to take back: its branch is gone already",
+    StepId.BENCHMARKS: "what was measured no longer counts",
+    StepId.UPDATE_DASHBOARDS: "the files stay",
+    StepId.TEST_API: "test items that are left are removed",
+    StepId.VERIFY_DATA: "the comparison no longer counts",
+    StepId.INIT_NEON: "the schema stays in the new database",
+    StepId.START_STACK: "the new stack is stopped; its data stays on the disk",
+    StepId.STOP_OLD: "the old service is started, and proven to serve",
+    StepId.PORTS_FREE: "nothing to take back",
+    StepId.NEON_IMAGE: "the image stays",
 }
 
 

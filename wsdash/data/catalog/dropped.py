@@ -6,7 +6,8 @@ from typing import Any
 
 import asyncpg
 
-TIMEOUT = 60.0
+from wsdash.data.catalog.queries import TIMEOUT
+
 DROPPED_MEANWHILE = (asyncpg.InternalServerError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)
 """What functions like pg_get_indexdef say of an object that the snapshot still sees and another session has
 dropped ("cache lookup failed for index"): compressing a chunk drops its indexes."""

@@ -30,9 +30,9 @@ class Performer:
     """Carries out items; each outcome is evidence in the journal."""
 
     def __init__(
-        self, recorder: Recorder, steps: dict[str, Step], make_context: MakeContext, plan: Plan | None = None
+        self, recorder: Recorder, steps: dict[str, Step], make_context: MakeContext, plan: Plan
     ) -> None:
-        self._plan = plan or Plan(())
+        self._plan = plan
         self._recorder = recorder
         self._record = recorder.record
         self._steps = steps
@@ -84,13 +84,13 @@ class Performer:
             await self.became_done(item)
         return evidence
 
-    async def became_done(self, item: Item, *, skipped: bool = False) -> None:
+    async def became_done(self, item: Item, state: ItemState = ItemState.DONE) -> None:
         """Start or stop the clock of the write downtime as the item means, whoever made it done.
 
-        skipped: a person passed it over. A fence that was passed over closes nothing; the run that goes on
+        state: done, or skipped by a person. A fence that was passed over closes nothing; the run that goes on
         past the item that opens the new service has opened it.
         """
-        if item.means(Meaning.CLOSES_SOURCE) and not skipped:
+        if item.means(Meaning.CLOSES_SOURCE) and state is not ItemState.SKIPPED:
             await self.downtime_begins()
         if item.means(Meaning.OPENS_TARGET):
             await self._downtime_ends()

@@ -215,8 +215,7 @@ class Runner:
         changed = ticked(intent, self.view, self._undoing())
         await self._record(changed)
         if changed.state in SATISFIED:
-            item = self.plan.item(intent.item)
-            await self._performer.became_done(item, skipped=changed.state is ItemState.SKIPPED)
+            await self._performer.became_done(self.plan.item(intent.item), changed.state)
         await self._perhaps_migrated()
 
     async def _perhaps_migrated(self) -> None:

@@ -50,7 +50,7 @@ def curve_width(width: int) -> int:
 
 
 def curve(points: tuple[Point | None, ...], width: int) -> str:
-    """One cell a point, from nought to the largest: × only failures, · nobody measured."""
+    """One cell a point, from 0 to the largest: × only failures, · nobody measured."""
     values = [None if point is None else point.p99 for point in points]
     top = max((value for value in values if value is not None), default=0.0)
     cells = []
