@@ -54,6 +54,21 @@ async def take(
     )
 
 
+def end_sessions(source: Endpoint) -> None:
+    """End every session of the source's database, before anything else happens here."""
+    program = (
+        "import asyncio, asyncpg, sys\n"
+        "async def main():\n"
+        "    conn = await asyncpg.connect(host='127.0.0.1', port=int(sys.argv[1]), user='postgres',\n"
+        "                                 password=sys.argv[3], database='postgres')\n"
+        "    await conn.execute('SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity '\n"
+        '                       "WHERE datname = \'" + sys.argv[2] + "\'")\n'
+        "asyncio.run(main())\n"
+    )
+    arguments = [str(source.port), source.database, source.password() or ""]
+    subprocess.run([sys.executable, "-c", program, *arguments], timeout=60, check=True)
+
+
 async def test_a_killed_backup_leaves_no_visible_file_and_the_next_one_tidies_up(
     source: Endpoint, tmp_path: Path
 ) -> None:
@@ -95,19 +110,58 @@ async def test_a_cancelled_backup_leaves_nothing(source: Endpoint, tmp_path: Pat
 
 async def test_a_lost_source_is_told_and_leaves_nothing(source: Endpoint, tmp_path: Path) -> None:
     await make_workspace(source, count=50)
-    cut: list[asyncio.Task[None]] = []
 
     def on_progress(progress: Progress) -> None:
-        if progress.activity == "checking" and not cut:
-            sql = (
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                f"WHERE datname = '{source.database}' AND pid <> pg_backend_pid()"
-            )
-            cut.append(asyncio.get_running_loop().create_task(run_sql(source, sql)))
+        if progress.activity == "checking":
+            end_sessions(source)
 
     with pytest.raises(UnreachableError, match="lost"):
         await asyncio.wait_for(back_up(source, tmp_path, on_progress=on_progress), 60)
-    await asyncio.gather(*cut)
+    assert names(tmp_path) == []
+
+
+async def test_a_source_lost_once_all_is_read_leaves_the_whole_backup_or_nothing(
+    source: Endpoint, tmp_path: Path
+) -> None:
+    await make_workspace(source, count=50)
+    tables = len((await back_up(source, tmp_path / "whole")).tables)
+    dumped: list[str] = []
+
+    def on_progress(progress: Progress) -> None:
+        if progress.activity == "dumping" and progress.finished:
+            dumped.append(progress.subject)
+            if len(dumped) == tables:
+                end_sessions(source)
+
+    try:
+        await asyncio.wait_for(back_up(source, tmp_path / "cut", on_progress=on_progress), 60)
+    except UnreachableError:
+        assert names(tmp_path / "cut") == []
+    else:
+        assert len(names(tmp_path / "cut")) == 2
+    assert len(dumped) == tables
+
+
+@pytest.mark.parametrize("during", [0, 1, 2, 3])
+async def test_a_backup_cancelled_while_it_gets_its_name_leaves_nothing(
+    source: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: int
+) -> None:
+    await make_workspace(source, count=20)
+    task = asyncio.ensure_future(back_up(source, tmp_path))
+    loop, call = asyncio.get_running_loop(), 0
+    real_fsync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        nonlocal call
+        if call == during:
+            loop.call_soon_threadsafe(task.cancel)
+        call += 1
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert call == 4
     assert names(tmp_path) == []
 
 

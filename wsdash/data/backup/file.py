@@ -121,6 +121,7 @@ class BackupWriter:
         self._sha = hashlib.sha256()
         self._hidden: Path | None = None
         self._descriptor = -1
+        self._published = False
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="backup-writer")
@@ -142,14 +143,20 @@ class BackupWriter:
         await self._in_thread(lambda: self._write(batch))
 
     async def publish(self) -> str:
-        """Flush to the disk, give the file its name, close it. Returns its sha256."""
+        """Flush to the disk, give the file its name, close it. Returns its sha256.
+
+        Await it to its end: a call that is cancelled may still give the file its name.
+        """
         await self.flush()
         await self._in_thread(self._publish)
+        self._published = True
         self._thread.shutdown(wait=False)
         return self._sha.hexdigest()
 
     async def discard(self) -> None:
         """Close and remove the hidden file, whatever state it is in; nothing after publish()."""
+        if self._published:
+            return
         self._pending = []
         await self._in_thread(self._discard)
         self._thread.shutdown(wait=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from wsdash.data.backup.manifest import (
 from wsdash.data.backup.meter import Meter, OnProgress
 from wsdash.data.backup.partial import remove_leftovers
 from wsdash.data.backup.result import object_counts
-from wsdash.data.backup.write import Frozen, write_backup
+from wsdash.data.backup.write import Draft, Frozen, new_file, write_draft
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import session_lives
@@ -87,6 +87,12 @@ async def take_backup(
     retakes: list[str] = []
 
     async def take() -> BackupManifest:
+        async with AsyncExitStack() as stack:
+            draft = await write(stack)
+            # the snapshot has ended: nothing that happens to its sessions can take back what gets its name
+            return await draft.publish()
+
+    async def write(stack: AsyncExitStack) -> Draft:
         async with (
             server_errors(source, doing),
             _snapshot_with_catalog(source, schema) as (snapshot, catalog),
@@ -101,7 +107,8 @@ async def take_backup(
             needed = await _bytes_needed(snapshot.conn, frozen)
             await require_space(directory, needed, f"a backup of schema {schema}")
             path = directory / _file_name(name, schema, snapshot.taken_at)
-            return await write_backup(path, snapshot, frozen, item, on_progress, retakes)
+            writer = await stack.enter_async_context(new_file(path))
+            return await write_draft(writer, snapshot, frozen, item, on_progress, retakes)
 
     def tell(why: str) -> None:
         retakes.append(why)

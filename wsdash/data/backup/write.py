@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from wsdash.data.snapshot.hold import Snapshot
 from wsdash.data.tables.shape import Table
 from wsdash.data.verify.checksum import row_source
 from wsdash.errors import WsdashError
+from wsdash.tasks import finished_though_cancelled
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE"
 _SETTINGS = (
@@ -90,45 +92,75 @@ class Frozen:
     after: list[Statement]
 
 
-async def write_backup(
-    path: Path,
+@dataclass(frozen=True)
+class Draft:
+    """A backup that is complete under a hidden name; publish() gives it its own."""
+
+    writer: BackupWriter
+    frozen: Frozen
+    chunks: str
+    retakes: tuple[str, ...]
+
+    async def publish(self) -> BackupManifest:
+        """Give the file its name and write its manifest, unproven: both, or neither.
+
+        Cancelled meanwhile, it takes both back. Raises WsdashError when the disk is full.
+        """
+        try:
+            return await finished_though_cancelled(self._publish())
+        except asyncio.CancelledError:
+            await asyncio.to_thread(_remove, self.writer.final)
+            raise
+
+    async def _publish(self) -> BackupManifest:
+        sha = await self.writer.publish()
+        fields = msgspec.structs.asdict(self.frozen.content)
+        final = self.writer.final
+        manifest = BackupManifest(
+            **fields,
+            file=final.name,
+            bytes=self.writer.bytes,
+            sha256=sha,
+            directory=str(final.parent),
+            chunks=self.chunks,
+            retakes=self.retakes,
+        )
+        try:
+            await asyncio.to_thread(write_manifest, manifest)
+        except OSError as error:
+            await asyncio.to_thread(_remove, final)
+            raise write_failure(error, manifest.manifest_path, 0) from error
+        return manifest
+
+
+@asynccontextmanager
+async def new_file(path: Path) -> AsyncIterator[BackupWriter]:
+    """A writer for `path` (or path-2 ...); what it wrote is gone after the block, unless it was published."""
+    writer = BackupWriter(await asyncio.to_thread(_free_path, path))
+    try:
+        await writer.open()
+        yield writer
+    finally:
+        await finished_though_cancelled(writer.discard())
+
+
+async def write_draft(
+    writer: BackupWriter,
     snapshot: Snapshot,
     frozen: Frozen,
     item: str,
     on_progress: OnProgress,
     retakes: Sequence[str] = (),
-) -> BackupManifest:
-    """Write what the snapshot holds to `path` (or path-2 ...), then its manifest, unproven.
+) -> Draft:
+    """Write what the snapshot holds. retakes: why it was begun anew, for the manifest.
 
-    retakes: why it was begun anew, for the manifest. Both files appear under their names complete or not at
-    all. Raises WsdashError when the disk is full, MovedError when chunks were rewritten meanwhile.
+    The snapshot may end afterwards. Raises WsdashError when the disk is full, MovedError when chunks were
+    rewritten meanwhile.
     """
-    writer = BackupWriter(await asyncio.to_thread(_free_path, path))
-    try:
-        await writer.open()
-        await _write_sections(writer, snapshot.conn, frozen, item, on_progress)
-        await snapshot.require_unmoved()
-        sha = await writer.publish()
-    except BaseException:
-        await writer.discard()
-        raise
-    fields = msgspec.structs.asdict(frozen.content)
-    final = writer.final
-    manifest = BackupManifest(
-        **fields,
-        file=final.name,
-        bytes=writer.bytes,
-        sha256=sha,
-        directory=str(final.parent),
-        chunks=snapshot.chunks.evidence,
-        retakes=tuple(retakes),
-    )
-    try:
-        await asyncio.to_thread(write_manifest, manifest)
-    except OSError as error:
-        await asyncio.to_thread(final.unlink, missing_ok=True)
-        raise write_failure(error, manifest.manifest_path, 0) from error
-    return manifest
+    await _write_sections(writer, snapshot.conn, frozen, item, on_progress)
+    await writer.flush()
+    await snapshot.require_unmoved()
+    return Draft(writer, frozen, snapshot.chunks.evidence, tuple(retakes))
 
 
 def _free_path(path: Path) -> Path:
@@ -138,6 +170,11 @@ def _free_path(path: Path) -> Path:
         number += 1
         free = path.with_name(f"{path.stem}-{number}.sql")
     return free
+
+
+def _remove(path: Path) -> None:
+    for one in (manifest_of(path), path):
+        one.unlink(missing_ok=True)
 
 
 async def _write_sections(
