@@ -42,9 +42,9 @@ async def serving(state: Path, *words: str, **environment: str) -> AsyncIterator
     )
     assert process.stdout is not None
     try:
-        told = (await asyncio.wait_for(process.stdout.readline(), 30)).decode()
+        told = (await asyncio.wait_for(process.stdout.readline(), 90)).decode()
         base = f"http://127.0.0.1:{port}"
-        async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(90), aiohttp.ClientSession() as session:
             while True:
                 try:
                     async with session.get(base):
@@ -54,7 +54,7 @@ async def serving(state: Path, *words: str, **environment: str) -> AsyncIterator
         yield base, told
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 90)
 
 
 async def seen_on(

@@ -204,7 +204,7 @@ async def test_a_change_that_comes_between_the_locks_goes_first_and_nobody_waits
         await real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(snapshot_module, "_join", meddling)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         await copy_tables(request_of(source, target, catalog), ignore)
         await changes[0]
     assert await checksums(source, catalog) == await checksums(target, catalog)
@@ -226,7 +226,7 @@ async def test_a_table_that_somebody_changes_again_and_again_is_given_up_with_a_
 
     monkeypatch.setattr(snapshot_module, "_join", meddling)
     with pytest.raises(BusyError, match="waits to change") as told:
-        async with asyncio.timeout(30), open_snapshot(source, catalog.tables):
+        async with asyncio.timeout(90), open_snapshot(source, catalog.tables):
             pass
     assert isinstance(told.value, WsdashError)
     assert told.value.remedy

@@ -64,14 +64,14 @@ async def test_the_postgresql_port_refuses_tls_then_trusts(node: str, tmp_path: 
     async with TestServer(create_app(node, "127.0.0.1", port, tmp_path)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(SSL_REQUEST)
-        assert await asyncio.wait_for(reader.readexactly(1), 5) == b"N"
+        assert await asyncio.wait_for(reader.readexactly(1), 90) == b"N"
         body = b"user\0probe\0\0"
         writer.write(struct.pack("!ii", len(body) + 8, 3 << 16) + body)
         assert await asyncio.wait_for(reader.readexactly(9), 5) == b"R" + struct.pack("!ii", 8, 0)
-        greeting = await asyncio.wait_for(reader.readuntil(b"Z\0\0\0\x05I"), 5)
+        greeting = await asyncio.wait_for(reader.readuntil(b"Z\0\0\0\x05I"), 90)
         assert b"S" in greeting
         writer.write(b"X\0\0\0\x04")
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), 90) == b""
         writer.close()
 
 
@@ -81,11 +81,11 @@ async def test_garbage_on_the_postgresql_port_harms_nobody(tmp_path: Path) -> No
         for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 8, struct.pack("!ii", 8, 80877102)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(junk)
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 90) == b""
             writer.close()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(SSL_REQUEST)
-        assert await asyncio.wait_for(reader.readexactly(1), 5) == b"N"
+        assert await asyncio.wait_for(reader.readexactly(1), 90) == b"N"
         writer.close()
 
 

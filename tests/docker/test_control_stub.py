@@ -34,7 +34,7 @@ def stub(tmp_path: Path) -> Iterator[str]:
     script = str(TREE / "compose/neon/control-stub.pl")
     process = subprocess.Popen(["perl", script, str(port), str(tmp_path)])
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
             assert time.monotonic() < deadline, "the stub does not listen"
             time.sleep(0.02)

@@ -50,7 +50,7 @@ async def test_every_line_comes_once_and_whole(
         pytest.skip(f"this machine has no journald: {started.stderr.strip().splitlines()[-1][:200]}")
     found: list[LogLine] = []
     try:
-        async with asyncio.timeout(20), aclosing(stack.follow_logs(0.0)) as lines:
+        async with asyncio.timeout(90), aclosing(stack.follow_logs(0.0)) as lines:
             async for line in lines:
                 found.append(line)
                 if line.text == chr(96 + len(SIZES)) * SIZES[-1]:

@@ -54,7 +54,7 @@ async def test_they_are_read_started_followed_and_stopped(
         assert states(await stack.readings()) == {"api": "missing", "db": "missing"}
         await stack.start(["api"], said.append)
         assert states(await stack.readings()) == {"api": "running", "db": "running"}
-        async with asyncio.timeout(20), aclosing(stack.follow_logs(0.0)) as lines:
+        async with asyncio.timeout(90), aclosing(stack.follow_logs(0.0)) as lines:
             async for line in lines:
                 assert line.text == "ready"
                 if line.container == "api":

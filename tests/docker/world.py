@@ -167,11 +167,11 @@ class DockerWorld:
             " and pid <> pg_backend_pid()"
         )
 
-    def wait_healthy(self, name: str, timeout: float = 60) -> None:
+    def wait_healthy(self, name: str, timeout: float = 180) -> None:
         """Return when the container is healthy."""
         self.wait_for(lambda: self.state(name) == ("running", "healthy"), f"{name} healthy", timeout)
 
-    def wait_for(self, holds: Callable[[], bool], what: str, timeout: float = 60) -> None:
+    def wait_for(self, holds: Callable[[], bool], what: str, timeout: float = 180) -> None:
         """Return when it holds."""
         deadline = time.monotonic() + timeout
         while not holds():

@@ -131,7 +131,7 @@ class Storm:
     def whole(self, told: str) -> None:
         """What is there is whole, on both sides, and nothing of ours is left."""
         items = "select count(*) from workspace.workspace_items"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         sides = (self.world.source, *([self.world.target] if self.there else []))
         for side in sides:
             while True:

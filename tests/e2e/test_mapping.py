@@ -113,7 +113,7 @@ def test_killed_in_the_middle_it_is_carried_whole_proven_equal_and_taken_back(wo
     assert made.returncode == 0, made.stdout + made.stderr
     world.target(HOLD)
     process = program.start(*run, "verify-data")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not world.target(HELD):
         assert process.poll() is None, program.output()
         assert time.monotonic() < deadline, program.output()

@@ -130,7 +130,7 @@ def test_leaving_with_a_stop_saves_the_run_and_leaves_no_process(program: Progra
     terminal.wait_for("engine")
     terminal.press("X")
     assert terminal.wait() == 0
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while program.world_processes() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert program.world_processes() == []

@@ -95,7 +95,7 @@ def test_both_lists_are_green_and_its_jobs_are_as_before(real_world: World) -> N
     assert world.source(SCHEDULED) == JOBS, "a rehearsal changes nothing at the source"
 
     killed = program.start("migrate", "--yes", "--until", "backup")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while world.source(SCHEDULED) == JOBS:
         assert time.monotonic() < deadline, program.output()
         time.sleep(0.02)

@@ -35,7 +35,7 @@ def recorded(program: Program, series: str = OLD) -> SeriesSummary:
 
 
 def wait(condition: Callable[[], bool], told: Callable[[], str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(told())

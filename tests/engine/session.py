@@ -75,7 +75,7 @@ class Session:
         assert self._engine is not None
         if not self._engine.done():
             await self.send("stop")
-        self.code = await asyncio.wait_for(self._engine, 30)
+        self.code = await asyncio.wait_for(self._engine, 90)
 
     async def send(self, do: str, item: str = "", **more: Any) -> Reply:
         """An intent, and its answer."""
@@ -88,18 +88,18 @@ class Session:
 
     async def until(self, item: str, state: str) -> None:
         """Return when the item stands like that."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while states(self.small).get(item) != state:  # noqa: ASYNC110 - the journal is what is tested
                 await asyncio.sleep(0.01)
 
     async def acting(self, item: str) -> None:
         """Return when the item's step acts: it is running before, while it is only checked."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while f"act {item}" not in self.small.ledger():  # noqa: ASYNC110 - the ledger is in files
                 await asyncio.sleep(0.01)
 
     async def idle(self) -> None:
         """Return when the engine has nothing to do."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while (await self.send("ping")).text != "idle":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

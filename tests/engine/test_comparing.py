@@ -30,7 +30,7 @@ def lead_to(monkeypatch: pytest.MonkeyPatch, **sides: Endpoint) -> None:
 
 async def ends(small: Small, count: int = 1) -> list[SidesCompared]:
     """Return when so many comparisons are over."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found = [event for event in history(small) if isinstance(event, SidesCompared)]
             if len(found) >= count:
@@ -153,7 +153,7 @@ async def test_an_engine_that_ends_says_that_it_was_not_finished(tmp_path: Path,
     small = Small(tmp_path)
     async with Session(small) as on:
         await on.ask(COMPARE, who="Ana")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not endless:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert endless == ["begun", "ended"]

@@ -66,7 +66,7 @@ async def asked(session: Session, action: str, name: str, *, force: bool = False
 
 
 async def ended(small: Small, text: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not any(text in told for _, told in notices(small)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -58,7 +58,7 @@ def engine(small: Small, *words: str) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(InputError):  # no journal yet
@@ -208,7 +208,7 @@ async def test_a_detached_engine_outlives_its_parent_and_answers(small: Small) -
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", launcher, str(small.state), *words, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await asyncio.wait_for(parent.communicate(), 20)
+    said, _ = await asyncio.wait_for(parent.communicate(), 90)
     pid = int(said)
     try:
         assert await wait_for_engine(small.state)

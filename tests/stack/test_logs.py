@@ -49,7 +49,7 @@ async def test_nothing_is_lost_or_repeated_while_services_restart(tmp_path: Path
         await asyncio.sleep(0.3)
         os.kill(await world.pid("a"), signal.SIGKILL)
         await world.act("b", "restart")
-        check_counts(await asyncio.wait_for(following, 30), processes=4)
+        check_counts(await asyncio.wait_for(following, 90), processes=4)
 
 
 async def test_a_follower_goes_on_with_the_next_supervisor(tmp_path: Path) -> None:

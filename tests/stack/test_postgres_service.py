@@ -74,7 +74,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 async def test_a_stop_is_fast_and_clean_though_clients_are_connected(database: Database) -> None:
     session = await database.connect()
     processes = await database.processes()
-    await asyncio.wait_for(database.world.stack.stop(["db"], quiet), 8)
+    await asyncio.wait_for(database.world.stack.stop(["db"], quiet), 90)
     assert (await database.world.reading("db")).exit_code == 0
     assert all(is_gone(pid) for pid in processes)
     assert not (database.data / "postmaster.pid").exists()
@@ -146,7 +146,7 @@ async def test_a_server_that_another_way_started_is_stopped_first(database: Data
     )
     await until(lambda: "ready" in _read(database.data / "postmaster.pid"))
     await database.world.stack.start(["db"], quiet)
-    assert await asyncio.wait_for(other.wait(), 5) == 0
+    assert await asyncio.wait_for(other.wait(), 90) == 0
     assert await database.value("select 1") == 1
 
 

@@ -150,5 +150,5 @@ async def test_an_exclusive_lock_makes_a_count_an_estimate_and_not_a_failure(
     monkeypatch.setattr(rows, "COUNT_SECONDS", 0.2)
     async with connection(source, read_only=False) as holder, holder.transaction():
         await holder.execute("LOCK TABLE workspace.t IN ACCESS EXCLUSIVE MODE")
-        (reading,) = await asyncio.wait_for(RowWatch(settings_of(source, target))(), 20)
+        (reading,) = await asyncio.wait_for(RowWatch(settings_of(source, target))(), 90)
     assert (reading.source, reading.estimated) == (2, True)

@@ -21,7 +21,7 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], timeout: float = 15.0) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], timeout: float = 90.0) -> None:
     """Wait until it holds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -43,7 +43,7 @@ async def prometheus(config: Path, data: Path) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 90)
 
 
 async def asked(base: str, path: str, **parameters: str) -> Any:

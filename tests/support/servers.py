@@ -50,7 +50,7 @@ class Server:
         self.process = subprocess.Popen(
             postgres.server_argv(self.version, self.data, self.binaries), stdout=log, stderr=log, cwd="/"
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         ready = [
             str(postgres.programs(18) / "pg_isready"),
             "-q",

@@ -57,7 +57,7 @@ class Terminal:
                 return
             before = now
 
-    def wait_for(self, text: str, timeout: float = 60) -> None:
+    def wait_for(self, text: str, timeout: float = 120) -> None:
         """Return when the screen shows `text`."""
         deadline = time.monotonic() + timeout
         while text not in self.text():
@@ -80,7 +80,7 @@ class Terminal:
         """Send a signal to the program."""
         os.kill(self.pid, number)
 
-    def wait(self, timeout: float = 20) -> int:
+    def wait(self, timeout: float = 90) -> int:
         """The program's exit code (negative: the signal that ended it)."""
         deadline = time.monotonic() + timeout
         while self._code is None:

@@ -148,7 +148,7 @@ class Stage:
         await self.until(lambda: view.view.seq >= seq and view.view.heartbeat is not None)
         await self.until(lambda: "Leave" in self.text() or self.app.screen is not view)
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
         """Wait for something to become true."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -33,7 +33,7 @@ class Screen:
     def notify(self) -> None:
         self.notified += 1
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
         deadline = time.monotonic() + seconds
         while True:
             self.updates.append(self.feed.take())
@@ -247,7 +247,7 @@ async def test_when_an_engine_comes_the_monitor_follows_it(tmp_path: Path) -> No
     journal = Journal.open(tmp_path)
     await journal.record(started("run-8"))
     journal.beat(Heartbeat(1, "h", time.time(), "", 0.0))
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), 90)
     await screen.until(lambda: screen.last.view.run.run == "run-8" and screen.last.view.feed == "journal")
     screen.feed.stop()
     await journal.close()

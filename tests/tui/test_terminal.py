@@ -76,7 +76,7 @@ def screen(
             pass
 
 
-def read_until(terminal: int, text: bytes, seconds: float = 15.0) -> bytes:
+def read_until(terminal: int, text: bytes, seconds: float = 90.0) -> bytes:
     seen = b""
     deadline = time.monotonic() + seconds
     while text not in seen:

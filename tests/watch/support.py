@@ -85,7 +85,7 @@ class Recorder:
     def states(self, source: str) -> list[Liveness]:
         return [state.liveness for state in self.of(SourceState) if state.source == source]
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 90.0) -> None:
         """Wait until something holds; fails after that many seconds."""
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110

@@ -51,7 +51,7 @@ class Told:
         return [event.text for event in self.events if isinstance(event, Notice)]
 
     async def until(self, done: Any) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while not done():
                 await self.clock.advance(1)
                 await asyncio.sleep(0.005)

@@ -80,7 +80,7 @@ async def make_template(server: Server) -> str:
 async def copy_of(server: Server, template: str) -> Endpoint:
     """A database of one's own like the template."""
     name = f"t_{uuid.uuid4().hex[:12]}"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 await server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

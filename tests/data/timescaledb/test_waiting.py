@@ -35,7 +35,7 @@ LONG = "60s"
 async def start(endpoint: Endpoint, call: str) -> asyncio.Task[bool]:
     """Start a maintenance call, and return when it waits for a lock."""
     task = asyncio.create_task(maintain(endpoint, call, LONG))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not await value(endpoint, WAITING):
             assert not task.done(), "it does not wait"
             await asyncio.sleep(0.05)
@@ -59,7 +59,7 @@ async def test_a_backup_ends_while_maintenance_waits_for_it(
 
     monkeypatch.setattr(backup, "_freeze", freeze)
     source = small if role == "owner" else reader(small)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         manifest = await take_backup(source, "s", tmp_path, item="backup", on_progress=quiet)
         assert promised(manifest) == before
         assert [await task for task in tasks] == [True]
@@ -78,7 +78,7 @@ async def test_a_copy_ends_while_maintenance_waits_for_it(
         return await original(*arguments)
 
     monkeypatch.setattr(copy, "_prepare", planned)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         await copy_tables(request_of(reader(small), target, catalog), ignore)
         assert await contents(target, "s") == before
         assert [await task for task in tasks] == [True]
@@ -94,7 +94,7 @@ async def test_maintenance_that_waits_already_goes_first(small: Endpoint, tmp_pa
         )
         await asyncio.sleep(1.0)
         await other.execute("COMMIT")
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             assert await task
             assert (await taking).tables["s.t"].rows == 300
 
@@ -115,7 +115,7 @@ async def test_sizes_are_read_while_maintenance_waits(
         return await original(*arguments)
 
     monkeypatch.setattr(backup, "read_catalog", reading)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         manifest = await take_backup(reader(small), "s", tmp_path, item="backup", on_progress=quiet)
         assert manifest.tables["s.t"].rows == 300
         assert [await task for task in tasks] == [True]
