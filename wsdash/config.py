@@ -158,7 +158,7 @@ class PathSettings(_Section, frozen=True):
 
 
 class NotifySettings(_Section, frozen=True):
-    """How the team is told, beside a person's tick. environment: names of variables that the command gets
+    """How the team is notified, beside a person's tick. environment: names of variables that the command gets
     beside PATH, HOME and the like."""
 
     webhook_env: str = ""
@@ -167,9 +167,9 @@ class NotifySettings(_Section, frozen=True):
 
 
 class AlertSettings(_Section, frozen=True):
-    """Who is told of alerts beside the screen. The webhook's URL is named, never held. bell, desktop: what
-    the operator's own terminal does. environment: as for notify. apprise_env: names of variables that hold
-    apprise's URLs, each a channel of its own (needs wsdash[channels]).
+    """Who is notified of alerts beside the screen. The webhook's URL is named, never held. bell, desktop:
+    what the operator's own terminal does. environment: as for notify. apprise_env: names of variables that
+    hold apprise's URLs, each a channel of its own (needs wsdash[channels]).
     """
 
     webhook_env: str = ""
@@ -190,7 +190,7 @@ class CopySettings(_Section, frozen=True):
 
 class BranchingSettings(_Section, frozen=True):
     """How a branch is opened. open: compute (a second compute in the compute's container) or database (the
-    stand-in's: a database of the same server). database: its name; {timeline} stands for the branch's id.
+    stand-in's: a database of the same server). database: its name; {timeline} is replaced by the branch's id.
     tenant, timeline: which of the pageserver's are the workspace's; empty: what the compute says.
     """
 
@@ -238,7 +238,7 @@ def shipped(*parts: str) -> Path:
 
 
 def read_yaml(path: Path) -> Any:
-    """Parse a YAML file. Raises InputError with file, line and remedy, for a key that stands twice too."""
+    """Parse a YAML file. Raises InputError with file, line and remedy, for a duplicate key too."""
     try:
         return outside.read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

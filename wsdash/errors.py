@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class WsdashError(Exception):
-    """A failure told for the operator.
+    """A failure described for the operator.
 
     what: the fact, in one sentence ("the target already has 12 rows in workspace.workspace_items").
     where: the file, server, port or item concerned ("workspace-db-compute on localhost:5433").

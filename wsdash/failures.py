@@ -27,7 +27,7 @@ def note_failure(state: Path | None, error: BaseException, what: str = "the scre
         reason = f"{type(error).__name__}: {error}"
     except Exception:  # an exception whose text raises
         reason = type(error).__name__
-    told = f"{what} failed ({clean(reason.partition(chr(10))[0], 300)}); this is a bug of wsdash"
+    sentence = f"{what} failed ({clean(reason.partition(chr(10))[0], 300)}); this is a bug of wsdash"
     try:
         lines = "".join(traceback.format_exception(error))
     except Exception:
@@ -36,10 +36,10 @@ def note_failure(state: Path | None, error: BaseException, what: str = "the scre
     text = f"{stamp} {what}\n{clean(lines[-_LONGEST_TRACEBACK:])}\n"
     for write in (_write_in_state, _write_in_temporary):
         try:
-            return f"{told}, details in {clean(str(write(state, text)))}"
+            return f"{sentence}, details in {clean(str(write(state, text)))}"
         except (OSError, ValueError):
             continue
-    return told
+    return sentence
 
 
 def _write_in_state(state: Path | None, text: str) -> Path:

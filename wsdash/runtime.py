@@ -133,7 +133,7 @@ def world_config(state: Path) -> Path | None:
 
 
 def user_name() -> str:
-    """The name of the user at this terminal, '' when it cannot be told."""
+    """The name of the user at this terminal, '' when unknown."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -1,4 +1,4 @@
-"""SQLite files of wsdash's own: known by their marks, opened for writing, told when not usable."""
+"""SQLite files of wsdash's own: known by their marks, opened for writing, described when not usable."""
 
 from __future__ import annotations
 
@@ -165,11 +165,11 @@ class FileKind:
             )
 
     def damaged(self, path: Path, detail: object) -> InputError:
-        """How damage is told."""
+        """How damage is described."""
         return InputError(f"the {self.name} is damaged: {detail}", where=str(path), remedy=self.on_damage)
 
     def unusable(self, path: Path, error: Exception) -> InputError:
-        """How a failure to open the file is told: damage as damage, anything else as what it is."""
+        """How a failure to open the file is described: damage as damage, anything else as what it is."""
         if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
             return self.damaged(path, error)
         return InputError(

@@ -1,4 +1,4 @@
-"""Tasks that live and die together, with a failure told as itself and not as a group of failures."""
+"""Tasks that live and die together, with a failure raised as itself and not as a group of failures."""
 
 from __future__ import annotations
 

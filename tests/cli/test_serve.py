@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def serving(state: Path, *words: str, **environment: str) -> AsyncIterator[tuple[str, str]]:
-    """`wsdash serve` on a run, until it is told to stop: its address, and what it printed first."""
+    """`wsdash serve` on a run, until it is asked to stop: its address, and what it printed first."""
     journal = Journal.open(state)
     for event in halfway():
         await journal.record(event)

@@ -181,7 +181,7 @@ WRONG = {
         "it is not a list of parts",
         "tables.categories.union",
     ),
-    "a source beside it": ("from: items", UNION, "it stands beside union", "tables.categories.from"),
+    "a source beside it": ("from: items", UNION, "it is given beside union", "tables.categories.from"),
     "a lost column": (
         "by: name",
         UNION.replace("id: the name is the key, ", ""),

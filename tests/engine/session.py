@@ -48,7 +48,7 @@ def done_events(small: Small, item: str) -> list[ItemChanged]:
 
 
 class Session:
-    """`async with` runs an engine that stays until it is told to stop."""
+    """`async with` runs an engine that stays until it is asked to stop."""
 
     def __init__(self, small: Small) -> None:
         self.small = small

@@ -168,7 +168,7 @@ def test_a_webhook_whose_variable_is_not_set_tells_nobody(
 def test_who_is_told_is_said(settings: Settings) -> None:
     assert team(settings).well is None
     by_command = msgspec.structs.replace(settings, notify=NotifySettings(command=("mail", "team@example")))
-    assert team(by_command).seen == "told by notify.command (mail)"
+    assert team(by_command).seen == "notified by notify.command (mail)"
 
 
 def test_the_names_are_the_guides_four_in_its_order() -> None:

@@ -46,7 +46,7 @@ def test_docker_host_comes_before_every_context(home: Path) -> None:
 
 def test_the_current_context_names_the_engine_and_its_certificates(home: Path) -> None:
     place = find_engine({}, home)
-    assert (place.url, place.told_by, place.here) == ("https://far:2376", "Docker context far", False)
+    assert (place.url, place.named_by, place.here) == ("https://far:2376", "Docker context far", False)
     assert place.certificates is not None
 
 

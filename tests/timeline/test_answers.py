@@ -155,7 +155,7 @@ CASES: dict[str, list[tuple[Lived, bool | None, str]]] = {
         (Lived().then(ContainerRestarted(CONTAINERS[1], "exit code 137")), FAIL, "workspace-db-compute: 1"),
         (Lived().then(ContainerRestarted(CONTAINERS[1], "started anew", "Ana")), PASS, "1 asked for"),
         (Lived(watched=hole), UNKNOWN, "0 seen; 1 of 1"),
-        (Lived(starts_told=False), UNKNOWN, "0 seen; not told when they were started: workspace-api, "),
+        (Lived(starts_told=False), UNKNOWN, "0 seen; no start time known: workspace-api, "),
     ],
     "api-latency": [
         (Lived(), PASS, "at most 40 ms in every 24 h"),

@@ -83,7 +83,7 @@ def migrated() -> list[object]:
 def test_a_second_run_names_what_it_can_set_back() -> None:
     view = seen(*migrated())  # type: ignore[arg-type]
     text = "\n".join(consequences(PLAN, view, PLAN.item("verify-data")))
-    assert "First what it stands on is read again: stop-old, start-stack, init-neon, migrate-data." in text
+    assert "First what it depends on is read again: stop-old, start-stack, init-neon, migrate-data." in text
     back = "stop-old, start-stack, init-neon, migrate-data, verify-data, test-api, update-dashboards"
     assert f"That can set back: {back}." in text
     assert "Where it still holds, nothing is done." in text

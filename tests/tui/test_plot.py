@@ -11,7 +11,7 @@ from wsdash.model import LatencyReading, Liveness, SourceState
 from wsdash.tui.looks import BAD, GOOD, WARN
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import draw_latency
-from wsdash.tui.plot import AXIS, plot, scale_of, told_seconds
+from wsdash.tui.plot import AXIS, plot, scale_of, seconds_text
 from wsdash.tui.viewstate import HOLE, LatencySample
 
 
@@ -67,7 +67,7 @@ def test_a_tall_curve_has_an_axis_with_a_tick_at_the_threshold() -> None:
 
 
 def test_without_samples_there_is_a_scale_all_the_same() -> None:
-    assert scale_of([]).label == told_seconds(0.001)
+    assert scale_of([]).label == seconds_text(0.001)
 
 
 def test_each_series_of_the_pane_has_its_own_scale() -> None:

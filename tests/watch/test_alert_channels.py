@@ -115,7 +115,7 @@ async def test_a_webhook_from_a_file_that_fails_twice_is_tried_again_and_its_url
     assert len(taken) == 3
     assert told.notices() == [
         "alert webhook: it answered 500; trying again",
-        "alert webhook: told at the attempt 3",
+        "alert webhook: sent at attempt 3",
     ]
 
 
@@ -131,7 +131,7 @@ async def test_a_channel_that_never_answers_is_given_up_with_an_error_that_holds
             assert told.clock.monotonic() < 2 * GIVE_UP_SECONDS
             await told.clock.advance(60)
             await asyncio.sleep(0.002)
-    assert "disk was not told within 6 h" in told.notices()[-1]
+    assert "disk was not sent within 6 h" in told.notices()[-1]
     assert "s3cret" not in " ".join(told.notices())
 
 

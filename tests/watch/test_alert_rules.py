@@ -12,7 +12,7 @@ from tests.watch.alert_support import rule
 from wsdash.config import Thresholds, shipped
 from wsdash.errors import InputError
 from wsdash.watch.alerting.rules import AlertRule, load_rules
-from wsdash.watch.alerting.words import told
+from wsdash.watch.alerting.words import describe
 
 GUIDE = {
     "API response time > 500ms",
@@ -169,4 +169,4 @@ def test_durations_are_read_in_every_unit(tmp_path: Path) -> None:
 def test_a_value_beyond_its_limit_never_reads_like_the_limit(
     unit: str, limit: float, value: float, words: str
 ) -> None:
-    assert told(rule(unit=unit, threshold=limit, clear=limit), "load", value) == f"Load: {words}"
+    assert describe(rule(unit=unit, threshold=limit, clear=limit), "load", value) == f"Load: {words}"

@@ -131,7 +131,7 @@ async def test_no_broken_tenant_is_nought_only_where_tenants_are_told(scene: Sce
     assert scene.reading.values["neon:broken-tenants"] == 0
     scene.pages["pageserver"] = "# TYPE something gauge\nsomething 1\n"
     await scene.look()
-    assert scene.reading.missing["neon:broken-tenants"] == "pageserver_tenant_states_count is not told"
+    assert scene.reading.missing["neon:broken-tenants"] == "pageserver_tenant_states_count is not reported"
 
 
 async def test_the_computes_numbers_are_read_where_it_is_reached(scene: Scene) -> None:

@@ -98,11 +98,13 @@ class Allowance:
         return max(POLL, self._sent[0] + 60.0 - now) if self._sent else POLL
 
     async def turn(self, waiting: Callable[[float], None] | None = None) -> None:
-        """Wait until a request may be sent, and count it. waiting: told the seconds once, when it is long."""
-        told = False
+        """Wait until a request may be sent, and count it. waiting: called once with the seconds, when it is
+        long.
+        """
+        announced = False
         while (seconds := self.wait()) > 0:
-            if not told and waiting is not None and seconds > 2:
-                told = True
+            if not announced and waiting is not None and seconds > 2:
+                announced = True
                 waiting(seconds)
             await asyncio.sleep(min(seconds, 1.0))
         self.count()

@@ -52,9 +52,10 @@ class Pong:
 class ApiClient:
     """Calls one generation of the API, over at most `connections` at once. Use as an async context manager.
 
-    api: the API's shape. waiting: told in words when a request has to wait for the API's limit. Every request
-    keeps to the address's allowance, every call has a timeout. Raises UnreachableError when nobody answers,
-    WsdashError for an answer that the API's contract does not allow, InputError for a token that is not set.
+    api: the API's shape. waiting: called with a sentence when a request has to wait for the API's limit.
+    Every request keeps to the address's allowance, every call has a timeout. Raises UnreachableError when
+    nobody answers, WsdashError for an answer that the API's contract does not allow, InputError for a token
+    that is not set.
     """
 
     def __init__(

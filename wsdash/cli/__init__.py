@@ -13,8 +13,8 @@ from wsdash.errors import WsdashError
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 failed, 2 bad input, 3 held by another, 130 interrupted.
 
-    Every failure is told as what, where and remedy on standard error; no traceback reaches a user. What no
-    command foresaw is told in one sentence, its traceback goes into a private file.
+    Every failure is described by what, where and remedy on standard error; no traceback reaches a user. What
+    no command foresaw becomes one sentence, its traceback goes into a private file.
     """
     state: Path | None = None
     try:
@@ -45,9 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
-def _failed(told: str, code: int) -> int:
+def _failed(sentence: str, code: int) -> int:
     with suppress(OSError, ValueError):  # the terminal is gone, or the stream is closed
-        say(told, error=True)
+        say(sentence, error=True)
     return code
 
 

@@ -1,4 +1,4 @@
-"""`wsdash alerts`: how alerts stand, and what the rules would have said of the recorded history."""
+"""`wsdash alerts`: the state of alerts, and what the rules would have said of the recorded history."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def exported(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"file": str(file), "rules": len(rules), "only_wsdash_judges": left_out})
         return 0
-    told = f"; nobody judges while wsdash does not run: {', '.join(left_out)}" if left_out else ""
-    say(f"{len(rules)} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{told}")
+    unjudged = f"; nobody judges while wsdash does not run: {', '.join(left_out)}" if left_out else ""
+    say(f"{len(rules)} rules, and {len(rules_of_itself())} about wsdash itself, in {file}{unjudged}")
     return 0
 
 

@@ -38,7 +38,7 @@ def make_parser() -> tuple[Parser, frozenset[str]]:
         ("begin", _beginning),
         ("look", _screens),
         ("migrate, and go back", _carrying),
-        ("read how it stands", _telling),
+        ("read its state", _telling),
         ("decide", _judging),
         ("try", _trying),
         ("tend", _tending),
@@ -155,7 +155,7 @@ def _telling(commands: Commands) -> None:
     """Commands that read and tell, and change nothing."""
     text = "what becomes of every object of the source, and what blocks"
     _json(commands.add("schema", text, "schema", "schema"))
-    status = commands.add("status", "how the run stands now", "inspect", "status")
+    status = commands.add("status", "the state of the run now", "inspect", "status")
     how = status.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="as one JSON object")
     how.add_argument("--watch", action="store_true", help="go on: one line a change, until Ctrl-C")
@@ -173,7 +173,7 @@ def _telling(commands: Commands) -> None:
         "--directory", type=Path, metavar="DIR", help="write all of it: Markdown, HTML, JSON, calendar"
     )
     folder.add_argument(
-        "--check", type=Path, metavar="DIR", help="whether DIR holds the report of the run as it stands"
+        "--check", type=Path, metavar="DIR", help="whether DIR holds the report of the run's present state"
     )
 
 
@@ -203,7 +203,7 @@ def _trying(commands: Commands) -> None:
 
 def _tending(commands: Commands) -> None:
     """Commands for what is raised, and for one container by hand."""
-    text = "how alerts stand; replay the history against the rules"
+    text = "the state of alerts; replay the history against the rules"
     _alerts(commands.add("alerts", text, "alerts", "listed"))
     _container(commands.add("container", "start, stop or restart one container", "container", "container"))
 
@@ -260,12 +260,12 @@ def _container(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("action", choices=("start", "stop", "restart"))
     sub.add_argument("name", metavar="NAME", help="a container of the old world or of the new stack")
     sub.add_argument("--who", metavar="WHO", help="who says so (default: the login name)")
-    sub.add_argument("--force", action="store_true", help="though an item that runs stands on it")
+    sub.add_argument("--force", action="store_true", help="although a running item needs it")
     _take_over(sub)
 
 
 def _alerts(sub: argparse.ArgumentParser) -> None:
-    """`list` (also plain `wsdash alerts`), `test`, `export`; options may stand before or after the word."""
+    """`list` (also plain `wsdash alerts`), `test`, `export`; options may come before or after the word."""
     _json(sub)
     words = sub.add_subparsers(metavar="list|test|export")
     for name, text, function in (
@@ -287,7 +287,7 @@ def _alerts(sub: argparse.ArgumentParser) -> None:
 
 
 def _number(make: Callable[[str], float], least: float, most: float, what: str) -> Callable[[str], float]:
-    """A type for argparse: a number from least to most; anything else is told as not being `what`."""
+    """A type for argparse: a number from least to most; anything else is refused as not being `what`."""
 
     def number(text: str) -> float:
         try:

@@ -68,7 +68,9 @@ class ReadOnlyServer(Server):
                 raise web.HTTPForbidden(text="another page may not look in here")
             if self._token and not self._known(request.cookies.get(COOKIE, "")):
                 if not self._known(request.query.get("token", "")):
-                    raise web.HTTPUnauthorized(text="open the address with ?token=... that wsdash serve told")
+                    raise web.HTTPUnauthorized(
+                        text="open the address with ?token=... that wsdash serve printed"
+                    )
                 answer = web.HTTPFound("/")  # so that the token does not stay in the address
                 answer.set_cookie(COOKIE, self._token, httponly=True, samesite="Strict")
                 raise answer

@@ -1,4 +1,4 @@
-"""`wsdash config check`: every file of the configuration is read, and every fault told at once."""
+"""`wsdash config check`: every file of the configuration is read, and every fault reported at once."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def config(arguments: argparse.Namespace) -> int:
             check(directory)
             say(f"✓ {name}{_whose(directory, name)}")
         except InputError as error:
-            told = tell(error)
-            if told not in faults:
+            sentence = tell(error)
+            if sentence not in faults:
                 say(f"✗ {name}")
-                say(told, error=True)
-                faults.append(told)
+                say(sentence, error=True)
+                faults.append(sentence)
     return 2 if faults else 0
 
 

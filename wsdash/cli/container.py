@@ -40,10 +40,10 @@ def container(arguments: argparse.Namespace) -> int:
     else:
         with OperatorLock.held(state, take_over=arguments.take_over):
             reply = asyncio.run(act_at_rest(state, config_of(arguments, state), intent))
-    return _told(state, before, reply, name, action)
+    return _outcome(state, before, reply, name, action)
 
 
-def _told(state: Path, after: int, reply: Reply, name: str, action: str) -> int:
+def _outcome(state: Path, after: int, reply: Reply, name: str, action: str) -> int:
     if not reply.ok:
         raise RefusedError(reply.text, where=f"wsdash container {action} {name}", remedy="nothing was done")
     reader = JournalReader(state)

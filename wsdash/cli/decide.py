@@ -57,6 +57,6 @@ def finish(arguments: argparse.Namespace) -> int:
 
     state = needed_state(arguments)
     config = config_of(arguments, state)
-    told = finishing(state, load_settings(config), config)
-    say("\n".join(told.lines))
-    return 0 if told.approved else 1
+    outcome = finishing(state, load_settings(config), config)
+    say("\n".join(outcome.lines))
+    return 0 if outcome.approved else 1

@@ -12,7 +12,7 @@ from wsdash.engine.process import EngineOptions, serve
 
 
 def engine(arguments: argparse.Namespace) -> int:
-    """Run the engine until it is told to stop."""
+    """Run the engine until it is asked to stop."""
     state = own_state(arguments)
     if arguments.demo:
         return asyncio.run(serve(engine_options(arguments, state, headless=False)))

@@ -20,7 +20,7 @@ PACE = 1.0
 
 
 def follow(state: Path) -> int:
-    """Print how the run stands, then every change, until Ctrl-C: that is no failure."""
+    """Print the state of the run, then every change, until Ctrl-C: that is no failure."""
     reader = JournalReader(state)
     show = printer(watching=True)
     try:

@@ -73,7 +73,7 @@ def printer(*, watching: bool = False) -> Callable[[Recorded], None]:
             again = " (resumed)" if event.resumed else ""
             say(f"run {event.run}, {event.mode}{again}")
         elif isinstance(event, SetupProgress):
-            # a stage tells where it stands in the whole (k of n) and is over when k has grown
+            # a stage tells its place in the whole (k of n) and is over when k has grown
             if event.failed or event.done > stages.setdefault(event.stage, event.done):
                 say(f"  world: {event.stage} {event.detail}".rstrip())
         elif isinstance(event, ItemChanged) and event.state is not ItemState.RUNNING:
@@ -94,7 +94,7 @@ def printer(*, watching: bool = False) -> Callable[[Recorded], None]:
 
 
 def _watched(event: AnyEvent) -> str:
-    """What only somebody who watches is told of, or ''."""
+    """What only somebody who watches needs to know, or ''."""
     match event:
         case ItemChanged(state=ItemState.RUNNING):
             return f"{GLYPHS[event.state]} {event.item} is running"

@@ -32,7 +32,7 @@ def init(arguments: argparse.Namespace) -> int:
     directory = (arguments.config or user_config_directory()).absolute()
     interactive = sys.stdin.isatty() and not arguments.yes
     found = asyncio.run(discover(arguments.root))
-    for sentence in found.told:
+    for sentence in found.sentences:
         say(f"· {sentence}")
     values = _shipped_values() | found.values | _given(arguments)
     if arguments.replace:
@@ -73,7 +73,7 @@ def init(arguments: argparse.Namespace) -> int:
 
 
 class _Asking:
-    """Asks on the terminal; answers by itself, with what stands there already, where nobody is asked."""
+    """Asks on the terminal; answers by itself, with what is there already, where nobody is asked."""
 
     def __init__(self, interactive: bool, given: Values) -> None:
         self.interactive, self._given = interactive, given
@@ -179,7 +179,7 @@ def _given(arguments: argparse.Namespace) -> Values:
 def database_of(url: str, option: str) -> dict[str, Any]:
     """Host, port, database and user of postgresql://USER@HOST:PORT/DATABASE. Raises InputError.
 
-    A password in it is refused: it would stand in the shell's history.
+    A password in it is refused: it would be in the shell's history.
     """
     try:
         parts = urlsplit(url)

@@ -21,9 +21,9 @@ def tell_unforeseen(error: BaseException, state: Path | None, what: str = "the c
     if state is None:
         with suppress(Exception):  # no home directory, say: the sentence matters more than its file's place
             state = current_state()
-    told = note_failure(state, error, what)
+    sentence = note_failure(state, error, what)
     with suppress(OSError, ValueError):  # the terminal is gone, or the stream is closed
-        say(f"wsdash: {told}", error=True)
+        say(f"wsdash: {sentence}", error=True)
 
 
 def catch_background_failures(arguments: argparse.Namespace) -> None:

@@ -96,7 +96,7 @@ class Commands:
         return frozenset(self._added.choices)
 
     def heading(self, text: str) -> None:
-        """The commands that are added from here on stand under this heading."""
+        """The commands added from here on come under this heading."""
         self._groups.append((text, []))
 
     def add(
@@ -108,8 +108,8 @@ class Commands:
         else:
             sub = self._added.add_parser(name, help=help_text, description=help_text)
             self._groups[-1][1].append((name, help_text))
-        told = argparse.SUPPRESS if name == "demo" else "directory of wsdash.yaml and plan.yaml"
-        sub.add_argument("--config", type=Path, metavar="DIR", help=told)
+        description = argparse.SUPPRESS if name == "demo" else "directory of wsdash.yaml and plan.yaml"
+        sub.add_argument("--config", type=Path, metavar="DIR", help=description)
         sub.add_argument("--state", type=Path, metavar="DIR", help="directory of the run's journal and logs")
         sub.set_defaults(command=lazily(module, function))
         return sub

@@ -19,7 +19,7 @@ from wsdash.review.story import KnownStory, read_story
 def report(arguments: argparse.Namespace) -> int:
     """`wsdash report`: Markdown, HTML, JSON, the calendar; exit 1 when the migration failed.
 
-    With --check: exit 1 when the directory does not hold the report of the run as it stands.
+    With --check: exit 1 when the directory does not hold the report of the run's present state.
     """
     given = [name for name in ("json", "output", "ics") if getattr(arguments, name)]
     if arguments.check is not None and given:

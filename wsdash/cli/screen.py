@@ -41,10 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _need_configuration(arguments: argparse.Namespace) -> None:
     """Raises InputError where nobody has said yet what is to be moved: nothing is started then."""
-    told = any(name.startswith(ENV_PREFIX) for name in os.environ)
+    configured = any(name.startswith(ENV_PREFIX) for name in os.environ)
     state: Path = (arguments.state or default_state()).absolute()
     begun = (state / JOURNAL).exists()
-    if not told and not begun and config_of(arguments, state) is None:
+    if not configured and not begun and config_of(arguments, state) is None:
         raise InputError(
             "there is no configuration yet, so nothing was started",
             where=str(user_config_directory()),
@@ -113,13 +113,13 @@ def operate(
 
 
 def _finishing(state: Path, config: Path | None) -> Callable[[], list[str]]:
-    def told() -> list[str]:
+    def configured() -> list[str]:
         from wsdash.review.finish import finishing
 
         known = config or world_config(state)  # a demo's world is made after its screen
         return finishing(state, load_settings(known), known).lines
 
-    return told
+    return configured
 
 
 def _starter(state: Path, words: list[str]) -> Callable[[], Awaitable[None]]:

@@ -25,7 +25,7 @@ from wsdash.steps.comparing.verify_now import ComparedNow, changed_seeds, verify
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
 HOW = (
-    "tables that differ were compared twice: a difference seen both times stands, one that changed meanwhile "
+    "tables that differ were compared twice: a difference seen both times counts, one that changed meanwhile "
     "is a row that was being written"
 )
 

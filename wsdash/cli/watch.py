@@ -19,7 +19,7 @@ DEFAULT_HOST = "127.0.0.1"
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    """`wsdash watch`. 0 when it was told to stop; 3 when an engine works on this state already."""
+    """`wsdash watch`. 0 when it was asked to stop; 3 when an engine works on this state already."""
     state = own_state(arguments)
     port, host = arguments.metrics_port, arguments.metrics_host
     if port is None and host != DEFAULT_HOST:

@@ -57,8 +57,8 @@ class FortnightScript:
         stack = StandinStack(FORTNIGHTS[self.name], usual, self.seed, began.restarts)
         begun = began.begun
         await life.until(begun)
-        told = f"from here on the readings are a stand-in's: fortnight {self.name} ({stack.fortnight.what})"
-        life.read(Notice("info", told))
+        text = f"from here on the readings are a stand-in's: fortnight {self.name} ({stack.fortnight.what})"
+        life.read(Notice("info", text))
         for source in ("containers", "host", *(f"latency:{name}" for name in ("api-new", *PROBED))):
             life.read(SourceState(source, Liveness.LIVE))
         people = _People(life, stack)

@@ -1,4 +1,4 @@
-"""What the journal tells whoever was not there: how the run stands, who asked for what, and how each
+"""What the journal tells whoever was not there: the state of the run, who asked for what, and how each
 container was when an engine last saw it."""
 
 from __future__ import annotations

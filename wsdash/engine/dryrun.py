@@ -13,7 +13,7 @@ from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.engine.run.fold import fold_all
-from wsdash.engine.run.perform import told_cause
+from wsdash.engine.run.perform import known_cause
 from wsdash.engine.world import World, load_world, open_world_stack
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import (
@@ -110,7 +110,7 @@ async def _check_all(
         try:
             evidence = await world.steps[item.id].check(context)
         except Exception as error:
-            cause = told_cause(error)
+            cause = known_cause(error)
             if cause is None:
                 raise
             state_now, text, remedy = ItemState.PENDING, f"cannot be checked yet: {cause.what}", cause.remedy

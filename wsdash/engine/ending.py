@@ -1,4 +1,4 @@
-"""How an engine ends: who told it to, what its exit code is then, its world taken down, its last word."""
+"""How an engine ends: who asked for it, what its exit code is then, its world taken down, its last word."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 class Ending:
-    """reason: why the engine was told to end, '' while it was not; code: its exit code then.
+    """reason: why the engine was asked to end, '' while it was not; code: its exit code then.
 
     main and runner are what is ended, as soon as they exist.
     """
@@ -62,7 +62,7 @@ class Ending:
                 loop.remove_signal_handler(number)
 
     async def tear_down(self, recorder: Recorder) -> None:
-        """Take down the world that was prepared for this engine alone. A failure is told, never raised."""
+        """Take down the world prepared for this engine alone. A failure is reported, never raised."""
         if self._options.prepare is None or self._options.teardown is None:
             return
         try:
@@ -78,7 +78,7 @@ class Ending:
             async with asyncio.timeout(LAST_WORD_SECONDS):
                 await recorder.record(EngineStopped(reason))
         except TimeoutError:
-            self._tell(f"stopped: {reason}; the journal could not be told")
+            self._tell(f"stopped: {reason}; it could not be written to the journal")
 
     def _signalled(self, number: signal.Signals, stops: bool) -> None:
         if stops:

@@ -30,11 +30,13 @@ class MeasuredAlerts:
 
     def families(self, now: float) -> Iterator[Metric]:
         """Every alert's statistic at `now`, epoch seconds of the run. Of what is rightly absent nothing is
-        told, and so its alerts end."""
-        told = "An alert rule's statistic over its window, in the unit of its series; infinite: no answer."
-        value = GaugeMetricFamily(VALUE, told, labels=["alert", "rule"])
-        told = "1 where an alert's statistic is known, 0 where nobody measured."
-        measured = GaugeMetricFamily(MEASURED, told, labels=["alert", "rule"])
+        reported, and so its alerts end."""
+        description = (
+            "An alert rule's statistic over its window, in the unit of its series; infinite: no answer."
+        )
+        value = GaugeMetricFamily(VALUE, description, labels=["alert", "rule"])
+        description = "1 where an alert's statistic is known, 0 where nobody measured."
+        measured = GaugeMetricFamily(MEASURED, description, labels=["alert", "rule"])
         for one in self._judge.measured(now):
             labels = [one.alert, one.rule.id]
             measured.add_metric(labels, float(one.value is not None))

@@ -23,7 +23,7 @@ REFRESH_SECONDS = 2.0
 
 
 def clock_at_rest(state: Path | None) -> Clock:
-    """The clock of the run in `state`, from where the run's time stands on; without a run the machine's."""
+    """The clock of the run in `state`, from the run's time on; without a run the machine's."""
     try:
         reader = JournalReader(state) if state is not None else None
     except NotBegunError:

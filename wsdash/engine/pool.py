@@ -1,7 +1,7 @@
 """How many connections the new database has left, counted over one session that is kept for it.
 
 A session opened for each count could not be opened when it matters: at the limit. Where the server refuses
-another session, that is exhaustion, and is told as such.
+another session, that is exhaustion, and is reported as such.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ __all__ = ["EngineOptions", "serve"]
 
 
 async def serve(options: EngineOptions) -> int:
-    """Be the engine until told to stop or done; the process's exit code.
+    """Be the engine until asked to stop or done; the process's exit code.
 
     0 done, 1 something asked for failed, 130 interrupted with the state saved. Raises InputError for bad
     input, LockHeldError when another operator holds the run, WsdashError when the world cannot be prepared.
@@ -238,8 +238,8 @@ class Engine:
         await take_up(recorder, living=options.script is not None)
         await recorder.record(RunStarted(run, options.mode, host, pid, bool(view.run), world))
         if self._lock.previous is not None:
-            told = f"took over from a session that ended without a word: {self._lock.previous.told()}"
-            recorder.journal.emit(Notice("warning", told))
+            text = f"took over from a session that ended without a word: {self._lock.previous.describe()}"
+            recorder.journal.emit(Notice("warning", text))
         for name, item in view.items.items():
             if item.state is ItemState.RUNNING:
                 note = "the engine died while this was running"

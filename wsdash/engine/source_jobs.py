@@ -36,7 +36,8 @@ CLOSE_SECONDS = 20.0
 class SourceJobs:
     """Pauses and puts back; one for each life of an engine.
 
-    asks: a person can be asked (a screen may be open); without, and without an answer, jobs are only told of.
+    asks: a person can be asked (a screen may be open); without, and without an answer, jobs are only
+    reported.
     """
 
     def __init__(self, settings: Settings, plan: Plan, recorder: Recorder, *, asks: bool) -> None:
@@ -78,7 +79,7 @@ class SourceJobs:
     async def before(self, item: str) -> None:
         """An item is about to be carried out: where it reads the source, pause what may start, or tell of it.
 
-        What cannot be paused is told: what is read is proven all the same.
+        What cannot be paused is reported: what is read is proven all the same.
         """
         if item not in READS:
             return
@@ -96,7 +97,7 @@ class SourceJobs:
 
     @asynccontextmanager
     async def during_comparison(self) -> AsyncIterator[None]:
-        """While somebody has both sides compared: paused where that was agreed to, else told of."""
+        """While somebody has both sides compared: paused where that was agreed to, else reported."""
         self._comparing = True
         try:
             await self._pause(self._of(LAST), self._agreed())

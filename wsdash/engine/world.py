@@ -103,8 +103,8 @@ async def watch_for_ever(
     """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
-    standing: alerts raised earlier that stand. backed_up: when the newest backup was proven, epoch seconds.
-    clock: the run's; all these times are its times. None: the machine's. duties: what should run.
+    standing: alerts raised earlier that did not end. backed_up: when the newest backup was proven, epoch
+    seconds. clock: the run's; all these times are its times. None: the machine's. duties: what should run.
     seen: how containers were when they were last read; asked, in a thread, each time that the pollers begin.
     """
     clock = clock or SystemClock()
@@ -125,7 +125,7 @@ async def _show_schema(settings: Settings, emit: Callable[[AnyEvent], None]) -> 
     while True:
         try:
             objects = await panel_objects(settings)
-        except WsdashError:  # an unreachable source is told by the pollers
+        except WsdashError:  # the pollers report an unreachable source
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         else:

@@ -30,7 +30,7 @@ def bin_of(value: float) -> int:
 
 
 def value_of(index: int) -> float:
-    """The value that stands for a bin, at most ACCURACY away from any value in it."""
+    """The value that represents a bin, at most ACCURACY away from any value in it."""
     if index > 0:
         return float(_MAPPING.value(index - _OFFSET))
     return -float(_MAPPING.value(-index - _OFFSET)) if index < 0 else 0.0

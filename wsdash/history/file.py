@@ -1,4 +1,4 @@
-"""The history's file: its tables, and how a foreign or damaged one is told.
+"""The history's file: its tables, and how a foreign or damaged one is described.
 
 raw: samples as they came, kept for one to two hours. minutes, hours: the digests of every finished hour.
 series.rolled: the samples before this hour are in the digests, and only there; series.kept: raw samples from

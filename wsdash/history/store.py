@@ -74,7 +74,7 @@ class HistoryWriter:
 
     def cut(self, at: float) -> None:
         """Windows begin at that epoch second: the samples around it, and around it days later, are kept as
-        they came. To be told before the hour is over. From any thread; does not wait."""
+        they came. To be called before the hour is over. From any thread; does not wait."""
         if at not in self._cuts:
             self._cuts.append(at)
 

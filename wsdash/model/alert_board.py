@@ -1,4 +1,4 @@
-"""How alerts stand: a pure fold of the journal's alert events, for engine, screens, commands and reports."""
+"""The state of alerts: a pure fold of the journal's events, for engine, screens, commands and reports."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class AlertSpan(msgspec.Struct, frozen=True):
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """Whose alerts are not told for a while: match is a rule, an alert, or * for all; until is an epoch."""
+    """Whose alerts are not sent for a while: match is a rule, an alert, or * for all; until is an epoch."""
 
     match: str
     until: float
@@ -55,7 +55,7 @@ class AlertBoard(msgspec.Struct, frozen=True):
     silences: dict[str, Silence] = {}
     ended: tuple[AlertSpan, ...] = ()
     sent: dict[str, float] = {}
-    """Alert -> when the alert began that somebody outside was told of, and not of its end."""
+    """Alert -> the beginning of the alert that was announced outside while its end was not."""
 
     def silence_of(self, alert: str, now: float) -> Silence | None:
         """The silence that covers a raised alert now, the one that ends last."""

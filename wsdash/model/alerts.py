@@ -41,7 +41,7 @@ class AlertAcknowledged(Event, frozen=True, tag="alert-acknowledged"):
 
 
 class AlertSilenced(Event, frozen=True, tag="alert-silenced"):
-    """Alerts are recorded but not told until then. match: a rule, an alert, or * for all."""
+    """Alerts are recorded but not sent until then. match: a rule, an alert, or * for all."""
 
     match: str
     until: float

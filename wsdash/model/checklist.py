@@ -67,7 +67,7 @@ class Meaning(StrEnum):
 
 
 class ItemState(StrEnum):
-    """Where an item stands. Only evidence makes it DONE; INSUFFICIENT: too little was seen for an answer."""
+    """The state of an item. Only evidence makes it DONE; INSUFFICIENT: too little was seen for an answer."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -83,7 +83,7 @@ SATISFIED = (ItemState.DONE, ItemState.SKIPPED)
 
 
 class Outcome(StrEnum):
-    """How a run stands; the report's `outcome`."""
+    """The state of a run; the report's `outcome`."""
 
     MIGRATED = "migrated"
     FAILED = "failed"

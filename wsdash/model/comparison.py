@@ -13,9 +13,9 @@ EQUAL, DIFFERS, MOVING = "equal", "differs", "moving"
 
 
 class TableCompared(msgspec.Struct, frozen=True):
-    """One table. how: EQUAL, DIFFERS (seen twice, so it stands) or MOVING.
+    """One table. how: EQUAL, DIFFERS (seen twice) or MOVING.
 
-    written: the sides that were written to meanwhile. differences: those that stand, at most 20 lines for
+    written: the sides that were written to meanwhile. differences: those seen twice, at most 20 lines for
     people. moved: how many other differences were gone, or read otherwise, the second time.
     """
 

@@ -21,7 +21,7 @@ class Intent(msgspec.Struct, frozen=True):
     with the recommendation that was shown; holds for confirm and confirm-criterion (False: it does not); name
     and action (start, stop, restart) for container; rounds for rehearse; pause for pause-jobs.
     force: migrate over a target with foreign rows, phrase holds the typed confirmation; for container: though
-    an item that runs stands on it.
+    a running item needs it.
     """
 
     do: str

@@ -59,7 +59,7 @@ class DayFound(msgspec.Struct, frozen=True):
 
 
 class TimelineJudged(Event, frozen=True, tag="timeline"):
-    """The days and the board of success criteria as they stand; board: list (technical, ...) -> criteria."""
+    """The days and the board of success criteria now; board: list (technical, ...) -> criteria."""
 
     migrated_at: float | None
     days: tuple[DayFound, ...]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 MOST_DIGITS = 8
 
 
-def told_apart(value: float, limit: float, say: Callable[[float, int], str]) -> str:
+def distinct_from(value: float, limit: float, say: Callable[[float, int], str]) -> str:
     """A value that was compared with a limit, in as many digits as it takes to read another than the limit,
     where it is another. say: a value and how many digits more than usual -> its words."""
     text = say(value, 0)

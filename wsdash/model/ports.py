@@ -1,4 +1,4 @@
-"""Where the ports of the new stack will be, and whether one address stands in another's way."""
+"""Where the ports of the new stack will be, and whether two addresses collide."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class ContainerReading(Event, frozen=True, tag="container"):
     sent_bytes: int | None = None
     """Network bytes since the container started, all its networks together."""
     ended_with: int | None = None
-    """The exit code of the newest end that an event told of; None: none was told."""
+    """The exit code of the newest end that an event reported; None: no event reported one."""
 
 
 class ContainerRestarted(Event, frozen=True, tag="container-restarted"):

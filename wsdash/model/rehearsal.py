@@ -9,7 +9,7 @@ import msgspec
 from wsdash.model.base import Event
 
 REHEARSAL = "rehearsal"
-"""What stands for an item's id wherever a rehearsal runs instead of one."""
+"""The id that a rehearsal has where an item has its own."""
 
 ROUNDS = 2
 """How often a rehearsal does it all unless somebody asks for another number: two of them make a spread."""

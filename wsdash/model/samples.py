@@ -30,8 +30,8 @@ class SampleFold:
     calm: seconds between samples of what rarely changes; 0: every reading is one.
 
     Series: latency:<series> and its parts, up:<series> (1 or 0), down:<series> (seconds since a probe without
-    an answer, told by the next one), cpu:, memory:, restarts:<container>, health:<container> of the new stack
-    (1: running and healthy), memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag,
+    an answer, reported by the next one), cpu:, memory:, restarts:<container>, health:<container> of the new
+    stack (1: running and healthy), memory:stack, disk:percent, disk:free, self:cpu, self:memory, self:lag,
     backup:age, and all that a MetricsReading names. Seconds, bytes and per cent. What is missing gives no
     sample: a gap, not 0. restarted:<container>: 1 for a restart that nobody asked for, 0 while it is read and
     tells when it was started. absent:<series> (a MetricsReading's): 1 while the service of that series
@@ -41,7 +41,7 @@ class SampleFold:
     def __init__(self, add: Add, calm: float = CALM) -> None:
         self._add = add
         self._calm_seconds = calm
-        self._told: dict[str, tuple[float, float]] = {}
+        self._reported: dict[str, tuple[float, float]] = {}
         self._memory: dict[str, tuple[float, int]] = {}
         self._unmeasured: set[str] = set()
         self._unanswered: dict[str, float] = {}
@@ -67,7 +67,7 @@ class SampleFold:
                 self.backup_taken(at)
 
     def backup_taken(self, at: float) -> None:
-        """A backup was proven then (epoch seconds): its age is told from now on."""
+        """A backup was proven then (epoch seconds): its age is reported from now on."""
         self._backup_at = at
 
     def _latency(self, at: float, event: LatencyReading) -> None:
@@ -124,8 +124,8 @@ class SampleFold:
             self._calm("backup:age", at, max(0.0, at - self._backup_at))
 
     def _calm(self, series: str, at: float, value: float, *, changes: bool = False) -> None:
-        told_at, told = self._told.get(series, (float("-inf"), 0.0))
+        reported_at, reported = self._reported.get(series, (float("-inf"), 0.0))
         # a clock that was set back must not silence a series
-        if abs(at - told_at) >= self._calm_seconds or (changes and value != told):
-            self._told[series] = (at, value)
+        if abs(at - reported_at) >= self._calm_seconds or (changes and value != reported):
+            self._reported[series] = (at, value)
             self._add(series, at, value, "")

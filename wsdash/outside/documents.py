@@ -14,7 +14,7 @@ LARGEST = 16 << 20
 DEEPEST = 64
 """Levels of nesting."""
 MOST_NODES = 200_000
-"""Values in a YAML document, counting what its aliases stand for."""
+"""Values in a YAML document, counting what its aliases expand to."""
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ def read_json(data: bytes | str, type: Any = None, *, largest: int = LARGEST) ->
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: YAML would silently keep the last one."""
+    """Refuses a duplicate key: YAML would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -77,7 +77,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(text: str, *, largest: int = 1 << 20) -> Any:
     """Parse one YAML document of plain values. Raises DocumentError, and nothing else.
 
-    Refused: more than `largest` characters, nesting deeper than DEEPEST, aliases that stand for more than
+    Refused: more than `largest` characters, nesting deeper than DEEPEST, aliases that expand to more than
     MOST_NODES values or for themselves, a key that stands twice, numbers and dates that cannot be read.
     """
     if len(text) > largest:

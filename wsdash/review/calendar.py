@@ -38,7 +38,7 @@ def calendar_of(known: KnownStory) -> str:
         event.add("dtend", begin + LENGTH)
         event.add("summary", f"Workspace migration, Day {day.day}: {day.title}")
         wanted = "\n".join(f"- {criterion.title}" for criterion in day.criteria)
-        event.add("description", f"{day.guide}\n\n{wanted}\n\nwsdash report shows how it stands.")
+        event.add("description", f"{day.guide}\n\n{wanted}\n\nwsdash report shows its state.")
         calendar.add_component(event)
     text: bytes = calendar.to_ical()
     return text.decode("utf-8")

@@ -31,7 +31,7 @@ GLYPHS = {True: "✓", False: "✗", None: "?"}
 
 @dataclass(frozen=True)
 class Finishing:
-    """approved: go stands for Day 14, and the world agrees. lines: for people."""
+    """approved: Day 14 was decided go, and the world agrees. lines: for people."""
 
     approved: bool
     lines: list[str]
@@ -44,7 +44,7 @@ def finishing(state: Path, settings: Settings, config: Path | None = None) -> Fi
     """
     known = read_story(state, config)
     looks = [_migration(known), *_decisions(known)]
-    if all(look.holds for look in looks):  # a migration that does not stand needs no further question
+    if all(look.holds for look in looks):  # a migration that is gone needs no further question
         looks += [_unused(known), _backup(known)]
         looks += asyncio.run(_asked(settings, _facts(state)))
     lines = [f"{GLYPHS[look.holds]} {look.title}: {look.text}" for look in looks]
@@ -62,7 +62,7 @@ def finishing(state: Path, settings: Settings, config: Path | None = None) -> Fi
 
 
 def _migration(known: KnownStory) -> ServingSides:
-    title = "A migration stands"
+    title = "There is a migration"
     former = known.story.former
     if known.story.migrated_at is None:
         why = f"; the last one ended {_when(former[-1].ended_at)}: {former[-1].why}" if former else ""

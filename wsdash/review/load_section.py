@@ -43,7 +43,7 @@ def _compared_load(report: Report) -> tuple[tuple[str, ...], tuple[Grid, ...]]:
         return (*lead, f"{INSUFFICIENT.capitalize()}: both sides were not measured with as many clients."), ()
     names = {"baseline": "old API before (p95)", "old": "old API now (p95)", "new": "new API (p95)"}
     measured = [api for api in names if any(row[api] is not None for _, row in rows)]
-    told = tuple(
+    cells = tuple(
         (
             Cell(f"{clients}", NUMBER),
             *(ms(row[api]) for api in measured),
@@ -52,16 +52,16 @@ def _compared_load(report: Report) -> tuple[tuple[str, ...], tuple[Grid, ...]]:
         for clients, row in rows
     )
     head = ("clients", *(names[api] for api in measured), "new against before")
-    return ("Reads with as many clients, before the migration and now.", *lead), (Grid(head, told),)
+    return ("Reads with as many clients, before the migration and now.", *lead), (Grid(head, cells),)
 
 
 def _unmeasured(report: Report) -> tuple[str, ...]:
     """Which side was not loaded, by the kind of load."""
-    told = []
+    cells = []
     for load, kind in (("read", "reads"), ("mixed", "80 % reads, 20 % writes")):
         measured = {one.api for one in report.load_test if one.load == load}
         before = [] if measured & {"baseline", "old"} else [SIDES["baseline"]]
         lacking = before + ([] if "new" in measured else [SIDES["new"]])
         if measured and lacking:
-            told.append(f"Not measured ({kind}): {' and '.join(lacking)}.")
-    return tuple(told)
+            cells.append(f"Not measured ({kind}): {' and '.join(lacking)}.")
+    return tuple(cells)

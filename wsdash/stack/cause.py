@@ -28,7 +28,7 @@ def cause_of(lines: Sequence[str], *, or_last: bool = True) -> str:
 
 
 def _cut(line: str, sign: re.Pattern[str]) -> str:
-    """The line, or of a long one the part in which the cause stands."""
+    """The line, or of a long one the part that holds the cause."""
     if len(line) <= LONGEST:
         return line
     found = sign.search(line)

@@ -49,7 +49,7 @@ class BoundedLine:
         self._dropped += max(0, len(piece) - room) + left_out
 
     def _written_over(self, piece: bytes) -> bytes:
-        """What stands since the last carriage return that something followed, and that return's rest."""
+        """The text since the last carriage return that something followed, and that return's rest."""
         whole = (self._head[-1:] if self._head.endswith(b"\r") else b"") + piece
         kept = whole.rstrip(b"\r")
         place = kept.rfind(b"\r")

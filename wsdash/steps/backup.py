@@ -36,7 +36,7 @@ class Backup:
             True,
             f"{manifest.path} ({manifest.bytes:,} bytes, sha256 {manifest.sha256[:16]}…): {counts} rows; "
             f"restored into a scratch database on {manifest.proof.server}, counts and checksums equal"
-            + "".join(f"; {told}" for told in (manifest.chunks, _anew(manifest.retakes)) if told),
+            + "".join(f"; {note}" for note in (manifest.chunks, _anew(manifest.retakes)) if note),
         )
 
     async def act(self, ctx: StepContext) -> None:

@@ -116,7 +116,7 @@ class Step(Protocol):
 
 @runtime_checkable
 class RecheckedStep(Protocol):
-    """A step that later items stand on, and whose item may stop holding while nobody looks: a machine was
+    """A step that later items depend on, and whose item may stop holding while nobody looks: a machine was
     rebooted, somebody started the old service again. Its check is cheap and is read again before they act.
 
     fence: before each of them, not only before the first one after a rest. until_open: only until the new

@@ -85,15 +85,15 @@ async def workspace_timeline(settings: Settings) -> tuple[str, str]:
             remedy="start it, or name branching.tenant and branching.timeline in wsdash.yaml",
         ) from error
     found = {row["name"]: str(row["setting"] or "") for row in rows}
-    told = found.get("neon.tenant_id", ""), found.get("neon.timeline_id", "")
-    if all(told) and all(named) and told != named:
+    own = found.get("neon.tenant_id", ""), found.get("neon.timeline_id", "")
+    if all(own) and all(named) and own != named:
         raise WsdashError(
-            f"the compute works on timeline {told[1]} of tenant {told[0]}, the settings name others",
+            f"the compute works on timeline {own[1]} of tenant {own[0]}, the settings name others",
             where="branching.tenant and branching.timeline in wsdash.yaml",
             remedy="correct them (the compose file has them as NEON_TENANT_ID and NEON_TIMELINE_ID)",
         )
-    if all(told) or all(named):
-        return told if all(told) else named
+    if all(own) or all(named):
+        return own if all(own) else named
     raise WsdashError(
         "the target's server names no tenant and no timeline: it is no compute of Neon's",
         where=endpoint(settings.target).address,
@@ -133,7 +133,7 @@ class Branching:
             try:
                 text = await self._prove(ctx, api, parent, tenant, ancestor, branch)
             except BaseException:
-                with contextlib.suppress(WsdashError):  # what failed first is what must be told
+                with contextlib.suppress(WsdashError):  # what failed first is what must be reported
                     await self._clear(ctx, api, parent, tenant, branch)
                 raise
             await self._clear(ctx, api, parent, tenant, branch)
@@ -167,7 +167,7 @@ class Branching:
 
 
 async def _ours(ctx: StepContext, api: NeonApi, tenant: str) -> list[NeonTimeline]:
-    """wsdash's branches on the pageserver; all of them are told to the screens."""
+    """wsdash's branches on the pageserver; the screens show all of them."""
     timelines = await api.timelines(tenant)
     ctx.emit(branches_of(timelines))
     return [one for one in timelines if is_ours(one.id)]

@@ -27,8 +27,8 @@ class UpdateDocs:
         directory = report_directory(ctx.state)
         if not directory.exists():
             return Evidence(False, f"not written yet: {directory}")
-        code, told = await _report(ctx, "--check", str(directory))
-        return Evidence(code == 0, told)
+        code, output = await _report(ctx, "--check", str(directory))
+        return Evidence(code == 0, output)
 
     async def act(self, ctx: StepContext) -> None:
         """Write them anew. Raises WsdashError when they cannot be written."""
@@ -61,12 +61,12 @@ async def _report(ctx: StepContext, *words: str) -> tuple[int, str]:
             where=str(ctx.state),
             remedy="see to it that Python can be run, then retry",
         ) from error
-    told = " ".join(done.stdout.decode(errors="replace").split())
-    if done.code not in (0, 1) or not told:
+    output = " ".join(done.stdout.decode(errors="replace").split())
+    if done.code not in (0, 1) or not output:
         said = " ".join(done.stderr.decode(errors="replace").split())[-400:]
         raise WsdashError(
             f"the report could not be made: {said or f'exit code {done.code}'}",
             where=str(ctx.state),
             remedy="run `wsdash report` by hand; it says the same",
         )
-    return done.code, told
+    return done.code, output

@@ -114,7 +114,7 @@ class MigrateData:
 
 def _how_read(result: CopyResult) -> str:
     anew = f"read anew {len(result.retakes)} times: {result.retakes[-1]}" if result.retakes else ""
-    return "; ".join(told for told in (result.chunks, anew) if told)
+    return "; ".join(note for note in (result.chunks, anew) if note)
 
 
 async def _build_memory(ctx: StepContext) -> str:

@@ -24,7 +24,7 @@ class NotifyTeam:
         """Holds when this run's message was accepted by the webhook or the command."""
         sent = ctx.facts.get(SENT)
         if sent is None:
-            return Evidence(False, "the team was not told in this run")
+            return Evidence(False, "the team was not notified in this run")
         return Evidence(True, str(sent))
 
     async def act(self, ctx: StepContext) -> None:
@@ -59,7 +59,7 @@ async def _post(variable: str, text: str) -> str:
         status = await post_message(url, {"text": text}, POST_TIMEOUT)
     except OutletError as error:
         raise WsdashError(
-            f"the webhook was not told: {error}",
+            f"the webhook did not take it: {error}",
             where=f"variable {variable}",
             remedy="check its URL, then retry",
         ) from None

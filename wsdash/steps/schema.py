@@ -44,7 +44,7 @@ class InitNeon:
             if (one.kind, one.name) in first or (one.kind == "table" and one.name in own)
         ]
         if found.unknown:
-            text = "the schema file was run by hand: which rows are its own is still to be told"
+            text = "the schema file was run by hand: which rows are its own is still to be found out"
             return Evidence(False, f"{text} ({', '.join(found.unknown)})")
         blocking = [one for one in found.objects if one.fate == "blocks"]
         missing = [one for one in needed if one.fate == "created"]

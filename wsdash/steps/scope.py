@@ -64,7 +64,7 @@ class Compared:
     rehearsed: bool = False
     unreached: str = ""
     unknown: tuple[str, ...] = ()
-    """Tables of a schema file that was run by hand, whose rows nobody has told from others yet."""
+    """Tables of a schema file that was run by hand, whose rows nobody has distinguished from others yet."""
     trial: DdlRehearsal | None = None
 
 
@@ -162,8 +162,8 @@ async def compare_sides(settings: Settings, *, rehearse: bool = False) -> Compar
 async def recognise_rows(settings: Settings, session: asyncpg.Connection, target: Catalog) -> str | None:
     """Tell the rows of a schema file that was run by hand from others, and note them, in a transaction.
 
-    None where there is nothing to tell, else why the file's rows cannot be told, '' where they were. Raises
-    WsdashError, InputError for a file that cannot be read.
+    None where there is nothing to recognise, else why the file's rows cannot be recognised, '' where they
+    were. Raises WsdashError, InputError for a file that cannot be read.
     """
     if not settings.target.schema_file:
         return None

@@ -19,7 +19,8 @@ from wsdash.steps.rows.counts import stored_items
 from wsdash.watch.board import not_known_to_fail
 
 STOPPED_AT = "stop-old.at"
-"""The fact that says when the old service was last told to stop: another one means that it ran in between."""
+"""The fact that says when the old service was last asked to stop: another one means that it ran in between.
+"""
 ANSWERED = "stop-old.answered"
 """The fact that names the address at which the old API answered before it was stopped."""
 STARTED = "start-stack.started"

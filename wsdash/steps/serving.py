@@ -75,8 +75,8 @@ async def look_at_services(
         return [
             ServingSides(title, None, f"whether {settings.api.old} is the old service's address is not known")
         ]
-    told = f"{settings.api.new} answers; {settings.stack.apps.old_service} is {state} and does not answer"
-    return [ServingSides(title, True, told)]
+    sentence = f"{settings.api.new} answers; {settings.stack.apps.old_service} is {state} and does not answer"
+    return [ServingSides(title, True, sentence)]
 
 
 async def look_at_source(settings: Settings, compared: dict[str, Any] | None) -> ServingSides:

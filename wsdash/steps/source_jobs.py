@@ -57,14 +57,14 @@ async def jobs_evidence(ctx: StepContext) -> str:
 
 
 async def pause(of: JobsOf, jobs: Sequence[BackgroundJob]) -> None:
-    """Pause these jobs, proven by reading. What the source's user may not alter is told.
+    """Pause these jobs, proven by reading. What the source's user may not alter is reported.
 
     Raises WsdashError when one cannot be paused (then none is), UnreachableError.
     """
     foreign = [job for job in jobs if job.scheduled and not job.ours]
     if foreign:
-        told = "; ".join(f"{job.described} belongs to {job.owner}" for job in foreign)
-        of.tell("warning", f"cannot be paused by {of.source.user}: {told}")
+        names = "; ".join(f"{job.described} belongs to {job.owner}" for job in foreign)
+        of.tell("warning", f"cannot be paused by {of.source.user}: {names}")
     ids = [job.id for job in jobs if job.scheduled and job.ours]
     if not ids:
         return
@@ -74,8 +74,9 @@ async def pause(of: JobsOf, jobs: Sequence[BackgroundJob]) -> None:
 
 
 async def put_back(of: JobsOf) -> None:
-    """Put back what is paused, proven by reading. What cannot be put back is told, with what to do by hand,
-    and stays noted: it is tried again later."""
+    """Put back what is paused, proven by reading. What cannot be put back is reported, with what to do by
+    hand, and stays noted: it is tried again later.
+    """
     ids = of.facts.get(PAUSED) or []
     if not ids:
         return

@@ -45,7 +45,7 @@ def judge(
 
 
 def recommend(criteria: Iterable[CriterionFound]) -> str:
-    """no-go when one does not hold; insufficient-data when one cannot be told; else go."""
+    """no-go when one does not hold; insufficient-data when one is unknown; else go."""
     answers = [criterion.holds for criterion in criteria]
     if False in answers:
         return NO_GO

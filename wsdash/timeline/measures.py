@@ -13,7 +13,7 @@ from wsdash.timeline.story import Story
 from wsdash.timeline.windows import CriterionFinding, Window
 
 MOST_PROOFS = 3
-"""Items whose evidence is told word by word; of more only how many hold."""
+"""Items whose evidence is quoted; of more only how many hold."""
 BY_OPTION = "--yes"
 """Who confirms what no person looked at (engine/run/runner.py)."""
 

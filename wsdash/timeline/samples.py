@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from wsdash.model.figures import told_apart
+from wsdash.model.figures import distinct_from
 from wsdash.timeline.evidence import DAY, FEWEST, SampleEvidence, Slice
 from wsdash.timeline.spec import CriterionSpec, limit
 from wsdash.timeline.story import Story
@@ -77,8 +77,8 @@ def per_day(
         if judged > most and (broken is None or seen > broken[0]):
             broken = (seen, part)
     if broken is not None:
-        told = told_apart(broken[0], most, lambda figure, more: amount(figure, spec.unit, more))
-        return CriterionFinding(False, f"{told} in {window.name(broken[1])}", wanted, covered)
+        words = distinct_from(broken[0], most, lambda figure, more: amount(figure, spec.unit, more))
+        return CriterionFinding(False, f"{words} in {window.name(broken[1])}", wanted, covered)
     measured = f"at most {amount(worst[0], spec.unit)}" if worst is not None else "nothing measured"
     if lacking:
         return CriterionFinding(
@@ -162,13 +162,13 @@ def downtime(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window
         return CriterionFinding(
             False, f"{minutes(worst[0])} down in {window.name(worst[1])}", wanted, covered
         )
-    told = f"{minutes(down)} down"
+    words = f"{minutes(down)} down"
     if worst_blind is not None or not names:
         part = worst_blind[1] if worst_blind is not None else window.parts[0]
         most_dark = minutes(worst_blind[0] if worst_blind is not None else part.until - part.since)
         unlit = f"nobody looked for {minutes(blind)}, most of it ({most_dark}) in {window.name(part)}"
-        return CriterionFinding(None, f"{told}; {unlit}", wanted, covered)
-    return CriterionFinding(True, f"{told} in all", wanted, covered)
+        return CriterionFinding(None, f"{words}; {unlit}", wanted, covered)
+    return CriterionFinding(True, f"{words} in all", wanted, covered)
 
 
 def _seconds_down(evidence: SampleEvidence, name: str, part: Slice) -> float:
@@ -195,18 +195,18 @@ def restarts(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window
     within = [one for at, one in story.restarts if window.since <= at < window.until and one.name in known]
     unasked = [one.name for one in within if not one.asked_by]
     asked = len(within) - len(unasked)
-    told = f", {asked} asked for" if asked else ""
+    asked_for = f", {asked} asked for" if asked else ""
     if len(unasked) > most:
         counted = {name: unasked.count(name) for name in sorted(set(unasked))}
         each = ", ".join(f"{name}: {number}" for name, number in counted.items())
-        return CriterionFinding(False, f"{each}{told}", wanted, covered)
+        return CriterionFinding(False, f"{each}{asked_for}", wanted, covered)
     lacking = unseen(evidence, names, window)
     if lacking:
         words = unseen_words(lacking, evidence, names, window)
         if untold:
-            words = f"not told when they were started: {', '.join(untold)}"
-        return CriterionFinding(None, f"{len(unasked)} seen{told}; {words}", wanted, covered)
-    return CriterionFinding(True, f"{len(unasked)}{told}, in {len(names)} containers", wanted, covered)
+            words = f"no start time known: {', '.join(untold)}"
+        return CriterionFinding(None, f"{len(unasked)} seen{asked_for}; {words}", wanted, covered)
+    return CriterionFinding(True, f"{len(unasked)}{asked_for}, in {len(names)} containers", wanted, covered)
 
 
 def healthy(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window: Window) -> CriterionFinding:

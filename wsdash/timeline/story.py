@@ -33,7 +33,7 @@ Decisions = tuple[tuple[float, DecisionRecorded], ...]
 
 
 class FormerMigration(msgspec.Struct, frozen=True):
-    """A migration that no longer stands, with what people said of it; times are epoch seconds.
+    """A migration that was rolled back, with what people said of it; times are epoch seconds.
 
     migrated_at: None when it never came to its end.
     """
@@ -48,7 +48,7 @@ class FormerMigration(msgspec.Struct, frozen=True):
 class Story(msgspec.Struct, frozen=True):
     """The run as the timeline sees it. migrated_at: when the last item of the migration was done.
 
-    All but the alerts is about the migration that stands now: items, proofs, ticks and decisions of earlier
+    All but the alerts is about the present migration: items, proofs, ticks and decisions of earlier
     ones count for nothing and are kept in `former`, oldest first.
     """
 
@@ -94,35 +94,35 @@ class Story(msgspec.Struct, frozen=True):
 
 def fold_story(events: Iterable[Recorded], plan: Plan, story: Story | None = None) -> Story:
     """The story after these events, in their order. Readings are ignored."""
-    told = story or Story(tests=tuple(test.id for test in plan.tests))
+    folded = story or Story(tests=tuple(test.id for test in plan.tests))
     for recorded in events:
         why = ended_by(recorded.event)
         if why:
-            told = _ended(told, plan, why, recorded)
-        changes: dict[str, object] = {"last_at": max(told.last_at, recorded.at)}
-        if told.started_at is None:
+            folded = _ended(folded, plan, why, recorded)
+        changes: dict[str, object] = {"last_at": max(folded.last_at, recorded.at)}
+        if folded.started_at is None:
             changes["started_at"] = recorded.at
         match recorded.event:
             case ItemChanged() as event:
-                changes |= _item(told, event, recorded.at, plan)
+                changes |= _item(folded, event, recorded.at, plan)
             case TableVerified() as event:
-                changes |= {"tables": told.tables | {event.name: event}, "compared_at": recorded.at}
+                changes |= {"tables": folded.tables | {event.name: event}, "compared_at": recorded.at}
             case BackupTaken() as event:
                 changes["backup"] = event
             case LoadTested() as event:
-                changes["loads"] = told.loads | {f"{event.api} {event.load}": event}
+                changes["loads"] = folded.loads | {f"{event.api} {event.load}": event}
             case AlertChanged():
-                changes["alert_board"] = fold_alert(told.alert_board, recorded, keep=ALL)
+                changes["alert_board"] = fold_alert(folded.alert_board, recorded, keep=ALL)
             case ContainerRestarted() as event:
-                changes["restarts"] = (*told.restarts, (recorded.at, event))
+                changes["restarts"] = (*folded.restarts, (recorded.at, event))
             case CriterionConfirmed() as event:
-                changes["ticks"] = told.ticks | {event.id: event}
+                changes["ticks"] = folded.ticks | {event.id: event}
             case DecisionRecorded() as event:
-                changes["decisions"] = (*told.decisions, (recorded.at, event))
+                changes["decisions"] = (*folded.decisions, (recorded.at, event))
             case TimePassing() as event:
                 changes["passing"] = event
-        told = msgspec.structs.replace(told, **changes)
-    return told
+        folded = msgspec.structs.replace(folded, **changes)
+    return folded
 
 
 def after_copying(plan: Plan) -> tuple[str, ...]:
@@ -131,34 +131,36 @@ def after_copying(plan: Plan) -> tuple[str, ...]:
     return tuple(names[names.index(COPIES) + 1 :]) if COPIES in names else ()
 
 
-def _ended(told: Story, plan: Plan, why: str, recorded: Recorded) -> Story:
+def _ended(folded: Story, plan: Plan, why: str, recorded: Recorded) -> Story:
     """The story without what was decided and proven of the migration that ended just now."""
     lost = set(after_copying(plan))
-    items = {name: item for name, item in told.items.items() if name not in lost}
+    items = {name: item for name, item in folded.items.items() if name not in lost}
     fresh = msgspec.structs.replace(
-        told,
+        folded,
         migrated_at=None,
         items=items,
         tables={},
         compared_at=None,
-        loads=loads_kept(told.loads, why),
+        loads=loads_kept(folded.loads, why),
         ticks={},
         decisions=(),
     )
     if why == ROLLED_BACK:  # the next migration takes a backup of its own
         fresh = msgspec.structs.replace(fresh, backup=None)
-    if told.migrated_at is None and not (told.ticks or told.decisions):
+    if folded.migrated_at is None and not (folded.ticks or folded.decisions):
         return fresh
-    former = FormerMigration(told.migrated_at, recorded.at, why, told.ticks, told.decisions)
-    return msgspec.structs.replace(fresh, former=(*told.former, former))
+    former = FormerMigration(folded.migrated_at, recorded.at, why, folded.ticks, folded.decisions)
+    return msgspec.structs.replace(fresh, former=(*folded.former, former))
 
 
-def _item(told: Story, event: ItemChanged, at: float, plan: Plan) -> dict[str, object]:
+def _item(folded: Story, event: ItemChanged, at: float, plan: Plan) -> dict[str, object]:
     counted = tuple(item.id for item in plan.items if item.phase is not Phase.POST)
-    items = told.items | {event.item: event}
+    items = folded.items | {event.item: event}
     changes: dict[str, object] = {"items": items}
     if event.state is ItemState.DONE:
-        changes["done_at"] = told.done_at | {event.item: at}
-    if told.migrated_at is None and all(name in items and items[name].state in SATISFIED for name in counted):
+        changes["done_at"] = folded.done_at | {event.item: at}
+    if folded.migrated_at is None and all(
+        name in items and items[name].state in SATISFIED for name in counted
+    ):
         changes["migrated_at"] = at
     return changes

@@ -34,10 +34,10 @@ def consequences(plan: Plan, view: ViewState, item: Item) -> list[str]:
         needed = below(plan, item)
         stands_on = [one.id for one in plan.items if one.id in needed and _read_again(one, view)]
         if stands_on:
-            lines.append(f"First what it stands on is read again: {', '.join(stands_on)}.")
+            lines.append(f"First what it depends on is read again: {', '.join(stands_on)}.")
             back = [one.id for one in plan.items if _may_be_set_back(plan, one, stands_on, view)]
             lines.append(
-                f"If one of them no longer holds, it is set back with all that stands on it, and done again "
+                f"If one of them no longer holds, it is set back with all that depends on it, and done again "
                 f"as far as {item.id} needs it. That can set back: {', '.join(back)}."
             )
     lines.append(f"Then {item.id} is read again. Where it still holds, nothing is done.")

@@ -103,7 +103,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._attention = attention
         self._clock = clock
         self._view = ViewState()
-        self._told = 0.0
+        self._notified_until = 0.0
         self._mounted = 0.0
         self._trouble = ""
         self._awaited_until = 0.0
@@ -224,15 +224,15 @@ class WsdashApp(App[str], inherit_bindings=False):
         return msgspec.structs.replace(view, awaited=machine < self._awaited_until)
 
     def _tell(self, update: Update) -> None:
-        """Warnings and errors that came while we look are told at once."""
+        """Show the warnings and errors that arrived since the screen opened."""
         passing = update.view.passing
         as_fast_as_it_can = passing is not None and not passing.scale
         looked = self._mounted if as_fast_as_it_can else run_time(update.view, self._mounted)
-        told = max(self._told, looked)
+        notified = max(self._notified_until, looked)
         for recorded in update.view.notices:
-            if recorded.at > told:
+            if recorded.at > notified:
                 self._toast(recorded)
-        self._told = max([self._told, *(recorded.at for recorded in update.view.notices)])
+        self._notified_until = max([self._notified_until, *(recorded.at for recorded in update.view.notices)])
 
     def _toast(self, recorded: Recorded) -> None:
         event = recorded.event
@@ -250,11 +250,11 @@ class WsdashApp(App[str], inherit_bindings=False):
         try:
             await starting()
         except WsdashError as error:
-            told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
+            text = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
             self._awaited_until = 0.0
             self._trouble = f"the engine was not started: {error}"
             self.notify(
-                told, title="the engine was not started", severity="error", timeout=3600, markup=False
+                text, title="the engine was not started", severity="error", timeout=3600, markup=False
             )
 
 

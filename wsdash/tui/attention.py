@@ -46,8 +46,10 @@ class Attention:
         terminal = self._environment.get("TERM", "")
         body = text.replace(";", ",")
         # a terminal that knows both would tell twice
-        told = f"\x1b]777;notify;wsdash;{body}\a" if terminal.startswith(RXVT) else f"\x1b]9;wsdash: {text}\a"
+        sequence = (
+            f"\x1b]777;notify;wsdash;{body}\a" if terminal.startswith(RXVT) else f"\x1b]9;wsdash: {text}\a"
+        )
         if self._environment.get("TMUX"):
             # tmux lets it through only in this wrapping, and only with allow-passthrough
-            told = "\x1bPtmux;" + told.replace("\x1b", "\x1b\x1b") + "\x1b\\"
-        return told
+            sequence = "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+        return sequence

@@ -13,16 +13,16 @@ class BindingCommands(Provider):
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""
-        for name, told, run in self._commands():
-            yield DiscoveryHit(name, run, help=told)
+        for name, description, run in self._commands():
+            yield DiscoveryHit(name, run, help=description)
 
     async def search(self, query: str) -> Hits:
         """Those whose name or explanation fits."""
         matcher = self.matcher(query)
-        for name, told, run in self._commands():
-            score = max(matcher.match(name), matcher.match(told) / 2)
+        for name, description, run in self._commands():
+            score = max(matcher.match(name), matcher.match(description) / 2)
             if score > 0:
-                yield Hit(score, matcher.highlight(name), run, help=told)
+                yield Hit(score, matcher.highlight(name), run, help=description)
 
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], Awaitable[None]]]]:
         known: set[str] = set()

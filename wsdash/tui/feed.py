@@ -162,14 +162,14 @@ class Follower:
     def poll(self, view: ViewState) -> tuple[ViewState, list[LogLine], int, bool]:
         """The view after what is new, new log lines, lost lines, and whether there may be more at once."""
         try:
-            view, told, more = self._journal(view)
+            view, entries, more = self._journal(view)
         except (InputError, msgspec.MsgspecError) as error:
             self.close()
             self._reader, self._unread = None, False
             return msgspec.structs.replace(view, trouble=self._trouble(error)), [], 0, False
         lines, lost = self._logs()
-        if told:
-            lines = sorted([*lines, *told], key=lambda line: line.at)
+        if entries:
+            lines = sorted([*lines, *entries], key=lambda line: line.at)
         return view, lines, lost, more
 
     def close(self) -> None:
@@ -190,8 +190,8 @@ class Follower:
         if (beat, view.feed, view.trouble) != (before.heartbeat, "journal", ""):
             view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="")
         self.quiet = not events
-        told = [line for event in events if (line := as_line(event)) is not None]
-        return view, told, self._unread
+        entries = [line for event in events if (line := as_line(event)) is not None]
+        return view, entries, self._unread
 
     def _logs(self) -> tuple[list[LogLine], int]:
         if self._cursor is None:
@@ -244,16 +244,16 @@ class JournalFeed(Feed):
         follower = Follower(self.state)
         view = ViewState()
         waiting: list[LogLine] = []
-        lost, told_at, shown, quiet = 0, 0.0, ViewState(), True
+        lost, entries_at, shown, quiet = 0, 0.0, ViewState(), True
         while not self._stop.is_set():
             view, lines, missed, more = follower.poll(view)
             waiting += lines
             lost += missed
             quiet = quiet and follower.quiet and view.trouble == shown.trouble
             pace = QUIET_SECONDS if quiet and not waiting else DELIVER_SECONDS
-            if time.monotonic() - told_at >= pace and (view is not shown or waiting or lost):
+            if time.monotonic() - entries_at >= pace and (view is not shown or waiting or lost):
                 self._deliver(view, waiting, lost)
-                waiting, lost, told_at, shown, quiet = [], 0, time.monotonic(), view, True
+                waiting, lost, entries_at, shown, quiet = [], 0, time.monotonic(), view, True
             if not more:
                 self._stop.wait(POLL_SECONDS)
         follower.close()

@@ -46,7 +46,7 @@ class Freshness:
 
 
 def engine_standing(view: ViewState, now: float) -> EngineState:
-    """How the engine stands at `now` (epoch seconds)."""
+    """The state of the engine at `now` (epoch seconds)."""
     standing = _by_its_signs(view, now)
     # an end that lies before the engine that is awaited is no news
     return (
@@ -90,8 +90,8 @@ def heartbeat_age(view: ViewState, now: float) -> float | None:
 
 def watch_trouble(view: ViewState) -> str:
     """Why nothing at all is read at the moment, or ''."""
-    told = view.told_at.get(WATCH, 0.0)
-    if not told or told < max(view.seen_at.values(), default=0.0):
+    reported = view.reported_at.get(WATCH, 0.0)
+    if not reported or reported < max(view.seen_at.values(), default=0.0):
         return ""
     state = view.sources[WATCH]
     if state.liveness is Liveness.DOWN:
@@ -116,6 +116,6 @@ def freshness(view: ViewState, source: str, now: float) -> Freshness:
         return Freshness(None)
     flowing = engine_standing(view, now) in (EngineState.LIVE, EngineState.SLOW, EngineState.OBSERVING)
     old = age is not None and machine_seconds(view, age) > SLOW_SOURCES.get(source, STALE_SECONDS)
-    if not flowing or old or view.told_at.get(WATCH, 0.0) > (seen or 0.0):
+    if not flowing or old or view.reported_at.get(WATCH, 0.0) > (seen or 0.0):
         return Freshness(Liveness.STALE, age)
     return Freshness(Liveness.LIVE, age)

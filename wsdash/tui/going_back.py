@@ -91,8 +91,8 @@ def _written_since(view: ViewState, now: float) -> list[str]:
     old = f", counted {age(now - seen)} ago" if seen is not None else ""
     if not more:
         return [f"Since the comparison the number of rows in the new database has not changed{old}."]
-    told = ", ".join(
+    counts = ", ".join(
         f"{name} {'+' if by > 0 else '−'}{'~' if estimated else ''}{count(abs(by))}"
         for name, by in more.items()
     )
-    return [f"Rows since the switch in the new database: {told}{old}. {fate}"]
+    return [f"Rows since the switch in the new database: {counts}{old}. {fate}"]

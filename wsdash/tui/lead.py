@@ -68,7 +68,7 @@ def _line(head: str, style: str, *rest: str | Content) -> Content:
 
 
 def _short(text: str) -> str:
-    """The first sentence of evidence: the whole of it stands in the details."""
+    """The first sentence of evidence: the whole of it is in the details."""
     return plain_title(" ".join(text.split()))
 
 
@@ -222,29 +222,29 @@ def _auto_next(item: Item, frame: Frame) -> Content:
 def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     if view.run.finished is not Outcome.MIGRATED:
         return None
-    told = [_line("✓ MIGRATED", GOOD, "the new service serves")]
+    parts = [_line("✓ MIGRATED", GOOD, "the new service serves")]
     days = view.timeline.days if view.timeline is not None else ()
     decided = {decision.day for _, decision in view.decisions}
     waiting = [day for day in days if day.at is not None and day.day not in decided]
     due = [day for day in waiting if day.at is not None and day.at <= frame.now]
     if due:
         keys = _keys("y decides") if frame.operator else Content()
-        told.append(_line("·", "", Content.styled(f"Day {due[0].day} is due", WARN), keys))
+        parts.append(_line("·", "", Content.styled(f"Day {due[0].day} is due", WARN), keys))
     elif waiting and waiting[0].at is not None:
         wait = age(waiting[0].at - frame.now)
-        told.append(_line("·", "", f"Day {waiting[0].day} in {wait}"))
+        parts.append(_line("·", "", f"Day {waiting[0].day} in {wait}"))
     left = [
         one for one in plan.items if view.run.item(one.id).state not in SATISFIED and not lacking(one, view)
     ]
     autos = [one for one in left if one.kind is not ItemKind.WATCH]
     if autos and frame.operator and not due:
         key = "⏎" if selected is autos[0] else "space ⏎"
-        told.append(_line("· next", "", _keys(key), f'"{short_title(autos[0])}"'))
-    return Content(" ").join(told)
+        parts.append(_line("· next", "", _keys(key), f'"{short_title(autos[0])}"'))
+    return Content(" ").join(parts)
 
 
 def short_title(item: Item) -> str:
-    """What the item is called where there is little room; the guide's own words stand in the details."""
+    """What the item is called where there is little room; the guide's own words are in the details."""
     return _SHORT.get(item.id) or plain_title(item.title).partition(" (")[0]
 
 

@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066
 _BREAK = re.compile(r"\s*[\n\x0b\x0c\r\x85\u2028\u2029]\s*")
 """What a JSON record may hold within a line, and what would break the screen's lines."""
 OWN_PROBE = "wsdash-probe"
-"""What stands in an access log's line about a request of wsdash's pollers: they say so as their agent."""
+"""The part of an access log's line about a request of wsdash's pollers: they say so as their agent."""
 LEVELS = ("all", "warnings", "errors")
 
 

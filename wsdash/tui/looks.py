@@ -1,6 +1,6 @@
 """How things look: glyph, word and style of every status, and numbers as people read them.
 
-No status is told by colour alone. Styles name theme colours, so that every theme (also ansi) works.
+No status is shown by colour alone. Styles name theme colours, so that every theme (also ansi) works.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def when(at: float) -> str:
 
 
 def zone() -> str:
-    """The name of the zone in which every time on the screen is told; named once where times stand."""
+    """The name of the zone of every time on the screen; shown once, where times are."""
     return time.strftime("%Z") or "local time"
 
 

@@ -30,7 +30,7 @@ class Scale:
     @property
     def label(self) -> str:
         """Where the scale ends, with its unit: 5 ms, 2 s."""
-        return told_seconds(self.top)
+        return seconds_text(self.top)
 
 
 def scale_of(samples: Sequence[LatencySample], threshold: float = ALERT_SECONDS) -> Scale:
@@ -47,7 +47,7 @@ def scale_of(samples: Sequence[LatencySample], threshold: float = ALERT_SECONDS)
         step *= 10
 
 
-def told_seconds(seconds: float) -> str:
+def seconds_text(seconds: float) -> str:
     """A scale's number with its unit: 5 ms, 500 ms, 2 s."""
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
 
@@ -84,7 +84,7 @@ def plot(
 
 
 def _sign(sample: LatencySample, above: int, rows: int, scale: Scale) -> str:
-    """What stands in the cell of a line that has `above` lines below it."""
+    """The content of the cell of a line that has `above` lines below it."""
     if sample.seconds is None:
         return (HOLE_MARK if sample.error == HOLE else GAP) if above == 0 else " "
     eighths = min(rows * len(BARS), max(1, round(sample.seconds / scale.top * rows * len(BARS))))
@@ -100,7 +100,7 @@ def _axis(row: int, rows: int, scale: Scale) -> str:
     if row == 0:
         text = scale.label
     elif at_threshold:
-        text = told_seconds(scale.threshold)
+        text = seconds_text(scale.threshold)
     else:
         text = "0" if row == rows - 1 else ""
     return f"{text:>{AXIS - 1}}{'╪' if at_threshold else '┤' if text else '│'}"

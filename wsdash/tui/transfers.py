@@ -30,7 +30,7 @@ class Transfer(msgspec.Struct, frozen=True):
 
     @property
     def rows_per_second(self) -> float | None:
-        """Over the newest marks; None while it cannot be told."""
+        """Over the newest marks; None while unknown."""
         first, last = self.marks[0], self.marks[-1]
         if last.at <= first.at or last.rows <= first.rows:
             return None
@@ -38,7 +38,7 @@ class Transfer(msgspec.Struct, frozen=True):
 
     @property
     def bytes_per_second(self) -> float | None:
-        """Over the newest marks; None while it cannot be told."""
+        """Over the newest marks; None while unknown."""
         first, last = self.marks[0], self.marks[-1]
         if last.at <= first.at or last.bytes <= first.bytes:
             return None
@@ -57,7 +57,7 @@ class Transfer(msgspec.Struct, frozen=True):
 
     @property
     def seconds_left(self) -> float | None:
-        """Time left at the present rate; None while it cannot be told."""
+        """Time left at the present rate; None while unknown."""
         p = self.progress
         if p.finished:
             return 0.0

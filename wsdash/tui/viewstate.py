@@ -106,13 +106,13 @@ class ViewState(msgspec.Struct, frozen=True):
     """Set where the run's time is not the machine's (the demo's fortnight)."""
     """The new database's timelines; None while nobody listed them."""
     sources: dict[str, SourceState] = {}
-    told_at: dict[str, float] = {}
-    """When each source's state was told."""
+    reported_at: dict[str, float] = {}
+    """When each source's state was reported."""
     seen_at: dict[str, float] = {}
     """When each source of readings last gave one; latency has one entry a series."""
     alerts: dict[str, AlertChanged] = {}
     alerting: AlertBoard = AlertBoard()
-    """How alerts stand, with who knows of them, and what is silenced."""
+    """The state of alerts, with who knows of them, and what is silenced."""
     notices: tuple[Recorded, ...] = ()
     stopped_at: float = 0.0
     last_at: float = 0.0
@@ -251,8 +251,8 @@ def _reading(view: ViewState, recorded: Recorded) -> dict[str, object]:
             others = {name: why for name, why in view.metrics_missing.items() if name not in event.values}
             return {"metrics_missing": others | event.missing} | _seen(view, event.source, at)
         case SourceState() as event:
-            told = view.told_at | {event.source: at}
-            return {"sources": view.sources | {event.source: event}, "told_at": told}
+            reported = view.reported_at | {event.source: at}
+            return {"sources": view.sources | {event.source: event}, "reported_at": reported}
         case Progress() as event:
             subjects = view.transfers.get(event.item, {})
             subjects = subjects | {event.subject: advance(subjects.get(event.subject), event, at)}

@@ -14,7 +14,7 @@ from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 
 TOLD_AGAIN = 60.0
-"""Seconds after which it is told again: a replay may begin at any time."""
+"""Seconds after which it is reported again: a replay may begin at any time."""
 
 
 class Alerts:

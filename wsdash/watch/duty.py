@@ -11,7 +11,7 @@ class Duty:
     """runs: it is meant to run; None where nobody knows. why: where it is not, the reason for people.
 
     asked_by: who is having it stopped or started anew at this moment, or had it a moment ago; '' for nobody.
-    blameless_until: errors that it wrote up to then (epoch seconds) follow from where the run stands, and
+    blameless_until: errors that it wrote up to then (epoch seconds) follow from the state of the run, and
     speak against nobody.
     """
 

@@ -1,4 +1,4 @@
-"""The error rate of every container: lines with errors in the last minute, told every ten seconds, and at
+"""The error rate of every container: lines with errors in the last minute, reported every ten seconds, and at
 once when it changes."""
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ LOOK_EVERY = 1.0
 class ErrorRates:
     """Counts the containers named here, and every other one from its first line on.
 
-    read: whether a container's log is read now. Of others nothing is told: silence is no proof.
-    duties: errors that follow from where the run stands are left out.
+    read: whether a container's log is read now. Nothing is reported of others: silence is no proof.
+    duties: errors that follow from the state of the run are left out.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ErrorRates:
 
     async def run(self) -> None:
         """Tell for ever."""
-        told, told_at = dict[str, float](), 0.0
+        reported, reported_at = dict[str, float](), 0.0
         while True:
             await self._clock.sleep(LOOK_EVERY)
             now = self._clock.time()
@@ -58,6 +58,6 @@ class ErrorRates:
                     rates[f"errors:{name}"] = float(held.count(now))
                 else:
                     missing[f"errors:{name}"] = "its log is not read: it does not run, or cannot be reached"
-            if rates != told or now - told_at >= TELL_EVERY:
-                told, told_at = rates, now
+            if rates != reported or now - reported_at >= TELL_EVERY:
+                reported, reported_at = rates, now
                 self._emit(MetricsReading("errors", rates, missing))

@@ -1,4 +1,4 @@
-"""How a source of readings is doing, told only when it changes."""
+"""How a source of readings is doing, reported only when it changes."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def backoff(attempt: int, first: float, longest: float, chance: Callable[[], flo
 
 
 class SourceTeller:
-    """Emits SourceState for one source; the same state twice in a row is told once."""
+    """Emits SourceState for one source; the same state twice in a row is reported once."""
 
     def __init__(self, source: str, emit: Emit) -> None:
         self._source = source
         self._emit = emit
-        self._told: SourceState | None = None
+        self._reported: SourceState | None = None
 
     @property
     def liveness(self) -> Liveness | None:
-        """What was told last, None before anything."""
-        return self._told.liveness if self._told is not None else None
+        """What was reported last, None before anything."""
+        return self._reported.liveness if self._reported is not None else None
 
     def live(self) -> None:
         """Readings come."""
@@ -41,7 +41,7 @@ class SourceTeller:
             self._tell(SourceState(self._source, Liveness.LIVE))
 
     def stale(self, age: float) -> None:
-        """The newest reading is `age` seconds old; told once until something else is told."""
+        """The newest reading is `age` seconds old; reported once until something else is reported."""
         if self.liveness is Liveness.LIVE:
             self._tell(SourceState(self._source, Liveness.STALE, f"no news for {age:.0f} s"))
 
@@ -55,6 +55,6 @@ class SourceTeller:
         self._tell(SourceState(self._source, Liveness.DOWN, why))
 
     def _tell(self, state: SourceState) -> None:
-        if state != self._told:
-            self._told = state
+        if state != self._reported:
+            self._reported = state
             self._emit(state)

@@ -15,8 +15,8 @@ OLD = "api-old"
 class Strays:
     """Tells the series stray:api-old: 1 while the old service serves though it is stopped, else 0.
 
-    It serves when its address answers anything at all, or its container runs. Nothing is told where nobody
-    knows what is meant to run, while somebody has it stopped or started at this moment, and where both
+    It serves when its address answers anything at all, or its container runs. Nothing is reported where
+    nobody knows what is meant to run, while somebody has it stopped or started at this moment, and where both
     services have one address, of which nobody can tell whose answer it was.
     """
 
@@ -24,18 +24,18 @@ class Strays:
         self._board = board
         self._emit = emit
         self._clock = clock or SystemClock()
-        self._told_apart = settings.api.old.rstrip("/") != settings.api.new.rstrip("/")
+        self._distinct_addresses = settings.api.old.rstrip("/") != settings.api.new.rstrip("/")
 
     async def run(self) -> None:
         """Tell for ever."""
-        while self._told_apart:
+        while self._distinct_addresses:
             await self._clock.sleep(TELL_EVERY)
             found = self.look()
             if found is not None:
                 self._emit(MetricsReading("strays", {f"stray:{OLD}": found}))
 
     def look(self) -> float | None:
-        """The value now; None where nothing can be told."""
+        """The value now; None where it is unknown."""
         name = self._board.container.get(OLD, "")
         duty = self._board.duty(name)
         if duty.runs is None or duty.asked_by:

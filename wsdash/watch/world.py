@@ -63,13 +63,13 @@ async def watch_world(
 
     emit takes readings, SourceState, Notice and AlertChanged; on_log takes log lines; both are called on the
     event loop and must not block. connections: for the alert on the connection pool, which is silent without
-    it. branches: lists the new database's timelines.
-    state: a further directory whose disk is watched. logs_since: epoch seconds of the last line that the
-    caller has; without it logs begin now. standing: alerts that an earlier process raised and that stand.
-    backed_up: when the newest backup was proven, in epoch seconds; None: never.
-    clock: the run's, in whose time all is told; None: the machine's. duties: what containers are meant to do.
-    seen: how containers were when somebody last watched them.
-    Raises InputError for an address in the settings that is none, and else only what emit or on_log raise.
+    it. branches: lists the new database's timelines. state: a further directory whose disk is watched.
+    logs_since: epoch seconds of the last line that the caller has; without it logs begin now. standing:
+    alerts that an earlier process raised and that did not end. backed_up: when the newest backup was proven,
+    in epoch seconds; None: never. clock: the run's, in whose time everything is recorded; None: the
+    machine's. duties: what containers are meant to do. seen: how containers were when somebody last watched
+    them. Raises InputError for an address in the settings that is none, and else only what emit or on_log
+    raise.
     """
     rules = await asyncio.to_thread(rules_of, settings)
     if isinstance(clock, ShiftedClock):
@@ -229,8 +229,8 @@ class _World:
             nonlocal bound
             found = await connections()
             if found.bound and found.bound != bound and (bound or found.bound != "server"):
-                told = f"connections are limited by the {found.bound}: {found.used} of {found.limit}"
-                self._emit(Notice("info", told))
+                text = f"connections are limited by the {found.bound}: {found.used} of {found.limit}"
+                self._emit(Notice("info", text))
             bound = found.bound or bound
             values = {"pool:limit": found.limit, "pool:used": found.used}
             values |= {f"pool:state:{state}": number for state, number in found.states.items()}

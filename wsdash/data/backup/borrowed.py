@@ -1,4 +1,4 @@
-"""A backup that stands on its own: what a schema takes from other schemas goes with it, or is left out by
+"""A backup that is self-contained: what a schema takes from other schemas goes with it, or is left out by
 name.
 
 Without this a trigger that calls `public.touch()` makes every restore into an empty database fail, and so

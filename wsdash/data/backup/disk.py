@@ -1,4 +1,4 @@
-"""Free disk space: asked before anything is written, and told plainly when it runs out all the same."""
+"""Free disk space: asked before anything is written, and explained plainly when it runs out all the same."""
 
 from __future__ import annotations
 

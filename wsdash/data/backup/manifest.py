@@ -58,7 +58,7 @@ class DatabaseIdentity(msgspec.Struct, frozen=True):
     database_oid: int = 0
 
     def known(self) -> bool:
-        """Whether the server told."""
+        """Whether the server said so."""
         return bool(self.system) and self.database_oid > 0
 
 

@@ -29,14 +29,14 @@ class Meter:
         self._on_progress = on_progress
         self._item, self._subject, self._activity = item, subject, activity
         self._total_rows, self._total_bytes = total_rows, total_bytes
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         self._tell(finished=False)
 
     def add(self, rows: int, size: int) -> None:
         """Count, and report when it is time."""
         self.rows += rows
         self.bytes += size
-        if time.monotonic() - self._told_at >= _INTERVAL:
+        if time.monotonic() - self._reported_at >= _INTERVAL:
             self._tell(finished=False)
 
     def finish(self, rows: int | None = None) -> None:
@@ -45,7 +45,7 @@ class Meter:
         self._tell(finished=True)
 
     def _tell(self, *, finished: bool) -> None:
-        self._told_at = time.monotonic()
+        self._reported_at = time.monotonic()
         self._on_progress(
             Progress(
                 item=self._item,

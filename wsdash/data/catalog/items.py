@@ -54,7 +54,7 @@ class Draft:
 
     comment_on: how COMMENT ON names it. rank: its place among items that need nothing of each other.
     after: objects it needs beside those that the server knows of. of_parts: its objects belong to relations
-    that will not exist (partitions), and it stands for all of them.
+    that will not exist (partitions), and it covers all of them.
     """
 
     item: SchemaItem

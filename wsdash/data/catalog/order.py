@@ -23,7 +23,7 @@ async def ordered_items(
 ) -> tuple[SchemaItem, ...]:
     """The drafts' items: stage by stage, what is needed first; what comes from outside the schema is noted.
 
-    aliases: objects that stand for another one (a table's row type for the table). folded: relations that
+    aliases: other names of an object (a table's row type for the table). folded: relations that
     will not exist (partitions), each with what becomes of it. A function or type that needs a view waits for
     the views' stage; a view whose row type a table needs is made before the tables' rows.
     """

@@ -194,7 +194,7 @@ async def _after_rows(
 
 
 async def _aliases(conn: asyncpg.Connection, namespace: int) -> dict[Ref, Ref]:
-    """Row types stand for their table, array and multirange types for what they are made of."""
+    """Row types count as their table, array and multirange types for what they are made of."""
     aliases: dict[Ref, Ref] = {}
     for row in await conn.fetch(queries.TYPE_ALIASES, namespace, timeout=TIMEOUT):
         if row["element"]:

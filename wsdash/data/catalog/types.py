@@ -1,4 +1,4 @@
-"""Drafts of what stands before the tables: types, sequences, functions."""
+"""Drafts of what comes before the tables: types, sequences, functions."""
 
 from __future__ import annotations
 

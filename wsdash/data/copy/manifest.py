@@ -2,7 +2,7 @@
 
 Every range of rows is committed together with its line here, so that after a crash anywhere the book and the
 rows agree. A line holds the transaction that wrote the rows: PostgreSQL keeps it in every row version (xmin),
-so rows that somebody else inserted or changed are told apart from ours without reading their content.
+so rows that somebody else inserted or changed are distinguished from ours without reading their content.
 """
 
 from __future__ import annotations

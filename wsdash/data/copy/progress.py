@@ -1,4 +1,4 @@
-"""How far a copy is, told truthfully: rows and index builds as the target's own progress views count them."""
+"""How far a copy is, truthfully: rows and index builds as the target's own progress views count them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Reporter:
         self._ended.append(self._event(subject, self._subjects.pop(subject), finished=True))
 
     def close(self) -> None:
-        """Tell what is still to be told."""
+        """Report what is still to be reported."""
         for event in self._ended:
             self._emit(event)
         self._ended.clear()
@@ -105,7 +105,7 @@ class Reporter:
         if phase:
             if found.phase != phase:
                 found.phase, found.rows, found.total_rows = phase, 0, None
-            # parallel builders report when they please: what was told once is not taken back
+            # parallel builders report when they please: what was reported once is not taken back
             found.rows, found.total_rows = max(found.rows, done), total or None
             found.changed = True
         elif found.flying.get(pid) != done:

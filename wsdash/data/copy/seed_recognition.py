@@ -1,8 +1,9 @@
-"""The seed rows of a schema file that somebody ran by hand, before any item of ours: told from other rows.
+"""The seed rows of a schema file that somebody ran by hand, before any item of ours: distinguished from other
+rows.
 
 The file is run twice more, in transactions that are taken back, beside the real schema, which has another
 name meanwhile. What it inserts there is what it inserted by hand, but for values that no two runs share: the
-clock's and random ones. Columns that hold such values are told by the two runs, and are not compared.
+clock's and random ones. The two runs show which columns hold such values; they are not compared.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _REFERENCES = re.compile(r"REFERENCES ((?:\"(?:[^\"]|\"\")+\"|\w+)\.(?:\"(?:[^\"
 
 @dataclass(frozen=True)
 class _Reduction:
-    """Why an item is left out; told item by item, and then for what belongs to it."""
+    """Why an item is left out; first item by item, then for what belongs to it."""
 
     mapping: Mapping
     schema: str
@@ -87,16 +87,17 @@ def _calls(item: SchemaItem, out: set[tuple[str, str]]) -> bool:
 def mapped_objects(
     plans: Sequence[TableMappingPlan], compared: Sequence[SchemaObject], source: Catalog
 ) -> tuple[SchemaObject, ...]:
-    """The comparison with the mapped tables told as what they are: each with its columns, and what the target
-    has beside them."""
+    """The comparison with the mapped tables shown as what they are: each with its columns, and what the
+    target has beside them.
+    """
     schema = source.schema
-    told = {f"{plan.target.schema}.{plan.rule.name}" for plan in plans}
+    mapped = {f"{plan.target.schema}.{plan.rule.name}" for plan in plans}
     sources = {table.qualified for plan in plans for table in plan.sources}
     lines = [
         line
         for line in compared
-        if not (line.kind == "table" and (line.name in told or line.name in sources))
-        and not (line.kind == "column" and line.name.rpartition(".")[0] in told)
+        if not (line.kind == "table" and (line.name in mapped or line.name in sources))
+        and not (line.kind == "column" and line.name.rpartition(".")[0] in mapped)
     ]
     for plan in plans:
         lines += _table_lines(plan)
@@ -111,8 +112,8 @@ def unseen_objects(
     mapping: Mapping, compared: Sequence[SchemaObject], source: Catalog
 ) -> tuple[SchemaObject, ...]:
     """The same before the target's tables are there: which of them its schema file must make."""
-    told = {f"{source.schema}.{name}" for name in mapping.tables}
-    lines = [line for line in compared if not (line.kind == "table" and line.name in told)]
+    mapped = {f"{source.schema}.{name}" for name in mapping.tables}
+    lines = [line for line in compared if not (line.kind == "table" and line.name in mapped)]
     for rule in mapping.tables.values():
         detail = f"by the target's schema file; {_origin(rule, source.schema)}, {rule.key} of the mapping"
         lines.append(SchemaObject("table", f"{source.schema}.{rule.name}", "created", detail))

@@ -157,8 +157,8 @@ class Checker:
             )
             twice = await self.source.fetch(query, timeout=PROBE_SECONDS)
             if twice:
-                told = "; ".join(f"{_named(names, found)} {found['times']} times" for found in twice)
-                what = f"the target's key {row['name']} would refuse rows: {told}"
+                rows = "; ".join(f"{_named(names, found)} {found['times']} times" for found in twice)
+                what = f"the target's key {row['name']} would refuse rows: {rows}"
                 remedy = "leave the surplus rows out with where:, or widen the key in the target"
                 if plan.parts and not plan.rule.by:
                     remedy = f"take each key from the first part that has it: by: [{', '.join(names)}]"
@@ -196,8 +196,8 @@ class Checker:
                 timeout=PROBE_SECONDS,
             )
             if twice:
-                told = "; ".join(_named(names, found) for found in twice)
-                what = f"rows of the schema file and of the source have the same key {row['name']}: {told}"
+                rows = "; ".join(_named(names, found) for found in twice)
+                what = f"rows of the schema file and of the source have the same key {row['name']}: {rows}"
                 remedy = "say seed_rows: replace, or leave these rows out with where:"
                 raise self.mapping.wrong(f"{plan.rule.key}.seed_rows", "merge", what, remedy)
 
@@ -231,8 +231,8 @@ class Checker:
             children = f"SELECT {child} FROM {table.rows_of('source')} WHERE {there}"
             lost = await self._orphans(children, row)
             if lost:
-                told = "; ".join(_named(row["columns"], found) for found in lost)
-                what = f"{row['parent']} would have no row for {told} (foreign key {row['name']})"
+                rows = "; ".join(_named(row["columns"], found) for found in lost)
+                what = f"{row['parent']} would have no row for {rows} (foreign key {row['name']})"
                 remedy = f"map {row['parent']} so that it has them, or correct the values in an expression"
                 column = plan.column(row["columns"][0])
                 key = column.key if column is not None else plan.rule.key
@@ -301,7 +301,7 @@ async def fit(
 
 
 async def understood_by_source(conn: asyncpg.Connection, mapping: Mapping, source: Catalog) -> None:
-    """What can be told of a mapping while the target's tables are not there: the source has its tables and
+    """What is known of a mapping while the target's tables are not there: the source has its tables and
     understands every expression. Raises as fit."""
     require_sources(mapping, source)
     with _words(conn, mapping):

@@ -21,7 +21,7 @@ COLUMN = {
     "assign": ("order",),
     "lookup": ("value", "missing"),
 }
-"""What a column may be made by, and what may stand beside it."""
+"""What a column may be made by, and what may be given beside it."""
 Scalar = str | int | float | bool | None
 
 
@@ -123,7 +123,7 @@ def _table(path: Path, name: str, raw: object) -> TableRule:
     if rule.get("union") is not None:
         return _union(path, name, rule, seed_rows)
     if "by" in rule:
-        raise _wrong(path, f"{key}.by", rule["by"], "it stands without a union", "remove it, or add union:")
+        raise _wrong(path, f"{key}.by", rule["by"], "it is given without a union", "remove it, or add union:")
     return _part(path, name, key, rule, seed_rows)
 
 
@@ -158,7 +158,7 @@ def _alone(
 ) -> None:
     for other in others:
         if other in rule:
-            raise _wrong(path, f"{key}.{other}", rule[other], f"it stands beside {what}", remedy)
+            raise _wrong(path, f"{key}.{other}", rule[other], f"it is given beside {what}", remedy)
 
 
 def _part(path: Path, name: str, key: str, rule: dict[Any, Any], seed_rows: str = "replace") -> TableRule:

@@ -282,7 +282,7 @@ def _check_lookups(mapping: Mapping, plans: list[TableMappingPlan]) -> None:
 
 
 def words(expression: str) -> set[str]:
-    """Every name that stands in an expression, as PostgreSQL folds it."""
+    """Every name in an expression, as PostgreSQL folds it."""
     found = set()
     for quoted, bare in _WORD.findall(expression):
         if quoted or bare:

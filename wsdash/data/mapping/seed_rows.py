@@ -1,4 +1,5 @@
-"""The rows that the target's schema file inserts by itself, and how they are told from everybody else's.
+"""The rows that the target's schema file inserts by itself, and how they are recognised among everybody
+else's.
 
 They are written down right after the file has run, in its transaction: by table, the transactions in which
 PostgreSQL says that the rows were written (xmin), and how many rows each wrote. A row that somebody changes

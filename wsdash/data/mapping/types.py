@@ -234,7 +234,7 @@ async def _old_key(
 async def _prepare(
     conn: asyncpg.Connection, mapping: Mapping, key: str, expression: str, rows: str, shown: str = ""
 ) -> int:
-    """The oid of an expression's type. It stands in WHERE too, where no aggregate or set may stand."""
+    """The oid of an expression's type. It is used in WHERE too, where no aggregate or set is allowed."""
     try:
         statement = await conn.prepare(
             f"SELECT ({expression}\n) AS value FROM {rows} WHERE ({expression}\n) IS NULL", timeout=TIMEOUT
@@ -288,7 +288,7 @@ def _table(
 def _in_target(target: Table, names: list[str], lookups: tuple[Lookup, ...], beside: bool) -> Reading:
     """The target's rows with the old keys in the place of the new ones; a key without a pair says so.
 
-    beside: without the seed rows, beside which they stand.
+    beside: without the seed rows, beside which they are.
     """
     row = '"wsdash row"'
     columns = {name: f"{row}.{ident(name)}" for name in names}

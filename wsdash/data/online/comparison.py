@@ -22,7 +22,7 @@ async def compare_moving(
 ) -> list[TableVerified]:
     """Compare all tables of both sides at one snapshot of the side that is left; it goes on taking writes.
 
-    The entered side stands at that snapshot afterwards. When maintenance rewrote chunks meanwhile, all is
+    The entered side is at that snapshot afterwards. When maintenance rewrote chunks meanwhile, all is
     done anew (on_retake hears why). Raises WsdashError, UnreachableError.
     """
 

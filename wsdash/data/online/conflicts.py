@@ -1,6 +1,6 @@
 """Rows that somebody else changed on a closed side: carrying changes over them would lose that change.
 
-It is told by who wrote a row: a transaction after the one that closed the side, and none of ours. A row that
+Who wrote a row decides: a transaction after the one that closed the side, and none of ours. A row that
 is missing there, though the other side never made it anew, was deleted by somebody. Rows that are the same on
 both sides are no conflict.
 """

@@ -161,7 +161,7 @@ STAGES: tuple[CutoverStage, ...] = (
     CutoverStage("drain", "wait for open writers", _drain),
     CutoverStage("delta", "carry the last changes", _delta),
     CutoverStage("check", "compare them on both sides", _check),
-    CutoverStage("sequences", "read where sequences stand", _read_sequences),
+    CutoverStage("sequences", "read the positions of sequences", _read_sequences),
     CutoverStage("close", "close the old side: the point of no return", _close),
     CutoverStage("open", "open the new side, its capture on", _open, back=False),
 )
@@ -193,7 +193,7 @@ async def switch_over(
         open_link(move, leaving, overwrite=overwrite) as link,
         connection(leaving, read_only=False, settings=settings) as session,
     ):
-        with ServerErrors(leaving, "reading where the move stands"):
+        with ServerErrors(leaving, "reading the state of the move"):
             state = await read_state(session)
         if state is None or not state.open:
             raise RefusedError(
@@ -236,12 +236,12 @@ async def _settle_or_take_back(switch: Switch, error: BaseException) -> None:
     ):
         raise error
     if isinstance(error, WsdashError):
-        told = error.what
+        reason = error.what
     else:
-        told = "it took longer than it may" if isinstance(error, TimeoutError) else words_of(error)
+        reason = "it took longer than it may" if isinstance(error, TimeoutError) else words_of(error)
     where = error.where if isinstance(error, WsdashError) else leaving.address
     raise AbortedError(
-        f"the switch was taken back, {leaving.label} goes on: {told}",
+        f"the switch was taken back, {leaving.label} goes on: {reason}",
         where=where,
         remedy="see the reason, then switch again",
     ) from error

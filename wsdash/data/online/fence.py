@@ -63,7 +63,7 @@ class Fence:
     async def close(self, turn: int) -> None:
         """Make the side refuse writes for good, in this transaction; turn: the side's number then.
 
-        Raises RefusedError when it does not stand where it should.
+        Raises RefusedError when its state is not the expected one.
         """
         await self.session.execute(closed_functions(self.tracked), timeout=self.limit + SECONDS)
         row = await self.session.fetchrow(

@@ -207,7 +207,7 @@ class Link:
                 try:
                     await roll_back(conn)
                 except DATABASE_ERRORS:
-                    conn.terminate()  # why it ended is told by what failed before
+                    conn.terminate()  # what failed before says why it ended
 
     async def pending(self) -> int:
         """How many changes wait to be carried. Raises WsdashError."""
@@ -303,7 +303,7 @@ def _require_direction(here: State, there: State, leaving: Endpoint) -> None:
             f"changes do not come from {leaving.label} now: it is {here.state} (turn {here.turn}), the other "
             f"side {there.state} (turn {there.turn})",
             where=leaving.address,
-            remedy="see where the move stands",
+            remedy="see the state of the move",
         )
 
 

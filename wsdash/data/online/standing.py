@@ -1,4 +1,4 @@
-"""Where a move stands, read from two facts: which of the two sides is open. And what a lost COMMIT did."""
+"""The state of a move, read from two facts: which of the two sides is open. And what a lost COMMIT did."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def read_standing(move: Move) -> MoveState:
 async def settle(side: Endpoint, xid: str, turn: int) -> bool:
     """Whether the transaction that was to close a side did: asked of the server, never guessed.
 
-    xid: its number, as far as it was told. turn: what the side's state would be then. Raises WsdashError
+    xid: its number, where known. turn: what the side's state would be then. Raises WsdashError
     when the server does not say within SETTLE_SECONDS.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
@@ -107,7 +107,7 @@ async def _status(conn: asyncpg.Connection, xid: str) -> str | None:
 
 async def _read(side: Endpoint) -> State:
     async with connection(side, read_only=True) as conn:
-        with ServerErrors(side, "reading where the move stands"):
+        with ServerErrors(side, "reading the state of the move"):
             state = await read_state(conn)
     if state is None:
         raise RefusedError(

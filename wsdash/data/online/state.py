@@ -1,4 +1,4 @@
-"""Where one side stands: open or closed, how many switches it has seen, how far the other one's changes are
+"""The state of one side: open or closed, how many switches it has seen, how far the other one's changes are
 here."""
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ from wsdash.data.tables.shape import Column, Table
 FENCE = 0x777364617368
 """The advisory lock of a database: writers try it in shared mode, who fences takes it exclusively."""
 STATE = f"{SCHEMA}.online"
-"""The relation with the one row that says where this side stands."""
+"""The relation with the one row that holds this side's state."""
 SEAL = f"{SCHEMA}.online_seal"
 TABLES = f"{SCHEMA}.online_tables"
 APPLIED = f"{SCHEMA}.online_applied"
 """Our own transactions that wrote into a closed side."""
 GATE = f"{SCHEMA}.online_gate"
 APPLYING = "wsdash.applying"
-"""A setting by which our own session in replica role is told from others."""
+"""A setting that marks our own session in replica role."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Tracked:
 
     @property
     def keyless(self) -> bool:
-        """Whether its rows cannot be told apart: any change means all of it."""
+        """Whether its rows have no key: any change means all of it."""
         return not self.table.key
 
     @property

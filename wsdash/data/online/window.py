@@ -144,13 +144,13 @@ async def _structure(conn: asyncpg.Connection, link: Link, trees: dict[int, Tree
 def _chunks(link: Link, found: dict[int, list[str]]) -> Line:
     """Rows that went with a chunk went unseen."""
     names = {one.number: one.table.qualified for one in link.tracked}
-    told = [f"{names[number]}: {', '.join(lines[:SHOWN])}" for number, lines in found.items()]
-    told += [names[number] for number in sorted(link.suspects - found.keys())]
+    sentences = [f"{names[number]}: {', '.join(lines[:SHOWN])}" for number, lines in found.items()]
+    sentences += [names[number] for number in sorted(link.suspects - found.keys())]
     return Line(
         "chunks",
-        not told,
-        f"dropped, emptied or rewritten since the last comparison ({'; '.join(told)})"
-        if told
+        not sentences,
+        f"dropped, emptied or rewritten since the last comparison ({'; '.join(sentences)})"
+        if sentences
         else "as they were",
         "pause retention and compression, and compare both sides again",
     )

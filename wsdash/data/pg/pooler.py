@@ -1,4 +1,5 @@
-"""Connection poolers: told from a server, given our settings by hand, and refused where a session is not one.
+"""Connection poolers: distinguished from a server, given our settings by hand, and refused where a session is
+not one.
 
 A pooler that lends its servers for a transaction at a time (PgBouncer's pool_mode = transaction) loses what a
 session holds: its settings, its locks, the snapshot it exported. Every one of them would be lost silently.

@@ -38,7 +38,7 @@ async def transaction(
 ) -> AsyncIterator[None]:
     """One transaction for the length of a block; a savepoint where one is open already.
 
-    mode: what stands after BEGIN (SNAPSHOT, READ ONLY ...); it must be '' for a savepoint to be right.
+    mode: what follows BEGIN (SNAPSHOT, READ ONLY ...); it must be '' for a savepoint to be right.
     taken_back: the block's work is undone at its end, whatever happened. An error in the block undoes it and
     is raised as itself. Raises what the driver raises when the session is lost.
     """

@@ -226,12 +226,12 @@ def with_findings(objects: Sequence[SchemaObject], trial: DdlRehearsal) -> tuple
         if found is None or one.fate == "blocks":
             lines.append(one)
         else:
-            lines.append(SchemaObject(one.kind, one.name, "blocks", _told(found)))
-    lines += [SchemaObject(one.kind, one.name, "blocks", _told(one)) for one in findings.values()]
+            lines.append(SchemaObject(one.kind, one.name, "blocks", _sentence(found)))
+    lines += [SchemaObject(one.kind, one.name, "blocks", _sentence(one)) for one in findings.values()]
     return tuple(lines)
 
 
-def _told(found: DdlFinding) -> str:
+def _sentence(found: DdlFinding) -> str:
     if found.after:
         return f"it needs {found.after}, which cannot be made: {found.problem}"
     return f"the target's server refuses it: {found.problem}; {found.remedy}"

@@ -1,4 +1,4 @@
-"""A schema that holds tables and nothing after them: told in one question, without reading it whole."""
+"""A schema that holds tables and nothing after them: recognised by one query, without reading it whole."""
 
 from __future__ import annotations
 

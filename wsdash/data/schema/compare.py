@@ -54,9 +54,9 @@ def _lines(item: SchemaItem, verdict: Verdict) -> list[SchemaObject]:
     if item.kind != "table" or item.shape is None:
         return [SchemaObject(item.kind, item.name, verdict.fate, detail)]
     table = item.shape
-    told = list(folded(table)) if verdict.fate == "created" else []
-    told += [detail] if detail else []
-    lines = [SchemaObject("table", item.name, verdict.fate, "; ".join([*told, _figures(table)]))]
+    details = list(folded(table)) if verdict.fate == "created" else []
+    details += [detail] if detail else []
+    lines = [SchemaObject("table", item.name, verdict.fate, "; ".join([*details, _figures(table)]))]
     there = verdict.match.shape if verdict.match is not None else None
     existing = {column.name: column for column in there.columns} if there is not None else {}
     for column in table.columns:

@@ -40,7 +40,7 @@ class Column:
 class Reading:
     """How one side's rows of a mapped table are read: SELECT columns FROM rows WHERE where.
 
-    columns: each of the table's columns with its SQL expression. rows: what stands after FROM.
+    columns: each of the table's columns with its SQL expression. rows: what follows FROM.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -121,7 +121,7 @@ class Table:
         return self.mapped.source if side == "source" else self.mapped.target
 
     def rows_of(self, side: Side) -> str:
-        """What stands after FROM to read this table's columns on that side."""
+        """What follows FROM to read this table's columns on that side."""
         reading = self.reading(side)
         return ident(self.schema, self.name) if reading is None else f"({reading.select()}) AS mapped"
 

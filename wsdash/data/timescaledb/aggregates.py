@@ -37,7 +37,7 @@ async def read_aggregates(
         oid: Table(schema, row["view"], tuple(columns.get(oid, ())), hypertable=KIND)
         for oid, row in here.items()
     }
-    told = []
+    lines = []
     for row in rows:
         if row["schema"] == schema:
             what = (
@@ -46,5 +46,5 @@ async def read_aggregates(
             what += "nothing refreshes it in the target (docs/timescaledb.md: a view that continues it)"
         else:
             what = f"it lies in schema {row['schema']} and stays there, with the history that only it holds"
-        told.append((row["name"], f"a continuous aggregate of {row['source']}: {what}"))
-    return tables, told
+        lines.append((row["name"], f"a continuous aggregate of {row['source']}: {what}"))
+    return tables, lines

@@ -145,12 +145,12 @@ def made_again(name: str, definition: Definition) -> str:
     if not definition.dimensions:
         return f"{name} was a continuous aggregate and is a plain table now: nothing refreshes it"
     columns = ", ".join(one.column for one in definition.dimensions)
-    told = f"{name} is a hypertable again (by {columns})"
+    sentence = f"{name} is a hypertable again (by {columns})"
     if definition.compressed:
-        told += ", compression enabled, its chunks uncompressed"
+        sentence += ", compression enabled, its chunks uncompressed"
     if definition.jobs:
-        told += f"; add these policies by hand: {'; '.join(definition.jobs)}"
-    return told
+        sentence += f"; add these policies by hand: {'; '.join(definition.jobs)}"
+    return sentence
 
 
 def _interval(dimension: Dimension) -> str:

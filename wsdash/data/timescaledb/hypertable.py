@@ -1,7 +1,7 @@
 """Hypertable machinery: what is folded into plain tables, what is knowingly left behind,
-and what stands in the way.
+and what prevents it.
 
-Three kinds are told apart: TimescaleDB's own, declarative partitions, and a parent with inheriting chunks.
+There are three kinds: TimescaleDB's own, declarative partitions, and a parent with inheriting chunks.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def trigger_left_out(row: Any, table: Table | None) -> str:
 async def read_machinery(
     conn: asyncpg.Connection, namespace: int, schema: str, tables: dict[int, Table], timescaledb: str
 ) -> tuple[dict[int, Table], tuple[Machinery, ...]]:
-    """The tables, told more exactly where TimescaleDB knows more, and all machinery of the schema."""
+    """The tables, described more exactly where TimescaleDB knows more, and all machinery of the schema."""
     found: list[Machinery] = []
     for row in await conn.fetch(ODD_CHILDREN, namespace, timeout=TIMEOUT):
         found += _odd_child(row)
@@ -136,10 +136,10 @@ async def _timescaledb(
     )
     known = {row["name"]: row for row in await conn.fetch(HYPERTABLES, schema, timeout=TIMEOUT)}
     compressed = await read_compressed(conn, schema)
-    told: dict[int, Table] = {}
+    by_oid: dict[int, Table] = {}
     for oid, table in tables.items():
         row = known.get(table.name)
-        told[oid] = table if row is None else await _hypertable(conn, home, oid, table, row, compressed)
+        by_oid[oid] = table if row is None else await _hypertable(conn, home, oid, table, row, compressed)
         if row is not None and row["compression"]:
             count = f"{row['compressed']} of {len(table.chunks)} chunks are compressed"
             detail = f"{count}; rows arrive uncompressed"
@@ -150,9 +150,9 @@ async def _timescaledb(
             Machinery(job.kind if job.kind == "retention" else "background job", job.subject, detail)
         )
     aggregates, fates = await read_aggregates(conn, schema)
-    told |= aggregates
+    by_oid |= aggregates
     found += [Machinery("continuous aggregate", name, detail) for name, detail in fates]
-    return told, found
+    return by_oid, found
 
 
 async def _hypertable(

@@ -45,7 +45,7 @@ class Differing:
 
     @property
     def key(self) -> tuple[Column, ...]:
-        """The columns by which rows are told apart; () where the rows are a multiset."""
+        """The columns that identify a row; () where the rows are a multiset."""
         by_name = {column.name: column for column in self.columns}
         found = tuple(by_name[name] for name in self.table.key if name in by_name)
         return found if len(found) == len(self.table.key) else ()
@@ -65,11 +65,11 @@ class _Query:
     def sums(self, conn: asyncpg.Connection, side: Side) -> str:
         """Rows and sums of every bucket."""
         columns, key = self.found.columns, self.found.key
-        told_apart = f"{row_text(conn, key)} AS k" if key else "NULL"
+        row_key = f"{row_text(conn, key)} AS k" if key else "NULL"
         return (
             f"SELECT {self._bucket('k' if key else 'r')} AS part, count(*) AS rows, "
             "sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
-            f"FROM (SELECT {row_text(conn, columns)} AS r, {told_apart} {self._rows(conn, side)} {FENCE}) s "
+            f"FROM (SELECT {row_text(conn, columns)} AS r, {row_key} {self._rows(conn, side)} {FENCE}) s "
             "GROUP BY 1"
         )
 
@@ -77,11 +77,11 @@ class _Query:
         """One row for each key, or for each distinct row where there is none, of the chosen buckets: what
         tells it apart, how many rows that is, the sum of their hashes, and the cells of one of them."""
         columns, key = self.found.columns, self.found.key
-        told_apart = row_text(conn, key or columns)
+        row_key = row_text(conn, key or columns)
         inner = (
-            f"SELECT {told_apart if key else f'hashtextextended({told_apart}, 0)'} AS k, "
+            f"SELECT {row_key if key else f'hashtextextended({row_key}, 0)'} AS k, "
             f"hashtextextended({row_text(conn, columns)}, 0) AS h, {self._cells(conn)} AS cells "
-            f"{self._rows(conn, side)} AND {self._bucket(told_apart)} IN ({', '.join(map(str, buckets))})"
+            f"{self._rows(conn, side)} AND {self._bucket(row_key)} IN ({', '.join(map(str, buckets))})"
         )
         outer = "SELECT k, count(*) AS rows, sum(h) AS h, min(cells) AS cells"
         return f"{outer} FROM ({inner} {FENCE}) s GROUP BY 1"
@@ -171,8 +171,8 @@ def _lines(
     columns, key = found.columns, found.key
     sides: list[dict[Any, Any]] = [{row["k"]: row for row in rows} for rows in (old, new)]
     lines, count = [], 0
-    for told_apart in sorted(sides[0].keys() | sides[1].keys()):
-        ours, theirs = sides[0].get(told_apart), sides[1].get(told_apart)
+    for row_key in sorted(sides[0].keys() | sides[1].keys()):
+        ours, theirs = sides[0].get(row_key), sides[1].get(row_key)
         counts = (ours["rows"] if ours else 0, theirs["rows"] if theirs else 0)
         if ours and theirs and counts[0] == counts[1] and ours["h"] == theirs["h"]:
             continue

@@ -93,7 +93,7 @@ async def verify_tables(
 
     One snapshot a side. Counts and checksums are made by the servers, both at once, at most `workers` tables
     at a time and each with the server's parallel query. Where they differ, only the differing parts of the
-    rows are opened, down to keys and cells, and told in `differences` (at most 20 lines). The order of rows
+    rows are opened, down to keys and cells, and listed in `differences` (at most 20 lines). The order of rows
     and columns does not matter; a table without a key is compared as a multiset; a missing table or column
     is a difference; columns that only the target has are not looked at. When maintenance of the source's
     chunks rewrites what is being read, all is compared anew (on_retake hears why). Writes nothing.

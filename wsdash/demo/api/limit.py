@@ -1,4 +1,4 @@
-"""The rate limit of the workspace API: a fixed window for each address, told in every answer's headers.
+"""The rate limit of the workspace API: a fixed window for each address, named in every answer's headers.
 
 Compared with express-rate-limit 7.5.1 as the workspace API configures it (backend/shared/middleware/index.js:
 standardHeaders, draft 6): RATE_LIMIT_MAX requests (120) in RATE_LIMIT_WINDOW_MS (60000), health and metrics

@@ -27,7 +27,7 @@ SQL_SECONDS = 30.0
 
 
 def branch_database(timeline: str) -> str:
-    """The database that stands for a branch."""
+    """The database that represents a branch."""
     return f"branch_{timeline}"
 
 

@@ -37,7 +37,7 @@ def services_digest(directory: Path) -> str:
 
 
 class Daemon:
-    """Runs the services of one directory until it is told to stop or nobody renews its lease."""
+    """Runs the services of one directory until it is asked to stop or nobody renews its lease."""
 
     def __init__(self, directory: Path, services: Services, guardian: Guardian) -> None:
         """Blocking: to be made before the event loop runs."""
@@ -165,7 +165,7 @@ class Daemon:
             for needed in service.spec.depends_on:
                 await self._until_healthy(self.services[needed])
             if self._desired.get(name) == "running":
-                with suppress(WsdashError):  # told in its log and its reading
+                with suppress(WsdashError):  # its log and its reading say so
                     await service.start()
 
     async def _until_healthy(self, service: Service) -> None:

@@ -59,7 +59,7 @@ class Routes:
         return app
 
     async def supervisor(self, request: web.Request) -> web.StreamResponse:
-        """GET /supervisor: the daemon as it stands (SupervisorView)."""
+        """GET /supervisor: the state of the daemon (SupervisorView)."""
         return _json(self._daemon.view())
 
     async def containers(self, request: web.Request) -> web.StreamResponse:

@@ -1,6 +1,6 @@
 """The supervisor: runs a directory's services as an engine runs containers, over HTTP on a unix socket.
 
-`python -m wsdash.demo.supervisor.main DIR` serves DIR/services.json until it is told to stop (SIGTERM,
+`python -m wsdash.demo.supervisor.main DIR` serves DIR/services.json until it is asked to stop (SIGTERM,
 POST /shutdown) or nobody renewed its lease. Nothing it started outlives it. What should run is remembered in
 DIR/desired.json, so the next supervisor brings back exactly that. Logs are in DIR/logs.
 """

@@ -1,4 +1,4 @@
-"""One supervised service: started, watched, restarted, stopped, and told of in a container's words."""
+"""One supervised service: started, watched, restarted, stopped, and described in a container's words."""
 
 from __future__ import annotations
 

@@ -122,12 +122,12 @@ class _Builder:
             "old service": self._start_old_service,
             "target": self._finish_target,
         }
-        # until the supervisor has been told of them, nobody holds the chosen ports: choose again
-        told = await asyncio.to_thread((self._world.directory / SERVICES).exists)
-        if told:
+        # until the supervisor knows of them, nobody holds the chosen ports: choose again
+        registered = await asyncio.to_thread((self._world.directory / SERVICES).exists)
+        if registered:
             await asyncio.to_thread(port_room.claim, self._record.offset, self._world.directory)
         for place, stage in enumerate(STAGES):
-            if stage in self._record.done and (told or stage != "ports"):
+            if stage in self._record.done and (registered or stage != "ports"):
                 if stage == "supervisor":
                     await spawn(self._world.directory)
                 self._tell(stage, place + 1, "done before")

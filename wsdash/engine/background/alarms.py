@@ -1,4 +1,4 @@
-"""How alerts stand in this run: read back from the journal, acknowledged and silenced by the operator."""
+"""The state of alerts in this run: read back from the journal, acknowledged and silenced by the operator."""
 
 from __future__ import annotations
 

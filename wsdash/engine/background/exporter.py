@@ -39,7 +39,7 @@ class _Page(Collector):
     def _size(self) -> StoreSize | None:
         try:
             return self._history.size(self._now())
-        except InputError:  # a damaged history is told by its writer; the rest of the page is as good as ever
+        except InputError:  # the writer reports a damaged history; the rest of the page is as good as ever
             return None
 
 

@@ -70,11 +70,11 @@ class Probed:
 
     def cumulated(self) -> list[tuple[str, float]]:
         """The histogram's buckets."""
-        told, whole = [], 0
+        description, whole = [], 0
         for bound, count in zip((*map(str, BUCKETS), "+Inf"), self.counts, strict=True):
             whole += count
-            told.append((bound, float(whole)))
-        return told
+            description.append((bound, float(whole)))
+        return description
 
 
 class Exposition:
@@ -160,8 +160,8 @@ class Exposition:
             if seconds is not None:
                 latency.append(([series], seconds))
         yield _gauge("wsdash_probe_up", "1 when the newest probe was answered.", ["series"], up)
-        told = "How long the newest answered probe took."
-        yield _gauge("wsdash_probe_latency_seconds", told, ["series"], latency)
+        description = "How long the newest answered probe took."
+        yield _gauge("wsdash_probe_latency_seconds", description, ["series"], latency)
         yield failed
         yield took
 
@@ -194,21 +194,21 @@ class Exposition:
         ]
         rows = [([table, side], float(value)) for table, side, value in sides if value is not None]
         yield _gauge("wsdash_table_rows", "Rows of a table on one side.", ["table", "side"], rows)
-        told = "1 when the counts are estimated from statistics."
+        description = "1 when the counts are estimated from statistics."
         estimated = [([r.table], float(r.estimated)) for r in fresh]
-        yield _gauge("wsdash_table_rows_estimated", told, ["table"], estimated)
-        told = "Rows of the target less those of the source, where the two can be compared."
+        yield _gauge("wsdash_table_rows_estimated", description, ["table"], estimated)
+        description = "Rows of the target less those of the source, where the two can be compared."
         differ = [
             ([r.table], float(r.target - r.source))
             for r in fresh
             if r.source is not None and r.target is not None and not r.note
         ]
-        yield _gauge("wsdash_table_rows_difference", told, ["table"], differ)
+        yield _gauge("wsdash_table_rows_difference", description, ["table"], differ)
 
     def _of_the_run(self, now: float) -> Iterator[Metric]:
         stands = outcome(self._run, self._plan)
         each = [([one.value], float(one is stands)) for one in Outcome]
-        yield _gauge("wsdash_run_outcome", "1 for how the run stands.", ["outcome"], each)
+        yield _gauge("wsdash_run_outcome", "1 for the run's state.", ["outcome"], each)
         items = [
             ([item.id, item.phase.value, state.value], float(self._run.item(item.id).state is state))
             for item in self._plan.items
@@ -218,15 +218,15 @@ class Exposition:
         yield _gauge("wsdash_item_state", "1 for the state an item of the checklist is in.", labels, items)
         down = self._run.downtime
         if down is not None:
-            told = "Write downtime of the migration, so far while it goes on."
-            yield _one("wsdash_write_downtime_seconds", told, sum(self._run.downtime_stretches(now)))
-            told = "1 while the write downtime goes on."
-            yield _one("wsdash_write_downtime_running", told, float(down.ended_at is None))
+            description = "Write downtime of the migration, so far while it goes on."
+            yield _one("wsdash_write_downtime_seconds", description, sum(self._run.downtime_stretches(now)))
+            description = "1 while the write downtime goes on."
+            yield _one("wsdash_write_downtime_running", description, float(down.ended_at is None))
 
     def _of_the_alerts(self, now: float) -> Iterator[Metric]:
         raised = self._alerts.raised.values()
         counts = {name: sum(span.severity == name for span in raised) for name in SEVERITIES}
-        # what is raised stands until it is seen to be over; that nothing is raised must have been looked for
+        # what is raised stays until it is seen to be over; that nothing is raised must have been looked for
         measured = any(now - at <= FRESH_SECONDS for at in self._newest.values())
         by_severity = [([name], float(count)) for name, count in counts.items() if count or measured]
         yield _gauge("wsdash_alerts_raised", "Alerts that are raised now.", ["severity"], by_severity)
@@ -238,8 +238,8 @@ class Exposition:
         if judged is None:
             return
         if judged.migrated_at is not None:
-            told = "When the migration ended, in seconds since the epoch."
-            yield _one("wsdash_migrated_timestamp_seconds", told, judged.migrated_at)
+            description = "When the migration ended, in seconds since the epoch."
+            yield _one("wsdash_migrated_timestamp_seconds", description, judged.migrated_at)
         if size is None:  # without the history nothing is judged anew, and old answers would go on
             return
         places: list[tuple[str, Sequence[CriterionFound]]] = [
@@ -253,13 +253,13 @@ class Exposition:
             for holds, word in ANSWERS.items()
         ]
         labels = ["place", "criterion", "answer"]
-        told = "1 for what the evidence says of a criterion, by day or list of the board."
-        yield _gauge("wsdash_criterion", told, labels, found)
+        description = "1 for what the evidence says of a criterion, by day or list of the board."
+        yield _gauge("wsdash_criterion", description, labels, found)
 
     def _of_wsdash(self, now: float, size: StoreSize | None) -> Iterator[Metric]:
-        told = "When something of a kind was last read, in seconds since the epoch."
+        description = "When something of a kind was last read, in seconds since the epoch."
         newest = [([kind], at) for kind, at in sorted(self._newest.items())]
-        yield _gauge("wsdash_newest_reading_timestamp_seconds", told, ["kind"], newest)
+        yield _gauge("wsdash_newest_reading_timestamp_seconds", description, ["kind"], newest)
         if self._host is not None and now - self._host[0] <= FRESH_SECONDS:
             host = self._host[1]
             yield _one(
@@ -268,10 +268,10 @@ class Exposition:
             yield _one("wsdash_resident_memory_bytes", "wsdash's own memory.", host.self_memory_bytes)
         if size is not None:
             yield _one("wsdash_history_bytes", "The history on disk.", size.bytes)
-            told = "How fast finished hours fill the history, at the newest day's rate."
-            yield _one("wsdash_history_growth_bytes_per_second", told, size.bytes_per_day / 86_400)
-            told = "Samples that came in, over the last five minutes."
-            yield _one("wsdash_history_samples_per_second", told, size.samples_per_minute / 60)
+            description = "How fast finished hours fill the history, at the newest day's rate."
+            yield _one("wsdash_history_growth_bytes_per_second", description, size.bytes_per_day / 86_400)
+            description = "Samples that came in, over the last five minutes."
+            yield _one("wsdash_history_samples_per_second", description, size.samples_per_minute / 60)
 
 
 def _kind(recorded: Recorded) -> str:
@@ -282,14 +282,14 @@ def _kind(recorded: Recorded) -> str:
     return KINDS.get(type(event), "")
 
 
-def _one(name: str, told: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, told, value=value)
+def _one(name: str, description: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, description, value=value)
 
 
 def _gauge(
-    name: str, told: str, labels: list[str], values: list[tuple[list[str], float]]
+    name: str, description: str, labels: list[str], values: list[tuple[list[str], float]]
 ) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, told, labels=labels)
+    family = GaugeMetricFamily(name, description, labels=labels)
     for label, value in values:
         family.add_metric(label, value)
     return family

@@ -20,7 +20,7 @@ class EngineHistory:
 
     def __init__(self, writer: HistoryWriter, note: str) -> None:
         self.note = note
-        """What must be told of how it was opened, or ''."""
+        """What must be reported of how it was opened, or ''."""
         self._writer = writer
         self._recorder = SampleFold(writer.add)
 
@@ -69,16 +69,16 @@ class EngineHistory:
 
     async def tell_trouble(self, emit: Callable[[AnyEvent], None]) -> None:
         """Say for ever when samples cannot be written, and when they can again."""
-        told = ""
+        reported = ""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             trouble = self._writer.trouble
-            if trouble and not told:
+            if trouble and not reported:
                 emit(Notice("warning", f"the history cannot be written: {trouble}"))
-            elif told and not trouble:
+            elif reported and not trouble:
                 lost = f"; {self._writer.lost} samples were lost" if self._writer.lost else ""
                 emit(Notice("info", f"the history is written again{lost}"))
-            told = trouble
+            reported = trouble
 
     async def settle(self) -> None:
         """Write all samples that wait: whoever judges them next sees them."""

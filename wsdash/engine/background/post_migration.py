@@ -57,7 +57,7 @@ class PostMigration:
         self._thresholds = thresholds
         self._history = HistoryReader(state / FILE)
         self._evidence = SampleEvidence(self._history, 0.0)
-        self._told: TimelineJudged | None = None
+        self._recorded_days: TimelineJudged | None = None
         self._one_at_a_time = asyncio.Lock()
         self.lively = False
         self.not_yet = ""
@@ -69,7 +69,7 @@ class PostMigration:
         while True:
             try:
                 await self.look()
-            except InputError as error:  # a damaged history is told by its writer; the run goes on
+            except InputError as error:  # the writer reports a damaged history; the run goes on
                 self._recorder.tell(str(error))
             await asyncio.sleep(LIVELY_SECONDS if self.lively else LOOK_SECONDS)
 
@@ -84,8 +84,8 @@ class PostMigration:
                 self._cut(story.migrated_at)
             await self._settle()
             judged, calm = await asyncio.to_thread(self._judge, story, now)
-            if judged != self._told:
-                self._told = judged
+            if judged != self._recorded_days:
+                self._recorded_days = judged
                 self._recorder.journal.emit(judged)
             for item in self._watched() if calm else ():
                 await self._recorder.record(ItemIntended(item, "check", 1))

@@ -1,4 +1,4 @@
-"""What lives beside a run: the pollers, who is told of alerts, the days after, and the demo's days."""
+"""What lives beside a run: the pollers, who is notified of alerts, the days after, and the demo's days."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ class BackgroundServices:
         self._helpers.append(self._script)
 
     async def _remind(self, notifier: Notifier) -> None:
-        """For ever: tell what stands and was not told, or long ago."""
+        """For ever: send what is raised and was not sent, or long ago."""
         while True:
             notifier.remind(self._alarms.board)
             await asyncio.sleep(REMIND_SECONDS)

@@ -1,6 +1,6 @@
 """How the run's time passes where it is not the machine's, and how a fortnight's is taken up after a crash.
 
-The journal opens on the run's clock by itself (`Journal.clock`); here it is told to everybody else, as a
+The journal opens on the run's clock by itself (`Journal.clock`); here everybody else learns of it, as a
 TimePassing in the journal, before anything is recorded by it.
 """
 

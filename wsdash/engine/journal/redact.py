@@ -1,4 +1,4 @@
-"""No secret leaves: what stands between every text of the engine and the journal, the spool and the log."""
+"""No secret leaves: the filter between every text of the engine and the journal, the spool and the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wsdash.outside import change_texts, clean, without_sequences
 LONGEST_LINE = 1 << 16
 """Characters of a log line; the spool cuts it again where it keeps it."""
 SHORTEST = 3
-"""A secret of fewer characters is not searched for by value: it would stand in every second word."""
+"""A secret of fewer characters is not searched for by value: it would occur in every second word."""
 
 
 _IDENTIFIERS = frozenset(
@@ -30,7 +30,7 @@ class Redactor:
     """Replaces secrets in texts by `***`: known values, userinfo of URLs, and password=... of any kind.
 
     secrets: the passwords in use. public: names, addresses and paths of the settings; a secret that is part
-    of one of them cannot be told apart from it and is not searched for by value (see `indistinct`).
+    of one of them cannot be distinguished from it and is not searched for by value (see `indistinct`).
     """
 
     def __init__(self, secrets: Iterable[str] = (), public: Iterable[str] = ()) -> None:

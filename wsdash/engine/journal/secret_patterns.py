@@ -1,4 +1,4 @@
-"""How secrets look where nobody told us their values: what stands around them, or their own form.
+"""How secrets look where their values are unknown to us: what surrounds them, or their own form.
 
 Every repetition before the secret is bounded, so that no line makes the search slow.
 """

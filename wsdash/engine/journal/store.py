@@ -1,4 +1,4 @@
-"""The journal's file: its tables, how events become rows, and how a foreign or broken file is told."""
+"""The journal's file: its tables, how events become rows, and how a foreign or broken file is described."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class _Job:
 
 
 def clock_of(passing: TimePassing | None, stood: float) -> Clock:
-    """The run's clock, going on from where the run's time stands (epoch seconds)."""
+    """The run's clock, going on from the run's time (epoch seconds)."""
     if passing is None:
         return SystemClock()
     if passing.over:

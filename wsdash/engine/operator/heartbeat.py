@@ -1,4 +1,4 @@
-"""The engine's sign of life: how long its event loop ever paused, told to every screen."""
+"""The engine's sign of life: how long its event loop ever paused, for every screen."""
 
 from __future__ import annotations
 

@@ -154,6 +154,6 @@ def _spawn(argv: list[str], state: Path, env: Mapping[str, str] | None) -> int:
             start_new_session=True,
             env=None if env is None else dict(env),
         )
-    # reaped when it ends while we live, so that it never stands about as a zombie
+    # reaped when it ends while we live, so that it never stays as a zombie
     threading.Thread(target=process.wait, name="reaper", daemon=True).start()
     return process.pid

@@ -1,4 +1,4 @@
-"""The operator's lock: one operator a run, told to everybody else with host, pid and last sign of life."""
+"""The operator's lock: one operator a run, shown to everybody else with host, pid and last sign of life."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Holder(msgspec.Struct, frozen=True):
     purpose: str = "engine"
     released: bool = False
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """For people: who, where, since when, and how long ago it gave a sign of life."""
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
         age = max(0.0, time.time() - self.heartbeat)
@@ -73,7 +73,7 @@ class OperatorLock:
             if foreign and not take_over:
                 assert previous is not None
                 raise LockHeldError(
-                    f"the run was last held on another host: {previous.told()}",
+                    f"the run was last held on another host: {previous.describe()}",
                     where=str(path),
                     remedy=f"look with `wsdash monitor`; end it there (`kill -TERM {previous.pid}`) or, if "
                     "that host is gone, add --take-over to this command",
@@ -168,7 +168,7 @@ def _ways_on(holder: Holder | None) -> str:
 
 
 def _held(holder: Holder | None, path: Path) -> LockHeldError:
-    who = holder.told() if holder is not None else "a session that has not told its name yet"
+    who = holder.describe() if holder is not None else "a session that has not given its name yet"
     return LockHeldError(
         f"another operator holds this run: {who}",
         where=str(path),

@@ -136,7 +136,7 @@ class Round:
             await stage.stack.start([self.api], stage.output, unready=needs_schema(settings))
 
     async def _see_movement(self, tables: tuple[Table, ...]) -> None:
-        """What changed in the source since the snapshot: told, because it is no fault."""
+        """What changed in the source since the snapshot: reported, because it is no fault."""
         source = endpoint(self.stage.settings.source)
         async with connection(source, read_only=True) as conn:
             for table in tables:

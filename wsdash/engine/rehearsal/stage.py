@@ -10,7 +10,7 @@ from pathlib import Path
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.snapshot.hold import Snapshot
 from wsdash.engine.rehearsal.found import RehearsalFinds
-from wsdash.engine.run.perform import told_cause
+from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import World
 from wsdash.model import REHEARSAL, AnyEvent, Notice, Progress, TableVerified
@@ -46,7 +46,7 @@ class RehearsalStage:
 
     async def words(self, error: Exception) -> str:
         """A failure for a person; a defect's traceback goes to the engine's log."""
-        cause = told_cause(error)
+        cause = known_cause(error)
         if cause is not None:
             return str(cause)
         await self.recorder.trace(error)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from wsdash.config import Settings
-from wsdash.engine.run.perform import told_cause
+from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.errors import RefusedError
@@ -80,7 +80,7 @@ class Comparer:
             self._recorder.journal.emit(SidesCompared(who, began, error=text))
             raise
         except Exception as error:
-            cause = told_cause(error)
+            cause = known_cause(error)
             if cause is None:
                 await self._recorder.trace(error)
             text = str(cause) if cause is not None else f"unexpected {type(error).__name__}: {error}"

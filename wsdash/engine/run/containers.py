@@ -11,7 +11,7 @@ from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.duty import Asked
 from wsdash.engine.run.fold import RunView, fold_all
-from wsdash.engine.run.perform import told_cause
+from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.world import load_world, open_world_stack
@@ -41,7 +41,7 @@ def refusal(intent: Intent, settings: Settings, plan: Plan, view: RunView, runni
         return f"a rehearsal is running and needs {name} as it is; wait for it, or force it"
     # before the migration begins, items look at the old world only
     if running and (plan.item(running).phase is not Phase.PRE or name in stack.apps.containers):
-        return f"{running} is running and stands on {name}; wait for it, or force it"
+        return f"{running} is running and needs {name}; wait for it, or force it"
     fence = plan.that(Meaning.CLOSES_SOURCE)
     fenced = view.item(fence).state is ItemState.DONE
     if fenced and action != "stop" and name == stack.apps.old_service:
@@ -122,11 +122,11 @@ class ContainerHands:
             self._recorder.journal.emit(Notice("warning", failed(name, action) + text))
             raise
         except Exception as error:
-            cause = told_cause(error)
+            cause = known_cause(error)
             if cause is None:
                 await self._recorder.trace(error)
-            told = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
-            await self._recorder.record(Notice("error", failed(name, action) + told))
+            reason = str(cause) if cause is not None else f"{type(error).__name__}: {error}"
+            await self._recorder.record(Notice("error", failed(name, action) + reason))
         else:
             health = f", {found.health}" if found.health not in ("none", "unknown") else ""
             text = f"{done(name, action)}{found.state}{health} (for {who})"

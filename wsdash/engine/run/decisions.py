@@ -47,7 +47,7 @@ def objections(
 ) -> tuple[str, ...]:
     """What speaks against deciding this day so now, for people; () when nothing does. Pure.
 
-    decided: days of the standing migration that have a decision. now: the run's time, epoch seconds.
+    decided: days of the present migration that have a decision. now: the run's time, epoch seconds.
     """
     found = []
     if day.at is None or now < day.at:
@@ -81,7 +81,7 @@ async def decide(
     if not who:
         return Reply(False, "it wants the name of the person who says so")
     if judged.migrated_at is None:
-        return Reply(False, "no migration stands: there is nothing to decide on")
+        return Reply(False, "there is no migration now: there is nothing to decide on")
     try:
         if intent.do == CONFIRM:
             return await _confirm(intent, spec, who, why, record)

@@ -68,8 +68,8 @@ def halted(plan: Plan, view: RunView, auto: AutoRun) -> Halt:
         return Halt(True, f"up to {auto.until}, as asked" if auto.until else "")
     people = tuple(one.id for one in unfinished if one.kind is not ItemKind.AUTO and not _lacks(view, one))
     if people:
-        told = f"{', '.join(people)} wait for a person: confirm in `wsdash`, or add --yes"
-        return Halt(False, told, people)
+        reason = f"{', '.join(people)} wait for a person: confirm in `wsdash`, or add --yes"
+        return Halt(False, reason, people)
     blocked = unfinished[0]
     lacking = ", ".join(f"{need} ({view.item(need).state})" for need in _lacks(view, blocked))
     return Halt(False, f"{blocked.id} needs {lacking}")

@@ -1,4 +1,4 @@
-"""What should run follows from where the run stands: the old service until it is stopped, the new stack from
+"""What should run follows from the state of the run: the old service until it is stopped, the new stack from
 its start on, and who is restarting something by hand in between. So does which errors are nobody's fault."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Asked:
 
 
 def duties(settings: Settings, plan: Plan, view: Callable[[], RunView | None], asked: Asked) -> Duties:
-    """The duty of every container of the settings, as the run stands at each call; unknown ones of others.
+    """The duty of every container of the settings, by the run's state at each call; unknown ones of others.
 
     view: None where there is no run; then nothing is known of any container.
     """

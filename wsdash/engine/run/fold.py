@@ -1,4 +1,4 @@
-"""A pure fold of the journal's history into how the run stands: for resuming, reports and `wsdash status`."""
+"""A pure fold of the journal into the state of the run: for resuming, reports and `wsdash status`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ REHEARSALS = 20
 
 
 class ItemView(msgspec.Struct, frozen=True):
-    """One item as it stands. changed_at: epoch seconds.
+    """The state of one item. changed_at: epoch seconds.
 
     seconds: how long its last attempt took; a later check that finds it done already leaves the figure of the
     attempt that made it so.
@@ -67,7 +67,7 @@ class ItemView(msgspec.Struct, frozen=True):
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """The run as it stands after the events folded so far. Times are epoch seconds."""
+    """The state of the run after the events folded so far. Times are epoch seconds."""
 
     run: str = ""
     mode: str = ""
@@ -242,7 +242,7 @@ def opened(view: RunView, plan: Plan) -> bool:
 
 
 def outcome(view: RunView, plan: Plan) -> Outcome:
-    """How the run stands: migrated when every pre and migration item is done or skipped."""
+    """The outcome of the run: migrated when every pre and migration item is done or skipped."""
     if view.finished is Outcome.ROLLED_BACK:
         return Outcome.ROLLED_BACK
     counted = [view.item(item.id).state for item in plan.items if item.phase is not Phase.POST]

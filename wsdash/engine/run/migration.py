@@ -33,7 +33,7 @@ PROOFS = (
 """Facts that prove something of the copied rows, or of the service on them. Not those that items need to go
 on after a crash, which their own steps remove."""
 OF_ONE_MIGRATION = (load_test.BASELINE, notify.SENT)
-"""Facts that a rollback ends besides: how fast the old service was, and that the team was told."""
+"""Facts that a rollback ends besides: how fast the old service was, and that the team was notified."""
 
 
 async def forget_people(recorder: Recorder, plan: Plan) -> None:

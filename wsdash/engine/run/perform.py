@@ -71,7 +71,7 @@ class Performer:
                 await self._record(ItemChanged(item.id, ItemState.RUNNING))
             if action == "act" and closes:
                 await self.downtime_begins()
-            # before the first copy nobody can have said anything of the rows: a skip decided early stands
+            # before the first copy nobody can have said anything of the rows: a skip decided early counts
             if action == "act" and copies and begun_before:
                 await set_back(self._recorder, self._plan, "the rows are copied again")
 
@@ -105,7 +105,7 @@ class Performer:
         self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), item.id))
 
     def standing(self, item: Item) -> RecheckedStep | None:
-        """The item's step, when later items stand on it."""
+        """The item's step, when later items depend on it."""
         step = self._steps.get(item.id)
         return step if isinstance(step, RecheckedStep) else None
 
@@ -118,7 +118,7 @@ class Performer:
         try:
             return await self._step(item).check(self._make_context(item.id, False, {}))
         except Exception as error:
-            cause = told_cause(error)
+            cause = known_cause(error)
             if cause is None:
                 await self._recorder.trace(error)
             return Evidence(False, f"it cannot be read: {cause.what if cause is not None else error}")
@@ -154,7 +154,7 @@ class Performer:
                 async with asyncio.timeout(LAST_WORD_SECONDS):
                     await self._record(note)
             except TimeoutError:
-                self._recorder.tell(f"{item} was interrupted, which the journal could not be told")
+                self._recorder.tell(f"{item} was interrupted, which could not be written to the journal")
             raise
         except Exception as error:
             changed = await self._failed(item, error)
@@ -165,7 +165,7 @@ class Performer:
         return changed.state in (ItemState.DONE, ItemState.UNDONE)
 
     async def _failed(self, item: str, error: Exception) -> ItemChanged:
-        cause = told_cause(error)
+        cause = known_cause(error)
         if cause is not None:
             where = f" ({cause.where})" if cause.where else ""
             return ItemChanged(item, ItemState.FAILED, f"{cause.what}{where}", remedy=cause.remedy)
@@ -232,13 +232,13 @@ def _answer(evidence: Evidence) -> ItemState:
     return ItemState.INSUFFICIENT if evidence.insufficient else ItemState.FAILED
 
 
-def told_cause(error: BaseException) -> WsdashError | None:
-    """The failure that a person should read: the error itself, or the first of a group that is told."""
+def known_cause(error: BaseException) -> WsdashError | None:
+    """The failure that a person should read: the error itself, or the first known one of a group."""
     if isinstance(error, WsdashError):
         return error
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            if (cause := told_cause(inner)) is not None:
+            if (cause := known_cause(inner)) is not None:
                 return cause
     return None
 

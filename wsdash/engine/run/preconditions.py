@@ -1,4 +1,4 @@
-"""Before an item acts: does what it stands on still hold? What no longer does is set back and done again.
+"""Before an item acts: does what it depends on still hold? What no longer does is set back and done again.
 
 Between two lives of the engine, and between two items, the world goes on: a machine is rebooted, a container
 dies, somebody starts the old service again. A tick of yesterday is no evidence today.
@@ -31,7 +31,7 @@ class PreconditionChecker:
         self._fresh.add(item.id)
 
     async def set_back(self, item: Item) -> list[Item]:
-        """Read again the done items that a migration item stands on; where one no longer holds, it and what
+        """Read again the done items that a migration item depends on; where one no longer holds, it and what
         was done on top of it are pending again, with the reason in the journal.
 
         Returns those of them that `item` needs, in the order in which they are to be done again; [] when all
@@ -46,7 +46,7 @@ class PreconditionChecker:
             if one.id not in needed or not self._to_be_read(one):
                 continue
             evidence = await self._performer.look(one)
-            # what a person vouched for, because too little can be seen, stands until something contradicts it
+            # what a person vouched for, because too little can be seen, counts until something contradicts it
             vouched = evidence.insufficient and bool(self._performer.who_said(one))
             if evidence.holds or vouched:
                 still += [] if one.id in self._fresh else [one.id]

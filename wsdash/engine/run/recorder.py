@@ -48,16 +48,16 @@ class Recorder:
             self.tell(f"engine.log cannot be written: {error.strerror}")
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        told = False
+        warned = False
         while True:
             try:
                 written = await write()
                 break
             except JournalError as error:
-                if not told:
+                if not warned:
                     self.tell(f"paused: {error}")
-                told = True
+                warned = True
             await asyncio.sleep(RETRY_SECONDS)
-        if told:
+        if warned:
             self.tell("the journal can be written again; going on")
         return written

@@ -90,7 +90,7 @@ class Runner:
 
     @property
     def view(self) -> RunView:
-        """The run as it stands."""
+        """The run's present state."""
         return self._recorder.view
 
     # --- what is asked ---
@@ -333,7 +333,7 @@ class Runner:
             await self._finished(f"{item.id} failed")
 
     async def _stands(self, item: Item) -> bool:
-        """Whether what the item stands on holds; what no longer does is done again first."""
+        """Whether what the item depends on holds; what no longer does is done again first."""
         self.current = item.id
         for one in await self._reprover.set_back(item):
             if not await self._done(one):

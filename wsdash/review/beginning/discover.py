@@ -25,34 +25,36 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Discovered:
-    """values: what was found, by dotted key. told: sentences of what was found, and of what was not."""
+    """values: what was found, by dotted key. sentences: what was found, and what was not."""
 
     values: Values = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
 
 
 async def discover(root: Path) -> Discovered:
     """Look below `root` and at this machine's Docker engine. Never raises for what is not there."""
     values: Values = {}
-    told: list[str] = []
+    sentences: list[str] = []
     files = await asyncio.to_thread(lambda: list(compose_files_below(root)))
     try:
         command = await compose_command()
     except WsdashError as error:
         command = []
-        told.append(f"{error.what}: compose files are only told by their names")
+        sentences.append(f"{error.what}: compose files are only known by their names")
     for file in files:
-        services = await _services(command, file, told)
+        services = await _services(command, file, sentences)
         kind = kind_of(file, services)
         if kind and f"stack.{kind}.file" not in values:
             values |= values_of(kind, file, services)
             names = ", ".join(services) or "not read"
-            told.append(f"{file} describes the {'old world' if kind == 'apps' else 'new stack'}: {names}")
+            sentences.append(
+                f"{file} describes the {'old world' if kind == 'apps' else 'new stack'}: {names}"
+            )
     for kind, what in (("apps", "the old world"), ("workspace", "the new stack")):
         if f"stack.{kind}.file" not in values:
-            told.append(f"no compose file of {what} was found below {root}")
-    told += await _engine(values)
-    return Discovered(values, tuple(told))
+            sentences.append(f"no compose file of {what} was found below {root}")
+    sentences += await _engine(values)
+    return Discovered(values, tuple(sentences))
 
 
 def compose_files_below(root: Path) -> Iterator[Path]:
@@ -112,27 +114,27 @@ def values_of(kind: str, file: Path, services: Mapping[str, ComposeService]) -> 
 
 def taken_ports(ports: Sequence[int]) -> list[str]:
     """A sentence for each of these ports that somebody holds, with a free one near it. Blocks for I/O."""
-    told = []
+    sentences = []
     for reading in read_holders(ports, {}):
         if reading.holder:
             free = next(
                 (p for p in range(reading.port + 1, 65_536) if not read_holders([p], {})[0].holder), 0
             )
-            told.append(f"port {reading.port} is held by {reading.holder}; {free} is free")
-    return told
+            sentences.append(f"port {reading.port} is held by {reading.holder}; {free} is free")
+    return sentences
 
 
 def _published(service: ComposeService) -> int:
     return min((port for _, port in service.ports), default=0)
 
 
-async def _services(command: Sequence[str], file: Path, told: list[str]) -> Mapping[str, ComposeService]:
+async def _services(command: Sequence[str], file: Path, sentences: list[str]) -> Mapping[str, ComposeService]:
     if not command:
         return {}
     try:
         return await described_services(command, (str(file),), ())
     except WsdashError as error:
-        told.append(f"{file} cannot be read: {error.what}")
+        sentences.append(f"{file} cannot be read: {error.what}")
         return {}
 
 

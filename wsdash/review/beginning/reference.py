@@ -32,7 +32,7 @@ def configuration_reference() -> str:
 
 
 def _sections(name: str, kind: type[msgspec.Struct]) -> list[tuple[str, type[msgspec.Struct]]]:
-    """The section itself, then those in it; one type that stands in two places is told once."""
+    """The section itself, then those in it; a type used in two places is described once."""
     found = [(name, kind)]
     inner: dict[type[msgspec.Struct], list[str]] = {}
     for field in msgspec.structs.fields(kind):

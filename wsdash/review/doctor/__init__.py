@@ -1,3 +1,3 @@
-"""Diagnostics: what wsdash stands on, whether it is well, and what to do where it is not. `run` asks
+"""Diagnostics: what wsdash depends on, whether it is well, and what to do where it is not. `run` asks
 everything.
 """

@@ -38,8 +38,8 @@ async def compaction_memory(
     tenants = await _json(session, f"{base}/v1/tenant")
     for tenant in tenants[:TENANTS] if isinstance(tenants, list) else ():
         with suppress(LookupError, TypeError, ValueError):
-            told = await _json(session, f"{base}/v1/tenant/{quote(str(tenant['id']))}/config")
-            effective = told["effective_config"]
+            answer = await _json(session, f"{base}/v1/tenant/{quote(str(tenant['id']))}/config")
+            effective = answer["effective_config"]
             needs.append((int(effective["checkpoint_distance"]), int(effective["compaction_threshold"])))
     if not needs:
         return [Finding(name, None, f"{base} does not tell how its tenants are configured")]

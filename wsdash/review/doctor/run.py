@@ -1,4 +1,4 @@
-"""Diagnostics: each thing wsdash stands on, whether it is well, and what to do when it is not."""
+"""Diagnostics: each thing wsdash depends on, whether it is well, and what to do when it is not."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def _jobs(settings: Settings, state: Path | None) -> list[Finding]:
                 jobs = await read_jobs(session, settings.source.schema)
     except WsdashError:
         return []  # what is wrong with the source has a line of its own
-    told = describe_jobs(jobs)
+    described = describe_jobs(jobs)
     ours = await asyncio.to_thread(_paused_by_us, state)
     if ours and any(not job.scheduled for job in jobs if job.id in ours):
         seen = f"paused by this run: {', '.join(map(str, ours))}"
@@ -155,12 +155,12 @@ async def _jobs(settings: Settings, state: Path | None) -> list[Finding]:
                 Finding("background jobs", False, seen, "`wsdash run` puts them back before anything else")
             ]
         return [Finding("background jobs", True, f"{seen}; its engine puts them back")]
-    if not told:
+    if not described:
         return [Finding("background jobs", True, f"{len(jobs)} of the source, all paused")] if jobs else []
     wanted = settings.source.pause_jobs
     remedy = "" if wanted else "source.pause_jobs: ask or yes pauses them while rows are read"
     good = True if wanted else None
-    return [Finding("background jobs", good, f"{told}; {WHETHER[wanted]}", remedy)]
+    return [Finding("background jobs", good, f"{described}; {WHETHER[wanted]}", remedy)]
 
 
 def _paused_by_us(state: Path | None) -> list[int]:

@@ -25,7 +25,7 @@ NEON_KERNEL = (5, 9)
 
 MOST_WAL = 2 * 2**30
 EVICTION_PERCENT = 80.0
-_BEYOND_LOOPBACK = ("192.0.2.1",)  # stands for any other address of this machine
+_BEYOND_LOOPBACK = ("192.0.2.1",)  # represents any other address of this machine
 
 
 async def safety(settings: Settings, stack: Stack) -> list[Finding]:
@@ -166,8 +166,8 @@ async def storage(settings: Settings, containers: Iterable[ContainerFacts] = ())
 
 def _disk(body: bytes) -> list[Finding]:
     try:
-        told = read_json(body)
-        used, free = int(told["disk_usage_bytes"]), int(told["free_space_bytes"])
+        answer = read_json(body)
+        used, free = int(answer["disk_usage_bytes"]), int(answer["free_space_bytes"])
     except (ValueError, LookupError, TypeError, RecursionError):
         return []
     percent = 100 * used / max(1, used + free)

@@ -74,9 +74,9 @@ async def logs(
     seen += "" if whole else " (at least: there was more than could be read)"
     seen += f"; the newest: {newest}" if newest else ""
     if noisy:
-        told = ", ".join(f"{name} wrote {rates[name]:,} in the last minute" for name in noisy)
+        noise = ", ".join(f"{name} wrote {rates[name]:,} in the last minute" for name in noisy)
         remedy = "read what it says there; the first error is mostly the cause of the rest"
-        return Finding(NAMES[0], False, f"{told}; {seen}", remedy, logs_command(settings, noisy[0]))
+        return Finding(NAMES[0], False, f"{noise}; {seen}", remedy, logs_command(settings, noisy[0]))
     return Finding(NAMES[0], True, seen, more=logs_command(settings, "") if hour else "")
 
 
@@ -148,7 +148,7 @@ def _of_the_run(settings: Settings, state: Path | None) -> tuple[list[str], Path
 
 
 def _read_run(state: Path | None) -> tuple[RunView, Any] | None:
-    """The run as it stands, and its fact about the backup; None where there is no run."""
+    """The state of the run, and its fact about the backup; None where there is no run."""
     if state is None:
         return None
     try:
@@ -162,7 +162,7 @@ def _read_run(state: Path | None) -> tuple[RunView, Any] | None:
 
 
 def team(settings: Settings) -> Finding:
-    """Who is told, and whether that can work from here: a variable that is named must be set."""
+    """Who is notified, and whether that can work from here: a variable that is named must be set."""
     notify, alerts = settings.notify, settings.alerts
     named = {"notify.webhook_env": notify.webhook_env, "alerts.webhook_env": alerts.webhook_env}
     named |= {f"alerts.apprise_env[{n}]": name for n, name in enumerate(alerts.apprise_env)}
@@ -178,8 +178,8 @@ def team(settings: Settings) -> Finding:
     for key, command in (("notify", notify.command), ("alerts", alerts.command)):
         ways += [f"{key}.command ({command[0]})"] if command else []
     if not ways:
-        seen = "wsdash tells nobody by itself; a person ticks that the team was told"
+        seen = "wsdash notifies nobody by itself; a person ticks that the team was notified"
         return Finding(
             NAMES[3], None, seen, "name a webhook or a command under notify and alerts in wsdash.yaml"
         )
-    return Finding(NAMES[3], True, f"told by {', '.join(ways)}")
+    return Finding(NAMES[3], True, f"notified by {', '.join(ways)}")

@@ -53,7 +53,7 @@ def build_report(state: Path, config: Path | None = None) -> Report:
 
 
 def report_of(known: KnownStory) -> Report:
-    """The report of a run that was read; no secret that the settings lead to stands in it."""
+    """The report of a run that was read; it holds no secret that the settings lead to."""
     view, plan = known.view, known.plan
     units = _units(known)
     report = Report(
@@ -148,7 +148,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def write_report(state: Path, file: Path, config: Path | None = None) -> None:
-    """Write the report: .html and .md for people, else JSON. Half a file never stands at `file`."""
+    """Write the report: .html and .md for people, else JSON. `file` is never half written."""
     known = read_story(state, config)
     write_whole(
         file, rendered(known, file.suffix.lower() if file.suffix.lower() in (".html", ".md") else ".json")
@@ -239,7 +239,7 @@ def _alert(span: AlertSpan, units: dict[str, str]) -> AlertReport:
 
 
 def _units(known: KnownStory) -> dict[str, str]:
-    """The unit of each rule's values; without readable rules the values are told bare."""
+    """The unit of each rule's values; without readable rules the values have no unit."""
     try:
         return {rule.id: rule.unit for rule in rules_of(known.settings)}
     except InputError:

@@ -19,7 +19,7 @@ from wsdash.review.story import KnownStory
 MARKDOWN, PAGE, DATA, DAYS = "report.md", "report.html", "report.json", "days.ics"
 NAMES = (MARKDOWN, PAGE, DATA, DAYS)
 ITEM = StepId.UPDATE_DOCS
-"""The item whose evidence the directory is; it cannot stand in it as done."""
+"""The item whose evidence the directory is; it cannot be in it as done."""
 SETTLED = (
     ItemState.DONE,
     ItemState.FAILED,
@@ -30,7 +30,7 @@ SETTLED = (
 
 
 class Proof(NamedTuple):
-    """Whether a directory holds the report of the run as it stands now, and what was seen."""
+    """Whether a directory holds the report of the run's present state, and what was seen."""
 
     holds: bool
     text: str
@@ -77,31 +77,33 @@ def prove(known: KnownStory, directory: Path) -> Proof:
     if missing:
         return Proof(False, f"not written yet: {', '.join(missing)} in {directory}")
     try:
-        told = read_json((directory / DATA).read_bytes(), Report, largest=LARGEST_REPORT)
-        trouble = _trouble(known, told, directory)
+        report = read_json((directory / DATA).read_bytes(), Report, largest=LARGEST_REPORT)
+        trouble = _trouble(known, report, directory)
     except (OSError, DocumentError, UnicodeDecodeError) as error:
         return Proof(False, f"{directory} cannot be read back: {error}")
     if trouble:
         return Proof(False, f"{trouble}, in {directory}")
     sizes = ", ".join(f"{name} {(directory / name).stat().st_size:,} bytes" for name in NAMES)
-    tables = f"{sum(table.match for table in told.tables)} of {len(told.tables)} tables equal"
-    what = f"{tables}, decisions: {len(told.decisions)}, alerts: {len(told.alerts)}"
-    at = told.written_at[:19].replace("T", " ")
-    return Proof(True, f"report of run {told.run}, written {at} UTC in {directory}: {sizes}; it tells {what}")
+    tables = f"{sum(table.match for table in report.tables)} of {len(report.tables)} tables equal"
+    what = f"{tables}, decisions: {len(report.decisions)}, alerts: {len(report.alerts)}"
+    at = report.written_at[:19].replace("T", " ")
+    return Proof(
+        True, f"report of run {report.run}, written {at} UTC in {directory}: {sizes}; it tells {what}"
+    )
 
 
-def _trouble(known: KnownStory, told: Report, directory: Path) -> str:
-    if told.run != known.view.run:
-        return f"the report of another run ({told.run}) stands there"
+def _trouble(known: KnownStory, report: Report, directory: Path) -> str:
+    if report.run != known.view.run:
+        return f"the report of another run ({report.run}) is there"
     for name in (MARKDOWN, PAGE):
         text = (directory / name).read_text(encoding="utf-8")
-        if told.run not in text or told.written_at not in text:
+        if report.run not in text or report.written_at not in text:
             return f"{name} was not written together with {DATA}"
     if not _whole_page((directory / PAGE).read_text(encoding="utf-8")):
         return f"{PAGE} is no whole page"
     if _days(directory / DAYS) != {day_uid(known.view.run, day.day) for day in known.judged.days}:
         return f"{DAYS} does not hold the {len(known.judged.days)} days of this run"
-    before, now = decided(told), decided(report_of(known))
+    before, now = decided(report), decided(report_of(known))
     older = [name for name, value in now.items() if before[name] != value]
     return f"the report is older than {', '.join(older)}" if older else ""
 

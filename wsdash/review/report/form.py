@@ -1,4 +1,4 @@
-"""The report's form: the contract's JSON object, and what stands in it beside. Times are ISO 8601 in UTC."""
+"""The report's form: the contract's JSON object, and what it holds beside. Times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wsdash.model import LoadRung
 
 
 class ItemReport(msgspec.Struct):
-    """One item: seconds it took in all, its evidence (or its error), and when it came to stand so."""
+    """One item: seconds it took in all, its evidence (or its error), and when it reached this state."""
 
     id: str
     phase: str
@@ -197,7 +197,7 @@ class RehearsalReport(msgspec.Struct):
 
 
 class VerdictReport(msgspec.Struct):
-    """What stands on top: the newest day that has come (None: none), its recommendation (go, no-go or
+    """What comes first: the newest day that has come (None: none), its recommendation (go, no-go or
     insufficient-data), and how many of its criteria hold. open_decisions: days that have come, undecided.
     p1_incidents: critical alerts begun since the migration."""
 

@@ -42,8 +42,8 @@ def _verdict(report: Report) -> str:
         return ""
     (_, head), *rest = verdict_lines(report, report.verdict)
     lines = [f"<div><dt>{escape(name)}</dt><dd>{_span(cell)}</dd></div>" for name, cell in rest]
-    told = f'<p class="headline {head.look}">{escape(head.text)}</p>'
-    return f'<section class="verdict edge-{head.look}">{told}<dl>{"".join(lines)}</dl></section>'
+    headline = f'<p class="headline {head.look}">{escape(head.text)}</p>'
+    return f'<section class="verdict edge-{head.look}">{headline}<dl>{"".join(lines)}</dl></section>'
 
 
 def _summary(report: Report) -> str:

@@ -40,8 +40,8 @@ def _scale(scale: Sequence[float], height: int) -> list[str]:
     for value in scale:
         x, bottom = _x(value, scale[-1]), height - BOTTOM
         lines.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>')
-        told = f"{label(value)} ms"
-        lines.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle">{told}</text>')
+        text = f"{label(value)} ms"
+        lines.append(f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle">{text}</text>')
     return lines
 
 
@@ -49,7 +49,7 @@ def _bar(row: LatencyReport, y: float, top: float) -> list[str]:
     p50, p90, p99 = (_x(seconds or 0.0, top) for seconds in (row.p50, row.p90, row.p99))
     pale = " pale" if row.lacking else ""
     judged = row.p95 if row.p95 is not None else row.p90
-    told = f"p95 {(judged or 0) * 1000:.0f} ms"
+    text = f"p95 {(judged or 0) * 1000:.0f} ms"
     p95 = _x(judged or 0.0, top)
     name = escape(f"{row.api} API, {row.window}")
     return [
@@ -61,5 +61,5 @@ def _bar(row: LatencyReport, y: float, top: float) -> list[str]:
             for x in (p50, p90, p99)
         ),
         f'<line class="judged" x1="{p95:.1f}" x2="{p95:.1f}" y1="{y - 11}" y2="{y + 11}"/>',
-        f'<text x="{p99 + 6:.1f}" y="{y + 4:.1f}">{told}</text>',
+        f'<text x="{p99 + 6:.1f}" y="{y + 4:.1f}">{text}</text>',
     ]

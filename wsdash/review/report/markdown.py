@@ -37,7 +37,7 @@ def _section(section: Section, level: str) -> list[str]:
 
 
 def _grid(grid: Grid) -> list[str]:
-    """The table; a column of sentences is told below it, where it is not cut into narrow lines."""
+    """The table; a column of sentences goes below it, where it is not cut into narrow lines."""
     last = len(grid.head) - 1 if grid.long else len(grid.head)
     numbers = [any(row[n].look == NUMBER for row in grid.rows) for n in range(last)]
     lines = ["", _row(grid.head[:last]), _row(["---:" if number else "---" for number in numbers])]

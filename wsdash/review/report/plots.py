@@ -198,14 +198,14 @@ def _grid(axes: Axes, shape: Shape) -> list[str]:
     for value in axes.scale:
         y = axes.y(value)
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        told = f"{label(value)} {shape.unit}".strip()
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{told}</text>')
+        text = f"{label(value)} {shape.unit}".strip()
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     bottom = HEIGHT - BOTTOM
-    for at, told in round_times(axes.since, axes.until):
+    for at, text in round_times(axes.since, axes.until):
         x = axes.x(at)
         lines.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>')
         if LEFT + 10 < x < WIDTH - RIGHT - 40:
-            lines.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{told}</text>')
+            lines.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{text}</text>')
     lines.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">UTC</text>')
     return lines
 
@@ -224,8 +224,8 @@ def _days(known: KnownStory, axes: Axes) -> list[str]:
 
 def _limit(shape: Shape, axes: Axes) -> str:
     y = axes.y(shape.limit * shape.scale)
-    told = f"limit {label(round(shape.limit * shape.scale, 3))} {shape.unit}".strip()
+    text = f"limit {label(round(shape.limit * shape.scale, 3))} {shape.unit}".strip()
     return (
         f'<line class="limit" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="limit-label" x="{WIDTH - RIGHT - 4}" y="{y - 4:.1f}" text-anchor="end">{told}</text>'
+        f'<text class="limit-label" x="{WIDTH - RIGHT - 4}" y="{y - 4:.1f}" text-anchor="end">{text}</text>'
     )

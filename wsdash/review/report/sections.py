@@ -24,7 +24,7 @@ from wsdash.review.report.verdict import whose
 from wsdash.watch.alerting.words import amount
 
 LATENCIES, APPENDIX = "latencies", "appendix"
-"""Keys of the section that a plot is drawn in, and of the one that plots stand before."""
+"""Keys of the section that a plot is drawn in, and of the one that plots precede."""
 REHEARSED = {"clean": GOOD, "interrupted": WAIT}
 PHASES = {"pre": "Pre-Migration", "migration": "Migration Steps", "post": "Post-Migration"}
 GROUPS = {"functional": "Functional", "performance": "Performance", "neon": "Neon-specific"}
@@ -48,20 +48,23 @@ def sections(report: Report) -> list[Section]:
     ]
 
 
-def verdict_lines(report: Report, told: VerdictReport) -> list[tuple[str, Cell]]:
-    """What stands on top of everything: the day and what is said of it first."""
-    look = {"go": GOOD, "no-go": BAD}.get(told.recommendation, WAIT)
-    unknown = f", {INSUFFICIENT} for {told.insufficient}" if told.insufficient else ""
-    held = f"{told.held} of {told.criteria} hold, {told.failed} failed{unknown}"
-    undecided = ", ".join(f"Day {day}" for day in told.open_decisions)
+def verdict_lines(report: Report, shown: VerdictReport) -> list[tuple[str, Cell]]:
+    """What comes first: the day and what is said of it first."""
+    look = {"go": GOOD, "no-go": BAD}.get(shown.recommendation, WAIT)
+    unknown = f", {INSUFFICIENT} for {shown.insufficient}" if shown.insufficient else ""
+    held = f"{shown.held} of {shown.criteria} hold, {shown.failed} failed{unknown}"
+    undecided = ", ".join(f"Day {day}" for day in shown.open_decisions)
     down, stretches = report.write_downtime_seconds, len(report.write_downtime_stretches)
     apart = f" in {stretches} stretches" if stretches > 1 else ""
     return [
-        ("Verdict", Cell(told.headline, look)),
-        ("Criteria", Cell(held if told.criteria else "no day has come", BAD if told.failed else "")),
-        ("Decided", Cell(f"{told.decided} by {told.decided_by}" if told.decided else "nothing for this day")),
+        ("Verdict", Cell(shown.headline, look)),
+        ("Criteria", Cell(held if shown.criteria else "no day has come", BAD if shown.failed else "")),
+        (
+            "Decided",
+            Cell(f"{shown.decided} by {shown.decided_by}" if shown.decided else "nothing for this day"),
+        ),
         ("Open decisions", Cell(undecided or "none", WAIT if undecided else "")),
-        ("P1 incidents", Cell(f"{told.p1_incidents}", BAD if told.p1_incidents else "")),
+        ("P1 incidents", Cell(f"{shown.p1_incidents}", BAD if shown.p1_incidents else "")),
         ("Write downtime", Cell("not measured", WAIT) if down is None else Cell(f"{down:.1f} s{apart}")),
     ]
 
@@ -78,8 +81,8 @@ def summary(report: Report) -> list[tuple[str, Cell]]:
         ("Carried out by", Cell("wsdash on " + (", ".join(report.hosts) or "an unknown host"))),
     ]
     if report.fortnight:
-        told = f"a stand-in's, not measured: fortnight {report.fortnight}"
-        lines.append(("The days after the migration", Cell(told, WAIT)))
+        shown = f"a stand-in's, not measured: fortnight {report.fortnight}"
+        lines.append(("The days after the migration", Cell(shown, WAIT)))
     return lines
 
 
@@ -173,7 +176,7 @@ def _done(items: Sequence[ItemReport]) -> Grid:
     rows = []
     for one in items:
         note = "" if one.note in one.evidence else f" {one.note}"
-        told = f"{one.evidence}{note}".strip() or "nothing was read yet"
+        shown = f"{one.evidence}{note}".strip() or "nothing was read yet"
         when = Cell(second(one.at)) if one.at else Cell("never", DIM)
         by = whose(one.who, "wsdash" if one.at else "nobody")
         rows.append(
@@ -183,7 +186,7 @@ def _done(items: Sequence[ItemReport]) -> Grid:
                 when,
                 Cell(f"{one.seconds:.1f} s", NUMBER),
                 Cell(by),
-                Cell(told),
+                Cell(shown),
             )
         )
     head = ("state", "item", "when (UTC)", "took", "by", "evidence")
@@ -210,7 +213,7 @@ def _data(report: Report) -> Section:
         lead.append(f"Backup {b.path}: {b.bytes:,} bytes, {rows}, {proven}.")
     if not report.tables:
         return Section("The data", ("No table was compared yet.", *lead))
-    told = tuple(
+    shown = tuple(
         (
             Cell("✓ equal", GOOD) if t.match else Cell("✗ differs", BAD),
             Cell(t.name),
@@ -220,7 +223,7 @@ def _data(report: Report) -> Section:
         for t in report.tables
     )
     head = ("content", "table", "rows, old", "rows, new")
-    return Section("The data", tuple(lead), (Grid(head, told),))
+    return Section("The data", tuple(lead), (Grid(head, shown),))
 
 
 def _checksums(report: Report) -> Section:
@@ -242,8 +245,8 @@ def _checksums(report: Report) -> Section:
 
 def _latencies(report: Report) -> Section:
     title = "Latencies before and after"
-    told = report.latencies
-    if told is None or not told.windows:
+    shown = report.latencies
+    if shown is None or not shown.windows:
         return Section(title, (f"{INSUFFICIENT.capitalize()}: no answer was timed.",))
     rows = tuple(
         (
@@ -255,7 +258,7 @@ def _latencies(report: Report) -> Section:
             Cell(f"{row.coverage:.0%}", NUMBER),
             Cell(f"{INSUFFICIENT}: {row.lacking}", WAIT) if row.lacking else Cell("enough", GOOD),
         )
-        for row in told.windows
+        for row in shown.windows
     )
     head = (
         "API, window",
@@ -269,7 +272,7 @@ def _latencies(report: Report) -> Section:
         "watched",
         "data",
     )
-    lead = f"GET /api/items as the pollers timed it. {told.verdict[:1].upper()}{told.verdict[1:]}."
+    lead = f"GET /api/items as the pollers timed it. {shown.verdict[:1].upper()}{shown.verdict[1:]}."
     return Section(title, (lead,), (Grid(head, rows, long=True),), key=LATENCIES)
 
 

@@ -10,11 +10,11 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-def minute(told: str) -> str:
+def minute(stamp: str) -> str:
     """An ISO 8601 time in UTC as people read it, to the minute."""
-    return told[:16].replace("T", " ")
+    return stamp[:16].replace("T", " ")
 
 
-def second(told: str) -> str:
+def second(stamp: str) -> str:
     """The same to the second."""
-    return told[:19].replace("T", " ")
+    return stamp[:19].replace("T", " ")

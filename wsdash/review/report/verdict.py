@@ -1,4 +1,4 @@
-"""The verdict that stands on top of the report: where the run is, and what the evidence says of it now."""
+"""The verdict at the top of the report: where the run is, and what the evidence says of it now."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def _headline(report: Report, day: DayReport | None) -> str:
         GO: lambda: "Go",
         NO_GO: lambda: "No-go. Not held: " + _named(day, answer=False),
     }
-    told = said.get(day.recommendation, lambda: "Insufficient data for: " + _named(day, answer=None))()
+    verdict = said.get(day.recommendation, lambda: "Insufficient data for: " + _named(day, answer=None))()
     made = day.decision
     if made is not None and made.decision != day.recommendation:
-        told += f"; decided {made.decision} by {whose(made.who, 'nobody')}"
-    return f"Day {day.day}, {day.title}: {told}"
+        verdict += f"; decided {made.decision} by {whose(made.who, 'nobody')}"
+    return f"Day {day.day}, {day.title}: {verdict}"
 
 
 def _named(day: DayReport, *, answer: bool | None) -> str:

@@ -40,18 +40,18 @@ class _Engine(aiodocker.Docker):
 
     async def _check_version(self) -> None:
         if self.api_version == "auto":
-            told = await self._query_json("version", versioned_api=False)
-            self.api_version = negotiated(told)
+            answer = await self._query_json("version", versioned_api=False)
+            self.api_version = negotiated(answer)
 
 
-def negotiated(told: dict[str, Any]) -> str:
+def negotiated(answer: dict[str, Any]) -> str:
     """The version to speak with an engine that answered GET /version: the newest both sides know.
 
     An engine that has given up all we know is spoken to in its oldest: unknown fields are ignored.
     """
 
     def number(key: str, default: tuple[int, int]) -> tuple[int, int]:
-        major, _, minor = str(told.get(key) or "").partition(".")
+        major, _, minor = str(answer.get(key) or "").partition(".")
         return (int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else default
 
     newest, oldest = number("ApiVersion", NEWEST_API), number("MinAPIVersion", (1, 0))
@@ -93,8 +93,8 @@ class DockerClient:
         place = await self.place()
         if place.here or not place.loopback:
             return place.here
-        told = await self.get("info") or {}
-        return str(told.get("Name") or "") == socket.gethostname()
+        answer = await self.get("info") or {}
+        return str(answer.get("Name") or "") == socket.gethostname()
 
     async def get(
         self, path: str, params: dict[str, str] | None = None, *, timeout: float = _REQUEST_SECONDS
@@ -127,10 +127,10 @@ class DockerClient:
                 async with made.start(detach=False) as stream:
                     while (message := await stream.read_out()) is not None:
                         said += message.data[: _MOST_SAID - len(said)]
-                told = await made.inspect()
+                answer = await made.inspect()
         except (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._explain(error) from error
-        return int(told["ExitCode"] or 0), said.decode(errors="replace")
+        return int(answer["ExitCode"] or 0), said.decode(errors="replace")
 
     async def log(self, name: str, since: str, terminal: bool) -> AsyncGenerator[Stamped, None]:
         """Lines of a container from `since` on, until it stops or the connection ends.

@@ -32,7 +32,7 @@ class _Known:
 class Inspected:
     """An answer and how long ago it was given; silent: the engine was asked since and said nothing.
 
-    ended_with: the exit code of the newest end that an event told of.
+    ended_with: the exit code of the newest end that an event reported.
     """
 
     inspected: dict[str, Any] | None
@@ -58,7 +58,7 @@ class Inspections:
         """Events are being followed: what no event named has not changed."""
 
     def touch(self, name: str, ended_with: int | None = None) -> bool:
-        """An event named it, and may have told how a run of it ended. False when it is none of ours."""
+        """An event named it, and may have said how a run of it ended. False when it is none of ours."""
         known = self._known.get(name)
         if known is None:
             return False

@@ -64,7 +64,8 @@ class ComposeNames:
     async def learn(self) -> bool:
         """Have the files read once, for containers that are not found under their names; True: now they are.
 
-        Returns after LEARN_SECONDS at the latest. What goes wrong is not raised: who acts is told why.
+        Returns after LEARN_SECONDS at the latest. What goes wrong is not raised: whoever acts gets the
+        reason.
         """
         if self._known:
             return False

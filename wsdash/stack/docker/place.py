@@ -24,10 +24,10 @@ _SCHEMES = ("unix://", "tcp://", "http://", "https://", "ssh://")
 
 @dataclass(frozen=True)
 class Place:
-    """An engine's address (unix://, tcp://, https:// or ssh://), and what told it."""
+    """An engine's address (unix://, tcp://, https:// or ssh://), and what named it."""
 
     url: str
-    told_by: str
+    named_by: str
     certificates: Path | None = None
     """Directory of ca.pem, cert.pem and key.pem when the engine is asked over TLS."""
     verify: bool = True
@@ -44,7 +44,7 @@ class Place:
         return host in ("localhost", "::1") or host.startswith("127.")
 
     def __str__(self) -> str:
-        return f"{self.url} ({self.told_by})"
+        return f"{self.url} ({self.named_by})"
 
     def tls(self) -> ssl.SSLContext | None:
         """The context of its TLS connections, None for plain ones. Blocks for I/O. Raises InputError."""
@@ -60,7 +60,7 @@ class Place:
         except OSError as error:  # ssl.SSLError is one
             raise InputError(
                 f"the certificates for the Docker engine cannot be used: {error}",
-                where=f"{self.certificates} (ca.pem, cert.pem, key.pem; {self.told_by})",
+                where=f"{self.certificates} (ca.pem, cert.pem, key.pem; {self.named_by})",
                 remedy="correct DOCKER_CERT_PATH or the context's certificates",
             ) from error
         return context
@@ -76,11 +76,11 @@ def find_engine(environment: Mapping[str, str], home: Path | None = None) -> Pla
     if host := environment.get("DOCKER_HOST", ""):
         return _with_tls(host, "DOCKER_HOST", environment, config)
     if context := environment.get("DOCKER_CONTEXT", ""):
-        name, told_by = context, "DOCKER_CONTEXT"
+        name, named_by = context, "DOCKER_CONTEXT"
     else:
-        name, told_by = _current_context(config / "config.json"), f"current context in {config}/config.json"
+        name, named_by = _current_context(config / "config.json"), f"current context in {config}/config.json"
     if name and name != "default":
-        return _of_context(name, told_by, config)
+        return _of_context(name, named_by, config)
     for socket in (*SOCKETS, home / ".docker/run/docker.sock"):
         if socket.is_socket():
             return Place(f"unix://{socket}", "the usual socket")
@@ -91,37 +91,37 @@ def find_engine(environment: Mapping[str, str], home: Path | None = None) -> Pla
     )
 
 
-def _with_tls(host: str, told_by: str, environment: Mapping[str, str], config: Path) -> Place:
-    url = _checked(host, told_by)
+def _with_tls(host: str, named_by: str, environment: Mapping[str, str], config: Path) -> Place:
+    url = _checked(host, named_by)
     if not url.startswith(("tcp://", "http://", "https://")):
-        return Place(url, told_by)
+        return Place(url, named_by)
     if environment.get("DOCKER_TLS_VERIFY", ""):
         directory = Path(environment.get("DOCKER_CERT_PATH") or config)
-        return Place(_https(url), f"{told_by}, DOCKER_TLS_VERIFY", directory)
-    return Place(url.replace("tcp://", "http://", 1), told_by)
+        return Place(_https(url), f"{named_by}, DOCKER_TLS_VERIFY", directory)
+    return Place(url.replace("tcp://", "http://", 1), named_by)
 
 
-def _of_context(name: str, told_by: str, config: Path) -> Place:
+def _of_context(name: str, named_by: str, config: Path) -> Place:
     digest = hashlib.sha256(name.encode()).hexdigest()
     path = config / "contexts/meta" / digest / "meta.json"
-    endpoint = _mapping(_mapping(_mapping(_json(path, name, told_by)).get("Endpoints")).get("docker"))
-    told_by = f"Docker context {name}"
-    url = _checked(str(endpoint.get("Host") or ""), told_by)
+    endpoint = _mapping(_mapping(_mapping(_json(path, name, named_by)).get("Endpoints")).get("docker"))
+    named_by = f"Docker context {name}"
+    url = _checked(str(endpoint.get("Host") or ""), named_by)
     certificates = config / "contexts/tls" / digest / "docker"
     if url.startswith(("unix://", "ssh://")):
-        return Place(url, told_by)
+        return Place(url, named_by)
     if certificates.is_dir() or url.startswith("https://"):
-        return Place(_https(url), told_by, certificates, not endpoint.get("SkipTLSVerify"))
-    return Place(url.replace("tcp://", "http://", 1), told_by)
+        return Place(_https(url), named_by, certificates, not endpoint.get("SkipTLSVerify"))
+    return Place(url.replace("tcp://", "http://", 1), named_by)
 
 
-def _json(path: Path, name: str, told_by: str) -> Any:
+def _json(path: Path, name: str, named_by: str) -> Any:
     try:
         return read_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(
             f"there is no Docker context {name!r}",
-            where=f"{path} ({told_by})",
+            where=f"{path} ({named_by})",
             remedy="`docker context ls` lists them; correct DOCKER_CONTEXT, or `docker context use default`",
         ) from error
     except (OSError, ValueError) as error:
@@ -153,12 +153,12 @@ def _https(url: str) -> str:
     return "https://" + url.partition("://")[2]
 
 
-def _checked(url: str, told_by: str) -> str:
+def _checked(url: str, named_by: str) -> str:
     _, scheme, rest = url.partition("://")
     if not url.startswith(_SCHEMES) or not (scheme and rest):
         raise InputError(
             f"{url!r} is no address of a Docker engine",
-            where=told_by,
+            where=named_by,
             remedy="use unix:///path, tcp://host:port or ssh://user@host",
         )
     return url.rstrip("/")

@@ -196,8 +196,8 @@ class DockerStack:
     async def facts(self) -> tuple[list[ContainerFacts], EngineFacts]:
         """How the containers that exist were made, and on what machine. Raises UnreachableError."""
         found = await together(self._names.inspect(name) for name in self._groups)
-        told = await self._client.get("info") or {}
-        engine = EngineFacts(str(told.get("KernelVersion") or ""), str(told.get("ServerVersion") or ""))
+        info = await self._client.get("info") or {}
+        engine = EngineFacts(str(info.get("KernelVersion") or ""), str(info.get("ServerVersion") or ""))
         return [facts_of(name, one) for name, one in zip(self._groups, found, strict=True) if one], engine
 
     async def holds(self, name: str, path: str) -> bool:

@@ -45,8 +45,8 @@ def ended_with(event: bytes) -> int | None:
     `docker restart` the engine answers it only when the container runs again.
     """
     try:
-        told = read_json(event)
-        return int(told["Actor"]["Attributes"]["exitCode"]) if told["Action"] == "die" else None
+        parsed = read_json(event)
+        return int(parsed["Actor"]["Attributes"]["exitCode"]) if parsed["Action"] == "die" else None
     except (DocumentError, LookupError, TypeError, ValueError):
         return None
 

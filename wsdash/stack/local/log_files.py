@@ -49,7 +49,7 @@ def _parse(line: bytes) -> StoredLine | None:
 
 
 class LogFile:
-    """The writing end. A full disk costs lines, which are counted and told of when there is room again."""
+    """The writing end. A full disk costs lines, which are counted and reported when there is room again."""
 
     def __init__(self, path: Path, limit: int = FILE_BYTES) -> None:
         self._path = path

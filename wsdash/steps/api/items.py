@@ -84,8 +84,8 @@ class TestItems:
                 remedy=f"delete the rows that contain {self.marker} by hand, then retry",
             )
         await self._ctx.facts.put(FACT, None)
-        told = f"; {_counted(rows)} removed in the database" if rows else ""
-        return f"{len(ids)} test items made, {through} removed through the API{told}, none left"
+        in_database = f"; {_counted(rows)} removed in the database" if rows else ""
+        return f"{len(ids)} test items made, {through} removed through the API{in_database}, none left"
 
     @property
     def _place(self) -> tuple[str, str]:

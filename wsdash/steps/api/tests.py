@@ -92,7 +92,7 @@ class TestApi:
             )
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
-        """The tests leave nothing, also when they were killed; their result no longer stands."""
+        """The tests leave nothing, also when they were killed; their result no longer counts."""
         done = await remove_left(ctx)
         await ctx.facts.put(RESULT, None)
         return Evidence(True, done) if done else None

@@ -123,6 +123,6 @@ class VerifyData:
         )
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
-        """The comparison no longer stands."""
+        """The comparison no longer counts."""
         await ctx.facts.put(RESULT, None)
         return None

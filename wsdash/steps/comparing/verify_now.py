@@ -1,7 +1,7 @@
 """Both sides compared by content at any time, on sides that may be written to meanwhile.
 
 A row that users write between one side's snapshot and the other's differs without being wrong. So tables that
-differ are compared a second time, a moment later: a difference that is seen twice, word for word, stands; one
+differ are compared a second time, a moment later: a difference that is seen twice, word for word, counts; one
 that is gone or reads otherwise had moved. The two comparisons' checksums tell whether a side was written to.
 """
 
@@ -28,7 +28,7 @@ PAUSE_SECONDS = 2.0
 class ComparedNow:
     """One table. how: equal; differs (differences that were seen twice); moving (all of them moved, or the
     table is written to faster than it can be compared: no answer). written: the sides that were written to
-    between the two comparisons. differences: those that stand; moved: how many others there were."""
+    between the two comparisons. differences: those seen twice; moved: how many others there were."""
 
     table: TableVerified
     how: str

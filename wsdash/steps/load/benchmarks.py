@@ -35,7 +35,7 @@ def plan_of(settings: Settings, *, writes: bool) -> LoadPlan:
 
 
 async def record_baseline(ctx: StepContext) -> None:
-    """Measure the old API by reading only, once a run, while it still serves; what fails is told later.
+    """Measure the old API by reading only, once a run, while it still serves; a failure is reported later.
 
     The old service's writes would stay in the source's audit log: none are sent.
     """
@@ -95,7 +95,7 @@ class Benchmarks:
             pace = api.allowance.text if limited(api) else ""
         ctx.emit(LoadTested("new", base, "mixed", mixed))
         limit = ctx.settings.thresholds.get_seconds
-        texts = [_compared(new, old, _baseline(ctx)), f"mixed: {_told(mixed[-1])}"]
+        texts = [_compared(new, old, _baseline(ctx)), f"mixed: {_rung_text(mixed[-1])}"]
         if pace:
             texts.append(f"one client only, {pace}: more would measure that limit")
         baseline = _baseline(ctx)
@@ -140,14 +140,14 @@ def _compared(new: tuple[LoadRung, ...], old: tuple[LoadRung, ...], baseline: tu
     name = "old API now" if old else "baseline before the migration"
     shared = [rung for rung in new if rung.clients in before]
     if not shared:
-        return f"reads: {_told(new[-1])}; no baseline was recorded"
+        return f"reads: {_rung_text(new[-1])}; no baseline was recorded"
     last = shared[-1]
     was = before[last.clients]
     ratio = f"{last.p95 / was.p95:.2f}x the {name}'s p95" if was.p95 else f"the {name} gave no answer"
-    return f"reads: {_told(last)}, {ratio} ({was.p95 * 1000:.1f} ms)"
+    return f"reads: {_rung_text(last)}, {ratio} ({was.p95 * 1000:.1f} ms)"
 
 
-def _told(rung: LoadRung) -> str:
+def _rung_text(rung: LoadRung) -> str:
     ms = [f"p{name} {value * 1000:.1f}" for name, value in ((50, rung.p50), (95, rung.p95), (99, rung.p99))]
     return f"{rung.clients} clients {rung.per_second:.0f} requests/s, {' '.join(ms)} ms"
 

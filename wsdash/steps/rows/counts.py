@@ -248,6 +248,6 @@ def _is_of_the_server(error: BaseException) -> bool:
 
 
 async def _exact(session: asyncpg.Connection, rows: str) -> int:
-    """rows: what stands after FROM."""
+    """rows: what follows FROM."""
     count: int = await session.fetchval(f"SELECT count(*) FROM {rows}", timeout=COUNT_SECONDS)
     return count

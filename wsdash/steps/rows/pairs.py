@@ -19,7 +19,7 @@ NOT_BY_COUNT = "mapped: no count"
 class CountPair:
     """One line of counts. source, target: the tables whose rows are counted; '' where there is none.
 
-    query: what stands after FROM in the source, where it is not all rows of the table: only a part of them,
+    query: what follows FROM in the source, where it is not all rows of the table: only a part of them,
     or each of some values once. fixed: rows that the mapping itself holds. note: why the two counts cannot be
     compared.
     """

@@ -56,13 +56,13 @@ class TestStep:
         """Try it and remember what was seen."""
         await ctx.facts.put(self._fact, None)
         seen = await self.trial(ctx)
-        told = {
+        facts = {
             "holds": seen.holds,
             "text": seen.text,
             "insufficient": seen.insufficient,
             "remedy": seen.remedy,
         }
-        await ctx.facts.put(self._fact, told | {"at": time.time()})
+        await ctx.facts.put(self._fact, facts | {"at": time.time()})
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """A trial leaves nothing."""

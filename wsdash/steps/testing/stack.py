@@ -72,14 +72,14 @@ async def metrics_respond(ctx: StepContext) -> Evidence:
         return Evidence(
             False, "no storage nodes are configured (endpoints in wsdash.yaml)", insufficient=True
         )
-    told, holds = [], True
+    words, holds = [], True
     async with client_session() as session:
         for base, prefix in asked:
             answer = await timed_get(session, f"{base.rstrip('/')}/metrics")
             families = answer.body.count(b"\n# TYPE ") + answer.body.startswith(b"# TYPE ")
             holds = holds and answer.status == 200 and families > 0 and prefix in answer.body
-            told.append(f"{base}/metrics: {answer.error or f'{answer.status}, {families} metrics'}")
-    return Evidence(holds, "; ".join(told))
+            words.append(f"{base}/metrics: {answer.error or f'{answer.status}, {families} metrics'}")
+    return Evidence(holds, "; ".join(words))
 
 
 async def health_checks(ctx: StepContext) -> Evidence:
@@ -93,11 +93,11 @@ async def health_checks(ctx: StepContext) -> Evidence:
         answers = [(url, await timed_get(session, url)) for url in asked]
     async with client(ctx) as api:
         pong = await api.ping()
-    told = [f"{url} {answer.error or answer.status}" for url, answer in answers]
-    told.append(f"{api.base}: {pong.said}")
+    words = [f"{url} {answer.error or answer.status}" for url, answer in answers]
+    words.append(f"{api.base}: {pong.said}")
     holds = pong.ready and all(answer.status == 200 for _, answer in answers)
     return Evidence(
-        holds, f"{len(ctx.settings.stack.workspace.containers)} containers healthy; " + "; ".join(told)
+        holds, f"{len(ctx.settings.stack.workspace.containers)} containers healthy; " + "; ".join(words)
     )
 
 

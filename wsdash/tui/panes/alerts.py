@@ -1,4 +1,4 @@
-"""Alerts as lines: those that stand, the silences, and those that ended."""
+"""Alerts as lines: those raised, the silences, and those that ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw_alerts(view: ViewState, frame: Frame, chosen: str = "") -> Lines:
         lines += _raised(board, span, frame, span.alert == chosen)
     if not board.raised:
         watched = view.started is not None
-        text = "✓ none" if watched else "· none was heard of: no engine has told anything yet"
+        text = "✓ none" if watched else "· none known: no engine has reported anything yet"
         lines.append(Content.styled(text, GOOD if watched else DIM))
     lines += [Content(""), Content.styled("Silences", TITLE)]
     for silence in board.active_silences(now):
@@ -56,9 +56,9 @@ def _raised(board: AlertBoard, span: AlertSpan, frame: Frame, chosen: bool) -> L
     look = SEVERITY.get(span.severity, SEVERITY["warning"])
     mark = Content.styled("▸", BUSY) if chosen else Content(" ")
     since = cell(age(frame.now - span.begun), 7, right=True)
-    told = Content(span.text)
+    words = Content(span.text)
     narrow = frame.width < 2 * NAMES + 30
-    first = row(mark, status(look, 10), cell(span.alert, NAMES), since, *([] if narrow else [told]))
+    first = row(mark, status(look, 10), cell(span.alert, NAMES), since, *([] if narrow else [words]))
     silence = board.silence_of(span.alert, frame.now)
     known = f"acknowledged by {span.acknowledged_by}" if span.acknowledged_by else "nobody looks after it yet"
     if span.note:

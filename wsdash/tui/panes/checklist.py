@@ -142,12 +142,12 @@ def progress_line(transfer: Transfer, width: int) -> Content:
         p.subject.rpartition(".")[2],
     )
     room = width - head.cell_length - 1
-    told = next((text for text in _numbers(transfer) if len(text) <= room), "")
-    return row(head, told).truncate(width, ellipsis=True)
+    figures = next((text for text in _numbers(transfer) if len(text) <= room), "")
+    return row(head, figures).truncate(width, ellipsis=True)
 
 
 def _numbers(transfer: Transfer) -> Iterator[str]:
-    """What is to be told of a transfer, from all to the least."""
+    """What to say of a transfer, from everything to the least."""
     p = transfer.progress
     of = "" if p.total_rows is None else f"/{count(p.total_rows)}"
     rows = f"{count(p.rows)}{of} rows" if p.rows or p.total_rows is not None else ""

@@ -31,7 +31,7 @@ def draw_header(
 
 
 def elapsed(view: ViewState, now: float) -> float | None:
-    """Seconds the run took so far; it stands still when the run ended or nobody works on it."""
+    """Seconds the run took so far; it stops when the run ended or nobody works on it."""
     if view.run.started_at is None:
         return None
     idle = engine_standing(view, now) in (EngineState.STOPPED, EngineState.GONE, EngineState.OBSERVING)
@@ -47,12 +47,12 @@ def downtime(view: ViewState, now: float) -> Content:
     if not clocked.running and clocked.ended_at is None:
         return Content.styled("downtime ended", "")
     stretches = view.run.downtime_stretches(now)
-    told = f"downtime {clock(sum(stretches))}"
+    text = f"downtime {clock(sum(stretches))}"
     if len(stretches) > 1:
-        told += f" in {len(stretches)} stretches"
+        text += f" in {len(stretches)} stretches"
     if clocked.ended_at is not None:
-        return Content.styled(f"{told} ■ ended", "")
-    return Content.styled(f"{told} ▶ writes are down", WARN)
+        return Content.styled(f"{text} ■ ended", "")
+    return Content.styled(f"{text} ▶ writes are down", WARN)
 
 
 def _run_line(view: ViewState, frame: Frame) -> Content:
@@ -116,8 +116,8 @@ def _said(view: ViewState, now: float) -> Content:
     newest = view.notices[-1]
     moved = max((look.changed_at for look in view.run.items.values()), default=0.0)
     event = newest.event
-    told = isinstance(event, Notice) and newest.at >= moved
-    return Content.styled(f"… {event.text}", DIM) if told and isinstance(event, Notice) else Content()
+    text = isinstance(event, Notice) and newest.at >= moved
+    return Content.styled(f"… {event.text}", DIM) if text and isinstance(event, Notice) else Content()
 
 
 def _alerts(view: ViewState, frame: Frame) -> Content:

@@ -126,10 +126,10 @@ def window_words(past: Past | None) -> str:
 
 
 def series_names(view: ViewState) -> list[str]:
-    """Every series that was probed or whose probing is told of."""
-    told = [source.partition(":")[2] for source in view.sources if source.startswith("latency:")]
+    """Every series that was probed or whose probing is reported."""
+    probed = [source.partition(":")[2] for source in view.sources if source.startswith("latency:")]
     past = view.past.series if view.past is not None else {}
-    return ordered(sorted({*view.latency, *told, *past}))
+    return ordered(sorted({*view.latency, *probed, *past}))
 
 
 def _line(

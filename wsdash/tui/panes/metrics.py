@@ -27,8 +27,8 @@ def draw_metrics(trends: Trends | None, view: ViewState, frame: Frame) -> Lines:
         return [Content.styled(f"✗ {trends.trouble}", BAD)]
     lines = _head(trends, frame)
     if not trends.trends:
-        told = "The history is empty: it is filled while an engine lives (wsdash run, or wsdash watch)."
-        return [*lines, Content(""), Content.styled(told, DIM)]
+        notes = "The history is empty: it is filled while an engine lives (wsdash run, or wsdash watch)."
+        return [*lines, Content(""), Content.styled(notes, DIM)]
     group = ""
     for metric in trends.metrics:
         if metric.group != group:
@@ -140,18 +140,18 @@ def _line(metric: Metric, trends: Trends, view: ViewState, frame: Frame) -> Line
     for value in (found.p50, found.p99, found.maximum):
         cells.append(cell(amount(value, metric.unit), NUMBER, "" if fresh else DIM, right=True))
     line = row(*cells)
-    told = [metric.meaning]
+    notes = [metric.meaning]
     style = DIM
     if found.failures:
-        told.insert(0, f"{found.failures} failed of {found.count + found.failures}")
+        notes.insert(0, f"{found.failures} failed of {found.count + found.failures}")
         style = WARN
     if missing and not fresh:
-        told.insert(0, f"not there: {missing}")
+        notes.insert(0, f"not there: {missing}")
     elif not fresh:
         old = age(trends.until - newest) if newest is not None else "all of the window"
-        told.insert(0, f"◌ stale, no value for {old}")
+        notes.insert(0, f"◌ stale, no value for {old}")
         style = WARN
-    text = Content.styled("  " + "; ".join(told), style)
+    text = Content.styled("  " + "; ".join(notes), style)
     if frame.width >= ROOM_FOR_MEANING:
         return [Content.assemble(line, text).truncate(frame.width, ellipsis=True)]
     return [line.truncate(frame.width), Content.assemble(" " * 2, text).truncate(frame.width, ellipsis=True)]

@@ -61,7 +61,7 @@ def read_report(directory: Path | None, before: ReportFile) -> ReportFile:
 
 
 def draw_heading(file: ReportFile, section: int) -> Content:
-    """Which section is shown, and between which ones it stands."""
+    """Which section is shown, and between which ones it is."""
     if not file.parts:
         return Content("")
     names = ["Summary", *(part.splitlines()[0].removeprefix("## ") for part in file.parts[1:])]

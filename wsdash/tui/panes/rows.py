@@ -178,8 +178,8 @@ def _proof(
         return Content.styled("not verified since" if target else "–", DIM)
     if not verified.match:
         return Content.styled("✗ differs (d)", BAD)
-    told = ("✓ checksum", verified.target_checksum[:8], ago)
-    choices = (" ".join(told), " ".join(told[::2]), f"✓ {ago}")
+    words = ("✓ checksum", verified.target_checksum[:8], ago)
+    choices = (" ".join(words), " ".join(words[::2]), f"✓ {ago}")
     text = next((text for text in choices if len(text) <= room), "✓ checksum")
     source = verified.source_rows if reading is None or note else reading.source
     if target is not None and (source, target) != (verified.source_rows, verified.target_rows):

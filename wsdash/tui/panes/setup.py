@@ -55,10 +55,10 @@ def _stage(stage: SetupStage, finished: bool, name: int, spin: str, frame: Frame
 
 def _part(detail: str) -> float | None:
     """How far a stage says it is ("4,200 of 10,000"), None when it does not say."""
-    told = OF.match(detail)
-    if told is None:
+    match = OF.match(detail)
+    if match is None:
         return None
-    done, total = (int(number.replace(",", "")) for number in told.groups())
+    done, total = (int(number.replace(",", "")) for number in match.groups())
     return done / total if total else None
 
 
@@ -67,7 +67,7 @@ def _trouble(view: ViewState) -> Lines:
 
 
 class SetupPane(Pane):
-    """The first progress display: shown until the world stands."""
+    """The first progress display: shown until the world is built."""
 
     NAME = "Setup"
 

@@ -30,13 +30,13 @@ CHOSEN = "on $primary-muted 60%"
 
 class Ask(NamedTuple):
     """What a person can be asked: to decide a day (criterion ''), or to judge a criterion that only a person
-    can. place: the heading under which it stands, a day or a list of the board."""
+    can. place: the heading it is under, a day or a list of the board."""
 
     place: str
     criterion: str = ""
 
 
-Told = list[tuple[Ask | None, Content]]
+AskedLines = list[tuple[Ask | None, Content]]
 """Lines, each with what choosing it asks."""
 
 
@@ -62,35 +62,35 @@ def day_due(view: ViewState, now: float) -> DayFound | None:
 
 
 def draw_timeline(view: ViewState, frame: Frame) -> Lines:
-    """Where the run stands, each day with its criteria, decisions, and the board."""
-    return [line for _, line in told_timeline(view, frame)]
+    """The state of the run, each day with its criteria, decisions, and the board."""
+    return [line for _, line in timeline_lines(view, frame)]
 
 
-def told_timeline(view: ViewState, frame: Frame, chosen: Ask | None = None) -> Told:
+def timeline_lines(view: ViewState, frame: Frame, chosen: Ask | None = None) -> AskedLines:
     """The same, each line with what it asks; the chosen one is marked."""
     judged = view.timeline
     if judged is None:
         return [(None, Content.styled("timeline: waiting for the engine to judge it", DIM))]
     if judged.migrated_at is None:
-        told: Told = [(None, Content.styled("The days begin when the migration has ended.", DIM))]
+        lines: AskedLines = [(None, Content.styled("The days begin when the migration has ended.", DIM))]
     else:
-        told = [(None, _standing(judged, view, frame))]
+        lines = [(None, _standing(judged, view, frame))]
     for day in judged.days:
-        told += [(None, Content("")), *_day(day, view, frame)]
-    told += [(None, Content("")), (None, Content.styled("Success criteria", TITLE))]
+        lines += [(None, Content("")), *_day(day, view, frame)]
+    lines += [(None, Content("")), (None, Content.styled("Success criteria", TITLE))]
     for name, criteria in judged.board.items():
-        told.append((None, Content.styled(name, DIM)))
-        told += _criteria(name, criteria, frame.width, due=judged.migrated_at is not None)
+        lines.append((None, Content.styled(name, DIM)))
+        lines += _criteria(name, criteria, frame.width, due=judged.migrated_at is not None)
     if chosen is None:
-        return told
+        return lines
     return [
         (ask, Content.assemble(("❯", TITLE), line[1:]).stylize(CHOSEN) if ask == chosen else line)
-        for ask, line in told
+        for ask, line in lines
     ]
 
 
 def day_words(day: DayFound) -> Content:
-    """What the evidence says of a day, and each criterion that does not hold or cannot be told."""
+    """What the evidence says of a day, and each criterion that does not hold or is unknown."""
     advice = ADVICE.get(day.recommendation, SOON)
     lines = [Content.assemble("The evidence says ", (f"{advice.glyph} {advice.word}", advice.style), ".")]
     for found in day.criteria:
@@ -104,8 +104,8 @@ def day_words(day: DayFound) -> Content:
 def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     assert judged.migrated_at is not None
     gone = (frame.now - judged.migrated_at) / 86_400
-    told = view.seen_at.get("timeline")
-    old = f", judged {age(frame.now - told)} ago" if told is not None else ""
+    lines = view.seen_at.get("timeline")
+    old = f", judged {age(frame.now - lines)} ago" if lines is not None else ""
     passing = view.passing
     standin = f" · fortnight {passing.fortnight}, readings of a stand-in" if passing is not None else ""
     due = day_due(view, frame.now)
@@ -118,7 +118,7 @@ def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     ).truncate(frame.width, ellipsis=True)
 
 
-def _day(day: DayFound, view: ViewState, frame: Frame) -> Told:
+def _day(day: DayFound, view: ViewState, frame: Frame) -> AskedLines:
     reached = day.at is not None and frame.now >= day.at
     failing = any(criterion.holds is False for criterion in day.criteria)
     advice = ADVICE.get(day.recommendation, SOON) if reached or failing else SOON
@@ -126,7 +126,7 @@ def _day(day: DayFound, view: ViewState, frame: Frame) -> Told:
     head = Content.assemble(
         (f" Day {day.day:<3}{day.title:<16}", TITLE), (f"{advice.glyph} {advice.word}", advice.style), due
     )
-    told: Told = [
+    lines: AskedLines = [
         (Ask(str(day.day)), head.truncate(frame.width, ellipsis=True)),
         (None, Content.styled(f"  {day.guide}", DIM).truncate(frame.width, ellipsis=True)),
     ]
@@ -135,22 +135,22 @@ def _day(day: DayFound, view: ViewState, frame: Frame) -> Told:
             look = ADVICE["go" if made.go else "no-go"]
             said = f" by {made.who}, {when(at)}: {made.why}"
             line = Content.assemble("  decided ", (look.word, look.style), said)
-            told.append((None, line.truncate(frame.width, ellipsis=True)))
-    return told + _criteria(str(day.day), day.criteria, frame.width, due=reached)
+            lines.append((None, line.truncate(frame.width, ellipsis=True)))
+    return lines + _criteria(str(day.day), day.criteria, frame.width, due=reached)
 
 
 def _holds(found: CriterionFound, due: bool) -> Look:
     return NOT_DUE if found.holds is None and not due else HOLDS[found.holds]
 
 
-def _criteria(place: str, criteria: Sequence[CriterionFound], width: int, due: bool) -> Told:
-    """due: its time has come; before, what cannot be told yet is nothing to worry about."""
-    told: Told = []
+def _criteria(place: str, criteria: Sequence[CriterionFound], width: int, due: bool) -> AskedLines:
+    """due: its time has come; before, what is unknown yet is nothing to worry about."""
+    lines: AskedLines = []
     for found in criteria:
         name = found.title or found.id
         watched = f"{found.coverage:.0%} watched" if found.coverage is not None else ""
         detail = " · ".join(part for part in (found.measured, watched) if part)
         line = row(Content(" "), status(_holds(found, due), 9), cell(name, NAME), Content.styled(detail, DIM))
         asked = Ask(place, found.id) if found.person else None
-        told.append((asked, line.truncate(width, ellipsis=True)))
-    return told
+        lines.append((asked, line.truncate(width, ellipsis=True)))
+    return lines

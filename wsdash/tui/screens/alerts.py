@@ -28,12 +28,12 @@ SECONDS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class AlertsPanel(ViewPanel):
-    """What stands, what is silenced, what ended."""
+    """What is raised, what is silenced, what ended."""
 
     NAME = "Alerts"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """The alerts as they stand."""
+        """The alerts now."""
         return draw_alerts(view, frame)
 
 
@@ -43,7 +43,7 @@ class OperatorAlertsPanel(AlertsPanel):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "choose(1)", "Next alert", id="alerts.next", tooltip="Choose the next raised alert"),
         Binding("K", "acknowledge", "Acknowledge", id="alerts.ack", tooltip="Say who looks after it"),
-        Binding("S", "silence", "Silence", id="alerts.silence", tooltip="Not be told for a while"),
+        Binding("S", "silence", "Silence", id="alerts.silence", tooltip="No messages for a while"),
         Binding("u", "unsilence", "Unsilence", id="alerts.unsilence", tooltip="End the first silence"),
     ]
 
@@ -59,7 +59,7 @@ class OperatorAlertsPanel(AlertsPanel):
         panel.border_subtitle = "n next · K acknowledges · S silences · u ends a silence · Esc closes"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """The alerts as they stand, one of them chosen."""
+        """The alerts now, one of them chosen."""
         return draw_alerts(view, frame, self._alert())
 
     def action_choose(self, by: int) -> None:

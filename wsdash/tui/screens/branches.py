@@ -18,15 +18,15 @@ STALE_SECONDS = 60.0
 
 def draw_branches(view: ViewState, frame: Frame) -> Lines:
     """The main timeline first, its branches under it, newest first; how old the list is."""
-    told = view.sources.get(SOURCE)
+    state = view.sources.get(SOURCE)
     if view.branches is None:
-        why = told.detail if told is not None and told.detail else "the pageserver was not asked yet"
+        why = state.detail if state is not None and state.detail else "the pageserver was not asked yet"
         return [Content.styled(f"No branches are known: {why}.", DIM)]
     old = frame.now - view.seen_at.get(SOURCE, 0.0)
     stale = old > STALE_SECONDS
     heading = f"{len(view.branches)} timelines, as the pageserver listed them {age(old)} ago"
     if stale:
-        reason = f": {told.detail}" if told is not None and told.detail else ""
+        reason = f": {state.detail}" if state is not None and state.detail else ""
         heading = f"◌ stale, {heading}{reason}"
     lines = [Content.styled(heading, WARN if stale else DIM), Content("")]
     wide = frame.width >= 100

@@ -61,7 +61,7 @@ class _Named(Modal[Result | None], Generic[Result]):
         yield Static("", markup=False, id="lacking")
 
     def _given(self) -> Signed | None:
-        """What was filled in; None, and what is lacking is told, when it is not enough."""
+        """What was filled in; None, and what is lacking is named, when it is not enough."""
         who = self.query_one("#who", Input).value.strip()
         note = self.query_one("#note", Input).value.strip()
         lacking = "a name is wanted" if not who else "a reason is wanted" if self._reason and not note else ""
@@ -167,7 +167,7 @@ class TypedDialog(Modal[str | None]):
         self._heading, self._lines, self._word, self._button = heading, lines, word, button
 
     def compose(self) -> ComposeResult:
-        """What will happen, and the word to type; the button is off until it stands there."""
+        """What will happen, and the word to type; the button is off until it is typed."""
         with Vertical(classes="dialog danger") as box:
             box.border_title = self._heading
             with VerticalScroll(classes="scrolling"):

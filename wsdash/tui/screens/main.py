@@ -42,7 +42,7 @@ SHORT = 30
 COMPACT = 36
 TALL = 50
 COLUMN = 70
-"""From so many rows on all panes stand below each other where they do not fit beside each other."""
+"""From so many rows on all panes are stacked where they do not fit beside each other."""
 LEAST_WIDTH, LEAST_HEIGHT = 40, 10
 WIDE = 180
 

@@ -101,7 +101,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         """The question that the screen has put already."""
 
     def show(self, view: ViewState, frame: Frame) -> None:
-        """Render a state; close when the engine that was told to stop has stopped."""
+        """Render a state; close when the engine that was asked to stop has stopped."""
         super().show(view, frame)
         if self._held is not None and not waiting_for(self.view, self.frame.now):
             intent, self._held = self._held, None
@@ -370,8 +370,8 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         try:
             reply = await self._control.send(intent)
         except WsdashError as error:
-            told = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
-            self.notify(told, title=f"{intent.do} was not sent", severity="error", timeout=15, markup=False)
+            text = "\n".join(part for part in (error.what, error.where, error.remedy) if part)
+            self.notify(text, title=f"{intent.do} was not sent", severity="error", timeout=15, markup=False)
             return False
         if not reply.ok and reply.text == BEING_MADE and intent.do == "run-auto":
             self._held = intent  # asked again with the next look at the run

@@ -50,15 +50,15 @@ def _test(test: Test, view: ViewState, frame: Frame, selected: bool) -> Lines:
     )
     if not selected:
         return [line]
-    told = [look.evidence] if look.evidence else []
+    words = [look.evidence] if look.evidence else []
     if look.changed_at:
-        told.append(f"({look.who}, {age(frame.now - look.changed_at)} ago)".replace("(, ", "("))
+        words.append(f"({look.who}, {age(frame.now - look.changed_at)} ago)".replace("(, ", "("))
     if test.alone and look.state is ItemState.PENDING:
-        told.append("interrupts the service: tried only when asked for by name")
-    if not told:
-        told.append("not confirmed yet" if test.kind is ItemKind.CONFIRM else "not tried yet")
+        words.append("interrupts the service: tried only when asked for by name")
+    if not words:
+        words.append("not confirmed yet" if test.kind is ItemKind.CONFIRM else "not tried yet")
     style = {ItemState.FAILED: BAD, ItemState.INSUFFICIENT: WARN}.get(look.state, DIM)
-    detail = [Content.styled(f"    {' '.join(told)}", style)]
+    detail = [Content.styled(f"    {' '.join(words)}", style)]
     if look.remedy:
         detail.append(Content.assemble("    ", ("→ ", BUSY), look.remedy))
     return [line.stylize("on $primary-muted 60%"), *detail]

@@ -20,7 +20,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import CriterionFound, DayFound, Intent
 from wsdash.tui.looks import BAD, DIM
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.panes.timeline import HOLDS, Ask, asks, day_due, day_words, draw_timeline, told_timeline
+from wsdash.tui.panes.timeline import HOLDS, Ask, asks, day_due, day_words, draw_timeline, timeline_lines
 from wsdash.tui.screens.dialogs import HOLDS_OR_NOT, AnswerDialog, Answered, TypedDialog
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
@@ -77,9 +77,9 @@ class OperatorTimelinePanel(TimelinePanel):
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The panel's lines, one of them chosen."""
-        told = told_timeline(view, frame, self._chosen)
-        self._line = next((number for number, (ask, _) in enumerate(told) if ask and ask == self._chosen), 0)
-        return [line for _, line in told]
+        lines = timeline_lines(view, frame, self._chosen)
+        self._line = next((number for number, (ask, _) in enumerate(lines) if ask and ask == self._chosen), 0)
+        return [line for _, line in lines]
 
     def action_choose(self, by: int) -> None:
         """Choose another question, and keep it in sight."""
@@ -172,7 +172,7 @@ class FinishPanel(ViewPanel):
     def __init__(self, view: ViewState, frame: Frame, finishing: Finishing) -> None:
         super().__init__(view, frame)
         self._finishing = finishing
-        self._told: Sequence[str] = ()
+        self._finish_lines: Sequence[str] = ()
         self._trouble = ""
 
     def on_mount(self) -> None:
@@ -184,13 +184,13 @@ class FinishPanel(ViewPanel):
         """The list, each thing with its command under it where there is no room beside it."""
         if self._trouble:
             return [Content.styled(f"✗ {self._trouble}", BAD)]
-        if not self._told:
+        if not self._finish_lines:
             return [Content.styled("reading the run …", DIM)]
-        return [Content(part) for line in self._told for part in _hung(line, frame.width)]
+        return [Content(part) for line in self._finish_lines for part in _hung(line, frame.width)]
 
     async def _read(self) -> None:
         try:
-            self._told = await asyncio.to_thread(self._finishing)
+            self._finish_lines = await asyncio.to_thread(self._finishing)
         except WsdashError as error:
             self._trouble = str(error)
         self._redraw()

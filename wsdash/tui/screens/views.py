@@ -37,7 +37,7 @@ FRAME = 5
 FIRST = ("blocks", "not-carried", "adapted")
 """What must be seen before anything is copied."""
 BELOW = 16
-"""Where an object's detail stands when it is told below it."""
+"""The column of an object's detail when it goes below the object."""
 
 
 class ViewPanel(Modal[None]):

@@ -15,7 +15,7 @@ MISSING = "apprise is not installed here: pip install 'wsdash[channels]'"
 
 
 def main(variable: str) -> int:
-    """The exit code; why it is not 0 is told on standard error, without the URL."""
+    """The exit code; the reason when it is not 0 goes to standard error, without the URL."""
     try:
         from apprise import Apprise
     except ImportError:
@@ -24,12 +24,12 @@ def main(variable: str) -> int:
     url = os.environ.get(variable, "").strip()
     if not url:
         return _fail(f"the variable {variable} is not set")
-    told = Apprise()
-    if not told.add(url):
+    service = Apprise()
+    if not service.add(url):
         return _fail(f"what the variable {variable} holds is no URL that apprise knows")
     message = json.load(sys.stdin)
     try:
-        taken = told.notify(body=message["text"], title=message["title"], notify_type=message["kind"])
+        taken = service.notify(body=message["text"], title=message["title"], notify_type=message["kind"])
     except Exception as error:  # any plugin's; its text may hold the URL
         return _fail(f"it was not taken ({type(error).__name__})")
     return 0 if taken else _fail("it was not taken")

@@ -1,4 +1,4 @@
-"""Who is told of alerts outside the screen: a webhook, apprise's services, a command; each with patience."""
+"""Who is notified of alerts outside the screen: a webhook, apprise's services, a command."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ STORM = 5
 """So many that wait are sent as one message."""
 MOST_LINES = 50
 MOST_A_WHILE, WHILE_SECONDS = 3, 3600.0
-"""An alert that comes and goes is told so often within so many seconds."""
+"""An alert that comes and goes is sent this many times within so many seconds."""
 REPEAT_SECONDS = 4 * 3600.0
-"""A raised alert that nobody heeds is told again."""
+"""A raised alert that nobody acknowledges is sent again."""
 
 KINDS = {"info": "info", "warning": "warning", "critical": "failure"}
 """Severity -> apprise's word."""
@@ -67,7 +67,7 @@ def payload(change: AlertChanged, world: str) -> dict[str, Any]:
 
 
 def channels_of(settings: AlertSettings) -> dict[str, Send]:
-    """The channels these settings name, by the name under which trouble is told."""
+    """The channels these settings name, by the name under which trouble is reported."""
     channels: dict[str, Send] = {}
     if settings.webhook_env or settings.webhook_file:
         channels["webhook"] = lambda message: _post(settings, message)
@@ -103,41 +103,42 @@ class Notifier:
         """The run's: by it silences end."""
         self._waiting: dict[str, deque[Message]] = {name: deque(maxlen=MOST_WAITING) for name in channels}
         self._arrived = {name: asyncio.Event() for name in channels}
-        self._told: dict[str, float] = dict(sent or {})
-        self._told_at: dict[str, deque[float]] = {}
+        self._notified: dict[str, float] = dict(sent or {})
+        self._notified_at: dict[str, deque[float]] = {}
 
     def see(self, change: AlertChanged, board: AlertBoard) -> None:
-        """Queue a change, unless it was told, is silenced now, or comes too often."""
+        """Queue a change, unless it was sent, is silenced now, or comes too often."""
         name = change.alert or change.rule
         if change.raised:
-            if self._told.get(name) == change.since or self._silenced(change, name, board):
+            if self._notified.get(name) == change.since or self._silenced(change, name, board):
                 return
             self._tell(name, change)
-        elif self._told.pop(name, None) is not None:
+        elif self._notified.pop(name, None) is not None:
             self._queue(payload(change, self._world), change)
 
     def remind(self, board: AlertBoard) -> None:
-        """Tell what stands and was not told (its silence ended, an engine died), or long ago; and ends that
-        nobody was told of."""
+        """Send what is raised and was not sent (its silence ended, an engine died), or long ago; and ends
+        that nobody was notified of.
+        """
         now = self.clock.time()
         for span in board.unheeded(now):
             change = AlertChanged(
                 span.rule, True, span.text, span.begun, span.alert, span.series, span.severity, span.worst
             )
-            times = self._told_at.get(span.alert)
-            told = self._told.get(span.alert) == span.begun
-            if not told or (times and now - times[-1] >= REPEAT_SECONDS):
-                self._tell(span.alert, change, again=told)
+            times = self._notified_at.get(span.alert)
+            notified = self._notified.get(span.alert) == span.begun
+            if not notified or (times and now - times[-1] >= REPEAT_SECONDS):
+                self._tell(span.alert, change, again=notified)
             elif not times:
-                self._told_at[span.alert] = deque([now], maxlen=MOST_A_WHILE)  # told by an earlier engine
+                self._notified_at[span.alert] = deque([now], maxlen=MOST_A_WHILE)  # sent by an earlier engine
         ended = {span.alert: span for span in board.ended}
-        for name in [name for name in self._told if name not in board.raised and name in ended]:
+        for name in [name for name in self._notified if name not in board.raised and name in ended]:
             span = ended[name]
             text = f"ended: {span.text}"
             over = AlertChanged(
                 span.rule, False, text, span.ended or now, name, span.series, span.severity, span.worst
             )
-            del self._told[name]
+            del self._notified[name]
             self._queue(payload(over, self._world), over)
 
     async def run(self) -> None:
@@ -148,17 +149,17 @@ class Notifier:
 
     def _tell(self, name: str, change: AlertChanged, *, again: bool = False) -> None:
         now = self.clock.time()
-        times = self._told_at.setdefault(name, deque(maxlen=MOST_A_WHILE))
+        times = self._notified_at.setdefault(name, deque(maxlen=MOST_A_WHILE))
         if len(times) == MOST_A_WHILE and now - times[0] < WHILE_SECONDS:
-            return  # it comes and goes: what was told says so, and the next is told when the hour is over
+            return  # it comes and goes: the last message says so, and the next is sent when the hour is over
         times.append(now)
-        self._told[name] = change.since
+        self._notified[name] = change.since
         message = payload(change, self._world)
         if again:
             message["text"] += f" (still raised, since {_when(change.since)})"
         elif len(times) == MOST_A_WHILE and now - times[0] < WHILE_SECONDS:
             message["text"] += (
-                f" (it comes and goes: told {MOST_A_WHILE} times within an hour, no more of it)"
+                f" (it comes and goes: sent {MOST_A_WHILE} times within an hour, no more for now)"
             )
         self._queue(message, change)
 
@@ -189,14 +190,14 @@ class Notifier:
                 if self.clock.monotonic() - began >= GIVE_UP_SECONDS:
                     names = ", ".join(dict.fromkeys(str(one.content["alert"]) for one in batch))
                     hours = f"{GIVE_UP_SECONDS / 3600:.0f} h"
-                    self._emit(Notice("error", f"alert {name}: {names} was not told within {hours}: {error}"))
+                    self._emit(Notice("error", f"alert {name}: {names} was not sent within {hours}: {error}"))
                     self._drop(waiting, batch)
                     return
                 await self.clock.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 if attempt > 1:
-                    self._emit(Notice("info", f"alert {name}: told at the attempt {attempt}"))
+                    self._emit(Notice("info", f"alert {name}: sent at attempt {attempt}"))
                 self._drop(waiting, batch)
                 for one in batch:
                     change = one.change
@@ -237,10 +238,10 @@ async def _apprise(variable: str, message: dict[str, Any]) -> None:
     """By whatever apprise's URL in that variable names: mail, Slack, Teams, ntfy and others."""
     head, _, rest = str(message["text"]).partition("\n")
     kind = KINDS.get(message["severity"], "warning") if message["state"] != "ended" else "success"
-    told = {"title": head if rest else f"wsdash: {message['state']}", "text": rest or head, "kind": kind}
+    payload = {"title": head if rest else f"wsdash: {message['state']}", "text": rest or head, "kind": kind}
     argv = [sys.executable, "-m", "wsdash.watch.alerting.apprise_child", variable]
     try:
-        await run_with(argv, msgspec.json.encode(told), TIMEOUT, [variable])
+        await run_with(argv, msgspec.json.encode(payload), TIMEOUT, [variable])
     except OutletError as error:
         # its own words, without the program's name
         raise OutletError(str(error).rpartition("exited 1: ")[2]) from error

@@ -63,7 +63,7 @@ def alert_name(rule_id: str) -> str:
 
 
 def expression(rule: AlertRule, *, template: bool = False) -> str:
-    """When the alert is bad, or stands and is not well yet, as the judge has it (judge.py)."""
+    """When the alert is bad, or raised and not well yet, as the judge has it (judge.py)."""
     selector = f'{{rule="{rule.id}"}}'
     value = f"max by ({LABELS}) ({VALUE}{selector})"
     firing = f'max by ({LABELS}) (ALERTS{{alertname="{alert_name(rule.id)}", alertstate="firing"}})'
@@ -76,7 +76,7 @@ def expression(rule: AlertRule, *, template: bool = False) -> str:
             parts.append(f"({firing} and {nothing})")
         case "raise":
             parts.append(nothing)
-    # while wsdash does not run nobody measures: what stands, stands
+    # while wsdash does not run nobody measures: what is raised stays raised
     parts.append(f"({firing} unless on () {RUNS})")
     return " or ".join(parts)
 
@@ -102,27 +102,27 @@ def _judged(rule: AlertRule, template: bool) -> dict[str, Any]:
 
 
 def _without_wsdash(rule: AlertRule, template: bool) -> Iterator[dict[str, Any]]:
-    told = rule.prometheus
-    if told is None:
+    exported = rule.prometheus
+    if exported is None:
         return
-    expr = told.expr.replace("{threshold}", _limit(rule, template))
+    expr = exported.expr.replace("{threshold}", _limit(rule, template))
     entry: dict[str, Any] = {
         "alert": alert_name(rule.id) + "WithoutWsdash",
         "expr": f"({expr}) unless on () {RUNS}",
     }
-    lasting = told.for_ or (_duration(rule.raise_for) if rule.raise_for else "")
+    lasting = exported.for_ or (_duration(rule.raise_for) if rule.raise_for else "")
     if lasting:
         entry["for"] = lasting
     entry["labels"] = _labels(rule)
-    entry["annotations"] = {"summary": told.summary or rule.title, "description": rule.explanation}
+    entry["annotations"] = {"summary": exported.summary or rule.title, "description": rule.explanation}
     yield entry
-    if told.absent:
+    if exported.absent:
         yield {
             "alert": alert_name(rule.id) + "Unwatched",
-            "expr": f"absent({told.absent}) unless on () {RUNS}",
+            "expr": f"absent({exported.absent}) unless on () {RUNS}",
             "for": "15m",
             "labels": {"severity": "info", "rule": rule.id},
-            "annotations": {"summary": f"{rule.title}: nobody tells {told.absent}"},
+            "annotations": {"summary": f"{rule.title}: nobody tells {exported.absent}"},
         }
 
 

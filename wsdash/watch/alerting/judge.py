@@ -10,16 +10,16 @@ from typing import NamedTuple
 from wsdash.model import AlertChanged
 from wsdash.watch.alerting.rules import AlertRule
 from wsdash.watch.alerting.statistics import measure
-from wsdash.watch.alerting.words import told, told_clear
+from wsdash.watch.alerting.words import describe, describe_end
 
 MOST_SAMPLES = 50_000
 FORECAST_SAMPLES = 1000
 WORSE_BY, WORSE_EVERY = 0.1, 60.0
-"""A raised alert is told again when it got worse by this share, at most once in so many seconds."""
+"""A raised alert is sent again when it got worse by this share, at most once in so many seconds."""
 
 
 ABSENCE = "absence"
-"""The source under which is told what rightly does not answer; it measures nothing."""
+"""The source that names what rightly does not answer; it measures nothing."""
 ABSENT = "absent:"
 """Before the name of what a container serves: a series that is 1 while that rightly does not answer."""
 
@@ -36,7 +36,7 @@ class AlertJudge:
     """Judges samples by rules. Times are epoch seconds and must not go back.
 
     standing: alerts that an earlier process raised and that did not end; they go on as they are.
-    containers: what a container serves -> its name (watch/board.py); what is told of a container is not
+    containers: what a container serves -> its name (watch/board.py); what is reported of a container is not
     judged either while what it serves is rightly absent.
     """
 
@@ -80,7 +80,7 @@ class AlertJudge:
         return self._serves.get(name, "") if kind == "errors" else ""
 
     def begin_anew(self) -> None:
-        """Another process judges from here on: what is raised stands, and its windows are empty."""
+        """Another process judges from here on: what is raised stays raised, and its windows are empty."""
         for alerts in self._alerts.values():
             for alert in alerts:
                 alert.forget()
@@ -116,8 +116,8 @@ class AlertJudge:
             self._away.discard(place)
             return
         self._away.add(place)
-        told = {f"latency:{place}", f"up:{place}", f"errors:{self._containers.get(place, '')}"}
-        for series in told | {name for name in self._alerts if self.about(name) == place}:
+        expected = {f"latency:{place}", f"up:{place}", f"errors:{self._containers.get(place, '')}"}
+        for series in expected | {name for name in self._alerts if self.about(name) == place}:
             for alert in self._known(series):
                 alert.absent()
 
@@ -145,7 +145,7 @@ class _Alert:
         self._worst = math.nan
         if standing is not None:
             self._worst = math.inf if standing.worst is None else standing.worst
-        self._told_at, self._told_worst = (-math.inf, self._worst)
+        self._announced_at, self._announced_worst = (-math.inf, self._worst)
         self._bad_since: float | None = None
         self._well_since: float | None = None
 
@@ -193,7 +193,7 @@ class _Alert:
             return self._change(True, now, value)
         if self._raised and not well:
             return self._got_worse(now, value)
-        return self._end(now, told_clear(self.rule, self._series, value)) if well else None
+        return self._end(now, describe_end(self.rule, self._series, value)) if well else None
 
     def _end(self, now: float, text: str, *, at_once: bool = False) -> AlertChanged | None:
         if not self._raised:
@@ -207,12 +207,12 @@ class _Alert:
         return self._event(False, now, text, worst)
 
     def _got_worse(self, now: float, value: float | None) -> AlertChanged | None:
-        if value is None or now - self._told_at < WORSE_EVERY:
+        if value is None or now - self._announced_at < WORSE_EVERY:
             return None
-        margin = WORSE_BY * max(abs(self._told_worst), abs(self.rule.threshold) / 10, 1e-9)
-        if math.isnan(self._told_worst) or (
-            self.rule.worse(self._worst, self._told_worst)
-            and not abs(self._worst - self._told_worst) < margin
+        margin = WORSE_BY * max(abs(self._announced_worst), abs(self.rule.threshold) / 10, 1e-9)
+        if math.isnan(self._announced_worst) or (
+            self.rule.worse(self._worst, self._announced_worst)
+            and not abs(self._worst - self._announced_worst) < margin
         ):
             return self._change(True, now, value)
         return None
@@ -228,8 +228,8 @@ class _Alert:
         return None
 
     def _change(self, raised: bool, now: float, value: float | None) -> AlertChanged:
-        self._told_at, self._told_worst = now, self._worst
-        return self._event(raised, self._since, told(self.rule, self._series, value), self._worst)
+        self._announced_at, self._announced_worst = now, self._worst
+        return self._event(raised, self._since, describe(self.rule, self._series, value), self._worst)
 
     def _event(self, raised: bool, since: float, text: str, worst: float) -> AlertChanged:
         rule = self.rule

@@ -16,9 +16,9 @@ HOUR, MINUTE = 3600.0, 60.0
 STEP = 1.0
 """Seconds between judgements, as it is live (watch/world.py)."""
 DETAIL = 60
-"""Values that stand for a condensed minute in which a limit was crossed."""
+"""Values that represent a condensed minute in which a limit was crossed."""
 PLAIN = 10
-"""Values that stand for one in which it was not."""
+"""Values that represent one in which it was not."""
 ANEW = ""
 """Instead of a series: an engine began."""
 NEAR = 0.011
@@ -75,7 +75,7 @@ def replay(
     """Every alert that these rules would have raised between two epoch times, by its beginning.
 
     What is recorded sample by sample is judged so, however long the replay. Where only condensed minutes are
-    left, values in the right number stand for them; a limit crossed for some seconds is seen there too, and
+    left, values in the right number represent them; a limit crossed for some seconds is seen there too, and
     when is right to a minute. A window sees nothing before `since`, and nothing before the
     newest of `begun`: when an engine began to judge, with empty windows. containers: as Judge's.
     """
@@ -172,7 +172,7 @@ class _Replayed:
                 yield Heard(max(place, since), self._series, value, judged=apart or last)
 
     def _stand_ins(self, minute: Condensed) -> tuple[list[float | None], bool]:
-        """The values that stand for a condensed minute, and whether each is judged by itself."""
+        """The values that represent a condensed minute, and whether each is judged by itself."""
         rule = self._rule
         failures: list[float | None] = [None] * minute.failures
         if not minute.count:

@@ -26,14 +26,14 @@ SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 PLACE = re.compile(r"\{([a-z-]+)\}")
 PLACES = ("api-old", "api-new", "pageserver", "safekeeper", "source-db", "target-db")
-"""What may stand in braces: the series that a container serves (watch/board.py)."""
+"""What is allowed in braces: the series that a container serves (watch/board.py)."""
 
 
 class PrometheusExpr(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rule in Prometheus's words, over what the stack's /metrics pages and node_exporter tell.
 
     expr holds {threshold}; for_ is a Prometheus duration, '' for the rule's own. absent: a metric without
-    which the rule is blind; its absence is told as an alert of its own.
+    which the rule is blind; its absence raises an alert of its own.
     """
 
     expr: str
@@ -67,7 +67,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     severity: str = "warning"
     explanation: str = ""
     no_data: str = "hold"
-    """Without samples: hold what stands, clear counts as well, raise counts as bad."""
+    """Without samples: hold what is raised, clear counts as well, raise counts as bad."""
     failures: str = "ignore"
     """A sample without a value: ignore, or worst (worse than any limit)."""
     fewest: int = 1
@@ -80,7 +80,7 @@ class AlertRule(msgspec.Struct, frozen=True, kw_only=True):
     prometheus: PrometheusExpr | None = None
 
     def matches(self, series: str) -> bool:
-        """Whether the rule is about this series. A * stands for no colon: a probe's parts are others."""
+        """Whether the rule is about this series. A * matches no colon: a probe's parts are others."""
         return fnmatchcase(series, self.series) and series.count(":") == self.series.count(":")
 
     def alert(self, series: str) -> str:
@@ -214,9 +214,9 @@ def _typed(entry: Any, number: int, path: Path) -> _Raw:
         message, _, location = str(error).partition(" - at `$")
         key = location.rstrip("`").lstrip(".")
         value = entry.get(key) if isinstance(entry, dict) and key else None
-        told = f", key {key}, value {value!r}" if key else ""
+        context = f", key {key}, value {value!r}" if key else ""
         raise InputError(
-            f"rule {name}: {message}{told}",
+            f"rule {name}: {message}{context}",
             where=f"{path}, rule {name}{f', key {key}' if key else ''}",
             remedy="the shipped alerts.yaml explains every key",
         ) from error
@@ -262,7 +262,7 @@ class _Check:
             raise self.refusal("clear", raw.clear, "an alert must end on the good side of its threshold")
         if raw.prometheus is not None and "{threshold}" not in raw.prometheus.expr:
             raise self.refusal(
-                "prometheus.expr", raw.prometheus.expr, "write {threshold} where the limit stands"
+                "prometheus.expr", raw.prometheus.expr, "write {threshold} in place of the limit"
             )
         return threshold, clear
 
@@ -305,7 +305,7 @@ class _Check:
         for place in PLACE.findall(value):
             if place not in PLACES:
                 raise self.refusal(key, value, "use one of " + ", ".join(f"{{{n}}}" for n in PLACES))
-        # settings without such a container: the rule stands and has nothing to judge
+        # settings without such a container: the rule stays and has nothing to judge
         return PLACE.sub(lambda found: containers.get(found[1], "-" if containers else "*"), value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from wsdash.model.figures import told_apart
+from wsdash.model.figures import distinct_from
 from wsdash.watch.alerting.rules import AlertRule
 
 
@@ -27,20 +27,20 @@ def amount(value: float | None, unit: str, more: int = 0) -> str:
     return f"{value:.{4 + more}g}"
 
 
-def told(rule: AlertRule, series: str, value: float | None) -> str:
+def describe(rule: AlertRule, series: str, value: float | None) -> str:
     """One line for a raised alert."""
     subject = rule.subject(series) if "*" in rule.series else ""
     said = "no data" if value is None else "" if rule.unit == "flag" else _said(rule, value)
     return f"{rule.title}: {', '.join(part for part in (subject, said) if part)}{_limit(rule)}"
 
 
-def told_clear(rule: AlertRule, series: str, value: float | None) -> str:
+def describe_end(rule: AlertRule, series: str, value: float | None) -> str:
     """One line for an alert that ended."""
-    return f"ended: {told(rule, series, value)}"
+    return f"ended: {describe(rule, series, value)}"
 
 
 def _said(rule: AlertRule, value: float) -> str:
-    said = told_apart(value, rule.threshold, lambda figure, more: amount(figure, rule.unit, more))
+    said = distinct_from(value, rule.threshold, lambda figure, more: amount(figure, rule.unit, more))
     if rule.id == rule.series.partition(":")[0] or rule.statistic in ("last", "max", "min", "mean"):
         return said
     if rule.statistic.startswith("p"):

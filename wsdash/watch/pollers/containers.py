@@ -63,11 +63,10 @@ def _started_anew(before: ContainerReading, now: ContainerReading) -> bool:
 class ContainerWatch:
     """The probe of the source `containers`.
 
-    Emits one ContainerReading for every container the settings name (state 'missing' when the stack has
-    none) and for every other one the stack reports; a ContainerRestarted with who asked for it, and a Notice,
-    for a restart, a Notice for a crash; and puts an inline
-    `-- restarted --` marker into the container's log.
-    seen: how containers were when somebody last watched; a restart since then is told with the first reading.
+    Emits one ContainerReading for every container the settings name (state 'missing' when the stack has none)
+    and for every other one the stack reports; a ContainerRestarted with who asked for it, and a Notice, for a
+    restart, a Notice for a crash; and puts an inline `-- restarted --` marker into the container's log. seen:
+    how containers were when somebody last watched; a restart since then is reported with the first reading.
     """
 
     def __init__(

@@ -57,7 +57,8 @@ def buckets(family: Family, **labels: str) -> dict[float, float]:
 def quantile(q: float, grown: Mapping[float | str, float]) -> float | None:
     """The q-th quantile of a histogram's growth, as Prometheus' histogram_quantile; None when nothing grew.
 
-    The values of a bucket are taken as spread evenly in it. Beyond the largest bound that bound is told.
+    The values of a bucket are taken as spread evenly in it. Beyond the largest bound that bound is the
+    answer.
     """
     bounds = sorted((float(bound), count) for bound, count in grown.items())
     if not bounds or bounds[-1][1] <= 0:

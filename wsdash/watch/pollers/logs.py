@@ -49,7 +49,7 @@ class ErrorCounter:
 
 
 class Resume:
-    """Where each stream of lines stands, and which lines after a break were delivered before it."""
+    """The position of each stream of lines, and which lines after a break were delivered before it."""
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], tuple[float, Counter[str]]] = {}

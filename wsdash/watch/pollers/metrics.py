@@ -58,13 +58,13 @@ class Page:
             if all(sample.labels.get(label) == value for label, value in labels.items())
         ]
         if not found:
-            raise AbsentError(f"{name} is not told")
+            raise AbsentError(f"{name} is not reported")
         return sum(found)
 
     def p99(self, name: str) -> float:
         """The 99th percentile of a histogram's growth; seconds. Raises AbsentError."""
         if name not in self.families:
-            raise AbsentError(f"{name} is not told")
+            raise AbsentError(f"{name} is not reported")
         found = quantile(0.99, {key[1]: value for key, value in self.grown.items() if key[0] == name})
         if found is None:
             raise AbsentError(NOTHING_ASKED if self.seconds else "a second look is needed")
@@ -88,7 +88,7 @@ def _of(service: str, read: Callable[[Page], float]) -> Read:
 
 
 def _broken(page: Page) -> float:
-    # the gauge is only there when a tenant is broken; that tenants are told shows that the page is whole
+    # the gauge is only there when a tenant is broken; that tenants are listed shows that the page is whole
     page.total("pageserver_tenant_states_count")
     family = page.families.get("pageserver_broken_tenants_count")
     return sum(sample.value for sample in family.samples) if family is not None else 0.0
@@ -114,10 +114,10 @@ def wal_kept(families: Families) -> float:
     page = Page(families, 0.0, {})
     committed = _lsn_by_timeline(page, "safekeeper_commit_lsn")
     stored = _lsn_by_timeline(page, "safekeeper_remote_consistent_lsn")
-    # 0: the pageserver has told nothing yet, since this safekeeper or this timeline began
+    # 0: the pageserver has reported nothing yet, since this safekeeper or this timeline began
     found = [lsn - stored[timeline] for timeline, lsn in committed.items() if stored.get(timeline)]
     if not found:
-        raise AbsentError("the pageserver has not told yet what it stored")
+        raise AbsentError("the pageserver has not reported yet what it stored")
     return max(0.0, *found)
 
 
@@ -169,7 +169,7 @@ minute."""
 
 def _rate(page: Page, counts: Callable[[str], bool]) -> float:
     if "http_requests_total" not in page.families:
-        raise AbsentError("http_requests_total is not told")
+        raise AbsentError("http_requests_total is not reported")
     if not page.seconds:
         raise AbsentError("a second look is needed")
     grown = sum(

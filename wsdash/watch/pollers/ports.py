@@ -44,7 +44,7 @@ async def port_holders(
     containers: port -> container of ours that publishes it (for `ours`, and for docker-proxy's name).
     plan: where the ports will be. Who listens on another address is in nobody's way, and no holder. Of an
     engine's machine elsewhere the readings are what its containers and that machine tell; a port of which
-    nothing can be told is left out. Without permission to see the process the holder is 'unknown process
+    nothing is known is left out. Without permission to see the process the holder is 'unknown process
     (needs root to see)'.
     """
     wanted, known, plan = list(ports), containers or {}, plan or PortPlan()

@@ -2,7 +2,7 @@
 
 `known` is the table of every system catalog and each of its columns, with what becomes of what a user can
 put there; a server that has a catalog or a column the table does not know is named in the comparison.
-`objects` walks the catalogs at run time and lists the objects that no item of the comparison stands for.
+`objects` walks the catalogs at run time and lists the objects that no item of the comparison covers.
 """
 
 from wsdash.data.catalog.census.known import KNOWN, NEWEST, Fate, read_unknown

@@ -1,4 +1,4 @@
-"""Objects of a schema that nothing stands for: found by walking the catalogs, whatever their kind."""
+"""Objects of a schema that no item covers: found by walking the catalogs, whatever their kind."""
 
 from __future__ import annotations
 

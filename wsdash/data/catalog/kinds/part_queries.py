@@ -1,7 +1,7 @@
 """The questions about members of partitioned, inheriting and hypertables. $1: the roots' oids, $2: the
 members'.
 
-Constraints, indexes and triggers are asked of roots as well, so that a member's copy of them is told apart
+Constraints, indexes and triggers are asked of roots as well, so that a member's copy of them is recognised
 from its own. All run under search_path = pg_catalog.
 """
 

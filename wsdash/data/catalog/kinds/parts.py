@@ -39,7 +39,7 @@ COSTS = {
     "policy of a part": "it holds for commands on the part itself, which no longer exists",
     "row security of a part": "it holds for commands on the part itself, which no longer exists",
     "grant of a part": "it allows access to the part itself, which no longer exists",
-    "comment of a part": "there is no part any more that it could stand on",
+    "comment of a part": "there is no part any more that it could belong to",
     "default of a part": "it holds for rows inserted into the part itself, which no longer exists",
     "NOT NULL of a part": "it holds for rows of that part only; the one table allows null there",
     "option of a part": "storage options of a part go with it; the one table has the parent's",
