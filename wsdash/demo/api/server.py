@@ -13,6 +13,9 @@ is ignored, and refused in a change; 429 beyond RATE_LIMIT_MAX requests of one a
 description and priority are required, and a body with metadata is answered 500 (a fault of the validator's
 locked version) unless `--shape simple` is given. There the list is all items in one answer, whatever limit
 says: here only with `--whole-list`.
+
+Not so in the field: a temporary refusal by the database (class 57, such as the online move's 57P03) is 503
+with Retry-After here, and 500 there; and the new generation refuses reads while its side is closed (side.py).
 """
 
 from __future__ import annotations
@@ -37,10 +40,13 @@ from wsdash.demo.api.categories import add_category_routes
 from wsdash.demo.api.items import add_item_routes
 from wsdash.demo.api.limit import RateLimit, rate_limited
 from wsdash.demo.api.requests import POOL, SHAPE, WHOLE_LIST, ApiError
+from wsdash.demo.api.side import Side
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
 CONNECT_SECONDS = 3.0
+RETRY_AFTER = "1"
+"""Seconds, with every 503: the header knows whole ones only."""
 QUERY_SECONDS = 10.0
 POOL_SIZE = 10
 UNREACHABLE = (
@@ -107,6 +113,8 @@ def create_app(
     shape: real, or simple. limit: of requests of one address; None: no limit. whole_list: not in pages.
     """
     middlewares: list[Middleware] = [_boundary]
+    if generation == "new":
+        middlewares.append(_open_side(Side()))
     if limit is not None:
         middlewares.insert(0, rate_limited(limit))
     application = web.Application(middlewares=middlewares, client_max_size=1024**2)
@@ -227,7 +235,25 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _failure(status: int, message: str) -> web.Response:
-    return reply({"success": False, "message": message}, status)
+    response = reply({"success": False, "message": message}, status)
+    if status == 503:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def _open_side(side: Side) -> Middleware:
+    """Refuse reads while the database is not the side that serves. Writes its own gates refuse."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method == "GET" and request.path.startswith("/api/"):
+            async with request.app[POOL].acquire(timeout=CONNECT_SECONDS) as conn:
+                serves = await side.serves(conn)
+            if not serves:
+                raise ApiError(503, "this database is closed: the service is moving")
+        return await handler(request)
+
+    return middleware
 
 
 def main(argv: list[str] | None = None) -> None:
