@@ -14,8 +14,8 @@ description and priority are required, and a body with metadata is answered 500 
 locked version) unless `--shape simple` is given. There the list is all items in one answer, whatever limit
 says: here only with `--whole-list`.
 
-Not so in the field: a temporary refusal by the database (class 57, such as the online move's 57P03) is 503
-with Retry-After here, and 500 there; and the new generation refuses reads while its side is closed (side.py).
+Not so in the field: a temporary refusal by the database (class 57) is 500 there and 503 here, for 57P03 (the
+online move's fence) with Retry-After; and here the new generation refuses reads while its side is closed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from wsdash.demo.service import log, log_request, reply, serve
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
 CONNECT_SECONDS = 3.0
 RETRY_AFTER = "1"
-"""Seconds, with every 503: the header knows whole ones only."""
+"""Seconds (the header knows whole ones only), where it is certain that nothing was written."""
 QUERY_SECONDS = 10.0
 POOL_SIZE = 10
 UNREACHABLE = (
@@ -214,10 +214,12 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ApiError as error:
         return _failure(error.status, error.message)
+    except asyncpg.CannotConnectNowError:
+        return _failure(503, "the database takes no requests at the moment", retry=True)
     except web.HTTPException as error:
         return _failure(error.status, f"{request.method} {request.path}: {error.reason}")
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        return _failure(503, "the workspace schema is not initialised")
+        return _failure(503, "the workspace schema is not initialised", retry=True)
     except UNREACHABLE as error:
         log("error", "database unreachable", error=str(error) or type(error).__name__)
         return _failure(503, "the database does not answer")
@@ -225,7 +227,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _failure(400, f"a value cannot be stored: {error}")
     except asyncpg.PostgresError as error:
         log("error", "database error", error=str(error), code=error.sqlstate)
-        # class 57: the server is shutting down or starting up
+        # class 57: the server is shutting down
         return _failure(
             503 if str(error.sqlstate).startswith("57") else 500, "the database refused the request"
         )
@@ -234,9 +236,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _failure(500, "internal error")
 
 
-def _failure(status: int, message: str) -> web.Response:
+def _failure(status: int, message: str, *, retry: bool = False) -> web.Response:
     response = reply({"success": False, "message": message}, status)
-    if status == 503:
+    if retry:
         response.headers["Retry-After"] = RETRY_AFTER
     return response
 
@@ -250,7 +252,7 @@ def _open_side(side: Side) -> Middleware:
             async with request.app[POOL].acquire(timeout=CONNECT_SECONDS) as conn:
                 serves = await side.serves(conn)
             if not serves:
-                raise ApiError(503, "this database is closed: the service is moving")
+                return _failure(503, "this database is closed: the service is moving", retry=True)
         return await handler(request)
 
     return middleware
