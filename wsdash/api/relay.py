@@ -89,6 +89,7 @@ class Relay:
         try:
             await stop.wait()
         finally:
+            await accepted()
             server.close()
             await self._end()
 
@@ -195,6 +196,12 @@ class Relay:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def accepted() -> None:
+    """Let the loop accept what waits: closing a listening socket resets the connections in its queue."""
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:

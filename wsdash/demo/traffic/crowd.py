@@ -43,11 +43,16 @@ REPORT_SECONDS, TALLY_SECONDS = 10.0, 1.0
 A_MINUTE_EACH = 60
 """Requests of one user, on average: well below what the API takes from one address."""
 RECENT = 20
+LONG_MS, MOST_REFUSALS = 100.0, 10
 LIST = "/api/items?limit=20"
 
 
 class LostAnswerError(Exception):
     """The request may have been served, and nothing tells."""
+
+
+class _RefusedError(Exception):
+    """Nothing can have been written; the text says by whom and how."""
 
 
 @dataclass
@@ -61,9 +66,11 @@ class Client:
     away_since: float = 0.0
     made: int = 0
     rows: list[str] = field(default_factory=list)
-    refused_at: float = 0.0
-    """When its request was first refused, in monotonic seconds; 0: not."""
+    refusals: list[tuple[float, str]] = field(default_factory=list)
+    """Of its request: when, in monotonic seconds, and by whom."""
+    began: float = 0.0
     asked_at: float = 0.0
+    """When the last attempt began; began: the first one."""
 
     async def write(self) -> None:
         """One change."""
@@ -108,10 +115,9 @@ class Client:
         row = Row()
         try:
             status, content = await self._ask("POST", "/api/items", item)
-        except LostAnswerError:
+        except LostAnswerError as error:
             self.crowd.rows[title] = row
-            row.leave_open(state)
-            self.crowd.tally.unknown += 1
+            self._lose(row, state, f"POST of {title}: {error}")
             return
         if status == 0:
             return
@@ -131,15 +137,19 @@ class Client:
         method = "DELETE" if kind == "delete" else "PUT"
         try:
             status, content = await self._ask(method, f"/api/items/{row.id}", body or None)
-        except LostAnswerError:
-            row.leave_open(state)
-            self.crowd.tally.unknown += 1
+        except LostAnswerError as error:
+            self._lose(row, state, f"{method} of {title}: {error}")
             return
         if status == 200:
             self._acknowledge(kind, row, state)
         elif status != 0:
             self._fault(method, title, status, content)
             row.leave_open(state)
+
+    def _lose(self, row: Row, state: State | None, text: str) -> None:
+        row.leave_open(state)
+        self.crowd.tally.unknown += 1
+        self.crowd.tally.note(text)
 
     def _acknowledge(self, kind: str, row: Row, state: State | None) -> None:
         row.acknowledge(state)
@@ -163,10 +173,12 @@ class Client:
             return
         tally.reads_answered += 1
         self.crowd.counts["read"] += 1
-        if self.refused_at:
-            tally.longest_read_refusal_ms = max(
-                tally.longest_read_refusal_ms, (self.asked_at - self.refused_at) * 1000
-            )
+        if self.refusals:
+            refused_ms = (self.asked_at - self.refusals[0][0]) * 1000
+            tally.longest_read_refusal_ms = max(tally.longest_read_refusal_ms, refused_ms)
+            if refused_ms > LONG_MS:
+                told = "; ".join(f"{(at - self.began) * 1000:.0f} ms: {why}" for at, why in self.refusals)
+                tally.note(f"GET refused for {refused_ms:.0f} ms ({told})")
         if row is not None and status == 404:
             untouched = title not in self.crowd.in_flight and row.writes == writes
             tally.reads_stale += untouched and row.certain
@@ -175,40 +187,41 @@ class Client:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
         """Status and content of the first answer that is no refusal; status 0 when it is over before."""
-        self.refused_at, refusals = 0.0, 0
+        self.refusals, self.began = [], time.monotonic()
         while not self.crowd.over.is_set():
             self.asked_at = time.monotonic()
             if self.at and self.asked_at - self.away_since > AWAY_SECONDS:
                 self.at = 0
-            answer = await self._attempt(method, path, body)
-            if answer is not None:
+            try:
+                answer = await self._attempt(method, path, body)
+            except _RefusedError as error:
+                self.refusals.append((time.monotonic(), str(error)))
+            else:
                 self.crowd.answers()
                 return answer
-            self.refused_at = self.refused_at or time.monotonic()
             self.crowd.refuses(read=method == "GET")
             self.at = (self.at + 1) % len(self.crowd.apis)
             self.away_since = time.monotonic()
-            await self.crowd.pause(PAUSES[min(refusals, len(PAUSES) - 1)])
-            refusals += 1
+            await self.crowd.pause(PAUSES[min(len(self.refusals), len(PAUSES)) - 1])
+            del self.refusals[MOST_REFUSALS:]
         return 0, None
 
-    async def _attempt(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any] | None:
-        """None when it was refused: nothing can have been written. Raises LostAnswerError."""
-        url, read = self.crowd.apis[self.at] + path, method == "GET"
+    async def _attempt(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
+        """Raises _RefusedError, LostAnswerError."""
+        api, read = self.crowd.apis[self.at], method == "GET"
         try:
-            async with self.crowd.session().request(method, url, json=body) as answer:
+            async with self.crowd.session().request(method, api + path, json=body) as answer:
                 content = await answer.json()
                 if answer.status in (429, 503) and (read or "Retry-After" in answer.headers):
-                    return None
+                    raise _RefusedError(f"{api} answered {answer.status}")
                 if answer.status == 503:
-                    raise LostAnswerError
+                    raise LostAnswerError(f"{api} answered 503 without Retry-After")
                 return answer.status, content
-        except aiohttp.ClientConnectorError:
-            return None
+        except aiohttp.ClientConnectorError as error:
+            raise _RefusedError(f"{api} refused the connection") from error
         except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
-            if read:
-                return None
-            raise LostAnswerError from error
+            told = f"{api}: {str(error) or type(error).__name__}"
+            raise _RefusedError(told) if read else LostAnswerError(told) from error
 
 
 class Traffic:

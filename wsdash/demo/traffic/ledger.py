@@ -66,7 +66,8 @@ class Tally(msgspec.Struct):
 
     interval: seconds between two writes at the rate that was asked for. longest_read_refusal_ms: from a
     read's first refusal to the attempt that was answered. reads_stale: of an acknowledged row that was not
-    found. faults: answers that must not be.
+    found. faults: answers that must not be. notes: how the first answers were lost, and which reads were
+    refused for over 100 ms, attempt by attempt.
     """
 
     run: str
@@ -81,12 +82,18 @@ class Tally(msgspec.Struct):
     longest_read_refusal_ms: float = 0.0
     gaps: list[Gap] = []
     faults: list[str] = []
+    notes: list[str] = []
     written: float = 0.0
 
     def gap(self, since: float = 0.0) -> float:
         """The client write gap: the longest time without an acknowledged write that ended after `since`
         (epoch seconds), less the usual interval."""
         return max((gap.seconds - self.interval for gap in self.gaps if gap.until >= since), default=0.0)
+
+    def note(self, text: str) -> None:
+        """Something that explains a figure."""
+        if len(self.notes) < SHOWN:
+            self.notes.append(text)
 
     def fault(self, text: str) -> None:
         """An answer that must not be."""
