@@ -16,6 +16,7 @@ from tests.support.processes import until
 from tests.support.servers import free_port
 from wsdash.api import relay as module
 from wsdash.api.relay import Relay, address_of
+from wsdash.api.relayed import read_relayed
 from wsdash.cli import main
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -103,11 +104,17 @@ async def test_it_tells_who_asked_how_often_and_when() -> None:
         for _ in range(3):
             async with client.get(url + "/x") as answer:
                 await answer.read()
-        async with aiohttp.ClientSession() as other, other.get(url + "/relay/clients") as page:
-            told = await page.json()
-    (only,) = told["clients"]
-    assert (only["address"], only["requests"]) == ("127.0.0.1", 3)
-    assert told["since"] <= only["last_seen"]
+        told = await read_relayed(url)
+    assert told is not None
+    (only,) = told.clients
+    assert (only.address, only.requests) == ("127.0.0.1", 3)
+    assert told.since <= only.last_seen
+
+
+async def test_where_no_relay_answers_nobody_is_told() -> None:
+    assert await read_relayed(f"http://127.0.0.1:{free_port()}") is None
+    async with service() as port:
+        assert await read_relayed(f"http://127.0.0.1:{port}") is None
 
 
 async def test_the_service_sees_the_clients_own_address_on_this_machine() -> None:
