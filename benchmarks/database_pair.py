@@ -83,13 +83,15 @@ class Report:
             path.write_text(json.dumps(whole, indent=2), encoding="utf-8")
 
 
-def arguments(about: str) -> argparse.Namespace:
-    """--rows, --runs, --json, --workers."""
+def arguments(about: str, **flags: str) -> argparse.Namespace:
+    """--rows, --runs, --json, --workers; flags: further ones that are on or off, and what they say."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--json", type=Path)
+    for name, text in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
     return parser.parse_args()
 
 

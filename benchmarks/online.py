@@ -1,7 +1,11 @@
 """The online move, measured at its data level: what capture costs, how fast changes follow, how long writers
 are refused, and the way back.
 
-python benchmarks/online.py --rows 10000 --runs 20 --json FILE
+PYTHONPATH=. python benchmarks/online.py --rows 10000 --runs 20 --json FILE
+PYTHONPATH=. python benchmarks/online.py --http --runs 50 --json FILE
+
+The second one makes `--runs` trips there and back under traffic through both APIs over HTTP, and ends with 1
+where an acknowledged write is lost, there twice or wrong, or a read was refused for over 100 ms.
 """
 
 from __future__ import annotations
@@ -15,10 +19,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import database_pair
 
+from tests.support.online_site import running_site
 from wsdash.data.copy.run import CopyRequest
 from wsdash.data.online.capture import install
 from wsdash.data.online.copying import copy_online
@@ -36,6 +42,8 @@ COST_ROUNDS, COST_STATEMENTS = 40, 10
 ITEMS = "workspace.workspace_items"
 UPDATE = f"UPDATE {ITEMS} SET title = $3 WHERE id = $1 AND created_at = $2"
 BACK_CHANGES = 10_000
+DWELL_SECONDS = 3.0
+LONGEST_READ_REFUSAL_MS = 100.0
 
 
 async def make_move(source: Endpoint, target: Endpoint, workers: int) -> Move:
@@ -170,14 +178,38 @@ def peak_memory() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
 
+async def over_http(move: Move, runs: int, report: database_pair.Report) -> list[str]:
+    """Trips there and back under traffic through both APIs; what was amiss."""
+    amiss = []
+    with TemporaryDirectory(prefix="wsdash-bench-") as name:
+        async with running_site(move, Path(name), WRITES_PER_SECOND) as site:
+            for seed in range(1, runs + 1):
+                trip = await site.round_trip(seed, DWELL_SECONDS)
+                print(f"run {seed}: {trip.line()}", flush=True)
+                amiss += [f"run {seed}: {text}" for text in trip.amiss]
+                longest = trip.tally.longest_read_refusal_ms
+                if longest > LONGEST_READ_REFUSAL_MS:
+                    amiss.append(f"run {seed}: a read was refused for {longest:.0f} ms")
+                report.runs.setdefault("write downtime", []).extend(trip.downtimes)
+                report.runs.setdefault("clients' gap", []).extend(trip.client_gaps)
+                report.runs.setdefault("longest read refusal", []).append(longest / 1000)
+                report.runs.setdefault("old port free", []).append(trip.port_gap)
+    return amiss
+
+
 async def main() -> None:
-    """Everything once, the switches `--runs` times."""
-    options = database_pair.arguments(__doc__ or "")
+    """Everything once, the switches `--runs` times; or the trips over HTTP."""
+    options = database_pair.arguments(__doc__ or "", http="trips there and back over HTTP, nothing else")
     report = database_pair.Report()
     print(f"load average before: {os.getloadavg()[0]:.1f}")
     async with database_pair.servers(options.rows) as (source, empty):
         target = await database_pair.fresh_target(empty, "online")
         move = await make_move(source, target, options.workers)
+        if options.http:
+            amiss = await over_http(move, options.runs, report)
+            print("\n".join(amiss) or f"{options.runs} runs: nothing lost, duplicated or wrong")
+            report.write(options.json)
+            raise SystemExit(1 if amiss else 0)
         some = await keys(source)
         without, with_it = await capture_cost(move, some)
         print(f"update of one row: {without:.3f} ms without capture, {with_it:.3f} ms with it")

@@ -130,6 +130,10 @@ WHAT: dict[str, dict[str, str]] = {
     "verify": JSON,
     "rehearse": JSON | TAKE_OVER | {"--rounds": "how often, for the spread"},
     "alerts": JSON | ALERTS,
+    "relay": {
+        "--listen": "the port that is taken once it is free; refused: no address of this machine",
+        "--to": "where everything goes; refused: no http://HOST:PORT",
+    },
     "container": TAKE_OVER | {"--who": "recorded", "--force": "though a running item stands on it"},
     "engine": DEMO | TAKE_OVER | {"--demo": "on the embedded world"},
 }

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from wsdash.stack.compose import described_services
 
 APPS = TREE / "compose/docker-compose.apps.yml"
 WORKSPACE = TREE / "compose/docker-compose.workspace-stack.yml"
+RELAY = TREE / "compose/docker-compose.relay.yml"
 BACKEND = "tradingsystem_backend"
 HERE = "${WSDASH_PUBLISH:-127.0.0.1}"
 
@@ -70,7 +72,7 @@ def mebibytes(text: str) -> int:
     return int(match[1])
 
 
-@pytest.mark.parametrize("file", [APPS, WORKSPACE], ids=("apps", "workspace"))
+@pytest.mark.parametrize("file", [APPS, WORKSPACE, RELAY], ids=("apps", "workspace", "relay"))
 def test_the_compose_command_accepts_the_file(file: Path, command: list[str]) -> None:
     assert set(accepted(file, command)["services"]) == set(described(file)["services"])
 
@@ -206,3 +208,12 @@ def test_every_script_is_one_that_its_shell_can_read(script: Path) -> None:
     shell = script.read_text().splitlines()[0].removeprefix("#!")
     done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_relays_one_file_runs_by_itself() -> None:
+    """Outside of the package, without what that has installed: as in a plain Python image."""
+    (mounted,) = described(RELAY)["services"]["workspace-api-relay"]["volumes"]
+    file = RELAY.parent / mounted.split(":")[0]
+    words = [sys.executable, "-I", "-S", str(file.resolve()), "--listen", "nothing", "--to", "nothing"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "relay: 'nothing' is no HOST:PORT\n")

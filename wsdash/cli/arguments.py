@@ -202,10 +202,13 @@ def _trying(commands: Commands) -> None:
 
 
 def _tending(commands: Commands) -> None:
-    """Commands for what is raised, and for one container by hand."""
+    """Commands for what is raised, for one container by hand, and for whoever still asks at the old port."""
     text = "the state of alerts; replay the history against the rules"
     _alerts(commands.add("alerts", text, "alerts", "listed"))
     _container(commands.add("container", "start, stop or restart one container", "container", "container"))
+    relay = commands.add("relay", "pass the old service's port to the new one", "relay", "relay")
+    relay.add_argument("--listen", required=True, metavar="HOST:PORT", help="the old service's address")
+    relay.add_argument("--to", required=True, metavar="URL", help="the new service, http://HOST:PORT")
 
 
 def _hidden(commands: Commands) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
+from wsdash.api.relay import accepted
+
 SHUTDOWN_SECONDS = 5.0
 QUIET = ("/health", "/metrics", "/v1/status")
 """Paths that probes ask all the time: logged only when the answer is no success."""
@@ -56,5 +58,6 @@ async def serve(application: web.Application, host: str, port: int, name: str) -
         log("info", f"{name} listens on {host}:{port}")
         await stop.wait()
         log("info", f"{name} stops")
+        await accepted()
     finally:
         await runner.cleanup()

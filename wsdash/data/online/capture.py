@@ -149,11 +149,13 @@ async def note_copy(target: Endpoint, run: str, position: Position, ground: Grou
                 await conn.execute(BASE, timeout=SECONDS)
                 await conn.execute(
                     f"INSERT INTO {STATE} AS s "
-                    "(run, state, position, position_turn, position_boot, position_ground) "
-                    "VALUES ($1, 'closed', $2::text::pg_snapshot, 0, $3, $4) ON CONFLICT (single) DO UPDATE "
+                    "(run, state, position, position_turn, position_boot, position_ground, own_boot) "
+                    "VALUES ($1, 'closed', $2::text::pg_snapshot, 0, $3, $4, "
+                    "pg_postmaster_start_time()::text) ON CONFLICT (single) DO UPDATE "
                     "SET position = coalesce(s.position, excluded.position), position_turn = 0, "
                     "position_boot = coalesce(s.position_boot, excluded.position_boot), "
-                    "position_ground = coalesce(s.position_ground, excluded.position_ground)",
+                    "position_ground = coalesce(s.position_ground, excluded.position_ground), "
+                    "own_boot = coalesce(s.own_boot, excluded.own_boot)",
                     run,
                     position.snapshot,
                     position.boot,

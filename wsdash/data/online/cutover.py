@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from wsdash.data.online.crashed import emptied_by_crash
 from wsdash.data.online.delta import Delta
 from wsdash.data.online.fence import Fence
 from wsdash.data.online.ground import read_ground, to_text
@@ -300,6 +301,13 @@ async def _open_in(
                 f"{side.label} is {state.state} at turn {state.turn}, and was to be opened as turn {turn}",
                 where=side.address,
                 remedy="see who changed schema wsdash there",
+            )
+        if await emptied_by_crash(move, side, conn, state):
+            raise WsdashError(
+                f"{side.label} was started anew since its rows were carried, which may have emptied its "
+                "unlogged tables",
+                where=side.address,
+                remedy="resume: they are carried again before it is opened",
             )
         logs = ", ".join([*(one.log for one in move.tracked), APPLIED])
         await begin(conn, "SET LOCAL synchronous_commit = on", timeout=ANSWER_SECONDS)

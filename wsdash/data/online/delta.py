@@ -7,7 +7,7 @@ it does no harm. All deletes of a table come before its inserts, so that swapped
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -103,7 +103,7 @@ async def write_delta(
     delta: Delta,
     routed: frozenset[int],
     *,
-    may_empty: bool,
+    may_empty: Collection[int],
     look: Callable[[Change], Awaitable[None]],
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> int:
@@ -111,8 +111,8 @@ async def write_delta(
 
     Returns how many rows were inserted. source: the session whose snapshot the delta was read in. routed:
     numbers of tables whose rows triggers of the target send elsewhere, which COPY would take for rows left
-    out. may_empty: a table that must be taken whole may be emptied here. look: is called when a table's keys
-    are staged on the target and its rows are as they were. Raises WsdashError as transfer
+    out. may_empty: numbers of tables that may be emptied here when they must be taken whole. look: is called
+    when a table's keys are staged on the target and its rows are as they were. Raises WsdashError as transfer
     does, and when such a table must not be emptied.
     """
     rows = 0
@@ -122,7 +122,7 @@ async def write_delta(
         for _, conn in (source, target):
             await conn.execute(LOOK_UP if few else AS_PLANNED, timeout=SECONDS)
         if change.whole:
-            if not may_empty:
+            if change.tracked.number not in may_empty:
                 raise WsdashError(
                     f"{change.tracked.table.qualified} was emptied or has no key: its changes cannot be "
                     "carried back row by row",

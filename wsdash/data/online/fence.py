@@ -67,7 +67,8 @@ class Fence:
         """
         await self.session.execute(closed_functions(self.tracked), timeout=self.limit + SECONDS)
         row = await self.session.fetchrow(
-            f"UPDATE {STATE} SET state = 'closed', turn = $1, closed_by = pg_current_xact_id() "
+            f"UPDATE {STATE} SET state = 'closed', turn = $1, closed_by = pg_current_xact_id(), "
+            "own_boot = pg_postmaster_start_time()::text "
             "WHERE state = 'open' AND turn = $1 - 1 RETURNING closed_by::text AS xid",
             turn,
             timeout=SECONDS,

@@ -11,6 +11,7 @@ import asyncpg
 
 from wsdash.data.online.capture import prune
 from wsdash.data.online.conflicts import Conflict, ConflictsError, find_conflicts
+from wsdash.data.online.crashed import emptied_by_crash, read_unlogged
 from wsdash.data.online.delta import Change, Delta, check_delta, make_stages, pending, read_delta, write_delta
 from wsdash.data.online.ground import Ground, from_text, moved, read_ground, to_text
 from wsdash.data.online.move import Move
@@ -59,6 +60,12 @@ class Link:
     """Conflicts (by their id) whose row here may be written over; None: all."""
     routed: frozenset[int] = frozenset()
     """Tables whose rows the entered side's own triggers send to inheriting children."""
+    own_boot: str = ""
+    """When the entered side's server had started, as it says now."""
+    unlogged: frozenset[int] = frozenset()
+    """Tables that are unlogged on the left side."""
+    emptied: frozenset[int] = frozenset()
+    """Unlogged tables of the entered side that a crash of its server may have emptied."""
     _session: asyncpg.Connection = field(init=False)
     """The session whose snapshot the delta is read in."""
     _chunks: ChunkStates = field(init=False, default=NO_CHUNKS)
@@ -125,10 +132,10 @@ class Link:
         )
 
     def _emptied(self, until: Position) -> set[int]:
-        """Unlogged tables, when their server was started anew: a crash empties them."""
+        """Unlogged tables, when their server was started anew on either side: a crash empties them."""
         if not self.position.boot or self.position.boot == until.boot:
-            return set()
-        return {one.number for one in self.tracked if one.table.unlogged}
+            return set(self.emptied)
+        return set(self.emptied | self.unlogged)
 
     async def write(self, delta: Delta) -> int:
         """Write a delta into the entered side, uncommitted; how many rows.
@@ -151,13 +158,19 @@ class Link:
                     (self.entering, self.writer),
                     delta,
                     self.routed,
-                    may_empty=self.entering == self.move.target,
+                    may_empty=self._may_empty(),
                     look=look,
                 )
             chosen = [one for one in found if self.overwrite is not None and one.id not in self.overwrite]
             if chosen:
                 raise ConflictsError(chosen, self.entering.address)
             return rows
+
+    def _may_empty(self) -> Collection[int]:
+        """The target's tables, and what a crash of the source left empty there."""
+        if self.entering == self.move.target:
+            return [one.number for one in self.tracked]
+        return self.emptied
 
     def _hides_writers(self, tracked: Tracked) -> bool:
         """Of a real hypertable's compressed rows nobody can tell who wrote them."""
@@ -180,11 +193,12 @@ class Link:
         with ServerErrors(self.entering, "committing carried changes"):
             moved = await self.writer.execute(
                 f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_boot = $2, "
-                "position_ground = $3 WHERE position::text = $4",
+                "position_ground = $3, own_boot = $5 WHERE position::text = $4",
                 delta.until.snapshot,
                 delta.until.boot,
                 to_text(self.ground),
                 self.position.snapshot,
+                self.own_boot,
                 timeout=SECONDS,
             )
             if moved != "UPDATE 1":
@@ -198,7 +212,7 @@ class Link:
                     f"INSERT INTO {APPLIED} VALUES (pg_current_xact_id())", timeout=SECONDS
                 )
             await commit(self.writer)
-        self.position = delta.until
+        self.position, self.emptied = delta.until, frozenset()
 
     async def let_go(self) -> None:
         """End what is open on both sides; what was not committed is taken back."""
@@ -249,8 +263,13 @@ async def open_link(
             await make_stages(writer, tracked)
             trees = await read_trees(writer, tracked)
             routed = frozenset(number for number, tree in trees.items() if tree.kind == "inheritance")
+            boot = (await read_position(writer)).boot
+            emptied = await emptied_by_crash(move, entering, writer, state)
+        with ServerErrors(leaving, "opening the way for changes"):
+            unlogged = await read_unlogged(steward, tracked)
         ground, suspects = from_text(state.position_ground), set(state.suspects)
         link = Link(move, leaving, entering, reader, steward, writer, position, tracked, ground, suspects)
+        link.own_boot, link.emptied, link.unlogged = boot, emptied, unlogged
         link.closed_by, link.routed, link.overwrite = (
             state.closed_by,
             routed,

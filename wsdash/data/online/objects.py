@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS {STATE} (
   position_ground text,
   suspects integer[] NOT NULL DEFAULT '{{}}',
   opened_ground text,
+  own_boot text,
   shape text);
 CREATE TABLE IF NOT EXISTS {SEAL} (
   single boolean PRIMARY KEY DEFAULT true CHECK (single), seals bigint NOT NULL);
@@ -48,8 +49,9 @@ CREATE TABLE IF NOT EXISTS {TABLES} (
 """turn: how many switches this side has taken part in. opened_at: the snapshot when it was last opened.
 closed_by: the transaction that closed it. position: what of the other side's turn position_turn is here;
 position_boot: when that server had started; position_ground: that side's chunks at the position, and
-opened_ground our own when we opened (ground.py). suspects: numbers of tables that must be compared. shape:
-the fingerprint of the tables when capture began."""
+opened_ground our own when we opened (ground.py). own_boot: when this server had started when its rows were
+last known to be whole (a crash empties unlogged tables). suspects: numbers of tables that must be compared.
+shape: the fingerprint of the tables when capture began."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ READ = f"""
 SELECT run, state, turn, opened_at::text AS opened_at, closed_by::text AS closed_by,
        position::text AS position, position_turn, position_boot,
        coalesce(position_ground, '') AS position_ground, suspects,
-       coalesce(opened_ground, '') AS opened_ground, shape
+       coalesce(opened_ground, '') AS opened_ground, coalesce(own_boot, '') AS own_boot, shape
 FROM {STATE}
 """
 
@@ -38,6 +38,7 @@ class State:
     position_ground: str
     suspects: frozenset[int]
     opened_ground: str
+    own_boot: str
     shape: str
 
     @property
@@ -66,5 +67,6 @@ async def read_state(conn: asyncpg.Connection) -> State | None:
         row["position_ground"],
         frozenset(row["suspects"]),
         row["opened_ground"],
+        row["own_boot"],
         row["shape"] or "",
     )

@@ -13,6 +13,9 @@ is ignored, and refused in a change; 429 beyond RATE_LIMIT_MAX requests of one a
 description and priority are required, and a body with metadata is answered 500 (a fault of the validator's
 locked version) unless `--shape simple` is given. There the list is all items in one answer, whatever limit
 says: here only with `--whole-list`.
+
+Not so in the field: a temporary refusal by the database (class 57) is 500 there and 503 here, for 57P03 (the
+online move's fence) with Retry-After; and here the new generation refuses reads while its side is closed.
 """
 
 from __future__ import annotations
@@ -37,10 +40,13 @@ from wsdash.demo.api.categories import add_category_routes
 from wsdash.demo.api.items import add_item_routes
 from wsdash.demo.api.limit import RateLimit, rate_limited
 from wsdash.demo.api.requests import POOL, SHAPE, WHOLE_LIST, ApiError
+from wsdash.demo.api.side import Side
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
 CONNECT_SECONDS = 3.0
+RETRY_AFTER = "1"
+"""Seconds (the header knows whole ones only), where it is certain that nothing was written."""
 QUERY_SECONDS = 10.0
 POOL_SIZE = 10
 UNREACHABLE = (
@@ -107,6 +113,8 @@ def create_app(
     shape: real, or simple. limit: of requests of one address; None: no limit. whole_list: not in pages.
     """
     middlewares: list[Middleware] = [_boundary]
+    if generation == "new":
+        middlewares.append(_open_side(Side()))
     if limit is not None:
         middlewares.insert(0, rate_limited(limit))
     application = web.Application(middlewares=middlewares, client_max_size=1024**2)
@@ -206,10 +214,12 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except ApiError as error:
         return _failure(error.status, error.message)
+    except asyncpg.CannotConnectNowError:
+        return _failure(503, "the database takes no requests at the moment", retry=True)
     except web.HTTPException as error:
         return _failure(error.status, f"{request.method} {request.path}: {error.reason}")
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        return _failure(503, "the workspace schema is not initialised")
+        return _failure(503, "the workspace schema is not initialised", retry=True)
     except UNREACHABLE as error:
         log("error", "database unreachable", error=str(error) or type(error).__name__)
         return _failure(503, "the database does not answer")
@@ -217,7 +227,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _failure(400, f"a value cannot be stored: {error}")
     except asyncpg.PostgresError as error:
         log("error", "database error", error=str(error), code=error.sqlstate)
-        # class 57: the server is shutting down or starting up
+        # class 57: the server is shutting down
         return _failure(
             503 if str(error.sqlstate).startswith("57") else 500, "the database refused the request"
         )
@@ -226,8 +236,26 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _failure(500, "internal error")
 
 
-def _failure(status: int, message: str) -> web.Response:
-    return reply({"success": False, "message": message}, status)
+def _failure(status: int, message: str, *, retry: bool = False) -> web.Response:
+    response = reply({"success": False, "message": message}, status)
+    if retry:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def _open_side(side: Side) -> Middleware:
+    """Refuse reads while the database is not the side that serves. Writes its own gates refuse."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method == "GET" and request.path.startswith("/api/"):
+            async with request.app[POOL].acquire(timeout=CONNECT_SECONDS) as conn:
+                serves = await side.serves(conn)
+            if not serves:
+                return _failure(503, "this database is closed: the service is moving", retry=True)
+        return await handler(request)
+
+    return middleware
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -49,7 +49,7 @@ OnProgress = Callable[[SetupProgress], None]
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What is asked of the embedded world. keep: it goes on when wsdash ends. api: as World.api says."""
+    """What is asked of the embedded world. keep: it outlives wsdash. api, online: as DemoWorld says."""
 
     items: int = 10_000
     seed: int = 1
@@ -57,6 +57,7 @@ class WorldOptions:
     port_offset: int | None = None
     keep: bool = False
     api: str = "real-shape"
+    online: bool = False
 
 
 async def build_world(directory: Path, options: WorldOptions, progress: OnProgress) -> Path:
@@ -77,7 +78,7 @@ async def build_world(directory: Path, options: WorldOptions, progress: OnProgre
         ) from error
     with building(directory):
         record = await asyncio.to_thread(read_record, directory) or Record(
-            options.items, options.seed, options.writes_per_second, api=options.api
+            options.items, options.seed, options.writes_per_second, api=options.api, online=options.online
         )
         _check_options(directory, record, options)
         builder = _Builder(directory, options, record, progress)
@@ -175,7 +176,13 @@ class _Builder:
     def _place(self, directory: Path, ports: port_room.Ports) -> DemoWorld:
         record = self._record
         return DemoWorld(
-            directory, ports, record.seed, record.writes_per_second, self._options.keep, record.api
+            directory,
+            ports,
+            record.seed,
+            record.writes_per_second,
+            self._options.keep,
+            record.api,
+            record.online,
         )
 
     async def _make_clusters(self) -> str:
@@ -324,14 +331,14 @@ def _check_options(directory: Path, record: Record, options: WorldOptions) -> No
             where="--items, --writes-per-second",
             remedy="use 0 or more",
         )
-    was = (record.items, record.seed, record.writes_per_second, record.api)
-    asked = (options.items, options.seed, options.writes_per_second, options.api)
+    was = (record.items, record.seed, record.writes_per_second, record.api, record.online)
+    asked = (options.items, options.seed, options.writes_per_second, options.api, options.online)
     moved = options.port_offset is not None and record.done and options.port_offset != record.offset
     if was != asked or moved:
         raise InputError(
             f"the embedded world here has {record.items:,} items, seed {record.seed}, "
-            f"{record.writes_per_second:g} writes per second, API {record.api} "
-            f"and port offset {record.offset}",
+            f"{record.writes_per_second:g} writes per second, API {record.api}, moves "
+            f"{'online' if record.online else 'offline'} and has port offset {record.offset}",
             where=str(directory),
             remedy="use the same options again, or another --state directory",
         )

@@ -33,6 +33,7 @@ OURS = (
     "pageserver",
     "safekeeper",
     "backups",
+    "traffic",
 )
 """What the world puts into its directory, beside what the supervisor keeps there."""
 
@@ -47,6 +48,7 @@ class Record(msgspec.Struct):
     done: list[str] = []
     chunks_until: str = ""
     api: str = "real-shape"
+    online: bool = False
 
 
 def read_record(directory: Path) -> Record | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
 from wsdash.demo.supervisor.service_spec import STARTING_INTERVAL
+from wsdash.demo.traffic import traffic_for
 from wsdash.demo.world import postgres
 from wsdash.demo.world.clusters import SOURCE_DATABASE, SOURCE_USER, TARGET_DATABASE, TARGET_USER
 from wsdash.demo.world.ports import Ports
@@ -21,6 +22,8 @@ NEW_STACK = (
     "workspace-db-compute",
     "workspace-api",
 )
+RELAY = "workspace-api-relay"
+"""Of the new stack, where it moves online: takes the old API's port once that is stopped."""
 DASHBOARD, TRAFFIC = "dashboard", "traffic"
 LEASE_SECONDS, KEPT_LEASE_SECONDS = 600, 86_400
 HOST = "127.0.0.1"
@@ -50,6 +53,13 @@ class DemoWorld:
     api: str = "real-shape"
     """real-shape: with the real API's rules and limit of requests; whole-list: also with its list, which is
     all items in one answer; simple: without any of them."""
+    online: bool = False
+    """It is to move while it serves: clients know both APIs, and a relay stands ready for the old port."""
+
+    @property
+    def traffic(self) -> Path:
+        """Where the traffic leaves its tally and its ledger."""
+        return self.directory / "traffic"
 
     @property
     def source_password(self) -> Path:
@@ -80,6 +90,8 @@ def services_file(world: DemoWorld) -> dict[str, Any]:
         _api(world, "new"),
         _dashboard(world),
     ]
+    if world.online:
+        services.append(_relay(world))
     if world.writes_per_second > 0:
         services.append(_traffic(world))
     return {"services": services, "lease_seconds": KEPT_LEASE_SECONDS if world.keep else LEASE_SECONDS}
@@ -198,19 +210,37 @@ def _dashboard(world: DemoWorld) -> dict[str, Any]:
     )
 
 
+def _relay(world: DemoWorld) -> dict[str, Any]:
+    port = world.ports.api_old
+    to = f"http://{HOST}:{world.ports.api_new}"
+    return _service(
+        RELAY,
+        "workspace",
+        "relay",
+        [sys.executable, "-m", "wsdash.api.relay", "--listen", f"{HOST}:{port}", "--to", to],
+        env=_environment(),
+        ports=[port],
+        # while the old API holds the port, that one is asked, and does not know the page
+        health=_http(port, "/relay/health"),
+    )
+
+
 def _traffic(world: DemoWorld) -> dict[str, Any]:
-    api = f"http://{HOST}:{world.ports.api_old}"
-    rate = ["--writes-per-second", str(world.writes_per_second), "--seed", str(world.seed)]
-    if world.api != "simple" and OWN_ADDRESSES:
-        rate.append("--own-addresses")
+    ports = (world.ports.api_old, world.ports.api_new) if world.online else (world.ports.api_old,)
     return _service(
         TRAFFIC,
         "extra",
         "traffic",
-        _python("traffic", "--api", api, *rate),
+        traffic_for(
+            [f"http://{HOST}:{port}" for port in ports],
+            world.writes_per_second,
+            world.seed,
+            world.traffic,
+            own_addresses=world.api != "simple" and OWN_ADDRESSES,
+        ),
         env=_environment(),
         depends_on=["apps-workspace"],
-        # it ends by itself when the old API is gone for good
+        # it ends by itself when no API answers for good
         restart=False,
     )
 

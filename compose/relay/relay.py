@@ -1,0 +1,1 @@
+../../wsdash/api/relay.py
