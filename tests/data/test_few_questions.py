@@ -19,7 +19,7 @@ async def test_the_driver_never_has_to_ask_what_a_type_is(
 ) -> None:
     # of arrays it knows text[] and oid[]; for any other it asks, with jit switched off and on around that
     asked: list[Iterable[int]] = []
-    usual = asyncpg.Connection._introspect_types
+    usual = asyncpg.Connection._introspect_types  # type: ignore[attr-defined]
 
     async def introspect(conn: asyncpg.Connection, oids: Iterable[int], timeout: float) -> Any:
         asked.append(sorted(oids))
