@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.data.copy.progress import Reporter
+from wsdash.data.copy.progress import EVENTS_PER_TICK, Reporter
 from wsdash.model import Progress
 
 
@@ -54,3 +54,17 @@ def test_committing_what_was_in_flight_does_not_count_it_twice() -> None:
     assert [e.rows for e in events] == [40, 40, 40]
     assert events[-1].finished
     assert events[-1].total_rows == 40
+
+
+def test_many_tables_that_move_at_once_take_turns_in_being_told() -> None:
+    events: list[Progress] = []
+    reporter = Reporter(events.append, "migrate-data")
+    names = [f"s.t{number}" for number in range(2 * EVENTS_PER_TICK)]
+    for name in names:
+        reporter.begin(name, "copying", 100)
+    reporter._tick()
+    assert [e.subject for e in events] == names[:EVENTS_PER_TICK]
+    for name in names:
+        reporter.moved(name, 10)
+    reporter._tick()
+    assert [e.subject for e in events[EVENTS_PER_TICK:]] == names[EVENTS_PER_TICK:]

@@ -241,23 +241,19 @@ async def test_after_a_crash_our_own_rows_are_not_foreign(source: Endpoint, targ
         assert await inspect_target(conn, catalog.tables, "run-2") != []
 
 
-async def test_progress_is_told_for_every_table_and_not_too_often(source: Endpoint, target: Endpoint) -> None:
+async def test_progress_is_told_for_every_table(source: Endpoint, target: Endpoint) -> None:
     await run_sql(source, TABLES)
-    told: list[tuple[float, Progress]] = []
-    loop = asyncio.get_running_loop()
-    await carry(source, target, on_progress=lambda event: told.append((loop.time(), event)))
-    copied = {e.subject: e for _, e in told if e.activity == "copying" and e.finished}
+    told: list[Progress] = []
+    await carry(source, target, on_progress=told.append)
+    copied = {e.subject: e for e in told if e.activity == "copying" and e.finished}
     assert {name: event.rows for name, event in copied.items()} == {
         "s.big": 6000,
         "s.keyless": 6000,
         "s.child": 2000,
     }
     assert all(event.rows == event.total_rows and event.bytes > 0 for event in copied.values())
-    assert {e.item for _, e in told} == {"migrate-data"}
-    assert any(e.activity == "indexing" and "big" in e.subject for _, e in told)
-    unfinished = [at for at, event in told if not event.finished]
-    for place, at in enumerate(unfinished[10:]):
-        assert at - unfinished[place] > 0.9
+    assert {e.item for e in told} == {"migrate-data"}
+    assert any(e.activity == "indexing" and "big" in e.subject for e in told)
 
 
 async def test_a_tables_chunks_that_appear_between_the_runs_are_carried_too(

@@ -189,7 +189,7 @@ async def test_the_downtime_runs_from_the_stop_to_the_first_write(small: Small) 
     assert events[act + 1] == clock[0]
     seconds = view(small).write_downtime_seconds
     assert seconds is not None
-    assert 0 < seconds < 10
+    assert seconds > 0
 
 
 async def test_an_operator_runs_items_one_by_one(session: Session, small: Small) -> None:

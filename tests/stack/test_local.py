@@ -56,11 +56,22 @@ async def test_what_is_needed_is_started_unasked(tmp_path: Path) -> None:
 
 
 async def test_independent_services_start_side_by_side(tmp_path: Path) -> None:
-    services = [listener(name, free_port(), 0.7) for name in ("a", "b", "c")]
+    together = (
+        "import pathlib, time\n"
+        "here = pathlib.Path({place!r})\n"
+        "(here / {name!r}).touch()\n"
+        "while not all((here / other).exists() for other in 'abc'): time.sleep(0.01)\n"
+    )
+    services = []
+    for name in ("a", "b", "c"):
+        port = free_port()
+        script = together.format(place=str(tmp_path), name=name) + LISTENS.format(port=port, delay=0)
+        services.append(service(name, script, health={"kind": "tcp", "port": port}, ports=[port]))
     async with world_of(tmp_path, *services) as world:
-        began = asyncio.get_running_loop().time()
+        # none is healthy before all three run
         await world.stack.start(["a", "b", "c"], quiet)
-        assert asyncio.get_running_loop().time() - began < 2.0
+        for name in ("a", "b", "c"):
+            assert (await world.reading(name)).health == "healthy"
 
 
 async def test_dependents_are_stopped_first(tmp_path: Path) -> None:

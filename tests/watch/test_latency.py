@@ -130,7 +130,7 @@ async def test_the_api_is_measured_by_the_guides_metric(session: aiohttp.ClientS
     assert asked == ["/api/items"]
     assert reading.series == "api-new"
     assert reading.seconds is not None
-    assert 0 < reading.seconds < 5
+    assert reading.seconds > 0
 
 
 async def test_a_failing_api_leaves_a_gap_with_its_error(
@@ -219,7 +219,7 @@ async def test_a_slow_api_is_still_asked_on_schedule(session: aiohttp.ClientSess
 
 async def test_a_real_postgresql_answers_an_ssl_request(pg16: Server, pg18: Server) -> None:
     for server in (pg16, pg18):
-        assert 0 < (await ask_database("127.0.0.1", server.port)).seconds < 5
+        assert (await ask_database("127.0.0.1", server.port)).seconds > 0
 
 
 async def test_a_port_without_a_server_is_told_as_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.watch.support import FakeClock, Recorder, polling
 from wsdash.errors import UnreachableError
 from wsdash.model import HostReading, Liveness, RowsReading
-from wsdash.watch.pollers.host import HostWatch, disk_of
+from wsdash.watch.pollers.host import LAG_STEP, HostWatch, disk_of
 from wsdash.watch.pollers.rows import rows_poller, slowed_down
 from wsdash.watch.pollers.threads import Blocking
 
@@ -71,16 +71,17 @@ async def test_the_host_reading_tells_disk_and_own_cost(tmp_path: Path) -> None:
 
 async def test_a_blocked_loop_shows_as_lag_once() -> None:
     seen = Recorder()
-    watch = HostWatch([Path("/")], seen.emit)
+    clock = FakeClock()
+    watch = HostWatch([Path("/")], seen.emit, clock)
     async with polling(watch.measure_lag):
-        await asyncio.sleep(0.05)
-        threading.Event().wait(0.4)
-        await asyncio.sleep(0.05)
+        await clock.advance(0)
+        clock.stall(0.4)
+        await clock.advance(0)
         await watch()
         await watch()
     blocked, after = seen.of(HostReading)
-    assert blocked.loop_lag_seconds >= 0.3
-    assert after.loop_lag_seconds < 0.2
+    assert blocked.loop_lag_seconds == pytest.approx(0.4 - LAG_STEP)
+    assert after.loop_lag_seconds == 0
 
 
 def test_the_fullest_of_several_disks_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

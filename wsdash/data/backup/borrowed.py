@@ -12,6 +12,7 @@ from dataclasses import replace
 import asyncpg
 
 from wsdash.data.catalog.items import Draft
+from wsdash.data.catalog.present import read_present
 from wsdash.data.catalog.queries import OUTSIDE
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.catalog.types import read_functions, read_types
@@ -46,7 +47,8 @@ async def self_contained(conn: asyncpg.Connection, catalog: Catalog) -> tuple[Ca
             if any(
                 name.startswith((f"{schema['name']}.", f"{ident(schema['name'])}.")) for _, name in needed
             ):
-                drafts = await read_types(conn, schema["oid"], schema["name"])
+                present = await read_present(conn, schema["oid"])
+                drafts = await read_types(conn, schema["oid"], schema["name"], present)
                 drafts += await read_functions(conn, schema["oid"], schema["name"])
                 for draft, identity in await _identities(conn, drafts):
                     if identity in needed and not draft.item.left_out:

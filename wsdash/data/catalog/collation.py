@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-import asyncpg
-
 from wsdash.data.tables.shape import Column, Table
 from wsdash.model import SchemaObject
 from wsdash.outside import read_json
 
-# one row as JSON: daticulocale (15, 16) became datlocale (17), datlocprovider came with 15
-_DATABASE = "SELECT to_jsonb(d)::text FROM pg_database d WHERE datname = current_database()"
 _TEXTUAL = re.compile(r"(text|character|citext|name|\"char\")")
 _BY_BYTES = re.compile(r"(c|posix|ucs_basic|c\.utf-?8)$", re.IGNORECASE)
 """The order of UTF-8's bytes is the order of its code points, whoever provides it."""
 _SHOWN = 5
 
 
-async def default_collation(conn: asyncpg.Connection, timeout: float) -> str:
-    """In words: 'libc en_US.utf8', 'ICU de-DE', 'builtin C.UTF-8'."""
-    row = read_json(await conn.fetchval(_DATABASE, timeout=timeout))
+def default_collation(database: str) -> str:
+    """In words: 'libc en_US.utf8', 'ICU de-DE', 'builtin C.UTF-8'.
+
+    database: its row of pg_database as JSON.
+    """
+    # daticulocale (15, 16) became datlocale (17), datlocprovider came with 15
+    row = read_json(database)
     provider = {"b": "builtin", "i": "ICU"}.get(str(row.get("datlocprovider")), "libc")
     locale = row.get("datlocale") or row.get("daticulocale") if provider != "libc" else None
     return f"{provider} {locale or row['datcollate']}"

@@ -102,6 +102,8 @@ async def _link(
 
 
 async def _identify(conn: asyncpg.Connection, refs: list[Ref]) -> list[Any]:
+    if not refs:
+        return []
     classes, oids = [ref[0] for ref in refs], [ref[1] for ref in refs]
     return list(await conn.fetch(OUTSIDE, classes, oids, timeout=TIMEOUT))
 

@@ -168,6 +168,8 @@ async def read_rules(conn: asyncpg.Connection, named: Named) -> list[Draft]:
 
 async def read_view_defaults(conn: asyncpg.Connection, named: Named) -> list[Draft]:
     """The defaults of views' columns. named: the views."""
+    if not named:
+        return []
     drafts = []
     for row in await conn.fetch(queries.VIEW_DEFAULTS, list(named), timeout=TIMEOUT):
         view, quoted = _where(named, row["relation"])
@@ -206,11 +208,15 @@ async def read_triggers(
     return drafts, routing - used
 
 
-async def read_security(conn: asyncpg.Connection, tables: dict[int, Table]) -> list[Draft]:
+async def read_security(
+    conn: asyncpg.Connection, tables: dict[int, Table], present: frozenset[str]
+) -> list[Draft]:
     """Row-level security: its state, its policies and the roles they name; and what else a table's own row in
-    pg_class says."""
+    pg_class says. present: of read_present."""
     named = {oid: (table.schema, table.name) for oid, table in tables.items()}
-    policies = await conn.fetch(queries.POLICIES, list(tables), timeout=TIMEOUT)
+    policies = []
+    if "pg_policy" in present:
+        policies = await conn.fetch(queries.POLICIES, list(tables), timeout=TIMEOUT)
     drafts = [_policy(row, *_where(named, row["relation"])) for row in policies]
     for row in await conn.fetch(queries.RELATION_STATE, list(tables), timeout=TIMEOUT):
         table, quoted = _where(named, row["oid"])

@@ -29,7 +29,8 @@ WHERE i.type IS NOT NULL AND i.type NOT IN ('schema', 'index', 'table constraint
 
 ENUMS = f"""
 SELECT t.oid, t.typname AS name,
-       array(SELECT l.enumlabel FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder) AS labels
+       array(SELECT l.enumlabel::text FROM pg_enum l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder)
+         AS labels
 FROM pg_type t WHERE t.typnamespace = $1 AND t.typtype = 'e' AND {_OWN.format(catalog="pg_type", oid="t.oid")}
 ORDER BY 2
 """
@@ -112,7 +113,7 @@ VIEWS = f"""
 SELECT c.oid, c.relname AS name, c.relkind::text AS kind, pg_get_viewdef(c.oid) AS definition,
        coalesce(c.reloptions, '{{}}') AS options, c.relispopulated AS populated,
        array(SELECT r.oid FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename = '_RETURN') AS rules,
-       array(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+       array(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
              AND NOT a.attisdropped ORDER BY a.attnum) AS columns,
        array(SELECT col_description(c.oid, a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid
              AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS comments
@@ -315,7 +316,8 @@ SELECT current_setting('server_version_num')::int AS version, current_user::text
        array(SELECT rolname::text FROM pg_roles ORDER BY 1) AS roles,
        array(SELECT e.extname || '=' || n.nspname FROM pg_extension e
              JOIN pg_namespace n ON n.oid = e.extnamespace ORDER BY 1) AS extensions,
-       array(SELECT name::text FROM pg_available_extensions ORDER BY 1) AS available
+       array(SELECT name::text FROM pg_available_extensions ORDER BY 1) AS available,
+       (SELECT to_jsonb(d)::text FROM pg_database d WHERE datname = current_database()) AS database,
+       n.oid AS namespace, pg_get_userbyid(n.nspowner)::text AS owner
+FROM (VALUES (1)) once LEFT JOIN pg_namespace n ON n.nspname = $1
 """
-
-SCHEMA = "SELECT oid, pg_get_userbyid(nspowner)::text AS owner FROM pg_namespace WHERE nspname = $1"

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import asyncpg
 
@@ -30,6 +29,7 @@ from wsdash.data.catalog.parts import (
     read_view_defaults,
     read_views,
 )
+from wsdash.data.catalog.present import read_present
 from wsdash.data.catalog.rights import read_comments, read_grants
 from wsdash.data.catalog.tables import table_drafts, view_options
 from wsdash.data.catalog.types import read_functions, read_sequences, read_types
@@ -104,41 +104,44 @@ async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool =
 
 async def _read_catalog(conn: asyncpg.Connection, schema: str, objects: bool) -> Catalog:
     async with _pg_catalog_only(conn):
-        server = await conn.fetchrow(queries.SERVER, timeout=TIMEOUT)
+        server = await conn.fetchrow(queries.SERVER, schema, timeout=TIMEOUT)
         assert server is not None
         elsewhere = await conn.fetch(queries.ELSEWHERE, schema, timeout=TIMEOUT)
-        found = await conn.fetchrow(queries.SCHEMA, schema, timeout=TIMEOUT)
+        exists = server["namespace"] is not None
         catalog = Catalog(
             schema=schema,
             server_version=server["version"],
             timescaledb=server["timescaledb"] or "",
             tables=(),
-            exists=found is not None,
+            exists=exists,
             user=server["user"],
             roles=frozenset(server["roles"]),
             makes_roles=bool(server["makes_roles"]),
             extensions=dict(extension.split("=", 1) for extension in server["extensions"]),
             available=frozenset(server["available"]),
             elsewhere=frozenset((row["kind"], row["name"]) for row in elsewhere),
-            owner=found["owner"] if found is not None else "",
-            collation=await default_collation(conn, TIMEOUT),
+            owner=server["owner"] or "",
+            collation=default_collation(server["database"]),
         )
-        return catalog if found is None or not objects else await _read(conn, found, catalog)
+        return await _read(conn, server["namespace"], catalog) if exists and objects else catalog
 
 
-async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catalog:
-    schema, namespace = catalog.schema, found["oid"]
+async def _read(conn: asyncpg.Connection, namespace: int, catalog: Catalog) -> Catalog:
+    schema = catalog.schema
+    present = await read_present(conn, namespace)
     tables = await read_tables(conn, namespace, schema)
-    tables, machinery = await read_machinery(conn, namespace, schema, tables, catalog.timescaledb)
+    tables, machinery = await read_machinery(
+        conn, namespace, schema, tables, catalog.timescaledb, inherits="pg_inherits" in present
+    )
     item = SchemaItem("schema", schema, f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
     drafts = [Draft(item, [("pg_namespace", namespace)], f"SCHEMA {ident(schema)}")]
-    drafts += await read_types(conn, namespace, schema)
-    drafts += await read_made(conn, namespace, schema)
+    drafts += await read_types(conn, namespace, schema, present)
+    drafts += await read_made(conn, namespace, schema, present)
     names = {oid: table.name for oid, table in tables.items()}
     sequences, subjects, identities = await read_sequences(conn, namespace, schema, names)
     drafts += sequences
     drafts += await table_drafts(conn, namespace, tables, identities)
-    drafts += await _after_rows(conn, namespace, schema, tables)
+    drafts += await _after_rows(conn, namespace, schema, tables, present)
     parts, folded = await read_parts(conn, tables)
     late, attached = await read_attached_constraints(conn, namespace, schema, tables)
     drafts += late
@@ -146,7 +149,7 @@ async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catal
     drafts += parts
     grants = await read_grants(conn, drafts + subjects)
     drafts += grants + await read_comments(conn, drafts + subjects)
-    drafts += await read_around(conn, namespace) + await read_unknown(conn)
+    drafts += await read_around(conn, namespace, present) + await read_unknown(conn)
     explained = {ref for draft in drafts + subjects for ref in draft.refs}
     parts_oids = {oid for catalog_name, oid in folded if catalog_name == "pg_class"}
     drafts += await read_unexplained(conn, namespace, explained, parts_oids)
@@ -165,14 +168,18 @@ async def _read(conn: asyncpg.Connection, found: Any, catalog: Catalog) -> Catal
 
 
 async def _after_rows(
-    conn: asyncpg.Connection, namespace: int, schema: str, tables: dict[int, Table]
+    conn: asyncpg.Connection, namespace: int, schema: str, tables: dict[int, Table], present: frozenset[str]
 ) -> list[Draft]:
     named = {oid: (table.schema, table.name) for oid, table in tables.items()}
     # a continuous aggregate is a view that is carried as a table
-    views = [draft for draft in await read_views(conn, namespace, schema) if draft.refs[0][1] not in tables]
+    found = (
+        [] if present.isdisjoint({"pg_class v", "pg_class m"}) else await read_views(conn, namespace, schema)
+    )
+    views = [draft for draft in found if draft.refs[0][1] not in tables]
     relations = {draft.refs[0][1]: draft.item.name.removeprefix(f"{schema}.") for draft in views}
     filled = {draft.refs[0][1] for draft in views if draft.item.kind == "materialized view"}
-    everything = named | {oid: (schema, name) for oid, name in relations.items()}
+    of_views = {oid: (schema, name) for oid, name in relations.items()}
+    everything = named | of_views
     triggers, routing = await read_triggers(conn, everything, tables)
     functions = await read_functions(conn, namespace, schema)
     for draft in functions:
@@ -183,13 +190,13 @@ async def _after_rows(
         *functions,
         *await read_constraints(conn, tables),
         *await read_indexes(conn, everything, rows),
-        *await read_statistics(conn, tables),
+        *(await read_statistics(conn, tables) if "pg_statistic_ext" in present else ()),
         *views,
-        *await view_options(conn, {oid: (schema, name) for oid, name in relations.items() if oid in filled}),
-        *await read_view_defaults(conn, {oid: (schema, name) for oid, name in relations.items()}),
-        *await read_rules(conn, everything),
+        *await view_options(conn, {oid: name for oid, name in of_views.items() if oid in filled}),
+        *await read_view_defaults(conn, of_views),
+        *(await read_rules(conn, everything) if "pg_rewrite" in present else ()),
         *triggers,
-        *await read_security(conn, tables),
+        *await read_security(conn, tables, present),
     ]
 
 
@@ -208,11 +215,13 @@ async def _aliases(conn: asyncpg.Connection, namespace: int) -> dict[Ref, Ref]:
 async def _pg_catalog_only(conn: asyncpg.Connection) -> AsyncIterator[None]:
     """One snapshot, and a search_path under which the server prints every name qualified."""
     own = not conn.is_in_transaction()
-    if own:
-        await begin(conn, mode=SNAPSHOT)
-    before = await conn.fetchval("SELECT current_setting('search_path')", timeout=TIMEOUT)
     set_path = "SELECT pg_catalog.set_config('search_path', $1, true)"
-    await conn.execute(set_path, "pg_catalog", timeout=TIMEOUT)
+    before = ""
+    if own:
+        await begin(conn, "SET LOCAL search_path = pg_catalog", mode=SNAPSHOT)
+    else:
+        before = await conn.fetchval("SELECT current_setting('search_path')", timeout=TIMEOUT)
+        await conn.execute(set_path, "pg_catalog", timeout=TIMEOUT)
     try:
         yield
     finally:

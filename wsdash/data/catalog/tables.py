@@ -95,6 +95,8 @@ def _default(table: Table, column: Column, oid: int) -> Draft:
 
 async def view_options(conn: asyncpg.Connection, views: Mapping[int, tuple[str, str]]) -> list[Draft]:
     """Options of materialized views' columns. views: schema and name by oid."""
+    if not views:
+        return []
     drafts = []
     for oid, columns in (await read_columns(conn, list(views))).items():
         table = Table(*views[oid], tuple(columns))

@@ -10,6 +10,7 @@ import asyncpg
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.dropped import fetch_defined
 from wsdash.data.catalog.items import Draft, SchemaItem
+from wsdash.data.catalog.present import worth_asking
 from wsdash.data.pg.quoting import ident, literal
 
 TIMEOUT = queries.TIMEOUT
@@ -20,18 +21,27 @@ TIMESCALE_CALLS = re.compile(
 )
 
 
-async def read_types(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
-    """Enums, domains, composite types and ranges."""
-    drafts = [_enum(schema, row) for row in await conn.fetch(queries.ENUMS, namespace, timeout=TIMEOUT)]
-    drafts += [_domain(schema, row) for row in await conn.fetch(queries.DOMAINS, namespace, timeout=TIMEOUT)]
-    for row in await conn.fetch(queries.COMPOSITES, namespace, timeout=TIMEOUT):
-        name = ident(schema, row["name"])
-        sql = f"CREATE TYPE {name} AS ({', '.join(row['fields'])})"
-        item = SchemaItem("composite type", f"{schema}.{row['name']}", sql)
-        drafts.append(Draft(item, [("pg_type", row["type_oid"]), ("pg_class", row["oid"])], f"TYPE {name}"))
-    return drafts + [
-        _range(schema, row) for row in await conn.fetch(queries.RANGES, namespace, timeout=TIMEOUT)
-    ]
+async def read_types(
+    conn: asyncpg.Connection, namespace: int, schema: str, present: frozenset[str]
+) -> list[Draft]:
+    """Enums, domains, composite types and ranges. present: of read_present."""
+    questions = (
+        (("pg_type e",), (queries.ENUMS, _enum)),
+        (("pg_type d",), (queries.DOMAINS, _domain)),
+        (("pg_class c",), (queries.COMPOSITES, _composite)),
+        (("pg_type r",), (queries.RANGES, _range)),
+    )
+    drafts = []
+    for sql, make in worth_asking(present, questions):
+        drafts += [make(schema, row) for row in await conn.fetch(sql, namespace, timeout=TIMEOUT)]
+    return drafts
+
+
+def _composite(schema: str, row: Any) -> Draft:
+    name = ident(schema, row["name"])
+    sql = f"CREATE TYPE {name} AS ({', '.join(row['fields'])})"
+    item = SchemaItem("composite type", f"{schema}.{row['name']}", sql)
+    return Draft(item, [("pg_type", row["type_oid"]), ("pg_class", row["oid"])], f"TYPE {name}")
 
 
 def _enum(schema: str, row: Any) -> Draft:

@@ -23,7 +23,6 @@ from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
 
-TIMEOUT = 60.0
 FINISHING = 100.0
 """What a table's constraints and ANALYZE count for beside builds: they go before any other table's."""
 PARALLEL_BUILDERS = 2
@@ -46,10 +45,9 @@ _COST = {"gin": 4.0, "gist": 6.0, "spgist": 5.0, "btree": 1.0, "hash": 2.0, "bri
 class Key:
     """A primary key or unique constraint in two commands: the slow build, and the quick attachment.
 
-    index: the index's quoted, qualified name.
+    The build leaves an index of that name alone: an earlier call may have ended between the two.
     """
 
-    index: str
     build: str
     attach: str
 
@@ -134,13 +132,11 @@ class Builder:
                     await run_together(conn, list(group))
 
     def _add(self, schedule: Schedule[asyncpg.Connection], table: Table, own: list[Statement]) -> None:
-        keys = {
-            one: key for one in own if one.kind == "constraint" and (key := split_key(one.sql, table.schema))
-        }
+        keys = {one: key for one in own if one.kind == "constraint" and (key := split_key(one.sql))}
         builds: list[int] = []
         for one in own:
             if one in keys:
-                run = partial(self._build_key, schedule, one, keys[one])
+                run = partial(self._build_index, schedule, replace(one, sql=keys[one].build))
                 builds.append(schedule.add(run, _rank(table, build_cost(keys[one].build))))
             elif one.kind == "index":
                 run = partial(self._build_index, schedule, one)
@@ -182,18 +178,6 @@ class Builder:
         sql = f"SET LOCAL max_parallel_maintenance_workers = {helpers};\n{statement.sql}"
         await self._run(conn, replace(statement, sql=sql))
 
-    async def _build_key(
-        self,
-        schedule: Schedule[asyncpg.Connection],
-        statement: Statement,
-        key: Key,
-        conn: asyncpg.Connection,
-    ) -> None:
-        with server_words(self.target, f"looking for {key.index}"):
-            there = await conn.fetchval("SELECT to_regclass($1) IS NOT NULL", key.index, timeout=TIMEOUT)
-        if not there:
-            await self._build_index(schedule, replace(statement, sql=key.build), conn)
-
     async def _run(self, conn: asyncpg.Connection, statement: Statement, *, quiet: bool = False) -> None:
         pid = conn.get_server_pid()
         quiet = quiet or statement.kind not in _LONG
@@ -207,18 +191,18 @@ class Builder:
             self.reporter.finish(statement.name)
 
 
-def split_key(sql: str, schema: str) -> Key | None:
+def split_key(sql: str) -> Key | None:
     """The two halves of an ADD CONSTRAINT ... PRIMARY KEY or UNIQUE; None for anything else."""
     found = _KEY.fullmatch(sql)
     if found is None or "WITHOUT OVERLAPS" in found["columns"]:
         return None
     table, name = found["table"], found["name"]
     build = (
-        f"CREATE UNIQUE INDEX {name} ON {table} USING btree {found['columns']}"
+        f"CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {table} USING btree {found['columns']}"
         f"{found['nulls'] or ''}{found['options'] or ''}"
     )
     attach = f"ALTER TABLE {table} ADD CONSTRAINT {name} {found['kind']} USING INDEX {name}{found['when']}"
-    return Key(f"{ident(schema)}.{name}", build, attach)
+    return Key(build, attach)
 
 
 def build_cost(sql: str) -> float:

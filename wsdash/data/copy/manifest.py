@@ -131,13 +131,14 @@ async def plan_ranges(
         for table, parts in conditions
     }
     lines = [
-        (table.schema, table.name, part.number, part.condition)
+        (table.schema, table.name, str(part.number), part.condition)
         for table, _ in conditions
         for part in book[table.qualified]
     ]
     await conn.execute(
         f"INSERT INTO {SCHEMA}.load_ranges (run, table_schema, table_name, number, condition) "
-        "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::integer[], $5::text[])",
+        "SELECT $1, s, t, n::integer, c "
+        "FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) u(s, t, n, c)",
         run,
         *([line[place] for line in lines] for place in range(4)),
         timeout=TIMEOUT,

@@ -27,7 +27,8 @@ MOST_VALUES = 100_000
 
 UNIQUES = """
 SELECT c.relname AS name,
-       array(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place)
+       array(SELECT a.attname::text
+             FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place)
              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number ORDER BY k.place)
        AS columns
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -42,10 +43,10 @@ WHERE conrelid = to_regclass($1) AND contype = 'c' ORDER BY 1
 
 REFERENCES = """
 SELECT k.conname AS name, n.nspname AS schema, p.relname AS parent,
-       array(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY c(number, place)
+       array(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY c(number, place)
              JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number ORDER BY c.place)
        AS columns,
-       array(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY c(number, place)
+       array(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY c(number, place)
              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.number ORDER BY c.place)
        AS referenced
 FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace

@@ -77,17 +77,19 @@ async def changed_seed_rows(conn: asyncpg.Connection) -> list[str]:
     changed = []
     query = (
         "SELECT table_schema AS schema, table_name AS name, array_agg(xid) AS xids, "
-        "array_agg(rows) AS rows, "
+        "array_agg(rows::text) AS rows, "
         "to_regclass(format('%I.%I', table_schema, table_name)) IS NOT NULL AS there "
         f"FROM {SEED_ROWS} GROUP BY 1, 2 ORDER BY 1, 2"
     )
     for row in await conn.fetch(query, timeout=TIMEOUT):
         table = Table(row["schema"], row["name"], ())
         here = await rows_by_transaction(conn, table) if row["there"] else {}
-        noted = zip(row["xids"], row["rows"], strict=True)
-        lost = sum(max(0, rows - here.get(xid, 0)) for xid, rows in noted)
+        noted = {xid: int(rows) for xid, rows in zip(row["xids"], row["rows"], strict=True)}
+        lost = sum(max(0, rows - here.get(xid, 0)) for xid, rows in noted.items())
         if lost:
-            changed.append(f"{table.qualified}: {lost:,} of the {sum(row['rows']):,} rows of the schema file")
+            changed.append(
+                f"{table.qualified}: {lost:,} of the {sum(noted.values()):,} rows of the schema file"
+            )
     return changed
 
 

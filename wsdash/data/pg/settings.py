@@ -75,8 +75,8 @@ PRIVILEGED = {
 _FIX = """
 SELECT pg_catalog.pg_backend_pid() AS pid, (
   SELECT count(pg_catalog.set_config(w.name, w.value, false))
-  FROM unnest($1::text[], $2::text[], $3::boolean[]) w(name, value, privileged)
-  WHERE pg_catalog.current_setting(w.name, true) <> w.value AND (NOT w.privileged OR {may_set})
+  FROM unnest($1::text[], $2::text[]) w(name, value)
+  WHERE pg_catalog.current_setting(w.name, true) <> w.value AND (w.name <> ALL ($3::text[]) OR {may_set})
 ) AS changed
 """
 _MAY_SET = "pg_catalog.current_setting('is_superuser') = 'on'"
@@ -88,12 +88,13 @@ async def fix_settings(conn: asyncpg.Connection, own: Mapping[str, str]) -> int:
 
     own: settings that the session was given on purpose; these stay. Raises asyncpg.PostgresError.
     """
-    wanted = [(name, value, False) for name, value in KNOWN_BY_SOME.items() if name not in own]
-    wanted += [(name, value, True) for name, value in PRIVILEGED.items() if name not in own]
+    wanted = {name: value for name, value in (KNOWN_BY_SOME | PRIVILEGED).items() if name not in own}
     may_set = _MAY_SET_SINCE_15 if conn.get_server_version() >= (15,) else _MAY_SET
     row = await conn.fetchrow(
         _FIX.format(may_set=may_set),
-        *([one[place] for one in wanted] for place in range(3)),
+        list(wanted),
+        list(wanted.values()),
+        list(PRIVILEGED),
         timeout=ANSWER_SECONDS,
     )
     return 0 if row is None else int(row["pid"])

@@ -172,7 +172,7 @@ async def _leftover(conn: asyncpg.Connection, name: str) -> Leftover | None:
     trial, kept = _names(name)
     rows = await conn.fetch(
         "SELECT datname, shobj_description(oid, 'pg_database') AS comment FROM pg_database "
-        "WHERE datname = ANY ($1::name[])",
+        "WHERE datname = ANY ($1::text[])",
         [name, trial, kept],
         timeout=TIMEOUT,
     )

@@ -83,7 +83,8 @@ ORDER BY a.attrelid, a.attnum
 
 KEYS = """
 SELECT i.indrelid AS relation,
-       array(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place)
+       array(SELECT a.attname::text
+             FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place)
              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number ORDER BY k.place)
              AS columns
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -119,8 +120,9 @@ async def read_tables(conn: asyncpg.Connection, namespace: int, schema: str) -> 
     for row in await conn.fetch(KEYS, oids, timeout=TIMEOUT):
         keys.setdefault(row["relation"], tuple(row["columns"]))
     checked: dict[int, str] = {}
-    for row in await conn.fetch(CHECKED_COLUMNS, oids, timeout=TIMEOUT):
-        checked.setdefault(row["root"], row["name"])
+    if any(len(found) > 1 for found in members.values()):
+        for row in await conn.fetch(CHECKED_COLUMNS, oids, timeout=TIMEOUT):
+            checked.setdefault(row["root"], row["name"])
     return {
         oid: _table(schema, row, members[oid], tuple(columns[oid]), keys.get(oid, ()), checked.get(oid, ""))
         for oid, row in roots.items()

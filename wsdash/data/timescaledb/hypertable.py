@@ -28,7 +28,7 @@ _INSERTS = re.compile(r"insert\s+into|_timescaledb_", re.IGNORECASE)
 ODD_CHILDREN = """
 SELECT n.nspname || '.' || c.relname AS name, pn.nspname || '.' || p.relname AS parent,
        p.relnamespace <> $1 AS outside,
-       array(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+       array(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
        AND NOT a.attisdropped
              AND a.attislocal AND a.attinhcount = 0 ORDER BY a.attnum) AS own_columns
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -72,12 +72,22 @@ def trigger_left_out(row: Any, table: Table | None) -> str:
 
 
 async def read_machinery(
-    conn: asyncpg.Connection, namespace: int, schema: str, tables: dict[int, Table], timescaledb: str
+    conn: asyncpg.Connection,
+    namespace: int,
+    schema: str,
+    tables: dict[int, Table],
+    timescaledb: str,
+    *,
+    inherits: bool,
 ) -> tuple[dict[int, Table], tuple[Machinery, ...]]:
-    """The tables, described more exactly where TimescaleDB knows more, and all machinery of the schema."""
+    """The tables, described more exactly where TimescaleDB knows more, and all machinery of the schema.
+
+    inherits: any relation of the database has a parent.
+    """
     found: list[Machinery] = []
-    for row in await conn.fetch(ODD_CHILDREN, namespace, timeout=TIMEOUT):
-        found += _odd_child(row)
+    if inherits:
+        for row in await conn.fetch(ODD_CHILDREN, namespace, timeout=TIMEOUT):
+            found += _odd_child(row)
     if timescaledb:
         tables, own = await _guarded(conn, schema, tables, timescaledb)
         found += own

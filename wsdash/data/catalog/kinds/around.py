@@ -32,12 +32,16 @@ REASONS = {
 }
 """Each kind with what it costs that it is not carried."""
 
-DATABASE = """
+PUBLICATIONS = """
 SELECT 'pg_publication' AS class, p.oid, 'publication' AS kind, p.pubname::text AS name FROM pg_publication p
   WHERE p.puballtables OR NOT EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = p.pubname)
      OR EXISTS (SELECT FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
                 WHERE n.oid = $1 AND t.pubname = p.pubname)
-UNION ALL SELECT 'pg_subscription', s.oid, 'subscription', s.subname FROM pg_subscription s
+"""
+
+DATABASE = """
+SELECT 'pg_subscription' AS class, s.oid, 'subscription' AS kind, s.subname::text AS name
+  FROM pg_subscription s
   WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 UNION ALL SELECT 'pg_default_acl', d.oid, 'default privileges', pg_get_userbyid(d.defaclrole) || ' '
   || 'on ' || CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
@@ -90,22 +94,27 @@ UNION ALL SELECT 'database security label', s.provider FROM pg_shseclabel s
 UNION ALL SELECT 'security label', coalesce(i.identity, 'an object') || ' by ' || s.provider
   FROM pg_seclabel s CROSS JOIN LATERAL pg_identify_object(s.classoid, s.objoid, s.objsubid) i
 UNION ALL SELECT DISTINCT 'grant on a system object', i.type || ' ' || i.identity
-FROM (SELECT 'pg_class'::regclass AS class, oid, relacl AS acl, relowner AS owner, relkind <> 't' AS counts,
-             CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS kind FROM pg_class
-      UNION ALL SELECT 'pg_proc'::regclass, oid, proacl, proowner, true, 'f' FROM pg_proc
-      UNION ALL SELECT 'pg_type'::regclass, oid, typacl, typowner, true, 'T' FROM pg_type
-      UNION ALL SELECT 'pg_language'::regclass, oid, lanacl, lanowner, true, 'l' FROM pg_language
-      UNION ALL SELECT 'pg_namespace'::regclass, oid, nspacl, nspowner, nspname <> 'public', 'n'
-        FROM pg_namespace) o
-LEFT JOIN pg_init_privs p ON p.classoid = o.class AND p.objoid = o.oid AND p.objsubid = 0
+FROM (SELECT o.*, p.objoid AS initial
+      FROM (SELECT 'pg_class'::regclass AS class, oid, relacl AS acl, relowner AS owner,
+                   relkind <> 't' AS counts,
+                   CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS kind FROM pg_class
+            UNION ALL SELECT 'pg_proc'::regclass, oid, proacl, proowner, true, 'f' FROM pg_proc
+            UNION ALL SELECT 'pg_type'::regclass, oid, typacl, typowner, true, 'T' FROM pg_type
+            UNION ALL SELECT 'pg_language'::regclass, oid, lanacl, lanowner, true, 'l' FROM pg_language
+            UNION ALL SELECT 'pg_namespace'::regclass, oid, nspacl, nspowner, nspname <> 'public', 'n'
+              FROM pg_namespace) o
+      LEFT JOIN pg_init_privs p ON p.classoid = o.class AND p.objoid = o.oid AND p.objsubid = 0
+      WHERE (o.acl IS NOT NULL OR p.objoid IS NOT NULL) AND o.counts
+        AND coalesce(o.acl, acldefault(o.kind, o.owner)) IS DISTINCT FROM
+            coalesce(p.initprivs, acldefault(o.kind, o.owner))
+        AND (o.oid < 16384 OR EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
+             WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e'
+               AND x.extname !~ '^timescaledb'))
+      OFFSET 0) o  -- so that only these few are named, and not all of the server's thousands of objects
 CROSS JOIN LATERAL pg_identify_object(o.class, o.oid, 0) i
-WHERE o.counts AND coalesce(o.acl, acldefault(o.kind, o.owner)) IS DISTINCT FROM
-      coalesce(p.initprivs, acldefault(o.kind, o.owner))
-  AND (o.oid < 16384 OR EXISTS (SELECT FROM pg_depend e JOIN pg_extension x ON x.oid = e.refobjid
-       WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e' AND x.extname !~ '^timescaledb'))
-  -- initdb keeps no record of what it grants in the information schema: all of it to PUBLIC
-  AND (p.objoid IS NOT NULL OR 'information_schema' NOT IN (coalesce(i.schema, ''), i.identity)
-       OR EXISTS (SELECT FROM aclexplode(o.acl) x WHERE x.grantee NOT IN (0, o.owner)))
+-- initdb keeps no record of what it grants in the information schema: all of it to PUBLIC
+WHERE o.initial IS NOT NULL OR 'information_schema' NOT IN (coalesce(i.schema, ''), i.identity)
+   OR EXISTS (SELECT FROM aclexplode(o.acl) x WHERE x.grantee NOT IN (0, o.owner))
 ORDER BY 1, 2
 """
 
@@ -145,10 +154,11 @@ WHERE pg_get_userbyid(m.member) = ANY ($1::text[]) OR pg_get_userbyid(m.roleid) 
 """
 
 
-async def read_around(conn: asyncpg.Connection, namespace: int) -> list[Draft]:
+async def read_around(conn: asyncpg.Connection, namespace: int, present: frozenset[str]) -> list[Draft]:
     """Everything of the database that concerns no schema or another one: items that are not carried.
 
-    No secret is read: neither a subscription's connection nor a user mapping's options.
+    No secret is read: neither a subscription's connection nor a user mapping's options. present: of
+    read_present.
     """
     questions: list[tuple[str, list[int]]] = [(RIGHTS, []), (BESIDE, [namespace])]
     if conn.get_server_version().major >= 15:
@@ -159,7 +169,9 @@ async def read_around(conn: asyncpg.Connection, namespace: int) -> list[Draft]:
         for row in await conn.fetch(sql, *arguments, timeout=TIMEOUT)
     ]
     drafts = [left_behind(kind, name) for kind, name in found]
-    for row in await conn.fetch(DATABASE, namespace, timeout=TIMEOUT):
+    of_database = [PUBLICATIONS, DATABASE] if "pg_publication" in present else [DATABASE]
+    rows = [row for sql in of_database for row in await conn.fetch(sql, namespace, timeout=TIMEOUT)]
+    for row in rows:
         drafts.append(left_behind(row["kind"], row["name"]))
         if row["oid"]:
             # what needs one of these (a function its language) falls with it

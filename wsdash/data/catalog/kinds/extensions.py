@@ -34,8 +34,9 @@ async def with_extensions(
     needed = {name for item in items for kind, name in item.outside if kind == "extension"}
     names: dict[str, set[str]] = defaultdict(set)
     unknown = sorted(set(installed) - needed - IGNORED)
-    for row in await conn.fetch(queries.EXTENSION_MEMBERS, unknown, timeout=queries.TIMEOUT):
-        names[row["name"]].add(row["extension"])
+    if unknown:
+        for row in await conn.fetch(queries.EXTENSION_MEMBERS, unknown, timeout=queries.TIMEOUT):
+            names[row["name"]].add(row["extension"])
     found: list[SchemaItem] = []
     for item in items:
         if item.kind in ("function", "procedure") and not item.left_out:

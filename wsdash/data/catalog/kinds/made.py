@@ -3,15 +3,19 @@ again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
 
 import asyncpg
 
 from wsdash.data.catalog.items import Draft, SchemaItem
 from wsdash.data.catalog.kinds import queries
+from wsdash.data.catalog.present import worth_asking
 from wsdash.data.catalog.queries import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
+
+Make: TypeAlias = Callable[[str, Any], Draft]
+"""From the schema's name and a question's row."""
 
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 NOT_MADE = {
@@ -38,20 +42,26 @@ _MODIFY = {"r": "READ_ONLY", "s": "SHAREABLE", "w": "READ_WRITE"}
 _PARALLEL = {"s": "SAFE", "r": "RESTRICTED"}
 
 
-async def read_made(conn: asyncpg.Connection, namespace: int, schema: str) -> list[Draft]:
-    """The drafts of a schema's objects of these kinds, and of NOT_MADE. `conn` sees pg_catalog only."""
+async def read_made(
+    conn: asyncpg.Connection, namespace: int, schema: str, present: frozenset[str]
+) -> list[Draft]:
+    """The drafts of a schema's objects of these kinds, and of NOT_MADE. `conn` sees pg_catalog only.
+
+    present: of read_present.
+    """
     drafts = []
-    for sql, make in (
-        (queries.COLLATIONS, _collation),
-        (queries.SEARCH, _search),
-        (queries.CONFIGURATIONS, _configuration),
-        (queries.CONVERSIONS, _conversion),
-        (queries.OPERATORS, _operator),
-        (queries.FAMILIES, _family),
-        (queries.CLASSES, _class),
-        (queries.AGGREGATES, _aggregate),
-        (queries.CASTS, _cast),
-    ):
+    questions: tuple[tuple[tuple[str, ...], tuple[str, Make]], ...] = (
+        (("pg_collation",), (queries.COLLATIONS, _collation)),
+        (("pg_ts_dict", "pg_ts_template", "pg_ts_parser"), (queries.SEARCH, _search)),
+        (("pg_ts_config",), (queries.CONFIGURATIONS, _configuration)),
+        (("pg_conversion",), (queries.CONVERSIONS, _conversion)),
+        (("pg_operator",), (queries.OPERATORS, _operator)),
+        (("pg_opfamily",), (queries.FAMILIES, _family)),
+        (("pg_opclass",), (queries.CLASSES, _class)),
+        (("pg_proc a",), (queries.AGGREGATES, _aggregate)),
+        (("pg_cast",), (queries.CASTS, _cast)),
+    )
+    for sql, make in worth_asking(present, questions):
         drafts += [make(schema, row) for row in await conn.fetch(sql, namespace, timeout=TIMEOUT)]
     for row in await conn.fetch(queries.NOT_MADE, namespace, timeout=TIMEOUT):
         kind, name = row["kind"], f"{schema}.{row['name']}"

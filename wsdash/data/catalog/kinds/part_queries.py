@@ -39,7 +39,8 @@ related AS (
 CONSTRAINTS = f"""{_RELATED}
 SELECT r.root, r.member, r.relation, k.oid, k.conname AS name, k.contype::text AS type,
        pg_get_constraintdef(k.oid) AS definition,
-       array(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))
+       array(SELECT a.attname::text FROM pg_attribute a
+             WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey))
          AS columns
 FROM related r JOIN pg_constraint k ON k.conrelid = r.member
 WHERE k.contype IN ('p', 'u', 'x', 'c', 'f') AND k.conparentid = 0 AND (k.contype <> 'c' OR k.coninhcount = 0)
