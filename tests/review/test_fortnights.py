@@ -12,7 +12,7 @@ import pytest
 
 from tests.review.days_in_memory import DaysInMemory
 from tests.review.migrated import lived
-from wsdash.demo.fortnight import FortnightScript
+from wsdash.demo.days.fortnight import FortnightScript
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.model import ItemChanged, ItemState, Notice, TimelineJudged
 from wsdash.review.report.build import build_report

@@ -99,7 +99,7 @@ class MemoryFeed(Feed):
         passing = self._folded.passing
         if passing is not None and not passing.over:
             machine = time.time()
-            alone = TimePassing(1.0, run_time(self._folded, machine), machine, passing.fortnight, over=True)
+            alone = TimePassing(1.0, run_time(self._folded, machine), machine, passing.source, over=True)
             self._folded = fold(self._folded, Recorded(0, alone.at, alone))
 
     def _emit(self, event: AnyEvent) -> None:

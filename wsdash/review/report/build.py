@@ -78,7 +78,7 @@ def report_of(known: KnownStory) -> Report:
         rehearsals=[_rehearsal(r.event) for r in known.events if isinstance(r.event, Rehearsed)],
         hosts=_hosts(known),
         written_at=iso(known.now),
-        fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
+        fortnight=known.story.passing.source if known.story.passing is not None else "",
     )
     report.verdict = verdict(report)
     return known.redactor.value(report)

@@ -107,7 +107,7 @@ def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     told = view.seen_at.get("timeline")
     old = f", judged {age(frame.now - told)} ago" if told is not None else ""
     passing = view.passing
-    standin = f" · fortnight {passing.fortnight}, readings of a stand-in" if passing is not None else ""
+    standin = f" · fortnight {passing.source}, readings of a stand-in" if passing is not None else ""
     due = day_due(view, frame.now)
     wanted = f"  ▲ Day {due.day} waits for a decision" if due is not None else ""
     return Content.assemble(
