@@ -31,7 +31,6 @@ from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.run.containers import CONTAINER
 from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
-from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
@@ -58,6 +57,7 @@ from wsdash.model import (
     StepId,
 )
 from wsdash.model.comparison import COMPARE
+from wsdash.model.fold import fold_all
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack

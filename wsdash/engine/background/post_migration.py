@@ -13,7 +13,6 @@ from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import (
-    SATISFIED,
     Intent,
     ItemChanged,
     ItemIntended,
@@ -118,4 +117,4 @@ class PostMigration:
         """The items that the calm hours make done, and have not yet."""
         view = self._recorder.view
         watched = [item.id for item in self._plan.items if item.kind is ItemKind.WATCH]
-        return [name for name in watched if view.item(name).state not in SATISFIED]
+        return [name for name in watched if not view.item(name).satisfied]
