@@ -151,3 +151,34 @@ def test_a_value_that_cannot_be_right_is_refused_with_its_key(
 def test_hosts_of_every_form_are_taken(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSDASH__SOURCE__HOST", f'"{host}"')
     assert load_settings().source.host == host
+
+
+def test_a_relative_path_counts_from_the_configurations_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config(tmp_path, shipped_text().replace('schema_file: ""', "schema_file: mine/target.sql"))
+    monkeypatch.setenv("WSDASH__STACK__WORKSPACE__OVERRIDES", "[mine.yml, /etc/theirs.yml]")
+    monkeypatch.setenv("WSDASH__SOURCE__PASSWORD_FILE", "secret")
+    monkeypatch.setenv("WSDASH__ALERTS__WEBHOOK_FILE", "~/hook")
+    settings = load_settings(tmp_path)
+    assert settings.paths.backups == str(tmp_path / "backups")
+    assert settings.paths.monitoring == ""
+    assert settings.target.schema_file == str(tmp_path / "mine" / "target.sql")
+    assert settings.source.password_file == str(tmp_path / "secret")
+    assert settings.stack.apps.file == str(tmp_path / "tools/compose/docker-compose.apps.yml")
+    assert settings.stack.workspace.overrides == (str(tmp_path / "mine.yml"), "/etc/theirs.yml")
+    assert settings.alerts.webhook_file == str(Path.home() / "hook")
+
+
+def test_without_a_configuration_of_ones_own_it_counts_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().paths.backups == str(tmp_path / "backups")
+
+
+def test_what_a_key_may_be_is_told_when_it_is_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSDASH__STACK__ENGINE", "podman")
+    with pytest.raises(InputError, match=r"stack\.engine has the value 'podman'") as error:
+        load_settings()
+    assert error.value.remedy == "use docker, local or external"

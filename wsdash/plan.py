@@ -45,7 +45,15 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether the item means that."""
         return meaning in self.meanings
 
+    @property
+    def rechecked(self) -> bool:
+        """Later items stand on what it means: it is read again before they act (its step is a
+        RecheckedStep)."""
+        return any(meaning in RECHECKED for meaning in self.meanings)
 
+
+RECHECKED = (Meaning.CLOSES_SOURCE, Meaning.STARTS_TARGET, Meaning.MAKES_TABLES, Meaning.COPIES_ROWS)
+"""What the world may take back between two items; all are cheap to read."""
 _SHIPPED = {
     StepId.STOP_OLD: Meaning.CLOSES_SOURCE,
     StepId.START_STACK: Meaning.STARTS_TARGET,

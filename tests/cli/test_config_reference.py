@@ -28,7 +28,9 @@ def test_every_key_of_a_section_has_its_line_with_its_default() -> None:
     part = text[text.index("## source, target") :].split("## ")[1]
     for field in msgspec.structs.fields(DatabaseSettings):
         assert f"| `{field.name}` |" in part
-    assert "| `sslmode` | text | `prefer` |" in part
+    assert "| `sslmode` | `disable` or `allow` or `prefer` or" in part
+    assert "| `port` | whole number, 1 to 65535 | must be given |" in part
+    assert "| `schema_file` | path | empty |" in part
     assert "| `host` | text | must be given |" in part
 
 

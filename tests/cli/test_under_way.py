@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from wsdash.cli.demo_engine import under_way
-from wsdash.demo.fortnight import FortnightScript
-from wsdash.engine.days.passing import FORTNIGHT, FortnightBegun
+from wsdash.demo.days import FORTNIGHT, FortnightBegun, ScriptedDays
+from wsdash.demo.days.fortnight import FortnightScript
 from wsdash.engine.journal.writer import Journal
 from wsdash.model import TimePassing
 
@@ -26,7 +26,7 @@ async def begin(state: Path, *, over: bool) -> None:
 
 async def test_the_fortnight_that_was_begun_is_gone_on_with(tmp_path: Path) -> None:
     await begin(tmp_path, over=False)
-    assert under_way(tmp_path) == FortnightScript("gap", 60.0, 7)
+    assert under_way(tmp_path) == ScriptedDays(FortnightScript("gap", 60.0, 7))
 
 
 async def test_one_that_is_over_is_not(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.launch import wait_for_engine
 from wsdash.engine.process import serve
-from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.model import AnyEvent, Intent, ItemChanged, ItemState, Reply
+from wsdash.model.fold import RunView, fold_all
 
 
 def history(small: Small) -> list[AnyEvent]:

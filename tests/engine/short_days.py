@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.engine.small_world import Small
 from tests.review.migrated import options
-from wsdash.engine.days.script import Life
+from wsdash.demo.days import Life, ScriptedDays
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
 from wsdash.history.reader import HistoryReader
@@ -78,7 +78,7 @@ class ShortDays:
 
 def made(directory: Path, script: ShortDays, **changes: object) -> tuple[Small, EngineOptions]:
     """An engine that migrates the small world and lives these days."""
-    return options(directory, script=script, **changes)
+    return options(directory, source=ScriptedDays(script), **changes)
 
 
 def image(state: Path, copy: Path) -> None:

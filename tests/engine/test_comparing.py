@@ -13,9 +13,9 @@ from tests.engine.small_world import AUTOMATIC, PLAN, MakeFiles, Small
 from tests.steps.test_verify_now import TABLE, _run
 from wsdash.config import Settings
 from wsdash.data.pg.connect import Endpoint
-from wsdash.engine.run.fold import fold, fold_all
 from wsdash.model import COPIES, AnyEvent, ComparisonBegan, ItemIntended, Recorded, SidesCompared
 from wsdash.model.comparison import COMPARE, DIFFERS, EQUAL
+from wsdash.model.fold import fold, fold_all
 from wsdash.steps.base import Step
 from wsdash.steps.comparing.verify_now import ComparedNow
 

@@ -8,7 +8,6 @@ import pytest
 
 from wsdash.config import load_settings
 from wsdash.engine.run.duty import GRACE_SECONDS, Asked, duties
-from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.model import (
     AnyEvent,
     EngineStopped,
@@ -20,6 +19,7 @@ from wsdash.model import (
     RehearsalProgress,
     Rehearsed,
 )
+from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import load_plan
 from wsdash.watch.duty import Duty
 

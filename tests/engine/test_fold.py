@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.engine.run.fold import RunView, fold, fold_all, outcome
+from wsdash.engine.run.outcome import outcome
 from wsdash.model import (
     AnyEvent,
     BackupTaken,
@@ -23,6 +23,7 @@ from wsdash.model import (
     RunStarted,
     TableVerified,
 )
+from wsdash.model.fold import RunView, fold, fold_all
 from wsdash.plan import load_plan
 
 STARTED = RunStarted("r1", "offline", "here", 1, resumed=False, world="demo")

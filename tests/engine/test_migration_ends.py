@@ -64,7 +64,7 @@ async def test_a_rollback_ends_decisions_ticks_and_proofs(tmp_path: Path) -> Non
     _, back = options(tmp_path, rollback=True, auto=False)
     assert await serve(back) == 0
     story = known(tmp_path).story
-    assert (story.migrated_at, story.decisions, story.ticks, story.tables) == (None, (), {}, {})
+    assert (story.migrated_at, story.decisions, story.ticks, story.run.tables) == (None, (), {}, {})
     assert facts(state).isdisjoint({*PROOFS, *OF_ONE_MIGRATION})
     states = {item.id: known(tmp_path).view.item(item.id).state for item in PLAN.everything}
     assert {name for name, at in states.items() if at in (ItemState.DONE, ItemState.SKIPPED)} == set()
@@ -99,7 +99,7 @@ async def test_rows_that_are_copied_again_make_another_migration(tmp_path: Path)
     _, again = options(tmp_path, auto=False, items=("migrate-data",))
     assert await serve(again) == 0
     story, view = known(tmp_path).story, known(tmp_path).view
-    assert (story.migrated_at, story.decisions, story.ticks, story.tables) == (None, (), {}, {})
+    assert (story.migrated_at, story.decisions, story.ticks, story.run.tables) == (None, (), {}, {})
     assert story.former[-1].why == "the rows were copied again"
     for name in after_copying(PLAN):
         assert view.item(name).state is not ItemState.DONE, name
@@ -134,9 +134,9 @@ def test_the_old_services_baseline_outlives_a_copy_and_not_a_rollback() -> None:
 
     events = [Recorded(1, 1.0, LoadTested("baseline", "http://old", "read", ()))]
     events.append(Recorded(2, 2.0, ItemIntended("migrate-data", "act", 1)))
-    assert list(fold_story(events, PLAN).loads) == ["baseline read"]
+    assert list(fold_story(events, PLAN).run.loads) == ["baseline read"]
     events.append(Recorded(3, 3.0, ItemIntended("test-api", "undo", 1)))
-    assert fold_story(events, PLAN).loads == {}
+    assert fold_story(events, PLAN).run.loads == {}
 
 
 def test_what_is_said_after_an_end_counts_for_the_next_one() -> None:

@@ -25,7 +25,7 @@ from tests.engine.short_days import (
 )
 from tests.engine.small_world import Small
 from wsdash.clock import ShiftedClock, VirtualClock
-from wsdash.engine.days.script import Life
+from wsdash.demo.days import Life, ScriptedDays
 from wsdash.engine.journal.writer import Journal, JournalReader
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.launch import wait_for_engine
@@ -68,14 +68,16 @@ def photographed(directory: Path, state: Path) -> ShortDays:
 
 async def test_days_that_a_killed_engine_left_are_lived_to_the_same_end(tmp_path: Path) -> None:
     small, undisturbed = made(tmp_path, ShortDays())
-    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    undisturbed = dataclasses.replace(undisturbed, source=ScriptedDays(photographed(tmp_path, small.state)))
     assert await serve(undisturbed) == 0
     begun = begun_at(small.state)
     wanted, kept = told(small.state, begun), samples(small.state, begun)
     assert {type(event) for _, event in wanted} >= {AlertChanged, CriterionConfirmed}
     for number in MOMENTS:
         state = tmp_path / f"at-{number}"
-        assert await serve(dataclasses.replace(undisturbed, state=state, script=ShortDays())) == 0
+        assert (
+            await serve(dataclasses.replace(undisturbed, state=state, source=ScriptedDays(ShortDays()))) == 0
+        )
         assert told(state, begun) == wanted, number
         assert samples(state, begun) == kept, number
         assert_time_never_goes_back(state)
@@ -135,7 +137,9 @@ async def test_an_engine_on_days_that_are_over_watches_the_world_and_lives_them_
     small, options, over = await lived(tmp_path)
     begun = begun_at(small.state)
     before = told(small.state, begun), minutes(small.state, begun)
-    again = dataclasses.replace(options, exit_when_done=False, watch=True, auto=False, script=ShortDays())
+    again = dataclasses.replace(
+        options, exit_when_done=False, watch=True, auto=False, source=ScriptedDays(ShortDays())
+    )
     engine = asyncio.create_task(serve(again))
     try:
         assert await wait_for_engine(small.state)
@@ -194,15 +198,15 @@ async def read_after(state: Path, at: float) -> float:
 
 async def test_an_engine_that_does_not_live_the_days_leaves_them_where_they_stood(tmp_path: Path) -> None:
     small, undisturbed = made(tmp_path, ShortDays())
-    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    undisturbed = dataclasses.replace(undisturbed, source=ScriptedDays(photographed(tmp_path, small.state)))
     assert await serve(undisturbed) == 0
     begun, state = begun_at(small.state), tmp_path / "at-119"
-    other = dataclasses.replace(undisturbed, state=state, script=None, auto=False, items=("benchmarks",))
+    other = dataclasses.replace(undisturbed, state=state, source=None, auto=False, items=("benchmarks",))
     await serve(other)
     stood = passing(state)
     assert not stood.over
     assert stood.at == begun + 119 * TICK
-    assert await serve(dataclasses.replace(undisturbed, state=state, script=ShortDays())) == 0
+    assert await serve(dataclasses.replace(undisturbed, state=state, source=ScriptedDays(ShortDays()))) == 0
     assert passing(state).over
     assert_time_never_goes_back(state)
     assert {"Ana"} == {r.event.who for r in history(state) if isinstance(r.event, CriterionConfirmed)}
@@ -210,13 +214,13 @@ async def test_an_engine_that_does_not_live_the_days_leaves_them_where_they_stoo
 
 async def test_an_item_that_ran_when_the_engine_died_does_not_end_the_days(tmp_path: Path) -> None:
     small, undisturbed = made(tmp_path, ShortDays())
-    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    undisturbed = dataclasses.replace(undisturbed, source=ScriptedDays(photographed(tmp_path, small.state)))
     assert await serve(undisturbed) == 0
     begun, state = begun_at(small.state), tmp_path / "at-70"
     journal = Journal.open(state)
     await journal.record(ItemChanged("benchmarks", ItemState.RUNNING))
     await journal.close()
-    again = dataclasses.replace(undisturbed, state=state, script=ShortDays(), auto=False)
+    again = dataclasses.replace(undisturbed, state=state, source=ScriptedDays(ShortDays()), auto=False)
     assert await serve(again) == 0
     assert passing(state).over
     assert passing(state).at > begun + (TICKS - 1) * TICK
@@ -224,22 +228,24 @@ async def test_an_item_that_ran_when_the_engine_died_does_not_end_the_days(tmp_p
 
 async def test_days_of_a_migration_that_was_taken_back_are_over(tmp_path: Path) -> None:
     small, undisturbed = made(tmp_path, ShortDays())
-    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    undisturbed = dataclasses.replace(undisturbed, source=ScriptedDays(photographed(tmp_path, small.state)))
     assert await serve(undisturbed) == 0
     begun, state = begun_at(small.state), tmp_path / "at-70"
     journal = Journal.open(state)
     await journal.record(ItemChanged("migrate-data", ItemState.UNDONE))
     await journal.close()
-    await serve(dataclasses.replace(undisturbed, state=state, script=None, auto=False))
+    await serve(dataclasses.replace(undisturbed, state=state, source=None, auto=False))
     assert passing(state).over
     assert 0 < passing(state).at - (begun + 70 * TICK) < 120
 
 
 async def test_other_days_than_those_under_way_are_refused(tmp_path: Path) -> None:
     small, undisturbed = made(tmp_path, ShortDays())
-    undisturbed = dataclasses.replace(undisturbed, script=photographed(tmp_path, small.state))
+    undisturbed = dataclasses.replace(undisturbed, source=ScriptedDays(photographed(tmp_path, small.state)))
     assert await serve(undisturbed) == 0
-    other = dataclasses.replace(undisturbed, state=tmp_path / "at-70", script=ShortDays("other"))
+    other = dataclasses.replace(
+        undisturbed, state=tmp_path / "at-70", source=ScriptedDays(ShortDays("other"))
+    )
     with pytest.raises(InputError, match=r"the fortnight short \(seed 1\) is being lived here"):
         await serve(other)
 

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from tests.timeline.standin_history import StandinHistory
 from wsdash.clock import VirtualClock
 from wsdash.config import Thresholds, load_settings
-from wsdash.demo.fortnight import FortnightScript
-from wsdash.engine.days.passing import FortnightBegun
-from wsdash.engine.days.relived import Relived
-from wsdash.engine.days.script import Life
+from wsdash.demo.days import FortnightBegun, Life
+from wsdash.demo.days.fortnight import FortnightScript
+from wsdash.demo.days.relived import Relived
 from wsdash.engine.run.decisions import decide
 from wsdash.model import (
     READINGS,

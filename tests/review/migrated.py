@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.engine.small_world import MakeFiles, Small
 from wsdash.config import shipped
-from wsdash.engine.days.script import Script
+from wsdash.demo.days import Script, ScriptedDays
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.process import serve
 from wsdash.model import ItemKind, LoadRung, LoadTested, Phase, TableVerified
@@ -60,7 +60,7 @@ def options(directory: Path, **changes: object) -> tuple[Small, EngineOptions]:
 
 def lived(directory: Path, script: Script) -> Path:
     """The state of a run that was migrated and lived through that script."""
-    small, made = options(directory, script=script)
+    small, made = options(directory, source=ScriptedDays(script) if script is not None else None)
     assert asyncio.run(serve(made)) == 0
     return small.state
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.review.days_in_memory import DaysInMemory
 from tests.review.migrated import lived
-from wsdash.demo.fortnight import FortnightScript
+from wsdash.demo.days.fortnight import FortnightScript
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.model import ItemChanged, ItemState, Notice, TimelineJudged
 from wsdash.review.report.build import build_report
@@ -99,8 +99,8 @@ def _over_is_told(state: Path) -> None:
     reader = JournalReader(state)
     view = fold_view(reader.events(0, 1_000_000))
     reader.close()
-    assert view.passing is not None
-    assert view.passing.over
+    assert view.run.passing is not None
+    assert view.run.passing.over
     last = view.notices[-1].event
     assert isinstance(last, Notice)
     assert last.text.startswith("the fortnight good is over: from here on the world itself is read")

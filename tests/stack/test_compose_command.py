@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -120,7 +120,7 @@ async def test_a_compose_command_is_run_without_them(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("engine", ["docker", "external"])
 async def test_the_build_command_gets_what_it_is_configured_to_get(
-    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Literal["docker", "external"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PGPASSWORD", "NPM_TOKEN", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, f"value-of-{name}")

@@ -60,6 +60,19 @@ async def test_a_missing_override_is_named_with_its_key(settings: StackSettings,
     assert "take it out of stack.workspace.overrides" in seen[name].remedy
 
 
+async def test_a_file_that_only_the_working_directory_has_is_named(
+    settings: StackSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.yml").write_text(STACK)
+    monkeypatch.chdir(tmp_path / "here")
+    workspace = msgspec.structs.replace(settings.workspace, file=str(tmp_path / "config" / "mine.yml"))
+    named = whole(msgspec.structs.replace(settings, workspace=workspace))
+    named = msgspec.structs.replace(named, directory=str(tmp_path / "config"))
+    (seen,) = [one for one in await compose_files(named) if one.name == WORKSPACE]
+    assert f"but {tmp_path / 'here' / 'mine.yml'}" in seen.seen
+
+
 @pytest.mark.parametrize("place", ["", "directory"])
 async def test_a_directory_or_no_name_is_no_file(settings: StackSettings, tmp_path: Path, place: str) -> None:
     file = str(tmp_path) if place else ""

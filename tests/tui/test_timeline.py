@@ -117,10 +117,14 @@ def test_a_fortnight_whose_engine_died_stands_still_and_its_engine_is_gone(scale
         assert engine_standing(in_run_time(view, machine), 9_000.0) is EngineState.GONE
 
 
+def with_passing(view: ViewState, passing: TimePassing) -> ViewState:
+    return msgspec.structs.replace(view, run=msgspec.structs.replace(view.run, passing=passing))
+
+
 def test_time_goes_on_when_the_fortnight_is_over_whether_or_not_an_engine_lives() -> None:
     view = passed(1.0, over=True, beat=1_080.0)
     assert run_time(view, 50_000.0) == 50_000.0
-    ahead = msgspec.structs.replace(view, passing=TimePassing(1.0, 9_060.0, 1_060.0, "good", over=True))
+    ahead = with_passing(view, TimePassing(1.0, 9_060.0, 1_060.0, "good", over=True))
     assert run_time(ahead, 2_060.0) == 10_060.0
     assert engine_standing(in_run_time(ahead, 1_081.0), 9_081.0) is EngineState.LIVE
     assert engine_standing(in_run_time(ahead, 2_060.0), 10_060.0) is EngineState.GONE
@@ -244,8 +248,8 @@ async def test_a_day_that_has_not_come_wants_the_word_typed_and_says_why(tmp_pat
 
 async def test_a_rollback_takes_the_decisions_off_the_screen(tmp_path: Path) -> None:
     back = ItemIntended("test-api", "undo", 2)
-    assert fold_all(recorded(*waiting())).decisions
-    assert fold_all(recorded(*waiting(), back)).decisions == ()
+    assert fold_all(recorded(*waiting())).run.decisions
+    assert fold_all(recorded(*waiting(), back)).run.decisions == ()
 
 
 @pytest.mark.parametrize(("button", "holds"), [("holds", True), ("fails", False)])

@@ -11,8 +11,8 @@ from wsdash.config import Settings, load_settings
 from wsdash.data.timescaledb.jobs import BackgroundJob, scheduled_jobs
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.journal.store import FILE
-from wsdash.engine.run.fold import fold_all
 from wsdash.errors import WsdashError
+from wsdash.model.fold import fold_all
 from wsdash.steps.base import endpoint
 
 PAUSE = "PAUSE"

@@ -55,7 +55,7 @@ def fortnight(arguments: argparse.Namespace) -> None:
         arguments.fortnight = LIVELY
     if not arguments.fortnight:
         return
-    from wsdash.demo.standins.fortnight import chosen
+    from wsdash.demo.days.standin import chosen
 
     chosen(arguments.fortnight)
     if not arguments.headless and not arguments.time_scale:

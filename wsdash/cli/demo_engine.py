@@ -10,14 +10,13 @@ from pathlib import Path
 
 from wsdash.cli.headless import printer
 from wsdash.demo.world.scratch_server import scratch_server
-from wsdash.engine.days.passing import FORTNIGHT, fortnight_of
-from wsdash.engine.days.script import Script
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.process import EngineOptions
+from wsdash.engine.source import EventSource
 from wsdash.model import SetupProgress
 
 
-def under_way(state: Path) -> Script | None:
+def under_way(state: Path) -> EventSource | None:
     """The fortnight that an earlier engine began to live here and did not end: whoever takes the run up lives
     the rest of it, for nobody else can read what happens on those days."""
     try:
@@ -26,14 +25,17 @@ def under_way(state: Path) -> Script | None:
         return None
     try:
         passing, _ = reader.time()
+        if passing is None or passing.over:
+            return None
+        from wsdash.demo.days import FORTNIGHT, ScriptedDays, fortnight_of
+        from wsdash.demo.days.fortnight import FortnightScript
+
         begun = fortnight_of(reader.facts().get(FORTNIGHT))
     finally:
         reader.close()
-    if passing is None or passing.over or begun is None:
+    if begun is None:
         return None
-    from wsdash.demo.fortnight import FortnightScript
-
-    return FortnightScript(begun.name, begun.scale, begun.seed)
+    return ScriptedDays(FortnightScript(begun.name, begun.scale, begun.seed))
 
 
 def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool) -> EngineOptions:
@@ -60,11 +62,13 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         if not arguments.keep:
             await remove_world(world)
 
-    script = under_way(state)
+    source = under_way(state)
     if arguments.fortnight:
-        from wsdash.demo.fortnight import FortnightScript
+        from wsdash.demo.days import ScriptedDays
+        from wsdash.demo.days.fortnight import FortnightScript
 
         script = FortnightScript(arguments.fortnight, arguments.time_scale or 0.0, arguments.seed)
+        source = ScriptedDays(script)
     return EngineOptions(
         state=state,
         mode=arguments.mode,
@@ -76,6 +80,6 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         on_event=printer() if headless else None,
         prepare=prepare,
         teardown=teardown,
-        script=script,
+        source=source,
         scratch_server=scratch_server,
     )

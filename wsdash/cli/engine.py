@@ -25,7 +25,7 @@ def engine(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         phrase="OVERWRITE" if arguments.force else "",
         take_over=arguments.take_over,
-        script=under_way(state),
+        source=under_way(state),
         scratch_server=scratch_server,
     )
     return asyncio.run(serve(options))

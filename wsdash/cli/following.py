@@ -10,8 +10,8 @@ from wsdash.cli.headless import item_words, printer
 from wsdash.cli.printing import say
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.operator.launch import engine_alive
-from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.model import Recorded
+from wsdash.model.fold import RunView, fold_all
 from wsdash.outside import clean
 
 POLL_SECONDS = 0.2

@@ -8,11 +8,12 @@ import getpass
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from wsdash.cli.printing import say
-from wsdash.config import DatabaseSettings, load_settings
+from wsdash.config import DatabaseSettings, absolute_path, load_settings
 from wsdash.errors import InputError
 from wsdash.review.beginning.discover import Values, discover, taken_ports
 from wsdash.review.beginning.write import current_values, write_configuration
@@ -24,6 +25,7 @@ from wsdash.steps.base import endpoint
 UNREACHED = "wsdash: nothing was written: the source does not answer (--unchecked writes it anyway)"
 GLYPHS = {True: "✓", False: "✗", None: "·"}
 SIDES = {"source": "the old database (the source)", "target": "the new database (the target)"}
+FILES = ("stack.apps.file", "stack.workspace.file")
 PARTS = ("host", "port", "database", "user", "schema")
 
 
@@ -36,7 +38,9 @@ def init(arguments: argparse.Namespace) -> int:
         say(f"· {sentence}")
     values = _shipped_values() | found.values | _given(arguments)
     if arguments.replace:
-        values = current_values(directory, values) | found.values | _given(arguments)
+        current = current_values(directory, values)
+        current |= {key: absolute_path(str(current[key]), directory) for key in FILES if key in current}
+        values = current | found.values | _given(arguments)
         values = _shipped_values() | values
     asked = _Asking(interactive, _given(arguments))
     for key, question in (
@@ -45,6 +49,8 @@ def init(arguments: argparse.Namespace) -> int:
         ("stack.workspace.file", "Compose file of the new stack"),
     ):
         values[key] = asked.text(key, question, values[key])
+    for key in FILES:  # they were named from here, and would be looked for from there
+        values[key] = absolute_path(str(values[key]), Path.cwd())
     well = _side("source", values, asked)
     _side("target", values, asked)
     shape = load_settings(None).api

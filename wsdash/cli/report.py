@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import say
-from wsdash.engine.run.fold import outcome
+from wsdash.engine.run.outcome import outcome
 from wsdash.errors import InputError
 from wsdash.model import Outcome
 from wsdash.review.calendar import calendar_of

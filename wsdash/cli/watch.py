@@ -33,7 +33,7 @@ def watch(arguments: argparse.Namespace) -> int:
         on_event=printer(),
         take_over=arguments.take_over,
         metrics=metrics,
-        script=under_way(state),
+        source=under_way(state),
     )
     say(f"recording into {state / FILE}; look with `wsdash monitor --state {state}`")
     code = asyncio.run(serve(options))

@@ -11,7 +11,6 @@ import msgspec
 from wsdash.config import Settings
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.run.duty import REHEARSES, SHUTDOWN, Asked
-from wsdash.engine.run.fold import ItemView, RunView, fold
 from wsdash.model import (
     ContainerAsked,
     ContainerReading,
@@ -24,6 +23,7 @@ from wsdash.model import (
     RunStarted,
     StepId,
 )
+from wsdash.model.fold import ItemView, RunView, fold
 from wsdash.watch.pollers.containers import LastSeen
 
 AT_WORK = {

@@ -12,7 +12,6 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
-from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.world import World, load_world, open_world_stack
 from wsdash.errors import InputError, WsdashError
@@ -27,6 +26,7 @@ from wsdash.model import (
     Recorded,
     Rehearsed,
 )
+from wsdash.model.fold import fold_all
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext

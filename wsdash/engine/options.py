@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.engine.days.script import Script
 from wsdash.engine.rehearsal.stage import ScratchServer
+from wsdash.engine.source import EventSource
 from wsdash.errors import InputError
 from wsdash.model import Phase, Recorded, SetupProgress
 from wsdash.plan import Plan
@@ -37,7 +37,8 @@ class EngineOptions:
     else. exit_when_done: end when there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
-    script: days lived after the migration on a clock of their own; the world is polled before and after them.
+    source: tells what happens after the migration, on a clock of its own; the world is polled before and
+    after it.
     metrics: where wsdash's own metrics are served; None: nowhere.
     pause_jobs: whether the source's background jobs are paused, as a person answered beforehand; None: nobody
     was asked.
@@ -67,7 +68,7 @@ class EngineOptions:
     steps: dict[str, Step] | None = None
     stack: Stack | None = None
     watch: bool = True
-    script: Script | None = None
+    source: EventSource | None = None
     metrics: MetricsAddress | None = None
     scratch_server: ScratchServer | None = None
     pause_jobs: bool | None = None

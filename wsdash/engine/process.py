@@ -17,7 +17,6 @@ from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import INTENTS
 from wsdash.engine.background.services import BackgroundServices
 from wsdash.engine.background.spool import LogSpool
-from wsdash.engine.days.passing import take_up
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.ending import INTERRUPTED, Ending
 from wsdash.engine.journal.secrets import redactor_for
@@ -32,11 +31,11 @@ from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.run.containers import CONTAINER
 from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
-from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
+from wsdash.engine.run_clock import take_up
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import (
     World,
@@ -58,6 +57,7 @@ from wsdash.model import (
     StepId,
 )
 from wsdash.model.comparison import COMPARE
+from wsdash.model.fold import fold_all
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
@@ -221,7 +221,7 @@ class Engine:
             await beside.begin(world, stack, self._current)
             code = await self._work(recorder, world, stack, beside, jobs)
             if code == 0 and not self._ending.reason:
-                await beside.days_lived()
+                await beside.source_ended()
             return code
         finally:
             await beside.close()
@@ -235,7 +235,7 @@ class Engine:
         run = view.run or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
         world = self._world.settings.world if self._world is not None else "demo"
         host, pid = socket.gethostname(), os.getpid()
-        await take_up(recorder, living=options.script is not None)
+        await take_up(recorder, options.source)
         await recorder.record(RunStarted(run, options.mode, host, pid, bool(view.run), world))
         if self._lock.previous is not None:
             text = f"took over from a session that ended without a word: {self._lock.previous.describe()}"

@@ -18,10 +18,10 @@ from wsdash.data.timescaledb.jobs import describe_jobs
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
-from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import WsdashError
 from wsdash.model import SATISFIED, ItemState, JobsAnswered, JobsAsked, Outcome, Recorded, StepId
+from wsdash.model.fold import fold_all
 from wsdash.plan import Plan, load_plan
 from wsdash.runtime import user_name
 from wsdash.steps.source_jobs import PAUSED, JobsOf, pause, put_back

@@ -66,18 +66,18 @@ class TimelineJudged(Event, frozen=True, tag="timeline"):
     board: dict[str, tuple[CriterionFound, ...]]
 
 
-class TimePassing(Event, frozen=True, tag="time-passing"):
+class TimePassing(Event, frozen=True, tag="time-passing", rename={"source": "fortnight"}):
     """From here on the run's time is not the machine's: `at` began at the machine's `machine_at` and passes
-    `scale` times as fast (0: as fast as it can). Only the demo's fortnight does this.
+    `scale` times as fast (0: as fast as it can). source: what tells the time; only the demo has one.
 
-    over: the fortnight has been lived; the run's time passes as the machine's and stays ahead of it, with an
+    over: the source has ended; the run's time passes as the machine's and stays ahead of it, with an
     engine and without. While it is not over the run's time stands still when no engine lives.
     """
 
     scale: float
     at: float
     machine_at: float
-    fortnight: str
+    source: str
     over: bool = False
 
 
@@ -85,7 +85,7 @@ def run_time(passing: TimePassing | None, machine: float, newest: float, *, flow
     """The run's time (epoch seconds) when the machine's is `machine`.
 
     passing: the newest one. newest: the time of the newest event. flowing: an engine lives, and a screen lets
-    time pass between two events of a fortnight.
+    time pass between two events of a source.
     """
     if passing is None:
         return machine

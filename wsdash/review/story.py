@@ -10,10 +10,10 @@ from wsdash.config import Settings, load_settings
 from wsdash.engine.journal.redact import Redactor
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import JournalReader
-from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimelineJudged
+from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import Plan, load_plan
 from wsdash.runtime import world_config
 from wsdash.timeline.evidence import SampleEvidence
@@ -78,7 +78,7 @@ def read_story(state: Path, config: Path | None = None) -> KnownStory:
         spec,
         settings,
         redactor_for(settings, state),
-        fold_all(events),
+        story.run,
         story,
         judged,
         events,

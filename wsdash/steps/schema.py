@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from wsdash.data.catalog.read import read_catalog
 from wsdash.data.mapping.carried import reduced
 from wsdash.data.mapping.check import fit
@@ -17,7 +19,7 @@ from wsdash.errors import RefusedError
 from wsdash.model import Notice, SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.readiness import api_state, wait_for_api
-from wsdash.steps.scope import RECOGNISED, compare_sides, place, read_mapping, recognise_rows
+from wsdash.steps.scope import RECOGNISED, compare_sides, read_mapping, recognise_rows
 
 
 class InitNeon:
@@ -92,7 +94,7 @@ class InitNeon:
             async with transaction(session):
                 existing = await read_catalog(session, settings.schema)
                 if settings.schema_file and not existing.tables:
-                    await apply_file(session, place(ctx.settings, settings.schema_file))
+                    await apply_file(session, Path(settings.schema_file))
                     existing = await read_catalog(session, settings.schema)
                     await note_seed_rows(session, existing.tables)
                 elif (reason := await recognise_rows(ctx.settings, session, existing)) is not None:

@@ -71,21 +71,10 @@ class Compared:
 RECOGNISED = "the schema file was run by hand: its own rows are known now"
 
 
-def place(settings: Settings, name: str) -> Path:
-    """A file that the settings name: as it is, or beside wsdash.yaml."""
-    path = Path(name)
-    beside = Path(settings.directory) / path
-    return beside if not path.is_absolute() and not path.exists() else path
-
-
 async def read_mapping(settings: Settings) -> Mapping | None:
     """The mapping that the settings name, or None. Raises InputError."""
     name = settings.target.mapping
-    if not name:
-        return None
-    path = Path(name)
-    path = path if path.is_absolute() else Path(settings.directory) / path
-    return await asyncio.to_thread(load_mapping, path)
+    return await asyncio.to_thread(load_mapping, Path(name)) if name else None
 
 
 async def read_side(side: Endpoint, schema: str) -> Catalog:
@@ -170,7 +159,7 @@ async def recognise_rows(settings: Settings, session: asyncpg.Connection, target
     unknown = await unknown_rows(session, target.tables)
     if not unknown:
         return None
-    file = place(settings, settings.target.schema_file)
+    file = Path(settings.target.schema_file)
     found = await recognise_seed_rows(
         session, lambda: apply_file(session, file), settings.target.schema, unknown
     )
@@ -211,7 +200,7 @@ async def _target(
     async with connection(side, read_only=False) as session, transaction(session, taken_back=True):
         by_file = bool(settings.target.schema_file) and not target.tables
         if by_file:
-            await apply_file(session, place(settings, settings.target.schema_file))
+            await apply_file(session, Path(settings.target.schema_file))
             target = await read_catalog(session, schema)
             await note_seed_rows(session, target.tables)
         else:

@@ -57,39 +57,39 @@ def find(
 def _items(spec: CriterionSpec, story: Story) -> CriterionFinding:
     """Items, and with `tests` every line of the testing checklist, each by its newest evidence."""
     names = (*spec.items, *(name for name in story.tests if spec.tests and name not in spec.items))
-    states = {name: story.state(name) for name in names}
+    states = {name: story.item(name).state for name in names}
     wanted = f"done: {', '.join(names)}"
     held = sum(state is ItemState.DONE for state in states.values())
     failed = [name for name, state in states.items() if state is ItemState.FAILED]
     if failed:
         return CriterionFinding(False, f"{held} of {len(names)} hold; failed: {', '.join(failed)}", wanted)
     open_ones = [f"{name} ({state})" for name, state in states.items() if state is not ItemState.DONE]
-    by_flag = [name for name in names if story.state(name) is ItemState.DONE and _nobody(story, name)]
+    by_flag = [name for name in names if story.item(name).state is ItemState.DONE and _nobody(story, name)]
     if open_ones:
         return CriterionFinding(
             None, f"{held} of {len(names)} hold; not done: {', '.join(open_ones)}", wanted
         )
     if by_flag:
         return CriterionFinding(None, f"nobody confirmed, --yes was said: {', '.join(by_flag)}", wanted)
-    proof = "; ".join(story.items[name].evidence for name in names[:MOST_PROOFS])
+    proof = "; ".join(story.item(name).evidence for name in names[:MOST_PROOFS])
     if len(names) > MOST_PROOFS:
         proof = f"{held} of {len(names)} hold"
-    who = ", ".join(dict.fromkeys(story.items[n].who for n in names if story.items[n].who))
+    who = ", ".join(dict.fromkeys(story.item(n).who for n in names if story.item(n).who))
     return CriterionFinding(True, proof, wanted, who=who)
 
 
 def _nobody(story: Story, item: str) -> bool:
     """Whether the item was only confirmed by an option of the command."""
-    return story.items[item].who == BY_OPTION
+    return story.item(item).who == BY_OPTION
 
 
 def _tables(spec: CriterionSpec, story: Story) -> CriterionFinding:
     wanted = "every table equal by content"
-    if not story.tables:
+    if not story.run.tables:
         return CriterionFinding(None, "not compared yet", wanted)
-    equal = sum(table.match for table in story.tables.values())
+    equal = sum(table.match for table in story.run.tables.values())
     return CriterionFinding(
-        equal == len(story.tables), f"{equal} of {len(story.tables)} tables equal by content", wanted
+        equal == len(story.run.tables), f"{equal} of {len(story.run.tables)} tables equal by content", wanted
     )
 
 

@@ -36,8 +36,8 @@ def improved(spec: CriterionSpec, story: Story, evidence: SampleEvidence, window
 
 def _by_load(story: Story, lacking: str, covered: float) -> CriterionFinding:
     wanted = "load tests of the new service no slower than the old one's"
-    before = story.loads.get("old read") or story.loads.get("baseline read")
-    new = story.loads.get("new read")
+    before = story.run.loads.get("old read") or story.run.loads.get("baseline read")
+    new = story.run.loads.get("new read")
     if before is None or new is None:
         untested = "the new service" if before is not None else "the old one"
         return CriterionFinding(None, f"{lacking}; no load test of {untested}", wanted, covered)

@@ -8,24 +8,20 @@ import msgspec
 
 from wsdash.model import (
     COPIES,
+    READINGS,
     ROLLED_BACK,
-    SATISFIED,
     AlertChanged,
     BackupTaken,
     ContainerRestarted,
     CriterionConfirmed,
     DecisionRecorded,
     ItemChanged,
-    ItemState,
-    LoadTested,
     Phase,
     Recorded,
-    TableVerified,
-    TimePassing,
     ended_by,
-    loads_kept,
 )
 from wsdash.model.alert_board import AlertBoard, AlertSpan, fold_alert
+from wsdash.model.fold import ItemView, RunView, fold
 from wsdash.plan import Plan
 
 ALL = 1_000_000
@@ -52,30 +48,30 @@ class Story(msgspec.Struct, frozen=True):
     ones count for nothing and are kept in `former`, oldest first.
     """
 
+    run: RunView = RunView()
+    forgotten: frozenset[str] = frozenset()
+    """Items and tests that were about an earlier migration, and were not carried out again since."""
     started_at: float | None = None
     migrated_at: float | None = None
     last_at: float = 0.0
-    items: dict[str, ItemChanged] = {}
-    done_at: dict[str, float] = {}
-    tables: dict[str, TableVerified] = {}
-    compared_at: float | None = None
-    """When the newest table was compared."""
     backup: BackupTaken | None = None
-    loads: dict[str, LoadTested] = {}
-    """The newest load test of each API and kind of load."""
+    """That of this migration."""
     alert_board: AlertBoard = AlertBoard()
     ticks: dict[str, CriterionConfirmed] = {}
-    decisions: Decisions = ()
     restarts: tuple[tuple[float, ContainerRestarted], ...] = ()
     """Every restart that was seen, with its time."""
     former: tuple[FormerMigration, ...] = ()
     tests: tuple[str, ...] = ()
     """Ids of the testing checklist's lines."""
-    passing: TimePassing | None = None
 
-    def state(self, item: str) -> ItemState:
-        """Where an item stands."""
-        return self.items[item].state if item in self.items else ItemState.PENDING
+    def item(self, item: str) -> ItemView:
+        """An item as it is in this migration."""
+        return ItemView() if item in self.forgotten else self.run.item(item)
+
+    @property
+    def decisions(self) -> Decisions:
+        """Every decision of this migration, with its time."""
+        return self.run.decisions
 
     @property
     def alerts(self) -> tuple[AlertSpan, ...]:
@@ -102,26 +98,22 @@ def fold_story(events: Iterable[Recorded], plan: Plan, story: Story | None = Non
         changes: dict[str, object] = {"last_at": max(folded.last_at, recorded.at)}
         if folded.started_at is None:
             changes["started_at"] = recorded.at
+        if not isinstance(recorded.event, READINGS):
+            changes["run"] = fold(folded.run, recorded)
         match recorded.event:
             case ItemChanged() as event:
-                changes |= _item(folded, event, recorded.at, plan)
-            case TableVerified() as event:
-                changes |= {"tables": folded.tables | {event.name: event}, "compared_at": recorded.at}
+                changes["forgotten"] = folded.forgotten - {event.item}
             case BackupTaken() as event:
                 changes["backup"] = event
-            case LoadTested() as event:
-                changes["loads"] = folded.loads | {f"{event.api} {event.load}": event}
             case AlertChanged():
                 changes["alert_board"] = fold_alert(folded.alert_board, recorded, keep=ALL)
             case ContainerRestarted() as event:
                 changes["restarts"] = (*folded.restarts, (recorded.at, event))
             case CriterionConfirmed() as event:
                 changes["ticks"] = folded.ticks | {event.id: event}
-            case DecisionRecorded() as event:
-                changes["decisions"] = (*folded.decisions, (recorded.at, event))
-            case TimePassing() as event:
-                changes["passing"] = event
         folded = msgspec.structs.replace(folded, **changes)
+        if isinstance(recorded.event, ItemChanged) and folded.migrated_at is None and _migrated(folded, plan):
+            folded = msgspec.structs.replace(folded, migrated_at=recorded.at)
     return folded
 
 
@@ -133,17 +125,11 @@ def after_copying(plan: Plan) -> tuple[str, ...]:
 
 def _ended(folded: Story, plan: Plan, why: str, recorded: Recorded) -> Story:
     """The story without what was decided and proven of the migration that ended just now."""
-    lost = set(after_copying(plan))
-    items = {name: item for name, item in folded.items.items() if name not in lost}
     fresh = msgspec.structs.replace(
         folded,
         migrated_at=None,
-        items=items,
-        tables={},
-        compared_at=None,
-        loads=loads_kept(folded.loads, why),
+        forgotten=folded.forgotten | frozenset(after_copying(plan)),
         ticks={},
-        decisions=(),
     )
     if why == ROLLED_BACK:  # the next migration takes a backup of its own
         fresh = msgspec.structs.replace(fresh, backup=None)
@@ -153,14 +139,5 @@ def _ended(folded: Story, plan: Plan, why: str, recorded: Recorded) -> Story:
     return msgspec.structs.replace(fresh, former=(*folded.former, former))
 
 
-def _item(folded: Story, event: ItemChanged, at: float, plan: Plan) -> dict[str, object]:
-    counted = tuple(item.id for item in plan.items if item.phase is not Phase.POST)
-    items = folded.items | {event.item: event}
-    changes: dict[str, object] = {"items": items}
-    if event.state is ItemState.DONE:
-        changes["done_at"] = folded.done_at | {event.item: at}
-    if folded.migrated_at is None and all(
-        name in items and items[name].state in SATISFIED for name in counted
-    ):
-        changes["migrated_at"] = at
-    return changes
+def _migrated(folded: Story, plan: Plan) -> bool:
+    return all(folded.item(item.id).satisfied for item in plan.items if item.phase is not Phase.POST)

@@ -8,8 +8,6 @@ from wsdash.model.migration import COPIES
 from wsdash.plan import Item, Plan
 from wsdash.tui.viewstate import ViewState
 
-_READ_AGAIN: tuple[str, ...] = (StepId.STOP_OLD, StepId.START_STACK, StepId.INIT_NEON, COPIES)
-"""Items whose steps are each a RecheckedStep: read again before a later item acts."""
 _ACTS: dict[str, str] = {
     StepId.BACKUP: "another backup is taken and proven; the file that is there stays",
     StepId.NEON_IMAGE: "the image is built, which takes a while",
@@ -46,7 +44,7 @@ def consequences(plan: Plan, view: ViewState, item: Item) -> list[str]:
 
 
 def _read_again(item: Item, view: ViewState) -> bool:
-    return item.id in _READ_AGAIN and view.run.item(item.id).state is ItemState.DONE
+    return item.rechecked and view.run.item(item.id).state is ItemState.DONE
 
 
 def _may_be_set_back(plan: Plan, item: Item, broken: list[str], view: ViewState) -> bool:

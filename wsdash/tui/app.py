@@ -225,7 +225,7 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     def _tell(self, update: Update) -> None:
         """Show the warnings and errors that arrived since the screen opened."""
-        passing = update.view.passing
+        passing = update.view.run.passing
         as_fast_as_it_can = passing is not None and not passing.scale
         looked = self._mounted if as_fast_as_it_can else run_time(update.view, self._mounted)
         notified = max(self._notified_until, looked)

@@ -33,7 +33,7 @@ MOST_WAITING_LINES = 20_000
 BATCH = 2000
 IMPATIENT_SECONDS = 5.0
 QUIET_SECONDS = 0.5
-DEAD_SECONDS = 3.0
+LAST_WORDS_SECONDS = 3.0
 LOOK_EVERY = (10.0, 60.0, 120.0)
 """Seconds between two looks at each window of the history."""
 FIRST_LOOKS, YOUNG_SECONDS = 2.0, 600.0
@@ -132,7 +132,7 @@ class Feed:
                     self._past = past
                 self._announce()
             young = self._past is None or self._past.until - self._past.since < YOUNG_SECONDS
-            fast = view.passing is not None and view.passing.scale > 1
+            fast = view.run.passing is not None and view.run.passing.scale > 1
             self._look_now.wait(FIRST_LOOKS if young or fast else LOOK_EVERY[window])
         reader.close()
 
@@ -226,7 +226,7 @@ class Follower:
         """An engine that was started again and failed says why in its log only."""
         beat = view.heartbeat
         now = time.time()
-        if beat is None or now - beat.at < DEAD_SECONDS or now - self._looked < DEAD_SECONDS:
+        if beat is None or now - beat.at < LAST_WORDS_SECONDS or now - self._looked < LAST_WORDS_SECONDS:
             return view
         self._looked = now
         words = self._last_words(beat.at + 1.0)
@@ -276,8 +276,8 @@ def as_line(recorded: Recorded) -> LogLine | None:
 
 
 def alive(beat: Heartbeat | None, now: float) -> bool:
-    """Whether an engine gave a sign of life within the last 5 seconds."""
-    return beat is not None and now - beat.at < 5.0
+    """Whether an engine gave a sign of life lately."""
+    return beat is not None and not beat.gone(now)
 
 
 __all__ = ["Feed", "Follower", "JournalFeed", "Update", "alive", "as_line", "fold"]

@@ -9,7 +9,6 @@ from wsdash.model import Liveness
 from wsdash.tui.viewstate import ViewState, machine_seconds
 
 LIVE_SECONDS = 1.5
-GONE_SECONDS = 6.0
 STALE_SECONDS = 15.0
 """A source whose newest reading is older than this is stale, whatever it says of itself."""
 SLOW_SOURCES = {"rows": 150.0, "ports": 90.0}
@@ -78,7 +77,7 @@ def _by_its_signs(view: ViewState, now: float) -> EngineState:
     age = heartbeat_age(view, now) or 0.0
     if age <= LIVE_SECONDS:
         return EngineState.LIVE
-    return EngineState.SLOW if age <= GONE_SECONDS else EngineState.GONE
+    return EngineState.GONE if beat.gone(now) else EngineState.SLOW
 
 
 def heartbeat_age(view: ViewState, now: float) -> float | None:

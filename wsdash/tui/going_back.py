@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wsdash.engine.run.due import to_undo
-from wsdash.engine.run.fold import ANSWERED
 from wsdash.model import ItemKind, ItemState, StepId
+from wsdash.model.fold import ANSWERED
 from wsdash.model.migration import COPIES
 from wsdash.plan import Item, Plan
 from wsdash.tui.looks import age, count, size

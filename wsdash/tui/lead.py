@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.content import Content
 
-from wsdash.model import SATISFIED, ItemKind, ItemState, Outcome, Phase, SetupProgress
+from wsdash.model import ItemKind, ItemState, Outcome, Phase, SetupProgress
 from wsdash.plan import Item, Plan
 from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
@@ -30,14 +30,14 @@ def attention(plan: Plan, view: ViewState) -> Item:
         for item in plan.items:
             if view.run.item(item.id).state in wanted:
                 return item
-    open_items = [item for item in plan.items if view.run.item(item.id).state not in SATISFIED]
+    open_items = [item for item in plan.items if not view.run.item(item.id).satisfied]
     ready = [item for item in open_items if not lacking(item, view)]
     return (ready or open_items or [plan.items[-1]])[0]
 
 
 def lacking(item: Item, view: ViewState) -> list[str]:
     """Ids of the items that must be done or skipped before this one."""
-    return [need for need in item.needs if view.run.item(need).state not in SATISFIED]
+    return [need for need in item.needs if not view.run.item(need).satisfied]
 
 
 def lead(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content:
@@ -190,9 +190,7 @@ def _paused(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Conten
 
 def _next(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     ahead = [
-        item
-        for item in plan.items
-        if item.phase is not Phase.POST and view.run.item(item.id).state not in SATISFIED
+        item for item in plan.items if item.phase is not Phase.POST and not view.run.item(item.id).satisfied
     ]
     ready = [item for item in ahead if not lacking(item, view)]
     if not ready:
@@ -224,7 +222,7 @@ def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
         return None
     parts = [_line("✓ MIGRATED", GOOD, "the new service serves")]
     days = view.timeline.days if view.timeline is not None else ()
-    decided = {decision.day for _, decision in view.decisions}
+    decided = {decision.day for _, decision in view.run.decisions}
     waiting = [day for day in days if day.at is not None and day.day not in decided]
     due = [day for day in waiting if day.at is not None and day.at <= frame.now]
     if due:
@@ -233,9 +231,7 @@ def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
     elif waiting and waiting[0].at is not None:
         wait = age(waiting[0].at - frame.now)
         parts.append(_line("·", "", f"Day {waiting[0].day} in {wait}"))
-    left = [
-        one for one in plan.items if view.run.item(one.id).state not in SATISFIED and not lacking(one, view)
-    ]
+    left = [one for one in plan.items if not view.run.item(one.id).satisfied and not lacking(one, view)]
     autos = [one for one in left if one.kind is not ItemKind.WATCH]
     if autos and frame.operator and not due:
         key = "⏎" if selected is autos[0] else "space ⏎"

@@ -96,10 +96,10 @@ class MemoryFeed(Feed):
 
     def _let_time_pass(self) -> None:
         """Where a fortnight stands still, what we see ourselves comes after it, for us alone."""
-        passing = self._folded.passing
+        passing = self._folded.run.passing
         if passing is not None and not passing.over:
             machine = time.time()
-            alone = TimePassing(1.0, run_time(self._folded, machine), machine, passing.fortnight, over=True)
+            alone = TimePassing(1.0, run_time(self._folded, machine), machine, passing.source, over=True)
             self._folded = fold(self._folded, Recorded(0, alone.at, alone))
 
     def _emit(self, event: AnyEvent) -> None:

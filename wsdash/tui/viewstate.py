@@ -7,8 +7,6 @@ from collections.abc import Iterable
 import msgspec
 
 from wsdash.engine.journal.store import Heartbeat
-from wsdash.engine.run.fold import RunView
-from wsdash.engine.run.fold import fold as fold_run
 from wsdash.model import (
     READINGS,
     REHEARSAL,
@@ -19,7 +17,6 @@ from wsdash.model import (
     Branch,
     BranchesReading,
     ContainerReading,
-    DecisionRecorded,
     EngineStopped,
     HostReading,
     ItemChanged,
@@ -37,11 +34,11 @@ from wsdash.model import (
     SetupProgress,
     SourceState,
     TimelineJudged,
-    TimePassing,
-    ended_by,
 )
 from wsdash.model.alert_board import AlertBoard, fold_alert
 from wsdash.model.days import run_time as time_of_run
+from wsdash.model.fold import RunView
+from wsdash.model.fold import fold as fold_run
 from wsdash.tui.past import Past
 from wsdash.tui.transfers import Transfer, advance, over_all
 
@@ -51,8 +48,6 @@ NOTICES = 100
 HOLE_FACTOR = 4.0
 HOLE_SECONDS = 5.0
 HOLE = "no readings"
-DEAD_SECONDS = 6.0
-"""Without a sign of life for so long nobody lets a fortnight's time pass."""
 
 
 class LatencySample(msgspec.Struct, frozen=True):
@@ -101,9 +96,6 @@ class ViewState(msgspec.Struct, frozen=True):
     branches: tuple[Branch, ...] | None = None
     timeline: TimelineJudged | None = None
     """The days and the board as the engine judged them last; None: not yet."""
-    decisions: tuple[tuple[float, DecisionRecorded], ...] = ()
-    passing: TimePassing | None = None
-    """Set where the run's time is not the machine's (the demo's fortnight)."""
     """The new database's timelines; None while nobody listed them."""
     sources: dict[str, SourceState] = {}
     reported_at: dict[str, float] = {}
@@ -156,8 +148,7 @@ def fold(view: ViewState, recorded: Recorded) -> ViewState:
         changes = _reading(view, recorded) | {"run": msgspec.structs.replace(view.run, seq=seq)}
     else:
         run = fold_run(view.run, recorded)
-        decided: dict[str, object] = {"decisions": ()} if ended_by(event) else {}
-        changes = decided | _history(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}
+        changes = _history(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}
     return msgspec.structs.replace(view, last_at=max(view.last_at, recorded.at), **changes)
 
 
@@ -172,13 +163,13 @@ def fold_all(events: Iterable[Recorded], view: ViewState | None = None) -> ViewS
 def run_time(view: ViewState, machine: float) -> float:
     """The run's time (epoch seconds) when the machine's is `machine`."""
     beat = view.heartbeat
-    flowing = not view.stopped_at and beat is not None and machine - beat.at <= DEAD_SECONDS
-    return time_of_run(view.passing, machine, view.last_at, flowing=flowing)
+    flowing = not view.stopped_at and beat is not None and not beat.gone(machine)
+    return time_of_run(view.run.passing, machine, view.last_at, flowing=flowing)
 
 
 def in_run_time(view: ViewState, machine: float) -> ViewState:
     """The view with its engine's sign of life, which is given in the machine's time, in the run's."""
-    if view.passing is None or view.heartbeat is None:
+    if view.run.passing is None or view.heartbeat is None:
         return view
     age = machine - view.heartbeat.at
     beat = msgspec.structs.replace(view.heartbeat, at=run_time(view, machine) - age)
@@ -187,15 +178,15 @@ def in_run_time(view: ViewState, machine: float) -> ViewState:
 
 def machine_seconds(view: ViewState, seconds: float) -> float:
     """Seconds of the run in the machine's: how long somebody who looks has waited."""
-    return seconds / view.passing.scale if view.passing is not None and view.passing.scale else seconds
+    return (
+        seconds / view.run.passing.scale
+        if view.run.passing is not None and view.run.passing.scale
+        else seconds
+    )
 
 
 def _history(view: ViewState, recorded: Recorded) -> dict[str, object]:
     match recorded.event:
-        case DecisionRecorded() as event:
-            return {"decisions": (*view.decisions, (recorded.at, event))}
-        case TimePassing() as event:
-            return {"passing": event}
         case RunStarted() as event:
             return {"started": event, "stopped_at": 0.0, "doing": {}, "building": False}
         case EngineStopped():

@@ -16,11 +16,11 @@ from wsdash.data.pg.connect import Endpoint
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import RehearsalStage, ScratchServer
-from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import World
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, Rehearsed
+from wsdash.model.fold import fold_all
 from wsdash.plan import load_plan
 from wsdash.stack.base import OutputSink
 from wsdash.steps.base import Evidence, Step, StepContext

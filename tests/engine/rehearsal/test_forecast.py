@@ -6,9 +6,9 @@ import pytest
 
 from wsdash.engine.outlook.forecast import IN_DOWNTIME, forecast
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
-from wsdash.engine.run.fold import ItemView, RunView
 from wsdash.engine.run.rehearsing import refusal
 from wsdash.model import ItemState, RehearsalOutcome, Rehearsed, RehearsedItem
+from wsdash.model.fold import ItemView, RunView
 
 DAY = 86_400.0
 

@@ -45,7 +45,7 @@ def telling(
 class Alarms:
     """A fold of the journal's alert events, and the intents about them. `see` is called in journal order.
 
-    now: the run's time (epoch seconds), which is not the machine's while the demo lives its days.
+    now: the run's time (epoch seconds), which is not the machine's while a source tells its own.
     """
 
     def __init__(self, before: Iterable[Recorded] = (), now: Callable[[], float] = time.time) -> None:

@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import Metric
 
 from wsdash import __version__
 from wsdash.engine.measured import MeasuredAlerts
-from wsdash.engine.run.fold import RunView, fold, outcome
+from wsdash.engine.run.outcome import outcome
 from wsdash.history.reader import StoreSize
 from wsdash.model import (
     ContainerReading,
@@ -30,6 +30,7 @@ from wsdash.model import (
     TimelineJudged,
 )
 from wsdash.model.alert_board import AlertBoard, fold_alert
+from wsdash.model.fold import RunView, fold
 from wsdash.plan import Plan
 from wsdash.watch.alerting.judge import ABSENCE
 

@@ -1,4 +1,4 @@
-"""The fourteen days after, as the engine lives them: the timeline judged, the first 24 hours, decisions."""
+"""The fourteen days after, as the engine sees them: the timeline judged, the first 24 hours, decisions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import (
-    SATISFIED,
     Intent,
     ItemChanged,
     ItemIntended,
@@ -29,7 +28,7 @@ from wsdash.timeline.spec import TimelineSpec
 from wsdash.timeline.story import Story, fold_story
 
 LOOK_SECONDS = 60.0
-LIVELY_SECONDS = 1.0
+FAST_LOOK_SECONDS = 1.0
 """How often the days are judged while time runs faster than the machine's."""
 BREATH = 0.002
 FIRST_LOOK = 2.0
@@ -59,7 +58,7 @@ class PostMigration:
         self._evidence = SampleEvidence(self._history, 0.0)
         self._recorded_days: TimelineJudged | None = None
         self._one_at_a_time = asyncio.Lock()
-        self.lively = False
+        self.fast = False
         self.not_yet = ""
         """Why nothing can be judged yet, or ''."""
 
@@ -71,7 +70,7 @@ class PostMigration:
                 await self.look()
             except InputError as error:  # the writer reports a damaged history; the run goes on
                 self._recorder.tell(str(error))
-            await asyncio.sleep(LIVELY_SECONDS if self.lively else LOOK_SECONDS)
+            await asyncio.sleep(FAST_LOOK_SECONDS if self.fast else LOOK_SECONDS)
 
     async def look(self) -> TimelineJudged:
         """Judge now; tell it when it changed, and let the first 24 hours be done when they are."""
@@ -118,4 +117,4 @@ class PostMigration:
         """The items that the calm hours make done, and have not yet."""
         view = self._recorder.view
         watched = [item.id for item in self._plan.items if item.kind is ItemKind.WATCH]
-        return [name for name in watched if view.item(name).state not in SATISFIED]
+        return [name for name in watched if not view.item(name).satisfied]

@@ -1,4 +1,4 @@
-"""What lives beside a run: the pollers, who is notified of alerts, the days after, and the demo's days."""
+"""What lives beside a run: the pollers, who is told of alerts, the days after, another source of events."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from wsdash.engine.background.alarms import Alarms, telling
 from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import PostMigration
 from wsdash.engine.background.spool import LogSpool
-from wsdash.engine.days.days import Ways, fitting, live_after_migration
-from wsdash.engine.days.passing import under_way
 from wsdash.engine.options import EngineOptions, MetricsAddress
 from wsdash.engine.run.comparing import Comparer
 from wsdash.engine.run.containers import ContainerHands
@@ -22,6 +20,7 @@ from wsdash.engine.run.duty import Asked, duties
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
+from wsdash.engine.source import EventSource, RunHandle
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import World, watch_for_ever
 from wsdash.errors import InputError
@@ -71,7 +70,7 @@ class BackgroundServices:
         self._asked = Asked(lambda: recorder.journal.clock.time())
         self._helpers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
-        self._script: asyncio.Task[None] | None = None
+        self._source: asyncio.Task[None] | None = None
         self._exposition: Exposition | None = None
         self._exporter: Exporter | None = None
         self._notifier: Notifier | None = None
@@ -89,21 +88,21 @@ class BackgroundServices:
         )
         for recorded in await self._recorder.journal.history():
             self._asked.see(recorded)
-        days = under_way(self._recorder.journal)
-        if days is not None and self._options.script is not None:
+        passing, source = self._recorder.journal.passing, self._options.source
+        told = passing is not None and not passing.over
+        if told and source is not None:
             # samples that a crash lost are not written again yet: nothing may be judged without them
-            self.after.not_yet = "the days that were lived are taken up again; try in a moment"
+            self.after.not_yet = "what was told before the engine was gone is taken up again; try in a moment"
         else:
             self._begin_judging(self.after)
-        fitting(self._options.script, self._recorder.journal)
         self.comparer = Comparer(world.settings, self._recorder, running, self._jobs.during_comparison)
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack, self._asked)
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)
-        if self._options.watch and days is None:  # days that a script lives are not for the pollers
+        if self._options.watch and not told:  # what a source tells is not for the pollers
             self._watch(world, stack)
-        if self._options.script is not None:
-            self._live_days(world, stack, self.after)
+        if source is not None:
+            self._run_source(source, world, stack, self.after)
 
     def see(self, recorded: Recorded) -> None:
         """Take an event of the journal, from its thread; returns at once."""
@@ -115,10 +114,10 @@ class BackgroundServices:
         if self.hands is not None:
             await self.hands.free()
 
-    async def days_lived(self) -> None:
-        """Return when the days on a clock of their own are over; at once where there are none."""
-        if self._script is not None:
-            await self._script
+    async def source_ended(self) -> None:
+        """Return when the source in the pollers' place is over; at once where there is none."""
+        if self._source is not None:
+            await self._source
 
     async def close(self) -> None:
         """End them all; returns after twice CLEANUP_SECONDS at the latest."""
@@ -178,21 +177,23 @@ class BackgroundServices:
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)
 
-    def _live_days(self, world: World, stack: Stack, after: PostMigration) -> None:
-        script = self._options.script
-        assert script is not None
-        after.lively = bool(script.scale)
+    def _run_source(self, source: EventSource, world: World, stack: Stack, after: PostMigration) -> None:
+        after.fast = source.fast
 
         def caught_up() -> None:
             if after.not_yet:
                 self._begin_judging(after)
 
         def watch_again() -> None:
-            after.lively = False
+            after.fast = False
             if self._options.watch and not self._options.exit_when_done:
                 self._watch(world, stack)
 
-        ways = Ways(
+        handle = RunHandle(
+            world.settings,
+            world.plan,
+            self._recorder,
+            self._options.state,
             self._spool.write,
             after.look,
             after.handle,
@@ -204,11 +205,8 @@ class BackgroundServices:
             lambda name: self._perform(world.plan, name),
             self._tick,
         )
-        living = live_after_migration(
-            script, world.settings, world.plan, self._recorder, ways, self._options.state
-        )
-        self._script = asyncio.create_task(living)
-        self._helpers.append(self._script)
+        self._source = asyncio.create_task(source.run(handle))
+        self._helpers.append(self._source)
 
     async def _remind(self, notifier: Notifier) -> None:
         """For ever: send what is raised and was not sent, or long ago."""
@@ -217,7 +215,7 @@ class BackgroundServices:
             await asyncio.sleep(REMIND_SECONDS)
 
     async def _perform(self, plan: Plan, name: str) -> None:
-        """An item or test that the days' script has somebody carry out, unless it is done."""
+        """An item or test that the source has somebody carry out, unless it is done."""
         while self.performer is None:  # noqa: ASYNC110 - the run is about to begin
             await asyncio.sleep(0.01)
         known = any(item.id == name for item in plan.everything)

@@ -58,6 +58,10 @@ _SUSPECT = re.compile(rb"\\u00|\\u20|\\ufe|\\ud|[\x7f\xc2\xd8\xe1\xe2\xef\xf3]")
 """What every harmful character has among its bytes, as it is or as JSON escapes it."""
 
 
+GONE_SECONDS = 6.0
+"""Without a sign of life for so long an engine is taken for dead, by every screen."""
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
     """The engine's sign of life: at (seconds since the epoch), the running item or '', and the longest pause
     of its event loop since it started, in seconds."""
@@ -67,6 +71,10 @@ class Heartbeat(msgspec.Struct, frozen=True):
     at: float
     item: str
     worst_gap_seconds: float
+
+    def gone(self, now: float) -> bool:
+        """Whether it is too old for an engine that lives; now: of the same clock as `at`."""
+        return now - self.at > GONE_SECONDS
 
 
 class JournalError(WsdashError):

@@ -10,12 +10,12 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.duty import Asked
-from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.world import load_world, open_world_stack
 from wsdash.model import REHEARSAL, ContainerAsked, Intent, ItemState, Meaning, Notice, Phase, Reply
+from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 

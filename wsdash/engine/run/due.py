@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.engine.run.fold import RunView
-from wsdash.model import SATISFIED, Intent, ItemKind, ItemState, Meaning, Phase
+from wsdash.model import Intent, ItemKind, ItemState, Meaning, Phase
+from wsdash.model.fold import RunView
 from wsdash.plan import Item, Plan
 
 
@@ -79,7 +79,7 @@ def _unfinished(plan: Plan, view: RunView, auto: AutoRun) -> list[Item]:
     return [
         item
         for item in _window(plan, auto)
-        if view.item(item.id).state not in SATISFIED or (item.id in auto.again and item.kind is ItemKind.AUTO)
+        if not view.item(item.id).satisfied or (item.id in auto.again and item.kind is ItemKind.AUTO)
     ]
 
 
@@ -92,7 +92,7 @@ def _window(plan: Plan, auto: AutoRun) -> list[Item]:
 
 
 def _lacks(view: RunView, item: Item) -> list[str]:
-    return [need for need in item.needs if view.item(need).state not in SATISFIED]
+    return [need for need in item.needs if not view.item(need).satisfied]
 
 
 def below(plan: Plan, item: Item) -> set[str]:
@@ -125,7 +125,7 @@ def done_already(plan: Plan, view: RunView, item: str, first: str, last: str) ->
     place = names.index(item)
     after = bool(last) and place > names.index(last)
     before = bool(first) and place < names.index(first)
-    return after or before or (not first and view.item(item).state in SATISFIED)
+    return after or before or (not first and view.item(item).satisfied)
 
 
 def restore_refusal(plan: Plan, view: RunView) -> str:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 
 from wsdash.config import Settings
-from wsdash.engine.run.fold import RunView
 from wsdash.model import SATISFIED, ContainerAsked, ItemState, Meaning, Recorded, RunStarted
+from wsdash.model.fold import RunView
 from wsdash.plan import Plan
 from wsdash.watch.board import containers_of_series
 from wsdash.watch.duty import Duties, Duty

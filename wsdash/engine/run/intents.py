@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from wsdash.engine.run.decisions import REVIEW_DAY
-from wsdash.engine.run.fold import RunView
 from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
-from wsdash.model import PAUSE_JOBS, REHEARSAL, SATISFIED, Intent, ItemChanged, ItemKind, ItemState, Meaning
+from wsdash.model import PAUSE_JOBS, REHEARSAL, Intent, ItemChanged, ItemKind, ItemState, Meaning
+from wsdash.model.fold import RunView
 from wsdash.plan import Item, Plan
 
 BEING_MADE = "the world is being made ready"
@@ -115,7 +115,7 @@ def _refuse_item(intent: Intent, item: Item, view: RunView, running: str, undoin
 
 
 def _met(view: RunView, need: str) -> bool:
-    return view.item(need).state in SATISFIED
+    return view.item(need).satisfied
 
 
 def ticked(intent: Intent, view: RunView, undoing: bool) -> ItemChanged:

@@ -14,9 +14,9 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
-from wsdash.engine.run.fold import ANSWERED, fold_all
 from wsdash.engine.run.recorder import Recorder
 from wsdash.model import ItemChanged, ItemKind, ItemState, Restored
+from wsdash.model.fold import ANSWERED, fold_all
 from wsdash.plan import Plan, load_plan
 from wsdash.steps import branching, notify
 from wsdash.steps.comparing import verify

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
-from wsdash.engine.run.fold import opened
 from wsdash.engine.run.migration import set_back
+from wsdash.engine.run.outcome import opened
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState, Meaning, Notice

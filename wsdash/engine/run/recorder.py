@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wsdash.engine.journal.writer import Journal, JournalError
-from wsdash.engine.run.fold import RunView, fold
 from wsdash.model import AnyEvent, Recorded
+from wsdash.model.fold import RunView, fold
 
 RETRY_SECONDS = 0.5
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wsdash.engine.outlook.forecast import IN_DOWNTIME
-from wsdash.engine.run.fold import RunView
 from wsdash.model import ItemState
+from wsdash.model.fold import RunView
 from wsdash.model.rehearsal import MOST_ROUNDS
 
 REHEARSE = "rehearse"

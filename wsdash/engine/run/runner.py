@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from wsdash.engine.run.due import AutoRun, Order, due, halted, restore_refusal, to_undo
-from wsdash.engine.run.fold import RunView, outcome
 from wsdash.engine.run.intents import refusal, ticked
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
+from wsdash.engine.run.outcome import outcome
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.preconditions import PreconditionChecker
 from wsdash.engine.run.recorder import Recorder
@@ -23,7 +23,6 @@ from wsdash.errors import RefusedError
 from wsdash.model import (
     PAUSE_JOBS,
     REHEARSAL,
-    SATISFIED,
     Intent,
     ItemChanged,
     ItemIntended,
@@ -36,6 +35,7 @@ from wsdash.model import (
     Reply,
     RunFinished,
 )
+from wsdash.model.fold import RunView
 from wsdash.model.rehearsal import ROUNDS
 from wsdash.plan import Item, Plan
 from wsdash.steps.base import RESTORE_FIRST
@@ -214,7 +214,7 @@ class Runner:
         await self._record(ItemIntended(intent.item, "confirm", attempt))
         changed = ticked(intent, self.view, self._undoing())
         await self._record(changed)
-        if changed.state in SATISFIED:
+        if self.view.item(intent.item).satisfied:
             await self._performer.became_done(self.plan.item(intent.item), changed.state)
         await self._perhaps_migrated()
 

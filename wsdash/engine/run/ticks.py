@@ -9,12 +9,12 @@ from typing import Any
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
-from wsdash.engine.run.fold import fold_all
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import Runner
 from wsdash.engine.world import load_world
 from wsdash.model import Intent, Reply
+from wsdash.model.fold import fold_all
 from wsdash.steps.base import Step, StepContext
 
 

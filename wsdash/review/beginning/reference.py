@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from wsdash.config import ENV_PREFIX, Settings
+from wsdash.config import ENV_PREFIX, Settings, element_of, unwrapped
 
 HEAD = f"""# Every key of wsdash.yaml
 
@@ -46,6 +46,7 @@ def _sections(name: str, kind: type[msgspec.Struct]) -> list[tuple[str, type[msg
 
 
 def _section_of(kind: Any) -> type[msgspec.Struct] | None:
+    kind, _ = unwrapped(kind)
     for one in (kind, *get_args(kind)):
         if isinstance(one, type) and issubclass(one, msgspec.Struct):
             return one
@@ -53,13 +54,19 @@ def _section_of(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _words(kind: Any) -> str:
-    """A type for people."""
+    """A type for people, with its range where it has one."""
+    kind, meta = unwrapped(kind)
+    if meta is not None and (meta.extra or {}).get("path"):
+        return "path"
+    if meta is not None and meta.ge is not None and meta.le is not None:
+        return f"{_words(kind)}, {meta.ge:.16g} to {meta.le:.16g}"
     simple = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "nothing"}
     if kind in simple:
         return simple[kind]
     arguments = get_args(kind)
     if get_origin(kind) is tuple:
-        return f"list of {_words(arguments[0])}s".replace("texts", "text")
+        of, _, span = _words(element_of(kind)).partition(", ")
+        return f"list of {of}s".replace("texts", "text") + (f", {span}" if span else "")
     if get_origin(kind) is dict:
         return "mapping"
     if arguments:

@@ -33,15 +33,16 @@ async def compose_files(settings: Settings) -> list[Finding]:
         found = [Finding(COMMAND, False, error.what, error.remedy, "docker compose version")]
     apps, workspace = settings.stack.apps, settings.stack.workspace
     # the old containers are there already: without their file they are stopped and started all the same
-    found += await _group("stack.apps", apps, command, needed=False)
-    return found + await _group("stack.workspace", workspace, command, needed=True)
+    base = Path(settings.directory)
+    found += await _group("stack.apps", apps, command, base, needed=False)
+    return found + await _group("stack.workspace", workspace, command, base, needed=True)
 
 
 async def _group(
-    key: str, group: AppsSettings | WorkspaceSettings, command: Sequence[str], *, needed: bool
+    key: str, group: AppsSettings | WorkspaceSettings, command: Sequence[str], base: Path, *, needed: bool
 ) -> list[Finding]:
     missing = [
-        Finding(f"compose file {name}", well, _absent(file), remedy)
+        Finding(f"compose file {name}", well, _absent(file, base), remedy)
         for name, file, well, remedy in _named(key, group, needed)
         if not await asyncio.to_thread(Path(file).is_file)
     ]
@@ -83,8 +84,14 @@ def _named(
     ]
 
 
-def _absent(file: str) -> str:
-    return f"there is no file {os.path.abspath(file)}" if file else "no file is named"
+def _absent(file: str, base: Path) -> str:
+    if not file:
+        return "no file is named"
+    said = f"there is no file {file}"
+    here = Path.cwd() / os.path.relpath(file, base)
+    if str(here) != file and here.is_file():
+        said += f", but {here}: a relative path counts from wsdash.yaml's own directory"
+    return said
 
 
 def _config(command: Sequence[str], files: Sequence[str]) -> str:

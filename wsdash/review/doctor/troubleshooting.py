@@ -18,9 +18,9 @@ from typing import Any
 from wsdash.config import Settings
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.run.duty import Asked, duties
-from wsdash.engine.run.fold import RunView, fold_all
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, ItemKind, ItemState, LogLine, Phase
+from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import load_plan
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.base import Stack

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.engine.run.fold import ItemView, outcome
+from wsdash.engine.run.outcome import outcome
 from wsdash.errors import InputError
 from wsdash.model import (
     BackupTaken,
@@ -20,6 +20,7 @@ from wsdash.model import (
     TableVerified,
 )
 from wsdash.model.alert_board import AlertSpan, alert_spans
+from wsdash.model.fold import ItemView
 from wsdash.plan import Item
 from wsdash.review.report.form import (
     AlertReport,
@@ -78,7 +79,7 @@ def report_of(known: KnownStory) -> Report:
         rehearsals=[_rehearsal(r.event) for r in known.events if isinstance(r.event, Rehearsed)],
         hosts=_hosts(known),
         written_at=iso(known.now),
-        fortnight=known.story.passing.fortnight if known.story.passing is not None else "",
+        fortnight=known.story.run.passing.source if known.story.run.passing is not None else "",
     )
     report.verdict = verdict(report)
     return known.redactor.value(report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.engine.run.fold import RunView
+from wsdash.model.fold import RunView
 from wsdash.plan import Plan
 from wsdash.review.report.form import LoadReport, TestReport
 from wsdash.review.report.times import iso

@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
-from wsdash.engine.run.fold import ItemView
-from wsdash.model import SATISFIED, ItemKind, ItemState, Meaning, Phase
+from wsdash.model import ItemKind, ItemState, Meaning, Phase
+from wsdash.model.fold import ItemView
 from wsdash.plan import Item, Plan
 from wsdash.tui.freshness import EngineState, engine_standing
 from wsdash.tui.lead import attention, lacking, short_title
@@ -84,7 +84,7 @@ def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Cont
 def phase_line(phase: Phase, plan: Plan, view: ViewState, frame: Frame) -> Content:
     """A phase's name and how many of its items are done."""
     items = [item for item in plan.items if item.phase is phase]
-    done = sum(view.run.item(item.id).state in SATISFIED for item in items)
+    done = sum(view.run.item(item.id).satisfied for item in items)
     text = f"{PHASE[phase]} {done}/{len(items)}"
     return cell(text, frame.width, TITLE)
 

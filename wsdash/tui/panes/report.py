@@ -102,7 +102,7 @@ def _since(view: ViewState, written_at: float) -> list[str]:
         for name, look in view.run.items.items()
         if name != ITEM and look.state in SETTLED and look.changed_at > written_at
     ]
-    found += [(at, f"the decision of Day {made.day}") for at, made in view.decisions if at > written_at]
+    found += [(at, f"the decision of Day {made.day}") for at, made in view.run.decisions if at > written_at]
     return [name for _, name in sorted(found, reverse=True)]
 
 

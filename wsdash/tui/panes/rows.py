@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from wsdash.engine.run.fold import ANSWERED
 from wsdash.model import RowsReading, TableVerified
+from wsdash.model.fold import ANSWERED
 from wsdash.tui.freshness import freshness
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, clock, count
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row

@@ -56,7 +56,7 @@ def asks(view: ViewState) -> list[Ask]:
 def day_due(view: ViewState, now: float) -> DayFound | None:
     """The first day that has come and that nobody decided; None when there is none."""
     days = view.timeline.days if view.timeline is not None else ()
-    decided = {made.day for _, made in view.decisions}
+    decided = {made.day for _, made in view.run.decisions}
     waiting = (day for day in days if day.at is not None and day.at <= now and day.day not in decided)
     return next(waiting, None)
 
@@ -104,10 +104,10 @@ def day_words(day: DayFound) -> Content:
 def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     assert judged.migrated_at is not None
     gone = (frame.now - judged.migrated_at) / 86_400
-    lines = view.seen_at.get("timeline")
-    old = f", judged {age(frame.now - lines)} ago" if lines is not None else ""
-    passing = view.passing
-    standin = f" · fortnight {passing.fortnight}, readings of a stand-in" if passing is not None else ""
+    judged_at = view.seen_at.get("timeline")
+    old = f", judged {age(frame.now - judged_at)} ago" if judged_at is not None else ""
+    passing = view.run.passing
+    standin = f" · fortnight {passing.source}, readings of a stand-in" if passing is not None else ""
     due = day_due(view, frame.now)
     wanted = f"  ▲ Day {due.day} waits for a decision" if due is not None else ""
     return Content.assemble(
@@ -130,7 +130,7 @@ def _day(day: DayFound, view: ViewState, frame: Frame) -> AskedLines:
         (Ask(str(day.day)), head.truncate(frame.width, ellipsis=True)),
         (None, Content.styled(f"  {day.guide}", DIM).truncate(frame.width, ellipsis=True)),
     ]
-    for at, made in view.decisions:
+    for at, made in view.run.decisions:
         if made.day == day.day:
             look = ADVICE["go" if made.go else "no-go"]
             said = f" by {made.who}, {when(at)}: {made.why}"

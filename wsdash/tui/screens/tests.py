@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from wsdash.model import SATISFIED, Intent, ItemKind, ItemState
+from wsdash.model import Intent, ItemKind, ItemState
 from wsdash.plan import Plan, Test
 from wsdash.tui.looks import BAD, BUSY, DIM, ITEM, KIND, TITLE, WARN, age, plain_title
 from wsdash.tui.panes.base import Frame, Lines, cell, row
@@ -26,7 +26,7 @@ LINES_BEFORE = 2
 
 def draw_tests(plan: Plan, view: ViewState, frame: Frame, selected: str) -> Lines:
     """Every line of the list by group, with the evidence of the selected one under it."""
-    done = sum(view.run.item(test.id).state in SATISFIED for test in plan.tests)
+    done = sum(view.run.item(test.id).satisfied for test in plan.tests)
     hint = "  Enter tries or confirms one, a tries all" if frame.operator else ""
     lines: Lines = [Content.styled(f"{done} of {len(plan.tests)} hold{hint}", DIM)]
     group = ""

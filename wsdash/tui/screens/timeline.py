@@ -126,7 +126,7 @@ class OperatorTimelinePanel(TimelinePanel):
             options = {"day": day.day, "go": said.answer == "go", "recommendation": day.recommendation}
             intent = Intent(DECIDE, who=said.who, note=said.note, options=options)
             judged = self._view.timeline
-            decided = {made.day for _, made in self._view.decisions}
+            decided = {made.day for _, made in self._view.run.decisions}
             against = objections(judged, day, said.answer == "go", decided, self._frame.now) if judged else ()
             if against:
                 self._confirm_against(day, said, intent, against)

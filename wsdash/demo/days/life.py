@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import msgspec
+
 from wsdash.clock import ScaledClock, VirtualClock
 from wsdash.config import Settings
-from wsdash.engine.days.passing import FortnightBegun
-from wsdash.engine.days.relived import Relived
+from wsdash.demo.days.relived import Relived
 from wsdash.engine.journal.writer import Journal
 from wsdash.model import (
     AnyEvent,
@@ -31,6 +32,21 @@ from wsdash.watch.sources import Emit
 
 MOST_WAITING = 2000
 BREATH = 0.002
+
+
+class FortnightBegun(msgspec.Struct, frozen=True):
+    """What the newest fortnight began with; from it the same one is lived again, reading by reading.
+
+    begun: the run's time, epoch seconds. usual: seconds for 19 of 20 answers of the old API; None: they
+    were not measured. restarts: how often each container had been restarted by then.
+    """
+
+    name: str
+    seed: int
+    scale: float
+    begun: float
+    usual: float | None = None
+    restarts: dict[str, int] = {}
 
 
 class Script(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from wsdash.demo.standins.fortnight import DAY, FORTNIGHTS, StandinStack
-from wsdash.engine.days.script import Life
+from wsdash.demo.days.life import Life
+from wsdash.demo.days.standin import DAY, FORTNIGHTS, StandinStack
 from wsdash.model import (
     ContainerReading,
     HostReading,

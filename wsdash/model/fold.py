@@ -1,4 +1,4 @@
-"""A pure fold of the journal into the state of the run: for resuming, reports and `wsdash status`."""
+"""The one fold of the journal's history into how the run is, for engine, report, exporter and screens."""
 
 from __future__ import annotations
 
@@ -6,36 +6,23 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wsdash.model import (
-    ROLLED_BACK,
-    SATISFIED,
+from wsdash.model.checklist import SATISFIED, ItemState, Outcome
+from wsdash.model.comparison import ComparisonBegan, SidesCompared
+from wsdash.model.days import DecisionRecorded, TimePassing
+from wsdash.model.items import (
     BackupTaken,
-    ComparisonBegan,
     CriterionMeasured,
-    Downtime,
-    EngineStopped,
     ItemChanged,
     ItemIntended,
-    ItemState,
-    JobsAnswered,
-    JobsAsked,
     LoadTested,
-    Meaning,
-    Outcome,
-    PauseChanged,
-    Phase,
-    Recorded,
-    RehearsalProgress,
-    Rehearsed,
-    RunFinished,
-    RunStarted,
     SchemaCompared,
-    SidesCompared,
     TableVerified,
-    ended_by,
-    loads_kept,
 )
-from wsdash.plan import Plan
+from wsdash.model.journal import Recorded
+from wsdash.model.migration import ROLLED_BACK, ended_by, loads_kept
+from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
+from wsdash.model.run import Downtime, EngineStopped, PauseChanged, RunFinished, RunStarted
+from wsdash.model.source_jobs import JobsAnswered, JobsAsked
 
 ANSWERED = (*SATISFIED, ItemState.FAILED, ItemState.INSUFFICIENT)
 """States in which a step or a person has said how it is."""
@@ -64,6 +51,11 @@ class ItemView(msgspec.Struct, frozen=True):
     worked: float = 0.0
     """Seconds of the newest ended attempt that did more than check."""
     changed_at: float = 0.0
+
+    @property
+    def satisfied(self) -> bool:
+        """Done, or passed over by a person: what needs it may go on."""
+        return self.state in SATISFIED
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -105,6 +97,10 @@ class RunView(msgspec.Struct, frozen=True):
     """A question that waits for a person: whether the source's background jobs are paused."""
     jobs_answer: JobsAnswered | None = None
     """What was answered in this migration."""
+    decisions: tuple[tuple[float, DecisionRecorded], ...] = ()
+    """Those of this migration, with their times."""
+    passing: TimePassing | None = None
+    """Set where the run's time is not the machine's."""
     seq: int = 0
 
     def item(self, item_id: str) -> ItemView:
@@ -142,6 +138,7 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             "criteria": {},
             "loads": loads_kept(view.loads, why),
             "compared": None,
+            "decisions": (),
         }
         if why == ROLLED_BACK:
             changes |= {"jobs_answer": None}
@@ -181,6 +178,10 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"jobs_asked": event if event.jobs else None}
         case JobsAnswered():
             changes |= {"jobs_asked": None, "jobs_answer": event}
+        case DecisionRecorded():
+            changes |= {"decisions": (*view.decisions, (recorded.at, event))}
+        case TimePassing():
+            changes |= {"passing": event}
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)
@@ -232,22 +233,3 @@ def fold_all(events: Iterable[Recorded], view: RunView | None = None) -> RunView
     for recorded in events:
         view = fold(view, recorded)
     return view
-
-
-def opened(view: RunView, plan: Plan) -> bool:
-    """Users may have written to the new service in this migration: the item that opens it was begun, or a
-    person said that it is done or may be passed over, and that was not taken back."""
-    look = view.item(plan.that(Meaning.OPENS_TARGET))
-    return look.touched or look.state in SATISFIED
-
-
-def outcome(view: RunView, plan: Plan) -> Outcome:
-    """The outcome of the run: migrated when every pre and migration item is done or skipped."""
-    if view.finished is Outcome.ROLLED_BACK:
-        return Outcome.ROLLED_BACK
-    counted = [view.item(item.id).state for item in plan.items if item.phase is not Phase.POST]
-    if any(state is ItemState.FAILED for state in counted):
-        return Outcome.FAILED
-    if all(state in SATISFIED for state in counted):
-        return Outcome.MIGRATED
-    return Outcome.INCOMPLETE
