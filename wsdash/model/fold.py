@@ -1,4 +1,4 @@
-"""The one fold of the journal's history into how the run is, for engine, report, exporter and screens."""
+"""The one fold of the journal into the state of the run, for engine, report, exporter and screens."""
 
 from __future__ import annotations
 

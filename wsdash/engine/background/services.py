@@ -1,4 +1,4 @@
-"""What lives beside a run: the pollers, who is told of alerts, the days after, another source of events."""
+"""What lives beside a run: the pollers, who is notified of alerts, the days after, a source of events."""
 
 from __future__ import annotations
 
