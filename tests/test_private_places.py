@@ -17,6 +17,7 @@ from wsdash.engine.journal.writer import Journal
 from wsdash.engine.observe import clock_at_rest
 from wsdash.errors import InputError
 from wsdash.model import LogLine, Notice, RunStarted
+from wsdash.model.facts import Fact
 from wsdash.runtime import default_state, socket_path
 
 STARTED = RunStarted("r", "offline", "h", 1, False, "w")
@@ -78,8 +79,8 @@ async def test_rows_that_this_version_cannot_read_are_left_out_and_counted(tmp_p
     journal = Journal.open(tmp_path)
     for number in range(4):
         await journal.record(Notice("info", f"kept {number}"))
-    await journal.put("fact", 1)
-    await journal.put("other", 2)
+    await journal.put(Fact("fact", int), 1)
+    await journal.put(Fact("other", int), 2)
     await journal.close()
     db = sqlite3.connect(tmp_path / FILE)
     later = b'{"kind": "from-the-future", "text": "x"}'
@@ -99,7 +100,7 @@ async def test_rows_that_this_version_cannot_read_are_left_out_and_counted(tmp_p
         assert events[-1].seq == 9, "a reader goes on after them"
     assert reader.events(9) == []
     assert reader.facts() == {"other": 2}
-    assert Journal.open(tmp_path).get("other") == 2
+    assert Journal.open(tmp_path).get(Fact("other", int)) == 2
 
 
 async def test_what_another_writer_left_uncleaned_is_cleaned_when_it_is_read(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from wsdash.cli import main
 from wsdash.config import read_yaml, shipped
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.lock import OperatorLock
-from wsdash.engine.run.runner import ROLLING_BACK
 from wsdash.model import (
     AnyEvent,
     EngineStopped,
@@ -29,6 +28,7 @@ from wsdash.model import (
     RunFinished,
     RunStarted,
 )
+from wsdash.model.facts import ROLLING_BACK
 from wsdash.plan import load_plan
 
 PLAN = [item for item in load_plan(None).items if item.phase is not Phase.POST]

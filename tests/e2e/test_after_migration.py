@@ -21,9 +21,9 @@ from tests.support.world import World
 from wsdash.config import MetricsSettings, shipped
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.operator.launch import engine_alive
+from wsdash.model.facts import VERIFIED
 from wsdash.stack.factory import open_stack
 from wsdash.steps.api.items import PREFIX
-from wsdash.steps.comparing.verify import RESULT
 from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.watch.monitoring import render_monitoring
 
@@ -116,7 +116,7 @@ def test_a_container_is_restarted_by_name_and_the_journal_says_for_whom(migrated
 def test_the_world_itself_says_which_side_serves_and_whether_the_other_was_written_to(
     migrated: World,
 ) -> None:
-    compared = read_facts(migrated.program.state)[RESULT]
+    compared = read_facts(migrated.program.state)[VERIFIED]
 
     def asked() -> list[tuple[bool | None, str]]:
         async def ask() -> list[ServingSides]:

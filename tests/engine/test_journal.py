@@ -14,6 +14,7 @@ from wsdash.engine.journal import writer as journal_module
 from wsdash.engine.journal.redact import Redactor
 from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.model import ItemIntended, LatencyReading, Liveness, Notice, Progress, SourceState
+from wsdash.model.facts import MANIFEST, Fact
 
 
 @pytest.fixture
@@ -63,14 +64,15 @@ async def test_a_reopened_journal_goes_on_counting(tmp_path: Path) -> None:
 
 
 async def test_facts_survive_and_are_seen_by_readers(tmp_path: Path) -> None:
+    counts: Fact[dict[str, int]] = Fact("counts", dict)
     first = Journal.open(tmp_path)
-    await first.put("backup.manifest", "/somewhere/manifest.json")
-    await first.put("counts", {"workspace_items": 3})
-    assert first.get("counts") == {"workspace_items": 3}
+    await first.put(MANIFEST, "/somewhere/manifest.json")
+    await first.put(counts, {"workspace_items": 3})
+    assert first.get(counts) == {"workspace_items": 3}
     await first.close()
     second = Journal.open(tmp_path)
-    assert second.get("backup.manifest") == "/somewhere/manifest.json"
-    assert second.get("unknown") is None
+    assert second.get(MANIFEST) == "/somewhere/manifest.json"
+    assert second.get(Fact("unknown", int)) is None
     with reading(tmp_path) as reader:
         assert reader.facts() == {
             "backup.manifest": "/somewhere/manifest.json",
@@ -187,7 +189,7 @@ async def test_secrets_never_reach_the_file(journal: Journal, tmp_path: Path) ->
     heard: list[object] = []
     journal.listener = heard.append
     await journal.record(Notice("error", f"could not log in with {secret}"))
-    await journal.put("fact", {"text": [f"password={secret}"]})
+    await journal.put(Fact("fact", dict), {"text": [f"password={secret}"]})
     journal.emit(SourceState("rows", Liveness.DOWN, detail="postgresql://me:hunter2@host/db"))
     await settle(journal)
     raw = content(tmp_path)

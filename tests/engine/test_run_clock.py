@@ -44,6 +44,7 @@ from wsdash.model import (
     TimePassing,
     run_time,
 )
+from wsdash.model.facts import Fact
 from wsdash.review.story import read_story
 
 MOMENTS = (0, 59, 70, 119, 120, 215, 255, TICKS - 1)
@@ -58,7 +59,7 @@ def photographed(directory: Path, state: Path) -> ShortDays:
             journal = life._journal
             while journal.waiting:  # noqa: ASYNC110 - its thread is waited for
                 await asyncio.sleep(0.001)
-            await journal.put("moment", number)  # written: all before it is, too
+            await journal.put(Fact("moment", int), number)  # written: all before it is, too
             image(state, directory / f"at-{number}")
 
         return take

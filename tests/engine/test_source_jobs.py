@@ -29,9 +29,9 @@ from wsdash.engine.process import serve
 from wsdash.engine.source_jobs import paused_at_rest
 from wsdash.errors import UnreachableError
 from wsdash.model import PAUSE_JOBS, JobsAnswered, JobsAsked, Notice, Recorded
+from wsdash.model.facts import PAUSED
 from wsdash.steps import source_jobs
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.source_jobs import PAUSED
 
 ITEMS = ("backup", "stop-old", "migrate-data", "verify-data", "test-api")
 PLAN = """

@@ -15,9 +15,9 @@ from wsdash.config import AlertSettings, NotifySettings, Settings, load_settings
 from wsdash.engine.journal.writer import Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, ItemChanged, ItemIntended, ItemState, LogLine, RunStarted
+from wsdash.model.facts import MANIFEST
 from wsdash.review.doctor.finding import Finding
 from wsdash.review.doctor.troubleshooting import NAMES, diagnostics, logs, team, way_back
-from wsdash.steps.backup import MANIFEST
 
 API = "workspace-api"
 STORAGE = "workspace-db-pageserver"

@@ -22,9 +22,10 @@ from wsdash.demo.world import schema
 from wsdash.demo.world.generate import load_items
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
+from wsdash.model.facts import API_TESTED, TEST_ROWS, RowsOfTests
 from wsdash.steps.api.checks import create_item, read_back
-from wsdash.steps.api.items import FACT, TestItems, clear_at_start, client, items_for_test
-from wsdash.steps.api.tests import RESULT, TestApi
+from wsdash.steps.api.items import TestItems, clear_at_start, client, items_for_test
+from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import StepContext
 
 ITEMS, AUDIT = "workspace.workspace_items", "workspace.workspace_audit_log"
@@ -83,7 +84,7 @@ async def test_the_list_holds_on_the_real_apis_rules_and_limit(
     assert "at most 1620 of the 1800 requests a minute that it allows one address" in evidence.text
     assert await _count(filled, ITEMS) == 40
     assert await _count(filled, AUDIT) == audited
-    assert ctx.facts.get(FACT) is None
+    assert ctx.facts.get(TEST_ROWS) is None
     assert not [event for event in events if isinstance(event, Notice) and event.level == "warning"]
 
 
@@ -101,7 +102,7 @@ async def test_an_item_whose_answer_was_lost_is_found_by_its_marker(
     assert not (await TestApi().check(ctx)).holds
     await clear_at_start(ctx)
     assert (await _count(filled, ITEMS), await _count(filled, AUDIT)) == (40, audited)
-    assert ctx.facts.get(FACT) is None
+    assert ctx.facts.get(TEST_ROWS) is None
     (told,) = [event.text for event in events if isinstance(event, Notice)]
     assert "2 test items made, 2 removed through the API" in told
 
@@ -123,12 +124,12 @@ async def test_a_target_that_is_away_is_a_warning_and_the_note_stays(
     tmp_path: Path, target: Endpoint
 ) -> None:
     ctx, events = _context(tmp_path, target, "http://127.0.0.1:9")
-    noted = {"marker": "wsdash-test-1", "ids": ["1"], "begun": 0.0}
-    await ctx.facts.put(FACT, noted)
+    noted = RowsOfTests(marker="wsdash-test-1", ids=["1"], begun=0.0)
+    await ctx.facts.put(TEST_ROWS, noted)
     away = msgspec.structs.replace(ctx.settings.target, port=9)
     object.__setattr__(ctx, "settings", msgspec.structs.replace(ctx.settings, target=away))
     await clear_at_start(ctx)
-    assert ctx.facts.get(FACT) == noted
+    assert ctx.facts.get(TEST_ROWS) == noted
     assert "may still be in the target" in events[-1].text
 
 
@@ -148,7 +149,7 @@ async def test_interrupted_it_leaves_nothing(filled: Endpoint, served: str, tmp_
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await _count(filled, ITEMS) == 40
-    assert ctx.facts.get(FACT) is None
+    assert ctx.facts.get(TEST_ROWS) is None
 
 
 async def test_a_row_that_merely_has_a_noted_number_is_somebody_elses(
@@ -164,8 +165,8 @@ async def test_a_row_that_merely_has_a_noted_number_is_somebody_elses(
             "insert into workspace.notes (title) values ('a user''s');"
             "insert into workspace.history values (1, '2020-01-01', 'made'), (2, now(), 'made');"
         )
-        noted = {"marker": "wsdash-test-5", "ids": ["1"], "begun": 1.7e9}
-        await ctx.facts.put(FACT, noted)
+        noted = RowsOfTests(marker="wsdash-test-5", ids=["1"], begun=1.7e9)
+        await ctx.facts.put(TEST_ROWS, noted)
         await conn.execute("insert into workspace.notes (title) values ('wsdash-test-5')")
         await conn.execute("insert into workspace.tags values (1, 'user'), (2, 'test')")
         await clear_at_start(ctx)
@@ -248,7 +249,9 @@ async def test_an_api_of_another_shape_is_described_in_the_configuration(
     standin.lossy = True
     with pytest.raises(WsdashError, match="differs in text"):
         await step.act(ctx)
-    assert not ctx.facts.get(RESULT)["holds"]
+    result = ctx.facts.get(API_TESTED)
+    assert result is not None
+    assert not result["holds"]
     await server.close()
 
 

@@ -17,9 +17,10 @@ from wsdash.api import ApiClient
 from wsdash.config import ApiSettings, LoadTestSettings
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import LoadTested
+from wsdash.model.facts import BASELINE
 from wsdash.model.slower import slower
 from wsdash.steps.api.items import TestItems
-from wsdash.steps.load.benchmarks import BASELINE, Benchmarks, record_baseline
+from wsdash.steps.load.benchmarks import Benchmarks, record_baseline
 from wsdash.steps.load.ladder import LoadPlan, run_load
 
 QUICK = LoadPlan(ladder=(1, 4), seconds=0.1, warm_up=0.05)
@@ -156,7 +157,7 @@ async def test_a_baseline_of_an_unconfirmed_api_is_one_gentle_reader(
 ) -> None:
     ctx, events = context(tmp_path, **_settings(base))
     await record_baseline(ctx)
-    assert [row["clients"] for row in ctx.facts.get(BASELINE)] == [1]
+    assert [row.clients for row in ctx.facts.get(BASELINE) or ()] == [1]
     assert set(api.asked) == {"GET"}
     assert [event.api for event in events if isinstance(event, LoadTested)] == ["baseline"]
 
@@ -164,7 +165,7 @@ async def test_a_baseline_of_an_unconfirmed_api_is_one_gentle_reader(
 async def test_a_confirmed_apis_baseline_climbs_the_ladder_once(base: str, api: Api, tmp_path: Path) -> None:
     ctx, _ = context(tmp_path, **_settings(base, base.removeprefix("http://")))
     await record_baseline(ctx)
-    assert [row["clients"] for row in ctx.facts.get(BASELINE)] == [1, 2]
+    assert [row.clients for row in ctx.facts.get(BASELINE) or ()] == [1, 2]
     asked = len(api.asked)
     await record_baseline(ctx)
     assert len(api.asked) == asked

@@ -9,7 +9,8 @@ import pytest
 from tests.steps.support import NoContainers, context
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
-from wsdash.steps.api.tests import RESULT, TestApi
+from wsdash.model.facts import API_TESTED
+from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import StepContext
 from wsdash.steps.readiness import require_healthy, unhealthy
 
@@ -56,7 +57,7 @@ async def test_the_new_service_is_not_opened_for_writes_before_it_is_healthy(
     ctx = with_readings(tmp_path, ILL)
     with pytest.raises(WsdashError, match="the pool is exhausted"):
         await TestApi().act(ctx)
-    assert ctx.facts.get(RESULT) is None
+    assert ctx.facts.get(API_TESTED) is None
 
 
 @pytest.mark.parametrize(

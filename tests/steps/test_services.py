@@ -15,9 +15,10 @@ from tests.steps.support import NoContainers, context
 from tests.support.servers import free_port
 from wsdash.config import ApiSettings, load_settings
 from wsdash.model import ContainerReading
+from wsdash.model.facts import ANSWERED
 from wsdash.steps.base import StepContext
 from wsdash.steps.ports import PortsFree
-from wsdash.steps.services import ANSWERED, StartStack, StopOld, stack_evidence
+from wsdash.steps.services import StartStack, StopOld, stack_evidence
 
 OLD, API = "apps-workspace", "workspace-api"
 

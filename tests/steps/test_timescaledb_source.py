@@ -15,7 +15,8 @@ from tests.support.timescaledb import make_field_schema
 from wsdash.config import load_settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.model import AnyEvent, Notice
-from wsdash.steps.backup import MANIFEST, Backup
+from wsdash.model.facts import MANIFEST
+from wsdash.steps.backup import Backup
 from wsdash.steps.base import StepContext
 from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.migrate import MigrateData
@@ -86,7 +87,9 @@ async def test_the_plan_holds_from_a_real_timescaledb(
     assert found.holds, found.text
     assert await value(target, MD5) == await value(timescale, MD5)
 
-    file = Path(run.ctx.facts.get(MANIFEST).removesuffix(".manifest.json") + ".sql")
+    manifest = run.ctx.facts.get(MANIFEST)
+    assert manifest is not None
+    file = Path(manifest.removesuffix(".manifest.json") + ".sql")
     other = "restored"
     await run_sql(target, f"CREATE DATABASE {other}")
     restored = replace(target, database=other)

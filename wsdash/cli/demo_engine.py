@@ -27,10 +27,10 @@ def under_way(state: Path) -> EventSource | None:
         passing, _ = reader.time()
         if passing is None or passing.over:
             return None
-        from wsdash.demo.days import FORTNIGHT, ScriptedDays, fortnight_of
+        from wsdash.demo.days import FORTNIGHT, ScriptedDays
         from wsdash.demo.days.fortnight import FortnightScript
 
-        begun = fortnight_of(reader.facts().get(FORTNIGHT))
+        begun = FORTNIGHT.of(reader.facts())
     finally:
         reader.close()
     if begun is None:

@@ -20,7 +20,7 @@ from wsdash.engine.source_jobs import paused_at_rest
 from wsdash.errors import LockHeldError
 from wsdash.model import Notice, Recorded
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
-from wsdash.steps.api.tests import RESULT as API_TESTED
+from wsdash.model.facts import API_TESTED
 from wsdash.steps.comparing.verify_now import ComparedNow, changed_seeds, verify_now
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
@@ -119,7 +119,7 @@ def _opened_at(state: Path | None) -> float | None:
         return None
     reader = JournalReader(state)
     try:
-        tested = reader.facts().get(API_TESTED)
+        tested = API_TESTED.of(reader.facts())
     finally:
         reader.close()
     return float(tested["at"]) if tested else None

@@ -26,6 +26,7 @@ from wsdash.model import (
     Recorded,
     Rehearsed,
 )
+from wsdash.model.facts import Fact, T
 from wsdash.model.fold import fold_all
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
@@ -45,11 +46,11 @@ class ReadFacts:
         self._facts = reader.facts()
         reader.close()
 
-    def get(self, name: str) -> Any:
+    def get(self, name: Fact[T]) -> T | None:
         """The value, or None."""
-        return self._facts.get(name)
+        return name.of(self._facts)
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, name: Fact[T], value: T | None) -> None:
         """Does nothing: a check has no business here."""
 
 

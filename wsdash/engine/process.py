@@ -34,7 +34,7 @@ from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS, ROLLING_BACK, Runner
+from wsdash.engine.run.runner import CLEANUP_SECONDS, Runner
 from wsdash.engine.run_clock import take_up
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import (
@@ -57,12 +57,13 @@ from wsdash.model import (
     StepId,
 )
 from wsdash.model.comparison import COMPARE
+from wsdash.model.facts import RESTORE_FIRST, ROLLING_BACK
 from wsdash.model.fold import fold_all
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.api.items import clear_at_start
-from wsdash.steps.base import RESTORE_FIRST, StepContext
+from wsdash.steps.base import StepContext
 from wsdash.steps.scope import preflight
 
 __all__ = ["EngineOptions", "serve"]
@@ -325,7 +326,7 @@ class Engine:
 
     async def _start_auto(self, runner: Runner, journal: Journal) -> None:
         options = self.options
-        under_way = bool(journal.get(ROLLING_BACK))
+        under_way = journal.get(ROLLING_BACK)
         if options.abandon_rollback and not under_way:
             raise InputError(
                 "no rollback of this run stopped half-way: there is nothing to abandon",

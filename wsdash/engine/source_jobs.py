@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from wsdash.config import Settings, load_settings
 from wsdash.data.timescaledb.jobs import describe_jobs
@@ -21,10 +20,11 @@ from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import WsdashError
 from wsdash.model import SATISFIED, ItemState, JobsAnswered, JobsAsked, Outcome, Recorded, StepId
+from wsdash.model.facts import PAUSED, Fact, T
 from wsdash.model.fold import fold_all
 from wsdash.plan import Plan, load_plan
 from wsdash.runtime import user_name
-from wsdash.steps.source_jobs import PAUSED, JobsOf, pause, put_back
+from wsdash.steps.source_jobs import JobsOf, pause, put_back
 
 LAST = StepId.VERIFY_DATA
 READS = (StepId.BACKUP, StepId.MIGRATE_DATA, LAST)
@@ -164,11 +164,11 @@ class _Noted:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    def get(self, name: str) -> Any:
+    def get(self, name: Fact[T]) -> T | None:
         """The value, or None."""
         return self._recorder.journal.get(name)
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, name: Fact[T], value: T | None) -> None:
         """Durable when this returns."""
         await self._recorder.note(name, value)
 

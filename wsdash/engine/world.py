@@ -13,13 +13,13 @@ from wsdash.config import Settings, load_settings
 from wsdash.engine.pool import ConnectionCounter
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
+from wsdash.model.facts import FINGERPRINT, Facts
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
-from wsdash.steps.base import Facts, Step
+from wsdash.steps.base import Step
 from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.pollers.containers import LastSeen
 
-FINGERPRINT = "run.world"
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 

@@ -15,9 +15,8 @@ from wsdash.engine.world import open_world_stack
 from wsdash.errors import WsdashError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
+from wsdash.model.facts import ANSWERED, VERIFIED
 from wsdash.review.story import KnownStory, read_story
-from wsdash.steps.comparing.verify import RESULT
-from wsdash.steps.services import ANSWERED
 from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.timeline.judge import GO
 
@@ -139,8 +138,8 @@ async def _asked(settings: Settings, facts: dict[str, Any]) -> list[ServingSides
     except WsdashError as error:
         return [ServingSides("The new stack serves, the old service is stopped", None, str(error))]
     try:
-        services = await look_at_services(settings, stack, facts.get(ANSWERED))
-        return [*services, await look_at_source(settings, facts.get(RESULT))]
+        services = await look_at_services(settings, stack, ANSWERED.of(facts))
+        return [*services, await look_at_source(settings, VERIFIED.of(facts))]
     finally:
         await stack.close()
 

@@ -7,12 +7,10 @@ from pathlib import Path
 from wsdash.data.backup.take import check_backup, take_backup
 from wsdash.data.restore.proof import prove_backup
 from wsdash.model import BackupTaken, Notice, StepId
+from wsdash.model.facts import MANIFEST
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.load.benchmarks import record_baseline
 from wsdash.steps.source_jobs import jobs_evidence
-
-MANIFEST = "backup.manifest"
-"""The fact that names the manifest of this run's backup."""
 
 
 class Backup:

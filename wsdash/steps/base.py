@@ -12,10 +12,8 @@ from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.snapshot.hold import Snapshot
 from wsdash.model import AnyEvent, Notice
+from wsdash.model.facts import Facts
 from wsdash.stack.base import OutputSink, Stack
-
-RESTORE_FIRST = "rollback.restore"
-"""The fact that names the backup a rollback restores before the old service starts; '' for none."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +30,6 @@ class Evidence:
     insufficient: bool = False
     broken_at: float | None = None
     remedy: str = ""
-
-
-class Facts(Protocol):
-    """Small durable facts of the run (backup path, checksums): JSON values by name, in the journal."""
-
-    def get(self, name: str) -> Any:
-        """The value, or None."""
-        ...
-
-    async def put(self, name: str, value: Any) -> None:
-        """Durable when this returns."""
-        ...
 
 
 DRY_RUN = "dry-run"

@@ -6,19 +6,17 @@ import contextlib
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from wsdash.config import Settings
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Branch, BranchesReading, StepId
+from wsdash.model.facts import BRANCHED, Tried
 from wsdash.stack.neon_api import NeonApi, NeonTimeline
 from wsdash.steps.base import Evidence, StepContext, endpoint
 from wsdash.steps.branch_probe import Side, open_branch, prepare, prove_isolation, remove, session_on
 
-RESULT = "branching.result"
-"""The fact that holds the last proof: {"text", "at"}."""
 OURS = "77736462"
 """How a branch of wsdash's own begins ('wsdb' in hexadecimal); the eight digits after it are the time it was
 made at. Timelines have no names: this is how one that a crash left behind is known."""
@@ -111,7 +109,7 @@ class Branching:
         if not ctx.settings.endpoints.pageserver_http:
             text = "no pageserver is configured (key endpoints.pageserver_http): there is nothing to branch"
             return Evidence(False, text, insufficient=True, remedy="skip this item with that reason")
-        result: dict[str, Any] | None = ctx.facts.get(RESULT)
+        result = ctx.facts.get(BRANCHED)
         async with _api(ctx.settings) as api:
             left = [one.id for tenant in await api.tenants() for one in await _ours(ctx, api, tenant)]
         if left:
@@ -137,7 +135,7 @@ class Branching:
                     await self._clear(ctx, api, parent, tenant, branch)
                 raise
             await self._clear(ctx, api, parent, tenant, branch)
-        await ctx.facts.put(RESULT, {"text": text, "at": time.time()})
+        await ctx.facts.put(BRANCHED, Tried(text=text, at=time.time()))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Nothing stays of a branch."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from wsdash.data.backup.take import keep_copy
 from wsdash.data.copy.indexes import builders_on, within_limit
@@ -12,17 +11,9 @@ from wsdash.data.copy.run import CopyRequest, CopyResult, copied_state, copy_tab
 from wsdash.data.pg.connect import connection
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
-from wsdash.steps.api.tests import RESULT as API_TESTED
+from wsdash.model.facts import API_TESTED, FENCE, READ, STOPPED_AT, Fence
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.scope import read_carried, written_tables
-from wsdash.steps.services import STOPPED_AT
-
-FENCE = "migrate-data.fence"
-"""The fact that says behind which stop of the old service the rows were copied: {"stopped_at"}."""
-
-
-READ = "migrate-data.read"
-"""The fact that says, in words, how it is known that no chunk of the source was rewritten meanwhile."""
 
 
 class MigrateData:
@@ -43,7 +34,7 @@ class MigrateData:
             foreign = await inspect_target(session, carried.tables, ctx.run) if ctx.force else []
         if foreign:
             return Evidence(False, "to be written over, as asked: " + "; ".join(map(str, foreign)))
-        fence: dict[str, Any] | None = ctx.facts.get(FENCE)
+        fence = ctx.facts.get(FENCE)
         broken = fence is not None and fence["stopped_at"] != ctx.facts.get(STOPPED_AT)
         if state.complete and broken and ctx.facts.get(API_TESTED) is None:
             return Evidence(False, "the old service ran again after its rows were copied: they are compared")
@@ -55,7 +46,7 @@ class MigrateData:
         and still equals the source is kept.
         """
         await ctx.facts.put(API_TESTED, None)  # what was compared and tested is not what will be there
-        await ctx.facts.put(FENCE, {"stopped_at": ctx.facts.get(STOPPED_AT)})
+        await ctx.facts.put(FENCE, Fence(stopped_at=ctx.facts.get(STOPPED_AT)))
         carried = await read_carried(ctx.settings, probe=True)
         if ctx.force:
             await self._keep_foreign(ctx)

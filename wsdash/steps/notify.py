@@ -7,10 +7,10 @@ import time
 
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import StepId
+from wsdash.model.facts import SENT
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.watch.outlets import OutletError, post_message, run_with
 
-SENT = "notify-team.sent"
 POST_TIMEOUT = 15.0
 COMMAND_TIMEOUT = 30.0
 

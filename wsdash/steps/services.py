@@ -12,19 +12,13 @@ from pathlib import Path
 from wsdash.data.restore.run import restore_missing_into_source
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, StepId
+from wsdash.model.facts import ANSWERED, RESTORE_FIRST, STARTED, STOPPED_AT
 from wsdash.steps.api.items import client
-from wsdash.steps.base import RESTORE_FIRST, Evidence, StepContext, command_output
+from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.readiness import READY_SECONDS, needs_schema
 from wsdash.steps.rows.counts import stored_items
 from wsdash.watch.board import not_known_to_fail
 
-STOPPED_AT = "stop-old.at"
-"""The fact that says when the old service was last asked to stop: another one means that it ran in between.
-"""
-ANSWERED = "stop-old.answered"
-"""The fact that names the address at which the old API answered before it was stopped."""
-STARTED = "start-stack.started"
-"""The fact that says that this run started the new stack, and has not stopped it since."""
 UP = ("running", "restarting", "paused")
 DOWN = ("exited", "created", "dead", "removing")
 
@@ -161,7 +155,8 @@ async def stack_evidence(ctx: StepContext, unready: frozenset[str] = frozenset()
 def _gave_up(ctx: StepContext, reading: ContainerReading) -> bool:
     """This run started it, and it ended by itself: some services do, where their tables are not there."""
     ended = reading.state == "exited" and not not_known_to_fail(reading)
-    return ended and bool(ctx.facts.get(STARTED))
+    started = ctx.facts.get(STARTED)
+    return ended and bool(started)
 
 
 async def _serves(ctx: StepContext) -> str:

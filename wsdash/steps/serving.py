@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from wsdash.api.client import ApiClient, Pong
 from wsdash.config import Settings
@@ -13,6 +12,7 @@ from wsdash.data.pg.transfer import server_words
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
+from wsdash.model.facts import ComparedSides
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
 from wsdash.steps.scope import read_carried
@@ -79,10 +79,10 @@ async def look_at_services(
     return [ServingSides(title, True, sentence)]
 
 
-async def look_at_source(settings: Settings, compared: dict[str, Any] | None) -> ServingSides:
+async def look_at_source(settings: Settings, compared: ComparedSides | None) -> ServingSides:
     """The source holds what it held when both sides were found equal, and nobody has it open.
 
-    compared: the fact of the last comparison (steps/comparing/verify.py RESULT), None where there is none.
+    compared: the fact of the last comparison (VERIFIED), None where there is none.
     """
     title = "Nothing was written to the source since both sides were equal"
     if compared is None or not compared.get("holds") or not compared.get("source"):

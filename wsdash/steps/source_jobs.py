@@ -15,11 +15,9 @@ from wsdash.data.timescaledb.jobs import (
 )
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
-from wsdash.steps.base import Emit, Facts, StepContext, endpoint
+from wsdash.model.facts import PAUSED, Facts
+from wsdash.steps.base import Emit, StepContext, endpoint
 
-PAUSED = "source.paused-jobs"
-"""The fact that lists the jobs that are, or are about to be, paused: their ids. Written before they are
-paused, so that what a killed engine paused can be put back by the next one."""
 WHETHER = {
     True: "they are paused meanwhile",
     False: "they run meanwhile (source.pause_jobs: no)",

@@ -181,7 +181,9 @@ async def test_ended_by_the_operator_it_cleans_up_first(
         played.after_the_copy(wait_for_ever)
         task = asyncio.create_task(played.rehearsal.run(1))
         await copied.wait()
-        assert played.recorder.journal.get(UNDER_WAY)["trial"]
+        noted = played.recorder.journal.get(UNDER_WAY)
+        assert noted is not None
+        assert noted.trial
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -218,7 +220,9 @@ async def test_the_next_one_clears_what_a_killed_one_left(
     before = await the_server(target)
     async with theatre(tmp_path, filled, target) as played:
         await killed_after_the_copy(played)
-        assert played.recorder.journal.get(UNDER_WAY)["trial"]
+        noted = played.recorder.journal.get(UNDER_WAY)
+        assert noted is not None
+        assert noted.trial
     assert await the_server(target) != before
     async with theatre(tmp_path, filled, target) as played:
         played.containers.up = set(played.containers.names) if stack_runs else set()

@@ -5,6 +5,6 @@ readings, people). What a script says goes the way of real readings: journal, hi
 """
 
 from wsdash.demo.days.life import FortnightBegun, Life, Script
-from wsdash.demo.days.source import FORTNIGHT, ScriptedDays, fortnight_of
+from wsdash.demo.days.source import FORTNIGHT, ScriptedDays
 
-__all__ = ["FORTNIGHT", "FortnightBegun", "Life", "Script", "ScriptedDays", "fortnight_of"]
+__all__ = ["FORTNIGHT", "FortnightBegun", "Life", "Script", "ScriptedDays"]

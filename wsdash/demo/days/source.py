@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from wsdash.clock import VirtualClock
 from wsdash.demo.days.life import FortnightBegun, Life, Script
 from wsdash.demo.days.relived import Relived
@@ -29,6 +27,7 @@ from wsdash.model import (
     Recorded,
     TimePassing,
 )
+from wsdash.model.facts import Fact
 from wsdash.timeline.story import fold_story
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board
@@ -43,23 +42,15 @@ GOES_ON = "the fortnight {name} goes on from where the run's time stood"
 LIVED = "the fortnight {name} was lived after this migration: there is none after it"
 
 
-FORTNIGHT = "fortnight"
-"""The fact that holds a FortnightBegun."""
-
-
-def fortnight_of(fact: object) -> FortnightBegun | None:
-    """The fact's value, read; None when there is none."""
-    try:
-        return msgspec.convert(fact, FortnightBegun)
-    except msgspec.ValidationError:
-        return None
+FORTNIGHT: Fact[FortnightBegun] = Fact("fortnight", FortnightBegun)
+"""What the newest fortnight began with."""
 
 
 def _under_way(journal: Journal) -> FortnightBegun | None:
     """The fortnight that was begun and not ended."""
     if journal.passing is None or journal.passing.over:
         return None
-    return fortnight_of(journal.get(FORTNIGHT))
+    return journal.get(FORTNIGHT)
 
 
 @dataclass(frozen=True)
@@ -122,7 +113,7 @@ async def _begin(script: Script, recorder: Recorder, state: Path) -> FortnightBe
     journal.clock = VirtualClock(begun)
     usual, restarts = await asyncio.to_thread(_before, state, begun)
     fortnight = FortnightBegun(script.name, script.seed, script.scale, begun, usual, restarts)
-    await recorder.note(FORTNIGHT, msgspec.to_builtins(fortnight))
+    await recorder.note(FORTNIGHT, fortnight)
     return fortnight
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -34,6 +33,8 @@ from wsdash.engine.journal.store import (
     time_of,
 )
 from wsdash.model import AnyEvent, Notice, Progress, Recorded, TimePassing, run_time
+from wsdash.model.facts import Fact
+from wsdash.model.facts import T as F
 
 __all__ = ["Heartbeat", "Journal", "JournalError", "JournalReader"]
 
@@ -112,11 +113,15 @@ class Journal:
         self._put(event, done)
         return await asyncio.wrap_future(done)
 
-    def get(self, name: str) -> Any:
+    def get(self, name: Fact[F]) -> F | None:
         """A fact's value, or None."""
-        return self._facts.get(name)
+        return name.of(self._facts)
 
-    async def put(self, name: str, value: Any) -> None:
+    def noted(self, name: str) -> bool:
+        """Whether the fact has a value, of its type or not."""
+        return self._facts.get(name) is not None
+
+    async def put(self, name: Fact[F], value: F | None) -> None:
         """Set a fact (JSON; secrets in it are masked), durable when this returns. Raises JournalError."""
         clean = msgspec.to_builtins(self.redactor.value(value))
         done: Future[int] = Future()

@@ -21,11 +21,10 @@ from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.lock import living_holder
 from wsdash.errors import WsdashError
 from wsdash.model import Intent
+from wsdash.model.facts import Fact
 from wsdash.runtime import open_private
 
 LOG_FILE = "engine.log"
-CONFIG = "engine.config"
-"""The fact that says which settings the newest engine works with."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
@@ -53,10 +52,14 @@ class EngineConfig(msgspec.Struct, frozen=True):
     files: dict[str, str]
 
 
+CONFIG: Fact[EngineConfig] = Fact("engine.config", EngineConfig)
+"""Which settings the newest engine works with."""
+
+
 async def note_config(journal: Journal, directory: str) -> None:
     """Say in the journal that this process's engine works with the settings of that directory."""
     files = await asyncio.to_thread(_digests, Path(directory))
-    await journal.put(CONFIG, msgspec.to_builtins(EngineConfig(os.getpid(), directory, files)))
+    await journal.put(CONFIG, EngineConfig(os.getpid(), directory, files))
 
 
 def engine_config(state: Path) -> Path | None:
@@ -86,12 +89,10 @@ def _said(state: Path) -> EngineConfig | None:
     except NotBegunError:
         return None
     try:
-        said = msgspec.convert(reader.facts().get(CONFIG), EngineConfig)
-    except msgspec.ValidationError:
-        return None  # an engine of another version, or none that came so far
+        said = CONFIG.of(reader.facts())  # None: an engine of another version, or none that came so far
     finally:
         reader.close()
-    return said if said.pid == alive.pid else None
+    return said if said is not None and said.pid == alive.pid else None
 
 
 def _digests(directory: Path) -> dict[str, str]:

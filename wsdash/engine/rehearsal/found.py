@@ -7,6 +7,7 @@ from typing import Any
 
 from wsdash.engine.outlook.forecast import IN_DOWNTIME
 from wsdash.model import RehearsalOutcome, RehearsedItem, ResourceUse, StepId, TableVerified
+from wsdash.model.facts import Fact, T
 
 
 class StoppedError(Exception):
@@ -19,11 +20,11 @@ class MemoryFacts:
 
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def get(self, name: str) -> Any:
+    def get(self, name: Fact[T]) -> T | None:
         """The value, or None."""
-        return self.facts.get(name)
+        return name.of(self.facts)
 
-    async def put(self, name: str, value: Any) -> None:
+    async def put(self, name: Fact[T], value: T | None) -> None:
         """Remember it for the round's length."""
         self.facts[name] = value
 

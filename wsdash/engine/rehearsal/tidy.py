@@ -11,11 +11,9 @@ import msgspec
 from wsdash.data.rehearsal.trial_database import end_trial, find_trial
 from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.model.facts import Fact
 from wsdash.steps.base import endpoint
 from wsdash.steps.readiness import needs_schema
-
-UNDER_WAY = "rehearsal.under-way"
-"""The fact that says what a rehearsal that runs now, or was killed, has to give back; None: nothing."""
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -26,6 +24,10 @@ class Before(msgspec.Struct, frozen=True):
     started_at: float
     running: tuple[str, ...] = ()
     trial: bool = False
+
+
+UNDER_WAY: Fact[Before] = Fact("rehearsal.under-way", Before)
+"""What a rehearsal that runs now, or was killed, has to give back."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Tidy:
 
     async def note(self, before: Before | None) -> None:
         """Make durable what is to be given back; None: nothing."""
-        await self.stage.recorder.note(UNDER_WAY, None if before is None else msgspec.to_builtins(before))
+        await self.stage.recorder.note(UNDER_WAY, before)
 
     @property
     def workspace(self) -> tuple[str, ...]:
@@ -110,9 +112,8 @@ class Tidy:
         Known by the fact in the journal, and where that is lost, by the mark of the copy in a target that
         answers. Raises WsdashError when it cannot be given back, or another rehearsal is at work there.
         """
-        fact = self.stage.recorder.journal.get(UNDER_WAY)
-        if fact is not None:
-            before = msgspec.convert(fact, Before)
+        before = self.stage.recorder.journal.get(UNDER_WAY)
+        if before is not None:
             tell(f"a rehearsal that was killed ({before.id}) is cleared up")
             left = await self.give_back(before)
             if left:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from wsdash.config import load_settings
 from wsdash.engine.journal.secrets import redactor_for
@@ -16,23 +17,21 @@ from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.recorder import Recorder
 from wsdash.model import ItemChanged, ItemKind, ItemState, Restored
+from wsdash.model.facts import BASELINE, BENCHMARKED, BRANCHED, SENT, VERIFIED, Fact, result_of
 from wsdash.model.fold import ANSWERED, fold_all
 from wsdash.plan import Plan, load_plan
-from wsdash.steps import branching, notify
-from wsdash.steps.comparing import verify
-from wsdash.steps.load import benchmarks as load_test
-from wsdash.steps.testing.checklist import TRIALS, result_of
+from wsdash.steps.testing.checklist import TRIALS
 from wsdash.timeline.story import after_copying
 
-PROOFS = (
-    verify.RESULT,
-    load_test.RESULT,
-    branching.RESULT,
+PROOFS: tuple[Fact[Any], ...] = (
+    VERIFIED,
+    BENCHMARKED,
+    BRANCHED,
     *(result_of(name) for name in TRIALS),
 )
 """Facts that prove something of the copied rows, or of the service on them. Not those that items need to go
 on after a crash, which their own steps remove."""
-OF_ONE_MIGRATION = (load_test.BASELINE, notify.SENT)
+OF_ONE_MIGRATION: tuple[Fact[Any], ...] = (BASELINE, SENT)
 """Facts that a rollback ends besides: how fast the old service was, and that the team was notified."""
 
 
@@ -50,10 +49,10 @@ async def forget_people(recorder: Recorder, plan: Plan) -> None:
             await recorder.record(ItemChanged(item.id, ItemState.UNDONE, text))
 
 
-async def forget_proofs(recorder: Recorder, facts: Iterable[str] = PROOFS) -> None:
+async def forget_proofs(recorder: Recorder, facts: Iterable[Fact[Any]] = PROOFS) -> None:
     """Remove the facts that prove."""
     for name in facts:
-        if recorder.journal.get(name) is not None:
+        if recorder.journal.noted(name):
             await recorder.note(name, None)
 
 

@@ -6,10 +6,12 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.model import AnyEvent, Recorded
+from wsdash.model.facts import Fact
+from wsdash.model.facts import T as F
 from wsdash.model.fold import RunView, fold
 
 RETRY_SECONDS = 0.5
@@ -31,7 +33,7 @@ class Recorder:
         seq = await self._insist(lambda: self.journal.record(event))
         self.view = fold(self.view, Recorded(seq, self.journal.clock.time(), event))
 
-    async def note(self, name: str, value: Any) -> None:
+    async def note(self, name: Fact[F], value: F | None) -> None:
         """Set a fact, durable when this returns."""
         await self._insist(lambda: self.journal.put(name, value))
 

@@ -35,14 +35,12 @@ from wsdash.model import (
     Reply,
     RunFinished,
 )
+from wsdash.model.facts import RESTORE_FIRST, ROLLING_BACK
 from wsdash.model.fold import RunView
 from wsdash.model.rehearsal import ROUNDS
 from wsdash.plan import Item, Plan
-from wsdash.steps.base import RESTORE_FIRST
 
 CLEANUP_SECONDS = 20.0
-ROLLING_BACK = "rollback.under-way"
-"""The fact that says that a rollback was begun and not finished."""
 
 
 class Runner:
@@ -202,7 +200,8 @@ class Runner:
         return "paused" if self._paused else "idle"
 
     def _undoing(self) -> bool:
-        return self._roll_back or bool(self._recorder.journal.get(ROLLING_BACK))
+        begun = self._recorder.journal.get(ROLLING_BACK)
+        return self._roll_back or bool(begun)
 
     async def _pause(self, paused: bool, by: str) -> None:
         self._paused = paused

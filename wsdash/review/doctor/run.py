@@ -18,6 +18,7 @@ from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading
+from wsdash.model.facts import PAUSED
 from wsdash.review.doctor import compose_files, stack_safety, troubleshooting
 from wsdash.review.doctor.connection_test import connection_test, psql_words
 from wsdash.review.doctor.finding import Finding
@@ -27,7 +28,7 @@ from wsdash.steps.base import endpoint
 from wsdash.steps.ports import stack_ports
 from wsdash.steps.rights import lacking_rights
 from wsdash.steps.rows.counts import count_rows
-from wsdash.steps.source_jobs import PAUSED, WHETHER
+from wsdash.steps.source_jobs import WHETHER
 
 
 class DiskUsage(NamedTuple):
@@ -169,7 +170,7 @@ def _paused_by_us(state: Path | None) -> list[int]:
         return []
     reader = JournalReader(state)
     try:
-        return list(reader.facts().get(PAUSED) or [])
+        return list(PAUSED.of(reader.facts()) or [])
     finally:
         reader.close()
 

@@ -20,11 +20,11 @@ from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.run.duty import Asked, duties
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, ItemKind, ItemState, LogLine, Phase
+from wsdash.model.facts import MANIFEST
 from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import load_plan
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.base import Stack
-from wsdash.steps.backup import MANIFEST
 from wsdash.watch.duty import unknown
 from wsdash.watch.pollers.logs import ErrorCounter
 
@@ -156,7 +156,7 @@ def _read_run(state: Path | None) -> tuple[RunView, Any] | None:
     except InputError:
         return None
     try:
-        return fold_all(reader.history()), reader.facts().get(MANIFEST)
+        return fold_all(reader.history()), MANIFEST.of(reader.facts())
     finally:
         reader.close()
 

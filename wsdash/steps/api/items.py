@@ -9,16 +9,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from wsdash.api.client import ApiClient
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
+from wsdash.model.facts import TEST_ROWS, RowsOfTests
 from wsdash.steps.api.rows import Traces, count_rows, found_ids, remove_rows
 from wsdash.steps.base import StepContext
 
-FACT = "api-tests.items"
-"""What the tests made and did not yet prove removed: {"marker", "ids", "begun"}, or None."""
 PREFIX = "wsdash-test-"
 START_SECONDS = 60.0
 MOST_THROUGH_API = 200
@@ -31,7 +29,7 @@ class TestItems:
 
     __test__ = False
 
-    def __init__(self, ctx: StepContext, noted: dict[str, Any]) -> None:
+    def __init__(self, ctx: StepContext, noted: RowsOfTests) -> None:
         self._ctx = ctx
         self.marker = str(noted["marker"])
         self._begun = float(noted["begun"])
@@ -42,20 +40,21 @@ class TestItems:
     async def begin(cls, ctx: StepContext) -> TestItems:
         """Note a new marker; what an earlier test left is removed first. Raises WsdashError."""
         await remove_left(ctx)
-        noted = {"marker": PREFIX + secrets.token_hex(6), "ids": [], "begun": time.time()}
-        await ctx.facts.put(FACT, noted)
+        noted = RowsOfTests(marker=PREFIX + secrets.token_hex(6), ids=[], begun=time.time())
+        await ctx.facts.put(TEST_ROWS, noted)
         return cls(ctx, noted)
 
     @classmethod
     def noted(cls, ctx: StepContext) -> TestItems | None:
         """What an earlier test noted and did not prove removed; None where there is nothing."""
-        noted = ctx.facts.get(FACT)
+        noted = ctx.facts.get(TEST_ROWS)
         return cls(ctx, noted) if noted else None
 
     async def made(self, *ids: str) -> None:
         """Note the ids that the API gave."""
         self._ids += ids
-        await self._ctx.facts.put(FACT, {"marker": self.marker, "ids": self._ids, "begun": self._begun})
+        noted = RowsOfTests(marker=self.marker, ids=self._ids, begun=self._begun)
+        await self._ctx.facts.put(TEST_ROWS, noted)
 
     def removed(self, item: str) -> None:
         """The API said that this one is gone."""
@@ -83,7 +82,7 @@ class TestItems:
                 where=target.address,
                 remedy=f"delete the rows that contain {self.marker} by hand, then retry",
             )
-        await self._ctx.facts.put(FACT, None)
+        await self._ctx.facts.put(TEST_ROWS, None)
         in_database = f"; {_counted(rows)} removed in the database" if rows else ""
         return f"{len(ids)} test items made, {through} removed through the API{in_database}, none left"
 

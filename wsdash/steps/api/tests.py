@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionMeasured, StepId
+from wsdash.model.facts import API_TESTED, Tried
 from wsdash.steps.api.checks import functional_checks, latencies, percentile
 from wsdash.steps.api.items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.readiness import require_healthy, unhealthy
 from wsdash.steps.rows.counts import stored_items
 
-RESULT = "test-api.result"
-"""The fact that holds the last tests' result: {"holds", "text", "at"}. Once it is there, the new service has
-been opened for writes: the tests write first."""
 READY_SECONDS = 30.0
 """How long the new API may take to become ready, and its container to become healthy."""
 
@@ -30,7 +27,7 @@ class TestApi:
         """Holds when this run's tests all held, none of their rows is left, and the API is well now, also by
         its container's own health check.
         """
-        result: dict[str, Any] | None = ctx.facts.get(RESULT)
+        result = ctx.facts.get(API_TESTED)
         if result is None:
             return Evidence(False, "the endpoints were not tested in this run")
         if not result["holds"]:
@@ -48,8 +45,8 @@ class TestApi:
     async def act(self, ctx: StepContext) -> None:
         """Run the list once the API's container is healthy; the test rows are removed whatever happens."""
         await require_healthy(ctx, READY_SECONDS)
-        begun = {"holds": False, "text": "the tests were begun and not ended", "at": time.time()}
-        await ctx.facts.put(RESULT, begun)
+        begun: Tried = {"holds": False, "text": "the tests were begun and not ended", "at": time.time()}
+        await ctx.facts.put(API_TESTED, begun)
         # the source goes on in a rehearsal; what was copied was compared before this
         side = (ctx.source, ctx.settings.source) if ctx.trial is None else (ctx.target, ctx.settings.target)
         expected = await stored_items(side[0], side[1].schema, ctx.settings.api.table)
@@ -85,7 +82,7 @@ class TestApi:
         latency += f"; the tests sent {pace}" if pace else ""
         held = ", ".join(check.name for check in checks if check.holds)
         text = f"{held}; {latency}" if not failed else "failed: " + "; ".join(failed)
-        await ctx.facts.put(RESULT, {"holds": not failed, "text": text, "at": time.time()})
+        await ctx.facts.put(API_TESTED, Tried(holds=not failed, text=text, at=time.time()))
         if failed:
             raise WsdashError(
                 text, where=ctx.settings.api.new, remedy="see the API's logs, correct it, retry"
@@ -94,5 +91,5 @@ class TestApi:
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The tests leave nothing, also when they were killed; their result no longer counts."""
         done = await remove_left(ctx)
-        await ctx.facts.put(RESULT, None)
+        await ctx.facts.put(API_TESTED, None)
         return Evidence(True, done) if done else None

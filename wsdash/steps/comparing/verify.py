@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from wsdash.data.mapping.seed_rows import changed_seed_rows
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.transfer import server_words
@@ -14,17 +12,12 @@ from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
-from wsdash.steps.api.tests import RESULT as API_TESTED
+from wsdash.model.facts import API_TESTED, STOPPED_AT, ComparedSides
+from wsdash.model.facts import VERIFIED as RESULT
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.scope import read_carried
-from wsdash.steps.services import STOPPED_AT
 
 BEFORE = " (compared before the new service was opened)"
-RESULT = "verify.result"
-"""The fact that holds the last comparison: {"holds", "text", "source", "stopped_at", "diverged"}.
-
-source: each table's checksum there; stopped_at: behind which stop of the old service it was made; diverged:
-what was found in the source after the new service was opened."""
 
 
 class VerifyData:
@@ -37,7 +30,7 @@ class VerifyData:
         stands: the target is then meant to differ. The source is not: when the old service ran again since,
         it is held against what it was.
         """
-        stored: dict[str, Any] | None = ctx.facts.get(RESULT)
+        stored = ctx.facts.get(RESULT)
         if stored is not None and stored["holds"] and ctx.facts.get(API_TESTED) is not None:
             if "stopped_at" in stored and stored["stopped_at"] != ctx.facts.get(STOPPED_AT):
                 return await self._since_opened(ctx, stored)
@@ -73,11 +66,16 @@ class VerifyData:
             each = ", ".join(f"{r.name} {r.source_rows:,} ({r.source_checksum[:12]}…)" for r in results)
             evidence = Evidence(True, f"{rows:,} rows in {len(results)} tables are equal by content: {each}")
         checksums = {result.name: result.source_checksum for result in results}
-        behind = {"source": checksums, "stopped_at": ctx.facts.get(STOPPED_AT)}
-        await ctx.facts.put(RESULT, {"holds": evidence.holds, "text": evidence.text} | behind)
+        found = ComparedSides(
+            holds=evidence.holds,
+            text=evidence.text,
+            source=checksums,
+            stopped_at=ctx.facts.get(STOPPED_AT),
+        )
+        await ctx.facts.put(RESULT, found)
         return evidence
 
-    async def _since_opened(self, ctx: StepContext, stored: dict[str, Any]) -> Evidence:
+    async def _since_opened(self, ctx: StepContext, stored: ComparedSides) -> Evidence:
         """Whether the source is what it was when the sides were compared: nobody wrote to the old service."""
         carried = await read_carried(ctx.settings)
 
@@ -109,7 +107,7 @@ class VerifyData:
 
     async def act(self, ctx: StepContext) -> None:
         """A difference is never talked away: raises WsdashError that names the way out."""
-        stored: dict[str, Any] = ctx.facts.get(RESULT) or {"text": "the sides were not compared"}
+        stored: ComparedSides = ctx.facts.get(RESULT) or {"text": "the sides were not compared"}
         if stored.get("diverged"):
             raise WsdashError(
                 stored["diverged"],

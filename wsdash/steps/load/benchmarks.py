@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 from urllib.parse import urlsplit
-
-import msgspec
 
 from wsdash.config import Settings
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import LOAD, LoadRung, LoadTested, StepId
+from wsdash.model.facts import BASELINE, BENCHMARKED, Tried
 from wsdash.model.slower import FEWEST, slower
 from wsdash.steps.api.items import client, items_for_test
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.load.ladder import LoadPlan, limited, run_load
 
-BASELINE, RESULT = "benchmarks.baseline", "benchmarks.result"
 GENTLE = LoadPlan(ladder=(1,), seconds=0.5, warm_up=0.2)
 """What an unconfirmed endpoint is asked for a baseline: one reader for half a second."""
 ERROR_SHARE = 0.001
@@ -51,7 +48,7 @@ async def record_baseline(ctx: StepContext) -> None:
     except (WsdashError, TimeoutError):  # a baseline is wanted, not needed: nothing waits for it
         return
     ctx.emit(LoadTested("baseline", base, "read", rungs))
-    await ctx.facts.put(BASELINE, msgspec.to_builtins(rungs))
+    await ctx.facts.put(BASELINE, list(rungs))
 
 
 class Benchmarks:
@@ -61,7 +58,7 @@ class Benchmarks:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's load test held."""
-        result: dict[str, Any] | None = ctx.facts.get(RESULT)
+        result = ctx.facts.get(BENCHMARKED)
         if result is None:
             return Evidence(False, "no load test in this run")
         return Evidence(result["holds"], result["text"])
@@ -79,13 +76,13 @@ class Benchmarks:
                 where="wsdash.yaml, key load_test.confirmed",
                 remedy=f"run the item and type {LOAD}, or name {urlsplit(base).netloc} under this key",
             )
-        await ctx.facts.put(RESULT, await self._measured(ctx, base))
+        await ctx.facts.put(BENCHMARKED, await self._measured(ctx, base))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Nothing stays."""
         return None
 
-    async def _measured(self, ctx: StepContext, base: str) -> dict[str, Any]:
+    async def _measured(self, ctx: StepContext, base: str) -> Tried:
         reads = plan_of(ctx.settings, writes=False)
         old = await self._old(ctx, reads)
         async with items_for_test(ctx) as (api, items):
@@ -153,4 +150,5 @@ def _rung_text(rung: LoadRung) -> str:
 
 
 def _baseline(ctx: StepContext) -> tuple[LoadRung, ...]:
-    return msgspec.convert(ctx.facts.get(BASELINE) or [], tuple[LoadRung, ...])
+    recorded = ctx.facts.get(BASELINE)
+    return tuple(recorded or ())

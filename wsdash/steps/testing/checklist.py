@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
+from wsdash.model.facts import Fact, Tried, result_of
 from wsdash.steps.base import Evidence, Step, StepContext
 from wsdash.steps.testing.api import (
     categories_populated,
@@ -42,7 +42,7 @@ class TestStep:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """What the trial saw; a trial is a step's act, never its check."""
-        result: dict[str, Any] | None = ctx.facts.get(self._fact)
+        result = ctx.facts.get(self._fact)
         if result is None or result["at"] < ctx.options.get("since", 0.0):
             return Evidence(False, "not tried in this run")
         return Evidence(
@@ -56,26 +56,22 @@ class TestStep:
         """Try it and remember what was seen."""
         await ctx.facts.put(self._fact, None)
         seen = await self.trial(ctx)
-        facts = {
+        tried: Tried = {
             "holds": seen.holds,
             "text": seen.text,
             "insufficient": seen.insufficient,
             "remedy": seen.remedy,
+            "at": time.time(),
         }
-        await ctx.facts.put(self._fact, facts | {"at": time.time()})
+        await ctx.facts.put(self._fact, tried)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """A trial leaves nothing."""
         return None
 
     @property
-    def _fact(self) -> str:
+    def _fact(self) -> Fact[Tried]:
         return result_of(self.id)
-
-
-def result_of(test: str) -> str:
-    """The fact that holds what a line's newest trial saw."""
-    return f"{test}.result"
 
 
 TRIALS: dict[str, Trial] = {
