@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.docker.world import ITEMS, STACK, DockerWorld, InEngine
-from tests.support.storm import FIRST, Blow, Storm, kills
+from tests.support.storm import FIRST, Storm, kills
 
 KILLS = kills(1)
 SOURCE, OLD = "data-timescale", "apps-workspace"
@@ -39,38 +39,34 @@ class DockerStorm(Storm):
         super().__init__(program, "--config", str(world.config))
         self.world = world
 
-    def blow(self, chance: random.Random) -> Blow:
-        name, way = chance.choice(VICTIMS), chance.choice(WAYS)
+    def hit(self, chance: random.Random) -> str:
+        there = [name for name in VICTIMS if name == ENGINE or self.world.state(name)[0] == "running"]
+        name, way = chance.choice(there), chance.choice(WAYS)
         if name == ENGINE:
-            return Blow(f"{ENGINE} (kill -9)", self.kill_wsdash)
-        return Blow(f"{name} ({way})", lambda: self.hit_container(name, way))
-
-    def kill_wsdash(self) -> bool:
-        there = self.process.poll() is None
-        self.process.kill()
-        return there
-
-    def hit_container(self, name: str, way: str) -> bool:
-        if self.world.state(name)[0] not in ("running", "restarting"):
-            return False
-        if way == "stop":
-            return self.world.engine.docker("stop", "-t", "2", name, check=False).returncode == 0
-        if way == "kill":
-            return self.world.engine.docker("kill", name, check=False).returncode == 0
-        pid = int(self.world.engine.docker("inspect", "-f", "{{.State.Pid}}", name).stdout)
-        if not pid:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        return True
+            gone = self.process.poll() is not None
+            self.process.kill()
+            return "" if gone else ENGINE
+        if way == "main process":
+            pid = int(self.world.engine.docker("inspect", "-f", "{{.State.Pid}}", name).stdout)
+            if not pid:  # it ends just now
+                return ""
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            self.world.engine.docker(
+                *(("stop", "-t", "2") if way == "stop" else ("kill",)), name, check=False
+            )
+        return f"{name} ({way})"
 
     def ended_clean(self, code: int, told: str) -> None:
         super().ended_clean(1 if ENGINE in told and code == -signal.SIGKILL else code, told)
 
     def mend(self) -> None:
-        """The source is an operator's to start."""
-        self.world.engine.docker("start", SOURCE)
-        self.world.wait_healthy(SOURCE)
+        """What is not wsdash's to start: the source, and on the way back the database that it looks into."""
+        names = (SOURCE, *STACK[:3]) if self.there else (SOURCE,)
+        self.world.engine.docker("start", *names)
+        for name in names:
+            self.world.wait_healthy(name)
 
     def sides(self) -> Mapping[str, Callable[[str], Any]]:
         if not self.there:

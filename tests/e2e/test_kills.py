@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.support.program import Program
-from tests.support.storm import FIRST, Blow, Storm, kills
+from tests.support.storm import FIRST, Storm, kills
 from tests.support.world import World
 from wsdash.demo.world.build import WorldOptions
 from wsdash.outside import read_json
@@ -39,12 +39,12 @@ class LocalStorm(Storm):
         super().__init__(world.program)
         self.world = world
 
-    def blow(self, chance: random.Random) -> Blow:
+    def hit(self, chance: random.Random) -> str:
         kind = chance.choice(("server", "backend", "backend", "service"))
         name = chance.choice(SERVICES if kind == "service" else SERVERS)
         if kind == "backend":
-            return Blow(f"a backend of {name}", lambda: kill(self.backend_of(name, chance)))
-        return Blow(name, lambda: kill(self.process_of(name)))
+            return f"a backend of {name}" if kill(self.backend_of(name, chance)) else ""
+        return name if kill(self.process_of(name)) else ""
 
     def process_of(self, name: str) -> psutil.Process | None:
         """The service's own process, None while there is none."""

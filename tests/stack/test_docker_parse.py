@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from tests.stack.engine import frame, inspected, stats
 from wsdash.stack.docker.logs import Cursor, Stamped, read_frames, read_lines
-from wsdash.stack.docker.parse import CpuSample, cpu_percent, memory_used, nanoseconds, parse_container
+from wsdash.stack.docker.parse import (
+    LONGEST,
+    CpuSample,
+    cpu_percent,
+    memory_used,
+    nanoseconds,
+    parse_container,
+)
 from wsdash.stack.text import LINE_LIMIT
 
 PART = 16_384
@@ -40,6 +47,20 @@ def test_times_keep_their_nanoseconds(text: str, expected: int | None) -> None:
 def test_every_time_is_read_back_exactly(second: int, nano: int) -> None:
     text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{nano:09d}Z"
     assert nanoseconds(text) == second * 10**9 + nano
+
+
+def test_the_engines_words_about_a_container_are_one_bounded_harmless_line() -> None:
+    words = "exec: \x1b[2J\ud800\n" + "x" * 1_000_000
+    found = parse_container("db", "apps", inspected("exited", Error=words), {})
+    assert found.detail.startswith("exec: ")
+    assert found.detail.isprintable()
+    assert len(found.detail) <= LONGEST
+
+
+def test_the_last_line_of_a_huge_health_output_is_told() -> None:
+    ill = inspected()
+    ill["State"]["Health"]["Log"][-1]["Output"] = "x\n" * 3_000_000 + "at last\x1b[2J\n\r\n"
+    assert parse_container("db", "apps", ill, {}).detail == "at last"
 
 
 def test_an_exited_container() -> None:

@@ -11,7 +11,6 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.test_crash import BOUNDARIES, history
@@ -38,14 +37,6 @@ def kills(usual: int) -> int:
     return int(os.environ.get("WSDASH_TEST_KILLS", usual))
 
 
-@dataclass
-class Blow:
-    """What will be hit, in words, and what hits it; that tells whether there was anything to hit."""
-
-    what: str
-    hit: Callable[[], bool]
-
-
 class Storm(ABC):
     """One command, one blow, the command again until it holds; then all must be whole."""
 
@@ -58,8 +49,8 @@ class Storm(ABC):
         """The migration is done: the next command is the way back."""
 
     @abstractmethod
-    def blow(self, chance: random.Random) -> Blow:
-        """Choose what is hit. The command runs already, as self.process."""
+    def hit(self, chance: random.Random) -> str:
+        """Hit something while the command runs, as self.process; what it was, '' where nothing was there."""
 
     @abstractmethod
     def sides(self) -> Mapping[str, Callable[[str], Any]]:
@@ -70,7 +61,7 @@ class Storm(ABC):
         """How many items the service in use tells; None while it does not answer."""
 
     def mend(self) -> None:
-        """What an operator does by hand before the command is given again."""
+        """What an operator does by hand before the command that failed is given again."""
         return
 
     def strike(self, seed: int) -> str:
@@ -81,7 +72,6 @@ class Storm(ABC):
         moment = "update-dashboards" if self.there else chance.choice(BOUNDARIES)
         later = chance.choice((0.0, 0.02, 0.1, 0.3, 0.8))
         self.process = self.program.start(*command)
-        blow = self.blow(chance)
         deadline = time.monotonic() + SECONDS
 
         def come() -> bool:
@@ -93,20 +83,18 @@ class Storm(ABC):
             assert time.monotonic() < deadline, self.program.output()
             time.sleep(0.01)
         time.sleep(later)
-        hit = blow.hit()
-        told = f"seed {seed}: {blow.what} {'hit' if hit else 'was not there'} {later} s after {moment}, "
-        told += command[0]
+        hit = self.hit(chance) or "nothing that was there"
+        told = f"seed {seed}: {hit} hit {later} s after {moment}, {command[0]}"
         code = self.process.wait(SECONDS)
         self.ended_clean(code, told)
-        self.mend()
         last = ""
         for _ in range(AGAIN):
             if code == 0:
                 break
+            self.mend()
             done = self.program.run(*command, timeout=SECONDS)
             code, last = done.returncode, done.stdout[-3000:] + done.stderr
             assert "Traceback" not in last, (told, last)
-            self.mend()
         assert code == 0, (told, self.program.output()[-3000:], last)
         self.there = not self.there
         return told

@@ -14,7 +14,8 @@ import aiodocker
 import aiohttp
 
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
-from wsdash.outside.http import client_session
+from wsdash.outside import clean
+from wsdash.outside.http import BodyError, client_session
 from wsdash.stack.docker.logs import Stamped, read_frames, read_lines
 from wsdash.stack.docker.place import Place, find_engine
 from wsdash.stack.docker.ssh import SshBridge
@@ -26,6 +27,8 @@ _REQUEST_SECONDS = 15.0
 _CONNECT_SECONDS = 5.0
 _STREAMED_LINE = 4 * 2**20
 _MOST_SAID = 8 * 2**20
+_LONGEST_WORDS = 1_000
+"""Characters of the engine's own words that are told: they may hold a container's whole command."""
 
 
 class _Engine(aiodocker.Docker):
@@ -247,9 +250,16 @@ class DockerClient:
 
     def _explain(self, error: Exception) -> WsdashError:
         where = str(self._place or "Docker")
+        if isinstance(error, BodyError):
+            return WsdashError(
+                f"the Docker engine's answer cannot be used: {error}",
+                where=where,
+                remedy="see what has such labels or such an environment (docker inspect), and make it anew",
+            )
         if isinstance(error, aiodocker.DockerError) and error.status != 900:
             kind = MissingError if error.status in (404, 409) else WsdashError
-            return kind(f"Docker says: {error.message}", where=where, remedy="correct that, then retry")
+            said = clean(str(error.message), _LONGEST_WORDS)
+            return kind(f"Docker says: {said}", where=where, remedy="correct that, then retry")
         if self._docker is not None:
             self._docker.api_version = "auto"  # another engine may answer next time
         inner = error.__context__ if isinstance(error, aiodocker.DockerError) else error

@@ -10,6 +10,7 @@ from typing import Any
 
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import LogLine
+from wsdash.outside import clean
 from wsdash.stack.docker.client import DockerClient, MissingError
 from wsdash.stack.docker.inspect import Inspections
 from wsdash.stack.docker.logs import Cursor, as_log_line
@@ -20,6 +21,7 @@ RECONNECT_SECONDS = 2.0
 
 _BETWEEN_TRIES = 0.1
 _LOOK_AGAIN = 1.0
+_LONGEST_NAME = 100
 _WAITING_LINES = 2_000
 """Lines that may wait for the reader; then the engine waits, and nothing is lost."""
 
@@ -73,6 +75,7 @@ class _Follower:
         self._finished: tuple[str, str] | None = None
         """Id and start of a run of the container whose log was read to its end."""
         self._complained = ""
+        self._driver = ""
         self._lines = 0
 
     async def run(self) -> None:
@@ -94,8 +97,9 @@ class _Follower:
                 continue
             except MissingError:
                 pass  # removed between two questions
-            except WsdashError as error:  # a logging driver that cannot be read, say
-                await self._complain(error.what)
+            except WsdashError as error:  # a log driver that cannot be read, say
+                driver = f" (log driver {self._driver})" if self._driver else ""
+                await self._complain(f"its log cannot be read{driver}: {error.what}")
             except Exception as error:  # else nobody would hear of it
                 await self._queue.put(error)
                 return
@@ -110,6 +114,8 @@ class _Follower:
         running = bool(state.get("Running"))
         if self._finished == run and not running:
             return
+        log = (inspected.get("HostConfig") or {}).get("LogConfig") or {}
+        self._driver = clean(str(log.get("Type") or ""), _LONGEST_NAME)
         terminal = bool((inspected.get("Config") or {}).get("Tty"))
         self._cursor.begin()
         lines = self._client.log(run[0], self._cursor.since, terminal)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.errors import UnreachableError
+from wsdash.errors import UnreachableError, WsdashError
 from wsdash.stack.order import together
 
 ROUNDS = 5
@@ -25,6 +25,7 @@ class _Known:
     at: float = float("-inf")
     dirty: bool = True
     ended_with: int | None = None
+    trouble: WsdashError | None = None
     touched: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -32,13 +33,15 @@ class _Known:
 class Inspected:
     """An answer and how long ago it was given; silent: the engine was asked since and said nothing.
 
-    ended_with: the exit code of the newest end that an event reported.
+    ended_with: the exit code of the newest end that an event reported. trouble: why the newest answer about
+    this one container cannot be used, '' where it can.
     """
 
     inspected: dict[str, Any] | None
     age: float
     silent: bool
     ended_with: int | None = None
+    trouble: str = ""
 
 
 class Inspections:
@@ -84,7 +87,10 @@ class Inspections:
         known.touched.clear()
 
     async def current(self) -> dict[str, Inspected]:
-        """All containers as they are now. Raises UnreachableError."""
+        """All containers as they are now.
+
+        Raises UnreachableError, and another WsdashError when no answer about any of them can be used.
+        """
         due = self._due()
         # who answered is what the answers say: an event may make any of them out of date again meanwhile
         answered = dict(zip(due, await together(self._ask(name) for name in due), strict=True))
@@ -94,9 +100,18 @@ class Inspections:
                 where=", ".join(due),
                 remedy="`docker ps` shows whether it answers at all; then see its own log",
             )
+        troubles = [known.trouble for known in self._known.values()]
+        if all(troubles) and troubles[0] is not None:
+            raise troubles[0]
         now = self._clock()
         return {
-            name: Inspected(known.inspected, now - known.at, not answered.get(name, True), known.ended_with)
+            name: Inspected(
+                known.inspected,
+                now - known.at,
+                not answered.get(name, True),
+                known.ended_with,
+                known.trouble.what if known.trouble is not None else "",
+            )
             for name, known in self._known.items()
         }
 
@@ -120,8 +135,12 @@ class Inspections:
             if not limit.expired():
                 raise
             return False
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, WsdashError) and not isinstance(error, UnreachableError):
+                # what is wrong with one container hides no other
+                known.trouble = error
+                return True
             known.dirty = True
             raise
-        known.at = self._clock()
+        known.at, known.trouble = self._clock(), None
         return True

@@ -25,6 +25,7 @@ _AGAIN_SECONDS = 60.0
 _PROJECT = "com.docker.compose.project.working_dir"
 _SERVICE = "com.docker.compose.service"
 _NUMBER = "com.docker.compose.container-number"
+_DIGITS = 10
 
 
 class ComposeNames:
@@ -120,7 +121,7 @@ class ComposeNames:
         wanted = json.dumps({"label": [f"{_SERVICE}={service.service}"]})
         listed = await self._client.get("containers/json", {"all": "1", "filters": wanted}) or []
         ours = [one for one in listed if _is_of(one, service)]
-        first = min(ours, key=lambda one: int(_label(one, _NUMBER) or 0), default=None)
+        first = min(ours, key=_number, default=None)
         return str(first["Id"]) if first else ""
 
 
@@ -128,6 +129,12 @@ def _is_of(container: Mapping[str, Any], service: ComposeService) -> bool:
     """Made for the service of this very project, and not by `compose run`."""
     directory = os.path.normpath(_label(container, _PROJECT))
     return directory == service.directory and _label(container, "com.docker.compose.oneoff") != "True"
+
+
+def _number(container: Mapping[str, Any]) -> int:
+    """Which of a service's containers it is, as compose counts them; whoever makes one may write anything."""
+    told = _label(container, _NUMBER)
+    return int(told) if len(told) < _DIGITS and told.isdecimal() else 0
 
 
 def _label(container: Mapping[str, Any], key: str) -> str:

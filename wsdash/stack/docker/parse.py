@@ -10,6 +10,10 @@ from wsdash.model import ContainerReading
 from wsdash.stack.text import clean
 
 _STATES = {"dead": "exited", "removing": "exited"}
+LONGEST = 500
+"""Characters of any text of a container that are kept."""
+_LOOKED_AT = 16_384
+"""Characters at the end of a health check's output that are looked at for its last line (Docker: 4096)."""
 
 
 def nanoseconds(text: str) -> int | None:
@@ -98,9 +102,13 @@ def host_ports(inspected: dict[str, Any]) -> tuple[int, ...]:
 def health_output(state: dict[str, Any]) -> str:
     """The last health check's last line."""
     log = (state.get("Health") or {}).get("Log") or []
-    output = str(log[-1].get("Output") or "") if log else ""
-    lines = [line for raw in output.splitlines() if (line := clean(raw.encode()).strip())]
-    return lines[-1][:500] if lines else ""
+    output = str(log[-1].get("Output") or "")[-_LOOKED_AT:] if log else ""
+    return next((line for raw in reversed(output.splitlines()) if (line := _line(raw).strip())), "")
+
+
+def _line(text: object) -> str:
+    """A text of the engine's JSON as one harmless line of bounded length; '' for none."""
+    return clean(str(text or "")[: 4 * LONGEST].encode(errors="replace"))[:LONGEST]
 
 
 def parse_container(
@@ -108,19 +116,19 @@ def parse_container(
 ) -> ContainerReading:
     """A reading out of an inspected container and its stats ({} when it does not run, or none are known)."""
     state = inspected.get("State") or {}
-    status = str(state.get("Status") or "unknown")
+    status = _line(state.get("Status")) or "unknown"
     running = bool(state.get("Running")) and status == "running"
-    health = str((state.get("Health") or {}).get("Status") or "none")
+    health = _line((state.get("Health") or {}).get("Status")) or "none"
     limit = (inspected.get("HostConfig") or {}).get("Memory") or None
     ended = status in ("exited", "dead", "restarting")
-    problem = clean(str(state.get("Error") or "").encode())
+    problem = _line(state.get("Error"))
     received, sent = network_bytes(stats) if running else (None, None)
     return ContainerReading(
         name=name,
         state=_STATES.get(status, status),
         health=health if running or health == "none" else "unknown",
         group=group,
-        image=str((inspected.get("Config") or {}).get("Image") or ""),
+        image=_line((inspected.get("Config") or {}).get("Image")),
         ports=host_ports(inspected),
         cpu_percent=cpu_percent(
             CpuSample.of(stats.get("precpu_stats") or {}), CpuSample.of(stats.get("cpu_stats") or {})

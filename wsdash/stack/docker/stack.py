@@ -66,7 +66,11 @@ class DockerStack:
         Raises UnreachableError.
         """
         found = await self._inspections.current()
-        absent = [name for name, one in found.items() if one.inspected is None and not one.silent]
+        absent = [
+            name
+            for name, one in found.items()
+            if one.inspected is None and not one.silent and not one.trouble
+        ]
         if absent and await self._names.learn() and any(map(self._names.labelled, absent)):
             for name in absent:
                 self._inspections.touch(name)
@@ -297,11 +301,15 @@ class DockerStack:
     def _reading(self, name: str, found: Inspected) -> ContainerReading:
         group, inspected = self._groups[name], found.inspected
         if inspected is None:
-            state = "unknown" if found.silent else "missing"
-            return ContainerReading(name=name, state=state, health="unknown", group=group)
+            state = "unknown" if found.silent or found.trouble else "missing"
+            return ContainerReading(
+                name=name, state=state, health="unknown", group=group, detail=found.trouble
+            )
         stats = self._stats.newest(str(inspected.get("Id") or ""))
         reading = parse_container(name, group, inspected, stats)
         reading = msgspec.structs.replace(reading, ended_with=found.ended_with)
+        if found.trouble:
+            return msgspec.structs.replace(reading, health="unknown", detail=found.trouble)
         if found.silent:
             detail = f"the engine has not answered about it for {found.age:.0f} s"
             return msgspec.structs.replace(reading, health="unknown", detail=detail)
