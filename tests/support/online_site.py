@@ -11,14 +11,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.servers import free_port
 from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.cutover import AbortedError, Switched, switch_over
+from wsdash.data.online.cutover import AbortedError, OnStage, Switched, switch_over
 from wsdash.data.online.follow import follow
 from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
@@ -26,12 +26,18 @@ from wsdash.data.pg.connect import Endpoint
 from wsdash.demo.api.server import PREFIXES
 from wsdash.demo.traffic import traffic_for
 from wsdash.demo.traffic.compare import Judged, compare
-from wsdash.demo.traffic.ledger import Ledger, Tally, read_ledgers, read_tally
+from wsdash.demo.traffic.ledger import Tally, read_ledgers, read_tally
+from wsdash.errors import RefusedError
 
 HOST = "127.0.0.1"
 START_SECONDS, END_SECONDS = 90.0, 30.0
 ATTEMPTS = 10
 LOOK_SECONDS = 0.002
+PAUSE_SECONDS = 1.0
+
+
+async def _nothing(_: str) -> None:
+    """Nothing happens."""
 
 
 @dataclass
@@ -70,6 +76,14 @@ class Program:
         assert self.process.stdout is not None
         while await self.process.stdout.read(1 << 16):
             pass
+
+    async def die(self, said: str) -> None:
+        """kill -9, and start anew."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+        await self._drain
+        await self.start(said)
 
     async def stop(self) -> None:
         """SIGTERM, and its end."""
@@ -161,10 +175,7 @@ class Site:
 
     async def round_trip(self, seed: int, dwell: float) -> Trip:
         """There and back under traffic; dwell: seconds of traffic on either side, before and after."""
-        directory = self.directory / f"seed-{seed}"
-        argv = traffic_for(self.apis, self.rate, seed, directory)
-        traffic = Program("traffic", argv, {})
-        await traffic.start("writes and")
+        traffic, directory = await self._traffic(seed)
         try:
             async with self._following(self.move.source):
                 await asyncio.sleep(dwell)
@@ -182,12 +193,35 @@ class Site:
             await asyncio.sleep(dwell)
         finally:
             await traffic.stop()
-        (ledger,) = read_ledgers(directory)
-        trip = await self._judge(ledger)
+        trip = await self._judge(directory)
         trip.downtimes = [there.downtime or 0.0, back.downtime or 0.0]
         trip.client_gaps, trip.attempts, trip.port_gap = gaps, attempts + more, port_gap
         trip.lines = there.lines + back.lines
         return trip
+
+    async def switches(self, seed: int, switches: Sequence[OnStage]) -> Trip:
+        """Switches there and back in turns under traffic, both APIs at work all the time; each with something
+        that happens at its stages. Ends with the source open."""
+        traffic, directory = await self._traffic(seed)
+        try:
+            for place, on_stage in enumerate(switches):
+                leaving = (self.move.source, self.move.target)[place % 2]
+                before = await _acknowledged(directory)
+                await self._switch(leaving, on_stage)
+                async with asyncio.timeout(END_SECONDS):
+                    while await _acknowledged(directory) < before + 10:  # noqa: ASYNC110 - others write
+                        await asyncio.sleep(0.1)
+            if len(switches) % 2:
+                await self._switch(self.move.target)
+        finally:
+            await traffic.stop()
+        return await self._judge(directory)
+
+    async def _traffic(self, seed: int) -> tuple[Program, Path]:
+        directory = self.directory / f"seed-{seed}"
+        traffic = Program("traffic", traffic_for(self.apis, self.rate, seed, directory), {})
+        await traffic.start("writes and")
+        return traffic, directory
 
     @asynccontextmanager
     async def _following(self, leaving: Endpoint) -> AsyncIterator[None]:
@@ -198,10 +232,13 @@ class Site:
             yield
             over.set()
 
-    async def _switch(self, leaving: Endpoint) -> tuple[Switched, int]:
+    async def _switch(self, leaving: Endpoint, on_stage: OnStage = _nothing) -> tuple[Switched, int]:
         for attempt in range(ATTEMPTS):
-            with suppress(AbortedError):
-                return await switch_over(self.move, leaving, limit=self.limit), attempt
+            try:
+                return await switch_over(self.move, leaving, limit=self.limit, on_stage=on_stage), attempt
+            except (AbortedError, RefusedError) as error:
+                print(f"not switched: {error}")
+                await asyncio.sleep(PAUSE_SECONDS)  # a writer that took long on a busy machine has ended then
         raise AssertionError(f"no switch in {ATTEMPTS} attempts")
 
     async def _hand_over(self) -> float:
@@ -216,13 +253,19 @@ class Site:
             over.set()
         return looking.result()
 
-    async def _judge(self, ledger: Ledger) -> Trip:
+    async def _judge(self, directory: Path) -> Trip:
         """The ledger against both sides, when the closed one has been brought to the open one's rows."""
+        (ledger,) = await asyncio.to_thread(read_ledgers, directory)
         async with open_link(self.move, self.move.source) as link:
             tables = await compare_moving(link)
         judged = [await compare(ledger, side) for side in (self.move.source, self.move.target)]
         judged[1].wrong -= len(ledger.tally.faults)  # counted once
         return Trip(ledger.tally, judged, all(table.match for table in tables))
+
+
+async def _acknowledged(directory: Path) -> int:
+    tally = await asyncio.to_thread(read_tally, directory)
+    return tally.acknowledged if tally else 0
 
 
 async def _client_gap(directory: Path, switched: Switched, opened: float) -> float:

@@ -26,7 +26,7 @@ WHERE database = current_database() ORDER BY prepared
 """
 HOLDERS = f"""
 SELECT a.pid, a.usename::text AS role, a.backend_type AS backend, coalesce(left(a.query, 100), '') AS query,
-       extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds,
+       extract(epoch FROM statement_timestamp() - a.xact_start)::float8 AS seconds,
        bool_or(l.mode = 'ShareUpdateExclusiveLock') AS maintains
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.granted AND l.pid <> pg_backend_pid()

@@ -26,7 +26,7 @@ import aiohttp
 from wsdash.demo.service import log
 from wsdash.demo.traffic.ledger import Book, Row, State, Tally
 from wsdash.demo.world.generate import CATEGORIES, PRIORITIES, STATUSES
-from wsdash.outside.http import client_session
+from wsdash.outside.http import BodyError, client_session
 from wsdash.tasks import task_group
 
 TAG = "traffic"
@@ -217,6 +217,8 @@ class Client:
                 if answer.status == 503:
                     raise LostAnswerError(f"{api} answered 503 without Retry-After")
                 return answer.status, content
+        except BodyError:  # a list that is all items in one answer
+            return 200, None
         except aiohttp.ClientConnectorError as error:
             raise _RefusedError(f"{api} refused the connection") from error
         except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
@@ -377,4 +379,8 @@ def _session(address: str) -> aiohttp.ClientSession:
     # no connection is kept: on one that the service is about to close, an answer may be lost
     local = (address, 0) if address else None
     connector = aiohttp.TCPConnector(force_close=True, limit=0, local_addr=local)
-    return client_session(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), connector=connector)
+    session = client_session(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), connector=connector)
+    # aiohttp itself sends a PUT or DELETE again whose answer was lost; a refusal of that second one would
+    # then be taken for one of the first
+    session._retry_connection = False
+    return session
