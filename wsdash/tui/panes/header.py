@@ -15,6 +15,8 @@ from wsdash.tui.viewstate import ViewState
 
 SEVERITY = {"critical": 3, "warning": 2, "info": 1}
 APART = "  "
+LEAST_ALERT = 36
+"""Cells that the worst alert gets, whatever else there is to say."""
 
 
 def draw_header(
@@ -72,7 +74,9 @@ def _run_line(view: ViewState, frame: Frame) -> Content:
 
 def _health_line(view: ViewState, frame: Frame) -> Content:
     parts = [_engine(view, frame), _paused(view)]
-    parts = [_alerts(view, frame), *parts] if view.alerts else [*parts, _alerts(view, frame)]
+    beside = sum(part.cell_length + len(APART) for part in parts if part.plain)
+    alerts = _alerts(view, frame, max(LEAST_ALERT, frame.width - beside - 2))
+    parts = [alerts, *parts] if view.alerts else [*parts, alerts]
     parts.append(_said(view, frame.now))
     host = view.host
     if host is not None:
@@ -120,8 +124,8 @@ def _said(view: ViewState, now: float) -> Content:
     return Content.styled(f"… {event.text}", DIM) if text and isinstance(event, Notice) else Content()
 
 
-def _alerts(view: ViewState, frame: Frame) -> Content:
-    """The count, and the words of the worst that nobody looks after yet."""
+def _alerts(view: ViewState, frame: Frame, room: int) -> Content:
+    """The count, and the words of the worst that nobody looks after yet, in at most `room` cells."""
     if not view.alerts:
         return Content.styled("no alerts", DIM)
     word = "alert" if len(view.alerts) == 1 else "alerts"
@@ -129,9 +133,8 @@ def _alerts(view: ViewState, frame: Frame) -> Content:
     if not unheeded:
         return Content.styled(f"▲ {len(view.alerts)} {word}, acknowledged or silenced", WARN)
     worst = max(unheeded, key=lambda span: (SEVERITY.get(span.severity, 0), span.begun))
-    room = max(20, frame.width // 2 - 16)
-    text = Content(worst.text).truncate(room, ellipsis=True).plain
-    return Content.assemble((f"▲ {len(view.alerts)} {word}:", f"{BAD} reverse"), (f" {text}", BAD))
+    told = Content.assemble((f"▲ {len(view.alerts)} {word}:", f"{BAD} reverse"), (f" {worst.text}", BAD))
+    return told.truncate(room, ellipsis=True)
 
 
 class Header(Static):

@@ -9,15 +9,15 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
-from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from wsdash.model import LogLine
 from wsdash.plan import Plan
 from wsdash.runtime import report_directory
+from wsdash.tui.footer import KeysLine
 from wsdash.tui.freshness import EngineState, engine_standing
 from wsdash.tui.panes.base import Frame, Pane
 from wsdash.tui.panes.checklist import Checklist
@@ -28,15 +28,9 @@ from wsdash.tui.panes.logs import LogsPane
 from wsdash.tui.panes.logview import LogView
 from wsdash.tui.panes.rows import RowsPane
 from wsdash.tui.panes.setup import SetupPane
+from wsdash.tui.panes.tabs import PANES, TabBar
 from wsdash.tui.viewstate import ViewState
 
-PANES = {
-    "checklist": "The plan and its evidence",
-    "containers": "Containers and their health",
-    "rows": "Row counts of both sides",
-    "latency": "How fast everything answers",
-    "logs": "What the containers write",
-}
 NARROW = 104
 SHORT = 30
 COMPACT = 36
@@ -111,19 +105,6 @@ LOOKING: list[BindingType] = [
 ]
 
 
-class TabBar(Static):
-    """The panes by number, when only one is seen at a time; a click chooses."""
-
-    def show(self, current: str) -> None:
-        """Mark the current one."""
-        parts = []
-        for number, name in enumerate(PANES, 1):
-            style = "reverse bold" if name == current else ""
-            label = f"[{style} @click=screen.pane({number})] {number} {name.capitalize()} [/]"
-            parts.append(Content.from_markup(label if style else label.replace("[ @", "[@")))
-        self.update(Content(" ").join(parts))
-
-
 class MainScreen(Screen[None], inherit_bindings=False):
     """Renders ViewStates. Nothing here, nor in any pane, can send anything."""
 
@@ -146,7 +127,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
             "rows": RowsPane("rows"),
             "latency": LatencyPane("latency"),
         }
-        self._tabs = TabBar(id="tabs")
+        self._tabs = TabBar()
+        self._keys = KeysLine()
         self._zoomed = False
         self._small = Static(markup=False, id="small")
 
@@ -160,11 +142,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
             yield self.checklist
             yield from self.panes.values()
             yield self.logs
-        yield Footer(compact=True, show_command_palette=False)
+        yield self._keys
 
     def on_mount(self) -> None:
         """Paint what there is."""
-        self._tabs.show(self.current)
+        self._tabs.mark(self.current)
         self._mark_current()
         self.checklist.focus()
 
@@ -189,6 +171,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         with self.app.batch_update():
             self.checklist.show(view, frame)
             self.header.show(view, frame, self.checklist.selected)
+            self._tabs.show(view, frame)
+            self._keys.show(view, frame.now)
             self.setup.show(view, frame)
             for pane in self.panes.values():
                 pane.show(view, frame)
@@ -203,13 +187,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         for node in event.widget.ancestors_with_self:
             if node.id in PANES and node.id != self.current:
                 self.current = node.id
-                self._tabs.show(self.current)
+                self._tabs.mark(self.current)
                 self._mark_current()
 
     def action_pane(self, number: int) -> None:
         """Go to the pane of that number."""
         self.current = list(PANES)[number - 1]
-        self._tabs.show(self.current)
+        self._tabs.mark(self.current)
         self._mark_current()
         self._focusable().focus()
 
