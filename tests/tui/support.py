@@ -181,6 +181,7 @@ async def stage(
     size: tuple[int, int] = (120, 36),
     role: str = "operator",
     documents: dict[str, Path] | None = None,
+    keys: dict[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
     """The real app on a real journal with these events; the engine's side only records what it is sent."""
     journal = Journal.open(state)
@@ -203,6 +204,7 @@ async def stage(
         JournalFeed(state),
         load_plan(),
         documents,
+        keys=keys,
     )
     app.exports = state / "exports"
     async with ControlServer(state, handle), app.run_test(size=size, notifications=True) as pilot:

@@ -7,7 +7,8 @@ from pathlib import Path
 from tests.tui.support import halfway, stage, started
 from wsdash.model import Intent
 from wsdash.tui.commands import BindingCommands
-from wsdash.tui.screens.views import SchemaPanel, bindings_of
+from wsdash.tui.screens.help import bindings_of
+from wsdash.tui.screens.views import SchemaPanel
 
 
 async def test_a_command_is_found_by_its_name_and_done(tmp_path: Path) -> None:
@@ -32,5 +33,5 @@ async def test_every_key_of_the_help_is_a_command(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway()) as on:
         told = {str(hit.prompt) async for hit in BindingCommands(on.app.main).discover()}
         for _, bindings in bindings_of(on.app.main.help_nodes()):
-            for binding in bindings:
+            for binding, _ in bindings:
                 assert any(name.startswith(f"{binding.description} (") for name in told), binding

@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 import wsdash.tui
+from wsdash.config.keys import DEFAULTS, check_keys
 
 SAME = (
     {"Down", "Item below", "Next"},
@@ -66,3 +67,19 @@ def test_every_binding_has_an_id_and_says_what_it_does() -> None:
     for binding in every_binding():
         assert binding.id, binding
         assert binding.tooltip, binding
+
+
+def test_the_table_of_ids_is_what_the_screens_have() -> None:
+    found: dict[str, set[str]] = defaultdict(set)
+    for binding in every_binding():
+        found[binding.id or ""] |= set(binding.key.split(","))
+    assert {id: set(keys.split(",")) for id, keys in DEFAULTS.items()} == found
+
+
+def test_the_keys_that_are_there_are_no_fault() -> None:
+    for id, keys in DEFAULTS.items():
+        check_keys({id: keys}, refused)
+
+
+def refused(key: str, value: object, remedy: str) -> None:
+    raise AssertionError((key, value, remedy))

@@ -89,7 +89,7 @@ def operate(
         from wsdash.tui.attention import Attention
         from wsdash.tui.feed import JournalFeed
 
-        wanted = load_settings(config).alerts
+        settings = load_settings(config)
         app = WsdashApp(
             state,
             "operator",
@@ -98,8 +98,9 @@ def operate(
             load_plan(config),
             documents,
             starting=_starter(state, words),
-            attention=Attention(wanted.bell, wanted.desktop),
+            attention=Attention(settings.alerts.bell, settings.alerts.desktop),
             finishing=_finishing(state, config),
+            keys=settings.screen.keys,
         )
         left = app.run()
     if app.failure:
@@ -144,7 +145,8 @@ def monitor(arguments: argparse.Namespace) -> int:
         found = config if config is not None or state is None else config_of(arguments, state)
         await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state), state=state)
 
-    app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config))
+    keys = load_settings(config).screen.keys
+    app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config), keys=keys)
     app.run()
     if app.failure:
         say(f"wsdash: {app.failure}", error=True)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from wsdash import outside
+from wsdash.config.keys import check_keys
 from wsdash.config.rules import Refuse, check_values, element_of, remedy_of, unwrapped, with_absolute_paths
 from wsdash.config.settings import ApiSettings, Settings, StackSettings
 from wsdash.errors import InputError
@@ -153,6 +154,7 @@ def _check_values(settings: Settings, path: Path) -> None:
     check_values(settings, refuse)
     _check_external(settings.stack, refuse)
     _check_api(settings.api, refuse)
+    check_keys(settings.screen.keys, refuse)
 
 
 def _check_external(stack: StackSettings, refuse: Refuse) -> None:

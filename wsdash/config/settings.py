@@ -196,6 +196,14 @@ class AlertSettings(_Section, frozen=True):
     desktop: bool = True
 
 
+class ScreenSettings(_Section, frozen=True):
+    """The operator's own screen. keys: the id of a key (`?` on the screen lists them) -> what is pressed
+    instead: one sign, or a name such as f5 or ctrl+f; several with commas between them.
+    """
+
+    keys: dict[str, str] = {}
+
+
 class CopySettings(_Section, frozen=True):
     """How hard the copy works."""
 
@@ -249,6 +257,7 @@ class Settings(_Section, frozen=True):
     notify: NotifySettings = NotifySettings()
     copy: CopySettings = CopySettings()
     alerts: AlertSettings = AlertSettings()
+    screen: ScreenSettings = ScreenSettings()
     branching: BranchingSettings = BranchingSettings()
     load_test: LoadTestSettings = LoadTestSettings()
     metrics: MetricsSettings = MetricsSettings()

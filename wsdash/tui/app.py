@@ -55,9 +55,9 @@ class WsdashApp(App[str], inherit_bindings=False):
     state: the run's directory, for words only. control: required for the operator, must be None for the
     monitor. documents: item id -> file to show before it is confirmed. starting: awaited once the first
     frame is painted (it starts the engine, say); its WsdashError is shown. attention: rings for new alerts.
-    finishing: lists, for the operator, what decommissioning would remove; it may block.
-    `run()` returns 'left', 'stopped'
-    or None. Raises ValueError when role and control do not fit.
+    finishing: lists, for the operator, what decommissioning would remove; it may block. keys: binding
+    id -> key, where it is not the binding's own (checked already). `run()` returns 'left', 'stopped' or
+    None. Raises ValueError when role and control do not fit.
     """
 
     CSS_PATH = "looks.tcss"
@@ -90,6 +90,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         starting: Callable[[], Awaitable[None]] | None = None,
         attention: Attention | None = None,
         finishing: Callable[[], Sequence[str]] | None = None,
+        keys: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(ansi_color=True if no_color() else None)
@@ -112,6 +113,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.failure = ""
         """What ended the screen against its will, in one sentence; '' while nothing did."""
         self._harmless = Harmless()
+        self.set_keymap(dict(keys or {}))
         for theme in OURS:
             self.register_theme(theme)
         self.theme = first_theme()
@@ -206,7 +208,7 @@ class WsdashApp(App[str], inherit_bindings=False):
 
     def _show(self) -> None:
         machine = self._clock()
-        frame = Frame(run_time(self._view, machine), self.size.width, self.size.height)
+        frame = Frame(run_time(self._view, machine), self.size.width, self.size.height, keys=self._keymap)
         if self._trouble and self._view.feed == "waiting":
             self._view = msgspec.structs.replace(self._view, trouble=self._trouble)
         view = in_run_time(self._awaiting(self._view, machine), machine)

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
+from wsdash.tui.keymap import bindings_now
+
 
 class BindingCommands(Provider):
     """A command for every binding of the screen below, and of what it shows."""
@@ -27,8 +29,8 @@ class BindingCommands(Provider):
     def _commands(self) -> Iterator[tuple[str, str, Callable[[], Awaitable[None]]]]:
         known: set[str] = set()
         for node in self._nodes():
-            for _, binding in node._bindings:
-                if binding.id and binding.description and binding.id not in known:
+            for binding in bindings_now(node):
+                if binding.id and binding.id not in known:
                     known.add(binding.id)
                     key = self.app.get_key_display(binding)
                     yield (

@@ -25,7 +25,10 @@ USUAL = (
     *("look.rehearsal", "do.compare", "do.skip", "look.theme"),
 )
 """What there is to press while nothing stands out, in the order in which room is given."""
-BESIDE = ("logs.clear", "logs.next", "logs.before", "logs.top", "logs.end")
+BESIDE = (
+    *("logs.clear", "logs.next", "logs.before", "logs.top", "logs.end", "logs.up", "logs.down"),
+    *("logs.halfup", "logs.halfdown", "logs.more", "logs.less"),
+)
 """Keys of a pane that everybody finds, or that mean something only after another one."""
 
 
@@ -138,7 +141,7 @@ class KeysLine(Static):
         if not self._hints or width < 1:
             return
         wanted = pressing(self._view, self._now)
-        ends = [hint for hint in self._hints if hint.id in ALWAYS]
+        ends = sorted((h for h in self._hints if h.id in ALWAYS), key=lambda hint: ALWAYS.index(hint.id))
         self._placed = lay_out(chosen(self._hints, wanted, self._pane), ends, width)
         parts, place = [], 0
         for begin, hint in self._placed:

@@ -93,7 +93,9 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
     if engine not in (EngineState.GONE, EngineState.STOPPED):
         return None
     again = (
-        "leave with q, then `wsdash run` goes on" if frame.operator else "an operator's `wsdash run` goes on"
+        frame.told("leave with {look.leave}, then `wsdash run` goes on")
+        if frame.operator
+        else "an operator's `wsdash run` goes on"
     )
     during = f" during {view.running}" if view.running else ""
     if engine is EngineState.GONE:
@@ -123,7 +125,7 @@ def _rehearsing(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Co
     if now is None:
         return None
     glyph = SPINNER[int(frame.now * 8) % len(SPINNER)]
-    keys = _keys("H shows it") if frame.operator else Content()
+    keys = _keys(frame, "{look.rehearsal} shows it") if frame.operator else Content()
     return _line(f"{glyph} REHEARSING", BUSY, f"{now.doing}, round {now.round} of {now.rounds}", keys)
 
 
@@ -156,7 +158,7 @@ def _asked(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content
     asked = view.run.jobs_asked
     if asked is None:
         return None
-    key = _keys("a answers") if frame.operator else Content("waits for the operator")
+    key = _keys(frame, "{do.auto} answers") if frame.operator else Content("waits for the operator")
     jobs = f"{len(asked.jobs)} background job{'s' if len(asked.jobs) > 1 else ''}"
     return _line("? ASKED", WARN, key, f"· pause {jobs} of the source before {asked.item}?")
 
@@ -166,7 +168,11 @@ def _failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Conten
     if not broken:
         return None
     item = broken[0]
-    keys = _keys("r tries again · R rolls back · e shows it all") if frame.operator else Content()
+    keys = (
+        _keys(frame, "{do.retry} tries again · {do.rollback} rolls back · {look.evidence} shows it all")
+        if frame.operator
+        else Content()
+    )
     more = f"(and {len(broken) - 1} more)" if len(broken) > 1 else ""
     why = _short(view.run.item(item.id).evidence) or "it does not hold"
     room = frame.width - len(f"✗ FAILED {item.id}  {more} ") - keys.cell_length - 3
@@ -176,7 +182,7 @@ def _failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Conten
 def _rolled_back(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     if view.run.finished is not Outcome.ROLLED_BACK:
         return None
-    again = _keys("a migrates again") if frame.operator else Content()
+    again = _keys(frame, "{do.auto} migrates again") if frame.operator else Content()
     return _line("↶ ROLLED BACK", WARN, "the old service serves; the backup is kept", again)
 
 
@@ -184,7 +190,7 @@ def _paused(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Conten
     if not view.run.paused:
         return None
     upcoming = attention(plan, view)
-    key = _keys("p goes on") if frame.operator else Content("by the operator")
+    key = _keys(frame, "{do.pause} goes on") if frame.operator else Content("by the operator")
     return _line("‖ PAUSED", WARN, key, f"· next: {plain_title(upcoming.title)}")
 
 
@@ -203,18 +209,20 @@ def _next(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content 
     first, then = (people or unproven)[0], (people + unproven)[1:]
     after = Content.styled(f"(then {short_title(then[0])})", DIM) if then else Content()
     if first in unproven:
-        keys = _keys("r looks again") if frame.operator else Content()
+        keys = _keys(frame, "{do.retry} looks again") if frame.operator else Content()
         return _line("? NOT PROVEN", WARN, short_title(first), _short(view.run.item(first.id).evidence), keys)
     if not frame.operator:
         return _line("▶ NEXT", BUSY, f'the operator confirms "{short_title(first)}"', after)
-    key = "⏎ confirms" if selected is first else "space ⏎ confirms"
-    return _line("▶ NEXT", BUSY, _keys(key), f'"{short_title(first)}"', after)
+    key = "{do.run} confirms" if selected is first else "{look.attention} {do.run} confirms"
+    return _line("▶ NEXT", BUSY, _keys(frame, key), f'"{short_title(first)}"', after)
 
 
 def _auto_next(item: Item, frame: Frame) -> Content:
     if not frame.operator:
         return _line("▶ NEXT", BUSY, f'the operator starts "{short_title(item)}"')
-    return _line("▶ NEXT", BUSY, _keys("a runs all that is automatic"), f'from "{short_title(item)}"')
+    return _line(
+        "▶ NEXT", BUSY, _keys(frame, "{do.auto} runs all that is automatic"), f'from "{short_title(item)}"'
+    )
 
 
 def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
@@ -226,7 +234,7 @@ def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
     waiting = [day for day in days if day.at is not None and day.day not in decided]
     due = [day for day in waiting if day.at is not None and day.at <= frame.now]
     if due:
-        keys = _keys("y decides") if frame.operator else Content()
+        keys = _keys(frame, "{look.timeline} decides") if frame.operator else Content()
         parts.append(_line("·", "", Content.styled(f"Day {due[0].day} is due", WARN), keys))
     elif waiting and waiting[0].at is not None:
         wait = age(waiting[0].at - frame.now)
@@ -234,8 +242,8 @@ def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
     left = [one for one in plan.items if not view.run.item(one.id).satisfied and not lacking(one, view)]
     autos = [one for one in left if one.kind is not ItemKind.WATCH]
     if autos and frame.operator and not due:
-        key = "⏎" if selected is autos[0] else "space ⏎"
-        parts.append(_line("· next", "", _keys(key), f'"{short_title(autos[0])}"'))
+        key = "{do.run}" if selected is autos[0] else "{look.attention} {do.run}"
+        parts.append(_line("· next", "", _keys(frame, key), f'"{short_title(autos[0])}"'))
     return Content(" ").join(parts)
 
 
@@ -244,5 +252,5 @@ def short_title(item: Item) -> str:
     return _SHORT.get(item.id) or plain_title(item.title).partition(" (")[0]
 
 
-def _keys(text: str) -> Content:
-    return Content.styled(text, "bold $text-accent")
+def _keys(frame: Frame, text: str) -> Content:
+    return Content.styled(frame.told(text), "bold $text-accent")

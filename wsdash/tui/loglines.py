@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 from wsdash.model import LogLine
 from wsdash.outside import read_json, without_sequences
@@ -64,7 +66,8 @@ def pattern(text: str) -> re.Pattern[str]:
 class LogLines:
     """The newest lines of all, and those of them that pass the filters.
 
-    container: '' for all. level: 0 all, 1 warnings and errors, 2 errors. dropped counts lines let go here.
+    container: '' for all. level: 0 all, 1 warnings and errors, 2 errors. include: only lines that it is found
+    in, with `context` lines before and after each. dropped counts lines let go here.
     """
 
     container: str = ""
@@ -73,11 +76,19 @@ class LogLines:
     """Whether lines about wsdash's own probes are shown."""
     hidden: int = 0
     """Lines about own probes that are kept and not shown."""
+    include: re.Pattern[str] | None = None
+    context: int = 0
     all: deque[LogLine] = field(default_factory=lambda: deque(maxlen=MOST_LINES))
     shown: deque[LogLine] = field(default_factory=deque)
     containers: dict[str, int] = field(default_factory=dict)
     """Containers that wrote, in the order they were first heard of, with their number of lines so far."""
     dropped: int = 0
+    gone: int = 0
+    """Shown lines that went at the top: added to a place in `shown` it is a number that a line keeps."""
+    _before: deque[LogLine] = field(default_factory=deque)
+    """Lines that would be context if the next one is included."""
+    _after: int = 0
+    """How many more lines are context of the last one that was included."""
 
     def extend(self, lines: Iterable[LogLine]) -> tuple[int, int]:
         """Take in new lines; how many of them are shown, and how many shown ones went at the top."""
@@ -91,10 +102,34 @@ class LogLines:
                     pruned += 1
             self.all.append(line)
             self.hidden += self._own(line)
-            if self.passes(line):
-                self.shown.append(line)
-                added += 1
+            added += self._show(line)
+        self.gone += pruned
         return added, pruned
+
+    def includes(self, line: LogLine) -> bool:
+        """Whether the line itself is wanted, not only shown around one that is."""
+        return self.include is None or self.include.search(as_text(line)) is not None
+
+    def _show(self, line: LogLine) -> int:
+        """Take a line into what is shown, if it is; how many lines that adds."""
+        if not self.passes(line):
+            return 0
+        if self.include is None:
+            self.shown.append(line)
+            return 1
+        if self.includes(line):
+            added = [*self._before, line]
+            self._before.clear()
+            self._after = self.context
+        elif self._after > 0:
+            added, self._after = [line], self._after - 1
+        else:
+            self._before.append(line)
+            if len(self._before) > self.context:
+                self._before.popleft()
+            return 0
+        self.shown.extend(added)
+        return len(added)
 
     def passes(self, line: LogLine) -> bool:
         """Whether the filters show it."""
@@ -110,7 +145,11 @@ class LogLines:
 
     def refilter(self) -> None:
         """Apply changed filters to what is kept."""
-        self.shown = deque(line for line in self.all if self.passes(line))
+        self.shown.clear()
+        self._before.clear()
+        self._after = self.gone = 0
+        for line in self.all:
+            self._show(line)
         self.hidden = sum(self._own(line) for line in self.all)
 
     def next_container(self) -> str:
@@ -119,9 +158,47 @@ class LogLines:
         place = names.index(self.container) if self.container in names else 0
         return names[(place + 1) % len(names)]
 
-    def matches(self, wanted: re.Pattern[str]) -> list[int]:
-        """Indexes into `shown` of the lines that match."""
-        return [index for index, line in enumerate(self.shown) if wanted.search(as_text(line))]
+
+class Search:
+    """What is sought in the lines, and which have it, by the numbers that they keep (see LogLines.gone)."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.wanted: re.Pattern[str] | None = None
+        self.found: list[int] = []
+
+    def begin(self, text: str, lines: LogLines) -> None:
+        """Seek another text; '' for nothing."""
+        self.text, self.wanted = text, pattern(text) if text else None
+        self.look(lines)
+
+    def look(self, lines: LogLines, newest: int | None = None) -> None:
+        """Look through all that is shown, or only the newest lines: the others were looked through."""
+        if self.wanted is None:
+            self.found = []
+            return
+        begin = 0 if newest is None else max(0, len(lines.shown) - newest)
+        new = islice(lines.shown, begin, None)
+        found = [n + lines.gone for n, line in enumerate(new, begin) if self.wanted.search(as_text(line))]
+        kept = [] if newest is None else self.found[bisect_left(self.found, lines.gone) :]
+        self.found = kept + found
+
+    def place(self, number: int) -> int:
+        """Which of the matches that line is, from 1 on; 0 where it is none."""
+        place = bisect_left(self.found, number)
+        return place + 1 if place < len(self.found) and self.found[place] == number else 0
+
+    def until(self, number: int) -> int:
+        """The last match at or before that line, else the first; -1 where there is none."""
+        return self.found[max(0, bisect_right(self.found, number) - 1)] if self.found else -1
+
+    def step(self, number: int, by: int) -> int:
+        """The next match, or the one before, around the end; -1 where there is none."""
+        if not self.found:
+            return -1
+        known = self.place(number) - 1
+        place = known if known >= 0 else -1 if by > 0 else 0
+        return self.found[(place + by) % len(self.found)]
 
 
 def as_text(line: LogLine, width: int = 0) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import queue
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -156,6 +157,22 @@ class SpoolReader:
             if len(lines) >= count:
                 break
         return lines[len(lines) - min(count, len(lines)) :], cursor or SpoolCursor()
+
+    def at(self, moment: float) -> SpoolCursor:
+        """Where to read on from for the lines since that moment (epoch seconds): the last segment that begins
+        before it, else the oldest. Lines of several containers are about, not wholly, in order of time."""
+        cursor = SpoolCursor()
+        for number in _segments(self.directory):
+            first, _ = self._segment(number, 0, 1)
+            if first and first[0].at >= moment:
+                break
+            cursor = SpoolCursor(number)
+        return cursor
+
+    def backwards(self, moment: float) -> Iterator[list[LogLine]]:
+        """Whole segments that hold lines before that moment, the newest first."""
+        for number in reversed([one for one in _segments(self.directory) if one <= self.at(moment).segment]):
+            yield self._segment(number, 0, None)[0]
 
     def _segment(self, number: int, offset: int, limit: int | None) -> tuple[list[LogLine], int]:
         lines: list[LogLine] = []

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from wsdash.config import ENV_PREFIX, Settings, element_of, unwrapped
+from wsdash.config.keys import DEFAULTS
 
 HEAD = f"""# Every key of wsdash.yaml
 
@@ -28,7 +29,16 @@ def configuration_reference() -> str:
                 rows.append(f"| `{field.name}` | {_words(field.type)} | {_default(field)} |")
         if len(rows) > 2:
             parts.append("\n".join(rows))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, _keys()]) + "\n"
+
+
+def _keys() -> str:
+    """The ids that screen.keys takes, a line for each place of the screen."""
+    places: dict[str, list[str]] = {}
+    for id, keys in DEFAULTS.items():
+        places.setdefault(id.partition(".")[0], []).append(f"`{id}` {keys}")
+    lines = "\n".join(f"- {' · '.join(told)}" for told in places.values())
+    return f"## The ids of screen.keys\n\nWith the keys that they have where nothing else is said.\n\n{lines}"
 
 
 def _sections(name: str, kind: type[msgspec.Struct]) -> list[tuple[str, type[msgspec.Struct]]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from wsdash.tui.freshness import EngineState, Freshness, engine_standing
+from wsdash.tui.keymap import told
 from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
 from wsdash.tui.viewstate import ViewState
 
@@ -21,12 +22,18 @@ Lines = list[Content]
 
 @dataclass(frozen=True)
 class Frame:
-    """When and where something is drawn: epoch seconds, cells, and whether it is the operator's screen."""
+    """When and where something is drawn: epoch seconds, cells, whether it is the operator's screen, and the
+    keys that differ from their defaults, by id."""
 
     now: float
     width: int
     height: int = 24
     operator: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def told(self, text: str) -> str:
+        """Text with the keys that its {ids} have on this screen."""
+        return told(self.keys, text)
 
 
 def cell(text: str, width: int, style: str = "", *, right: bool = False) -> Content:
@@ -91,11 +98,23 @@ def nothing_yet(view: ViewState, now: float, what: str) -> Lines:
     return [Content.styled(words, DIM)]
 
 
+MOTIONS: list[BindingType] = [
+    Binding("down,j", "scroll_down", "Down", show=False, id="pane.down", tooltip="A line down"),
+    Binding("up,k", "scroll_up", "Up", show=False, id="pane.up", tooltip="A line up"),
+    Binding("ctrl+d", "half(1)", "Page down", show=False, id="pane.halfdown", tooltip="Half a page down"),
+    Binding("ctrl+u", "half(-1)", "Page up", show=False, id="pane.halfup", tooltip="Half a page up"),
+    Binding("home,g", "scroll_home", "Top", show=False, id="pane.home", tooltip="To the first line"),
+    Binding("end,G", "scroll_end", "Bottom", show=False, id="pane.end", tooltip="To the last line"),
+]
+"""As in less and vi."""
+
+
 class Pane(VerticalScroll, can_focus=True):
     """A bordered pane whose body is lines; subclasses draw, and redraw only reaches the screen on change."""
 
     NAME: ClassVar[str] = ""
-    BINDINGS: ClassVar[list[BindingType]] = []
+    HELP_TITLE: ClassVar[str] = "In the panes of readings"
+    BINDINGS: ClassVar[list[BindingType]] = MOTIONS
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id, classes="pane")
@@ -120,6 +139,10 @@ class Pane(VerticalScroll, can_focus=True):
     def on_resize(self) -> None:
         """Draw again for the new width."""
         self._redraw()
+
+    def action_half(self, by: int) -> None:
+        """Scroll by half of what is seen."""
+        self.scroll_relative(y=by * max(1, self.size.height // 2), animate=False)
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The lines of the body."""

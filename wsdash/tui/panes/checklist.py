@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Offset
 from textual.message import Message
 from textual.widgets import Static
 
@@ -45,11 +47,11 @@ from wsdash.tui.viewstate import ViewState
 TIME = 6
 
 ENTER = {
-    ItemKind.AUTO: "Enter runs it",
-    ItemKind.CONFIRM: "Enter confirms it",
-    ItemKind.WATCH: "its time makes it done; Enter shows how far it is",
+    ItemKind.AUTO: "{do.run} runs it",
+    ItemKind.CONFIRM: "{do.run} confirms it",
+    ItemKind.WATCH: "its time makes it done; {do.run} shows how far it is",
 }
-"""What Enter does to a pending item."""
+"""What the key that runs does to a pending item."""
 
 
 def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Content:
@@ -118,7 +120,7 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
     if needs and look.state is ItemState.PENDING:
         lines.append(Content.styled(f"needs {', '.join(needs)}", DIM))
     elif len(lines) == 1 and frame.operator and look.state is ItemState.PENDING:
-        lines.append(Content.styled(ENTER[item.kind], DIM))
+        lines.append(Content.styled(frame.told(ENTER[item.kind]), DIM))
     return [*lines, Content.styled(plain_title(item.title), DIM)]
 
 
@@ -193,6 +195,8 @@ class ChecklistRow(Static):
 class Checklist(Vertical, can_focus=True):
     """The plan with its items' states; the cursor is where Enter, r, x and e apply."""
 
+    HELP_TITLE: ClassVar[str] = "In the checklist"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Item above", show=False, id="list.up", tooltip="Select the item above"),
         Binding(
@@ -202,6 +206,8 @@ class Checklist(Vertical, can_focus=True):
             "home,g", "move(-99)", "First item", show=False, id="list.home", tooltip="Select the first item"
         ),
         Binding("end,G", "move(99)", "Last item", show=False, id="list.end", tooltip="Select the last item"),
+        Binding("ctrl+d", "half(1)", "Page down", show=False, id="list.halfdown", tooltip="Half a page down"),
+        Binding("ctrl+u", "half(-1)", "Page up", show=False, id="list.halfup", tooltip="Half a page up"),
     ]
 
     class Clicked(Message):
@@ -270,6 +276,19 @@ class Checklist(Vertical, can_focus=True):
         self._select(items[max(0, min(len(items) - 1, items.index(self.selected) + by))])
         self._redraw()
 
+    def action_half(self, by: int) -> None:
+        """Move the cursor by half of what is seen."""
+        self.action_move(by * max(1, self._list.size.height // 2))
+
+    def places(self) -> list[tuple[str, Offset]]:
+        """The items that are in sight, each with the first cell of its line on the screen."""
+        found = []
+        for line in self._rows:
+            if line.item is not None and line.is_on_screen:
+                seen = self.screen.find_widget(line).visible_region
+                found += [(line.item.id, seen.offset)] if seen else []
+        return found
+
     def select(self, item_id: str) -> None:
         """Put the cursor on that item."""
         self._moved = True
@@ -291,7 +310,7 @@ class Checklist(Vertical, can_focus=True):
         width = self._list.scrollable_content_region.width
         if width < 10:
             return
-        frame = Frame(self._frame.now, width, self.size.height, self._frame.operator)
+        frame = replace(self._frame, width=width, height=self.size.height)
         view = self._view
         moving = engine_standing(view, frame.now)
         ticks = int(frame.now * 8) if view.running else 0  # the spinner's
@@ -315,7 +334,7 @@ class Checklist(Vertical, can_focus=True):
             if line.item is not None:
                 line.show(item_line(line.item, self._view, frame, line.item is self.selected))
         room = self._details.scrollable_content_region.width
-        below = Frame(frame.now, room, frame.height, frame.operator)
+        below = replace(frame, width=room)
         content = Content("\n").join(detail_lines(self.selected, self._view, below))
         if not content.is_same(self._detail_drawn):
             self._detail_drawn = content

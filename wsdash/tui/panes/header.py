@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.content import Content
 from textual.widgets import Static
 
@@ -148,7 +150,7 @@ class Header(Static):
     def show(self, view: ViewState, frame: Frame, selected: Item) -> None:
         """Render a state. selected: the item under the cursor."""
         width = self.content_size.width or self.app.size.width - 2
-        there = Frame(frame.now, width, frame.height, frame.operator)
+        there = replace(frame, width=width)
         content = Content("\n").join(draw_header(view, there, self._plan, selected))
         if not content.is_same(self._drawn):
             self._drawn = content

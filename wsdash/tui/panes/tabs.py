@@ -48,6 +48,15 @@ def draw_tabs(current: str, wrong: Mapping[str, int]) -> Content:
     return Content(" ").join(tabs)
 
 
+def tab_places(wrong: Mapping[str, int]) -> list[int]:
+    """The cell at which each tab begins."""
+    places, place = [], 0
+    for number, name in enumerate(PANES, 1):
+        places.append(place)
+        place += len(f" {number} {name} ") + (1 + len(str(wrong[name])) if name in wrong else 0) + 1
+    return places
+
+
 class TabBar(Static):
     """One line; a click chooses."""
 
@@ -63,6 +72,10 @@ class TabBar(Static):
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render what is wrong where."""
         self._draw(self._current, badges(view, frame.now))
+
+    def places(self) -> list[int]:
+        """The cell at which each tab begins."""
+        return tab_places(self._wrong)
 
     def _draw(self, current: str, wrong: dict[str, int]) -> None:
         if (current, wrong) != (self._current, self._wrong):

@@ -56,7 +56,10 @@ class OperatorAlertsPanel(AlertsPanel):
         """Say which keys there are."""
         super().on_mount()
         panel = self.query_one(".panel")
-        panel.border_subtitle = "n next · K acknowledges · S silences · u ends a silence · Esc closes"
+        panel.border_subtitle = self.keys_told(
+            "{alerts.next} next · {alerts.ack} acknowledges · {alerts.silence} silences · "
+            "{alerts.unsilence} ends a silence · {panel.close} closes"
+        )
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The alerts now, one of them chosen."""

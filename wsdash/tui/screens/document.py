@@ -25,8 +25,10 @@ class DocumentScreen(Modal[bool]):
         Binding("C", "confirm", "Confirm", id="document.confirm", tooltip="Confirm that it was reviewed"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="document.down", tooltip="Scroll down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="document.up", tooltip="Scroll up"),
-        Binding("pagedown", "scroll(15)", "Page", show=False, id="document.page", tooltip="A page down"),
-        Binding("pageup", "scroll(-15)", "Back", show=False, id="document.back", tooltip="A page up"),
+        Binding(
+            "pagedown,ctrl+d", "scroll(15)", "Page", show=False, id="document.page", tooltip="A page down"
+        ),
+        Binding("pageup,ctrl+u", "scroll(-15)", "Back", show=False, id="document.back", tooltip="A page up"),
     ]
 
     def __init__(self, title: str, path: Path | None) -> None:
@@ -37,11 +39,15 @@ class DocumentScreen(Modal[bool]):
         """The document, scrolling, with Confirm and Close below it."""
         with Vertical(classes="panel") as box:
             box.border_title = as_title(self._title)
-            box.border_subtitle = "C confirms · Esc closes"
+            box.border_subtitle = self.keys_told("{document.confirm} confirms · {document.close} closes")
             with VerticalScroll():
                 yield Markdown("reading the document")
             with Horizontal(classes="buttons"):
-                yield Button("Confirm as reviewed (c)", variant="primary", id="confirm")
+                yield Button(
+                    self.keys_told("Confirm as reviewed ({document.confirm})"),
+                    variant="primary",
+                    id="confirm",
+                )
                 yield Button("Close (Esc)", id="close")
 
     async def on_mount(self) -> None:

@@ -98,7 +98,9 @@ class OperatorEvidencePanel(EvidencePanel):
         """Say which keys there are."""
         super().on_mount()
         if self._item.kind is ItemKind.AUTO:
-            self.query_one(".panel").border_subtitle = "r runs it again, after a question · Esc closes"
+            self.query_one(".panel").border_subtitle = self.keys_told(
+                "{evidence.again} runs it again, after a question · {panel.close} closes"
+            )
 
     def action_again(self) -> None:
         """Close, and ask whether it is to be run again."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import events
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.dom import DOMNode
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -88,6 +90,7 @@ LOOKING: list[BindingType] = [
         id="look.attention",
         tooltip="The cursor goes to what needs attention",
     ),
+    Binding("J", "jump", "Jump", show=False, id="look.jump", tooltip="A label on all there is to go to"),
     Binding("tab", "cycle(1)", "Next pane", show=False, id="look.next", tooltip="Go to the next pane"),
     Binding(
         "shift+tab", "cycle(-1)", "Pane before", show=False, id="look.before", tooltip="Go to the pane before"
@@ -165,7 +168,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render a state on every pane; each redraws only what changed."""
         self.view = view
-        self.frame = frame = Frame(frame.now, frame.width, frame.height, self.OPERATOR)
+        self.frame = frame = replace(frame, operator=self.OPERATOR)
         starting = view.started is None and engine_standing(view, frame.now) is EngineState.STARTING
         self.set_class(view.building or starting, "building")
         with self.app.batch_update():
@@ -211,6 +214,36 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.action_pane(1)
         self.checklist.to_attention()
         self.header.show(self.view, self.frame, self.checklist.selected)
+
+    def action_jump(self) -> None:
+        """Put a label on every pane, tab and item in sight; the next key chooses one."""
+        from wsdash.tui.screens.jump import JumpScreen, Target, labelled, place_of
+
+        def pane(number: int) -> Callable[[], None]:
+            return lambda: self.action_pane(number)
+
+        def item(name: str) -> Callable[[], None]:
+            def go() -> None:
+                self.action_pane(1)
+                self.checklist.select(name)
+
+            return go
+
+        targets = []
+        tabs = place_of(self._tabs)
+        for number, (name, place) in enumerate(zip(PANES, self._tabs.places(), strict=True), 1):
+            at = tabs + Offset(place, 0) if tabs is not None else place_of(self.query_one(f"#{name}"))
+            if at is not None:
+                targets.append(Target(at, pane(number)))
+        targets += [Target(at, item(name)) for name, at in self.checklist.places()]
+        bound = self.active_bindings.items()
+        acting = [key for key, one in bound if (one.binding.id or "").startswith(("do.", "look.leave"))]
+
+        def chosen(target: Target | None) -> None:
+            if target is not None:
+                target.go()
+
+        self.app.push_screen(JumpScreen(labelled(targets, acting)), chosen)
 
     def action_theme(self) -> None:
         """The next set of colours."""
@@ -282,9 +315,11 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Open the keys."""
-        from wsdash.tui.screens.views import HelpPanel
+        from wsdash.tui.screens.help import HelpPanel
 
-        self.app.push_screen(HelpPanel(self.view, self.frame, self.help_nodes()))
+        nodes = sorted(self.help_nodes(), key=lambda node: node is not self.focused)
+
+        self.app.push_screen(HelpPanel(self.view, self.frame, nodes))
 
     def action_leave(self) -> None:
         """Leave; nothing else depends on this screen."""

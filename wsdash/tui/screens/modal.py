@@ -6,6 +6,8 @@ from textual import events
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, ScreenResultType
 
+from wsdash.tui.keymap import told
+
 
 class Modal(ModalScreen[ScreenResultType]):
     """A screen over another one that gives one answer, or none.
@@ -14,6 +16,10 @@ class Modal(ModalScreen[ScreenResultType]):
     """
 
     _gave_answer = False
+
+    def keys_told(self, text: str) -> str:
+        """Text with the keys that its {ids} have now."""
+        return told(self.app._keymap, text)
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; one that was closed before it was mounted has nothing to be filled."""

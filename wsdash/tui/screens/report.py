@@ -30,12 +30,14 @@ class ReportPanel(Modal[None]):
         Binding("escape,enter,q", "dismiss", "Close", id="panel.close", tooltip="Back to the panes"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="panel.down", tooltip="Scroll down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
-        Binding("pagedown", "scroll(15)", "Page", show=False, id="panel.pagedown", tooltip="A page on"),
-        Binding("pageup", "scroll(-15)", "Back", show=False, id="panel.pageup", tooltip="A page up"),
+        Binding(
+            "pagedown,ctrl+d", "scroll(15)", "Page", show=False, id="panel.pagedown", tooltip="A page on"
+        ),
+        Binding("pageup,ctrl+u", "scroll(-15)", "Back", show=False, id="panel.pageup", tooltip="A page up"),
         Binding("right,n", "turn(1)", "Next", id="report.next", tooltip="The next section"),
         Binding("left,N", "turn(-1)", "Before", id="report.before", tooltip="The section before"),
-        Binding("home,g", "edge(False)", "Top", show=False, id="report.top", tooltip="To the beginning"),
-        Binding("end,G", "edge(True)", "End", show=False, id="report.end", tooltip="To the end"),
+        Binding("home,g", "edge(False)", "Top", show=False, id="panel.home", tooltip="To the beginning"),
+        Binding("end,G", "edge(True)", "End", show=False, id="panel.end", tooltip="To the end"),
     ]
 
     def __init__(self, view: ViewState, frame: Frame, directory: Path | None) -> None:
@@ -55,7 +57,9 @@ class ReportPanel(Modal[None]):
         """How old the report is, the section's heading, and the section, scrolling."""
         with Vertical(classes="panel") as panel:
             panel.border_title = "Report"
-            panel.border_subtitle = "← → sections · Esc closes"
+            panel.border_subtitle = self.keys_told(
+                "{report.before} {report.next} sections · {panel.close} closes"
+            )
             yield self._standing
             yield self._heading
             with self._scroll:

@@ -73,7 +73,10 @@ class OperatorTimelinePanel(TimelinePanel):
         """Say which keys there are."""
         super().on_mount()
         panel = self.query_one(".panel")
-        panel.border_subtitle = "↑↓ choose · Enter answers · D decides · E decommissioning · Esc closes"
+        panel.border_subtitle = self.keys_told(
+            "{days.up}{days.down} choose · {days.answer} answers · {days.decide} decides · "
+            "{days.finish} decommissioning · {panel.close} closes"
+        )
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """The panel's lines, one of them chosen."""

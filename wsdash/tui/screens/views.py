@@ -1,30 +1,21 @@
-"""Panels over the main screen that show more of the same state: schema, help."""
+"""Panels over the main screen that show more of the same state: what they share, and the schema."""
 
 from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.dom import DOMNode
 from textual.widgets import Static
 
 from wsdash.model import SchemaObject
-from wsdash.tui.looks import (
-    BUSY,
-    DIM,
-    FATE,
-    ITEM,
-    KIND,
-    TITLE,
-    WARN,
-    Look,
-)
+from wsdash.tui.looks import DIM, FATE, TITLE, WARN, Look
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
 from wsdash.tui.screens.modal import Modal
 from wsdash.tui.viewstate import ViewState
@@ -48,16 +39,18 @@ class ViewPanel(Modal[None]):
         Binding("down,j", "scroll(1)", "Down", show=False, id="panel.down", tooltip="Scroll down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="panel.up", tooltip="Scroll up"),
         Binding(
-            "pagedown",
+            "pagedown,ctrl+d",
             "scroll(15)",
             "Page down",
             show=False,
             id="panel.pagedown",
             tooltip="A page down",
         ),
-        Binding("pageup", "scroll(-15)", "Page up", show=False, id="panel.pageup", tooltip="A page up"),
-        Binding("home", "scroll(-100000)", "Top", show=False, id="panel.home", tooltip="To the first line"),
-        Binding("end", "scroll(100000)", "Bottom", show=False, id="panel.end", tooltip="To the last line"),
+        Binding(
+            "pageup,ctrl+u", "scroll(-15)", "Page up", show=False, id="panel.pageup", tooltip="A page up"
+        ),
+        Binding("home,g", "scroll(-100000)", "Top", show=False, id="panel.home", tooltip="To the first line"),
+        Binding("end,G", "scroll(100000)", "Bottom", show=False, id="panel.end", tooltip="To the last line"),
     ]
     NAME: ClassVar[str] = ""
 
@@ -71,7 +64,7 @@ class ViewPanel(Modal[None]):
         """A bordered box, scrolling, with the lines that `draw` makes."""
         with Vertical(classes="panel") as panel:
             panel.border_title = self.NAME
-            panel.border_subtitle = "Esc closes"
+            panel.border_subtitle = self.keys_told("{panel.close} closes")
             with VerticalScroll(can_focus=False):  # the panel's own keys move it, or a cursor in it
                 yield self._body
 
@@ -98,7 +91,7 @@ class ViewPanel(Modal[None]):
 
     def _redraw(self) -> None:
         width = max(20, min(WIDEST, int(self.app.size.width * SHARE)) - FRAME)
-        frame = Frame(self._frame.now, width, self.app.size.height, self._frame.operator)
+        frame = replace(self._frame, width=width, height=self.app.size.height)
         content = Content("\n").join(self.draw(self._view, frame))
         if not content.is_same(self._drawn):
             self._drawn = content
@@ -154,52 +147,3 @@ class SchemaPanel(ViewPanel):
                 )
             ]
         return draw_schema(schema.objects, frame.width)
-
-
-def bindings_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[Binding]]]:
-    """Every described binding with an id of these nodes, by the node's own heading."""
-    groups: list[tuple[str, list[Binding]]] = []
-    known: set[str] = set()
-    for node in nodes:
-        found: dict[str, Binding] = {}
-        for _, binding in node._bindings:
-            if binding.id and binding.description and binding.id not in known:
-                found.setdefault(binding.id, binding)
-        known |= set(found)
-        if found:
-            groups.append((getattr(node, "HELP_TITLE", type(node).__name__), list(found.values())))
-    return groups
-
-
-class HelpPanel(ViewPanel):
-    """All keys, generated from the bindings that are really there."""
-
-    NAME = "Keys"
-
-    def __init__(self, view: ViewState, frame: Frame, nodes: Sequence[DOMNode]) -> None:
-        super().__init__(view, frame)
-        self._owners = nodes
-
-    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """Every key that works behind the panel, by its owner, and what the signs mean."""
-        lines: Lines = []
-        for title, bindings in bindings_of(self._owners):
-            lines += [Content(""), Content.styled(title, TITLE)] if lines else [Content.styled(title, TITLE)]
-            for binding in bindings:
-                keys = self._keys(binding)
-                text = binding.tooltip or binding.description
-                lines.append(
-                    row(cell(keys, 14, BUSY), cell(binding.description, 16), Content.styled(text, DIM))
-                )
-        marks = [f"{look.glyph} {look.word}" for look in ITEM.values()]
-        marks += [f"{look.glyph} {look.word}" for look in KIND.values()]
-        lines += [Content(""), Content.styled("Signs", TITLE), Content("   ".join(marks))]
-        lines.append(Content("~ estimated count   × probe failed   · no readings   ? unknown   ◌ stale"))
-        return lines
-
-    def _keys(self, binding: Binding) -> str:
-        for node in self._owners:
-            keys = [self.app.get_key_display(b) for _, b in node._bindings if b.id == binding.id]
-            if keys:
-                return " ".join(dict.fromkeys(keys))
-        return binding.key

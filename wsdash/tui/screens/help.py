@@ -1,0 +1,135 @@
+"""All keys that work behind the panel and what the signs mean, with a field that searches them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.widgets import Input
+
+from wsdash.tui.keymap import bindings_now, written
+from wsdash.tui.looks import BUSY, DIM, ITEM, KIND, LIVENESS, TITLE, Look
+from wsdash.tui.panes.base import Frame, Lines, cell, row
+from wsdash.tui.screens.views import ViewPanel
+from wsdash.tui.viewstate import ViewState
+
+NARROW = 100
+KEYS, NAME, ID = 16, 16, 20
+SIGNS: tuple[Look, ...] = (
+    *ITEM.values(),
+    *KIND.values(),
+    *(look for liveness, look in LIVENESS.items() if liveness is not None),
+    Look("~", "estimated count", ""),
+    Look("×", "probe failed", ""),
+    Look("·", "no readings", ""),
+    Look("?", "unknown", ""),
+)
+
+
+def bindings_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[tuple[Binding, list[str]]]]]:
+    """Every described binding with an id of these nodes with its keys, by the node's heading."""
+    groups: list[tuple[str, list[tuple[Binding, list[str]]]]] = []
+    known: set[str] = set()
+    for node in nodes:
+        found: dict[str, tuple[Binding, list[str]]] = {}
+        for binding in bindings_now(node):
+            if binding.id and binding.id not in known:
+                shown = binding.key_display or written(binding.key)
+                keys = found.setdefault(binding.id, (binding, []))[1]
+                if shown not in keys:
+                    keys.append(shown)
+        known |= set(found)
+        if found:
+            groups.append((getattr(node, "HELP_TITLE", type(node).__name__), list(found.values())))
+    return groups
+
+
+def draw_help(
+    groups: Sequence[tuple[str, Sequence[tuple[Binding, Sequence[str]]]]], sought: str, width: int
+) -> Lines:
+    """The keys by place and the signs, of which every word of `sought` is found in what is said of them."""
+    words = sought.lower().split()
+    lines: Lines = []
+    for title, bindings in groups:
+        fitting = [
+            _line(binding, " ".join(keys), width)
+            for binding, keys in bindings
+            if _fits(words, *keys, binding.description, binding.tooltip, binding.id or "", title)
+        ]
+        if fitting:
+            lines += [*([Content("")] if lines else []), Content.styled(title, TITLE), *fitting]
+    signs = [look for look in SIGNS if _fits(words, look.glyph, look.word, "signs")]
+    if signs:
+        lines += [*([Content("")] if lines else []), Content.styled("Signs", TITLE)]
+        lines += _signs(signs, width)
+    return lines or [Content.styled(f"No key and no sign is told of by {sought!r}.", DIM)]
+
+
+def _fits(words: Sequence[str], *said: str) -> bool:
+    text = " ".join(said).lower()
+    return all(word in text for word in words)
+
+
+def _line(binding: Binding, keys: str, width: int) -> Content:
+    narrow = width < NARROW
+    name = [] if narrow else [cell(binding.description, NAME)]
+    pressed = KEYS - 6 if narrow else KEYS
+    room = width - pressed - ID - 2 - (NAME + 1 if name else 0)
+    tip = cell(binding.tooltip or binding.description, max(12, room), DIM)
+    line = row(cell(keys, pressed, BUSY), *name, tip, Content.styled(binding.id or "", DIM))
+    return line.truncate(width, ellipsis=True)
+
+
+def _signs(signs: Sequence[Look], width: int) -> Lines:
+    """As many beside each other as fit."""
+    widest = max(len(look.word) for look in signs) + 4
+    many = max(1, width // widest)
+    cells = [Content.assemble((look.glyph, look.style), f" {look.word:<{widest - 2}}") for look in signs]
+    return [Content("").join(cells[at : at + many]) for at in range(0, len(cells), many)]
+
+
+class HelpPanel(ViewPanel):
+    """All keys, made from the bindings that are really there, with the ids that wsdash.yaml knows them by."""
+
+    NAME = "Keys"
+
+    def __init__(self, view: ViewState, frame: Frame, nodes: Sequence[DOMNode]) -> None:
+        super().__init__(view, frame)
+        self._groups = bindings_of(nodes)
+        self._sought = Input(placeholder="search keys and signs", id="sought", compact=True)
+
+    def compose(self) -> ComposeResult:
+        """The field over the lines."""
+        with Vertical(classes="panel") as panel:
+            panel.border_title = self.NAME
+            panel.border_subtitle = self.keys_told(
+                "type to search · {panel.close} closes · other keys: screen.keys of wsdash.yaml, by these ids"
+            )
+            yield self._sought
+            with VerticalScroll(can_focus=False):
+                yield self._body
+
+    def on_mount(self) -> None:
+        """Begin with the field."""
+        super().on_mount()
+        self._sought.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """The first Escape forgets what was sought."""
+        if event.key == "escape" and self._sought.value:
+            event.stop()
+            self._sought.value = ""
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._redraw()
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
+        """What the search leaves of all keys and signs."""
+        return draw_help(self._groups, self._sought.value, frame.width)
