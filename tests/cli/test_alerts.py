@@ -13,6 +13,7 @@ from wsdash.clock import VirtualClock
 from wsdash.engine.journal.writer import Journal
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import AlertAcknowledged, AlertChanged, AlertSilenced, AnyEvent, TimePassing
+from wsdash.model.written import stamp
 
 BEGIN = 1_760_000_400.0
 DISK = AlertChanged("disk", True, "Disk filling: 81 %", BEGIN, "disk", "disk:percent", "warning", 81.0)
@@ -123,3 +124,18 @@ async def test_bad_rules_and_bad_times_are_exit_2_with_a_remedy(
     assert main([*words, "--from", "yesterday"]) == 2
     assert "2025-11-03T21:30" in capsys.readouterr().err
     assert main([*words, "--from", "2025-10-09", "--to", "2025-10-08"]) == 2
+
+
+async def test_the_list_names_the_zone_of_its_times(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await journal(tmp_path, DISK)
+    monkeypatch.setenv("TZ", "Europe/Vienna")
+    time.tzset()
+    try:
+        assert stamp(1_764_500_400.0) == "2025-11-30 12:00:00 CET"
+        main(["alerts", "list", "--state", str(tmp_path)])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "since 2025-10-09 11:00:00 CEST" in capsys.readouterr().out

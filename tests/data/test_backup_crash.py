@@ -87,7 +87,7 @@ async def test_a_full_disk_in_the_middle_says_so_and_leaves_nothing(source: Endp
     done = await take(
         source, tmp_path, before="resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
     )
-    assert "stopped after 300.0 kB" in done.stdout
+    assert "stopped after 293 KiB" in done.stdout
     assert str(tmp_path) in done.stdout
     assert names(tmp_path) == []
 

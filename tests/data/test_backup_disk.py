@@ -16,7 +16,7 @@ from wsdash.data.backup.disk import require_space, write_failure
 from wsdash.data.backup.file import BackupWriter
 from wsdash.data.backup.partial import open_partial, remove_leftovers
 from wsdash.errors import InputError, WsdashError
-from wsdash.model.sizes import readable_bytes
+from wsdash.model.written import size
 
 
 def names(directory: Path) -> list[str]:
@@ -28,7 +28,7 @@ async def test_missing_space_is_told_with_purpose_place_and_amount(tmp_path: Pat
     with pytest.raises(WsdashError) as caught:
         await require_space(tmp_path, free + 5_000_000_000, "a backup of schema workspace")
     assert "a backup of schema workspace" in caught.value.what
-    assert "GB are missing" in caught.value.what
+    assert "GiB are missing" in caught.value.what
     assert caught.value.where == str(tmp_path)
     assert caught.value.remedy
 
@@ -38,17 +38,17 @@ async def test_enough_space_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "text"),
+    ("amount", "text"),
     [
-        (999, "999 bytes"),
-        (1000, "1.0 kB"),
-        (3_400_000, "3.4 MB"),
-        (2_500_000_000, "2.5 GB"),
-        (7 * 10**12, "7.0 TB"),
+        (999, "999 B"),
+        (1024, "1.0 KiB"),
+        (3_565_158, "3.4 MiB"),
+        (5 * 2**29, "2.5 GiB"),
+        (7 * 2**40, "7.0 TiB"),
     ],
 )
-def test_sizes_are_readable(size: int, text: str) -> None:
-    assert readable_bytes(size) == text
+def test_sizes_are_readable(amount: int, text: str) -> None:
+    assert size(amount) == text
 
 
 def test_a_really_full_device_is_called_full(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_really_full_device_is_called_full(tmp_path: Path) -> None:
     ):
         full.write(b"x")
     told = write_failure(caught.value, tmp_path / "b.sql", 1_500_000)
-    assert told.what == "the disk is full: writing b.sql stopped after 1.5 MB"
+    assert told.what == "the disk is full: writing b.sql stopped after 1.4 MiB"
     assert told.where == str(tmp_path)
 
 
@@ -110,7 +110,7 @@ def test_a_full_disk_while_writing_says_so_and_removes_the_file(tmp_path: Path) 
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
     )
-    assert "writing b.sql stopped after 1.0 MB" in done.stdout
+    assert "writing b.sql stopped after 977 KiB" in done.stdout
     assert "limit is reached" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -20,7 +20,7 @@ def told(*events: object) -> str:
 
 def test_the_backup_is_named_as_kept_with_its_numbers() -> None:
     text = told(started(), *done("backup"), BACKUP, *done("stop-old"))
-    assert "backup: KEPT: /backups/b.sql (10 006 rows, 3.0 MiB, restored once to prove it)" in text
+    assert "backup: KEPT: /backups/b.sql (10,006 rows, 3.0 MiB, restored once to prove it)" in text
 
 
 def test_a_backup_that_was_not_restored_is_called_unproven() -> None:

@@ -159,7 +159,7 @@ def test_the_line_says_what_is_next(case: str) -> None:
 def test_what_runs_is_named_with_how_far_it_is() -> None:
     line = lead(PLAN, seen(*halfway()), FRAME, PLAN.items[0]).plain
     assert 'RUNNING "Migrate data from TimescaleDB"' in line
-    assert "50% of 10 000 rows" in line
+    assert "50% of 10,000 rows" in line
 
 
 def test_enter_is_named_only_where_it_acts_on_what_is_named() -> None:

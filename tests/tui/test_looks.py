@@ -45,7 +45,7 @@ def test_a_size(count: int | None, text: str) -> None:
 def test_an_unknown_count_is_not_zero() -> None:
     assert looks.count(None) == "–"
     assert looks.count(0) == "0"
-    assert looks.count(13_912) == "13 912"
+    assert looks.count(13_912) == "13,912"
 
 
 def test_a_bar_is_only_full_when_all_is_done() -> None:

@@ -99,7 +99,7 @@ async def test_the_monitors_process_holds_no_control_object(tmp_path: Path) -> N
 async def test_the_monitor_shows_what_the_operator_shows(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway(), role="monitor") as on:
         shown = on.text()
-        for word in ("MONITOR", "Migrate data", "workspace-api", "10 000", "api-new"):
+        for word in ("MONITOR", "Migrate data", "workspace-api", "10,000", "api-new"):
             assert word in shown
         for word in ("Run", "Retry", "Roll back"):
             assert word not in shown.splitlines()[-1]

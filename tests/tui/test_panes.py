@@ -189,7 +189,7 @@ def test_a_failed_item_shows_error_and_remedy() -> None:
 
 def test_a_running_item_shows_its_progress() -> None:
     text = plain(detail_lines(PLAN.item("migrate-data"), seen(*halfway()), FRAME))
-    assert "5 000/10 000 rows" in text
+    assert "5,000/10,000 rows" in text
 
 
 def test_a_pending_item_tells_what_it_needs() -> None:

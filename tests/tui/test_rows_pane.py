@@ -17,14 +17,14 @@ from wsdash.tui.screens.views import draw_schema
 def test_rows_show_both_sides_and_the_difference() -> None:
     text = plain(draw_rows(seen(RowsReading(ITEMS, 10_000, 9_990)), FRAME))
     assert "workspace_items" in text
-    for word in ("10 000", "9 990", "-10"):
+    for word in ("10,000", "9,990", "-10"):
         assert word in text
 
 
 def test_an_estimate_is_marked_and_an_unreadable_side_is_not_zero() -> None:
     lines = draw_rows(seen(RowsReading("workspace.audit", 13_000, None, estimated=True)), FRAME)
     line = lines[1].plain
-    assert "~13 000" in line
+    assert "~13,000" in line
     assert "–" in line
     assert "?" in line
 
@@ -54,7 +54,7 @@ def test_in_the_schema_panel_a_long_reason_stands_whole_below_its_object() -> No
 def test_millions_of_rows_are_not_cut_even_where_there_is_little_room(width: int) -> None:
     view = seen(RowsReading("workspace." + "long" * 10, 12_345_678, 12_345_670, estimated=True))
     _, line = draw_rows(view, replace(FRAME, width=width))
-    for number in ("~12 345 678", "~12 345 670", "~-8", "not verif"):
+    for number in ("~12,345,678", "~12,345,670", "~-8", "not verif"):
         assert number in line.plain
 
 
@@ -101,7 +101,7 @@ def test_a_table_that_is_copied_is_told_so_with_all_its_rows_though_the_count_is
     text = plain(draw_rows(seen(*seen_of), FRAME))
     line = next(line for line in text.splitlines() if "workspace_items" in line)
     assert "✓ copied" in line
-    assert line.count("10 000") == 2
+    assert line.count("10,000") == 2
 
 
 def test_a_proof_has_its_age_where_there_is_room() -> None:

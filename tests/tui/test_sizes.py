@@ -12,7 +12,7 @@ from wsdash.model import LogLine
 WORDS = {
     "1": ("Migrate data from TimescaleDB", "─ workspace_items 5"),
     "2": ("workspace-api", "healthy"),
-    "3": ("workspace_items", "10 000"),
+    "3": ("workspace_items", "10,000"),
     "4": ("api-new", "over 200"),
     "5": ("hello from the api",),
 }

@@ -49,8 +49,8 @@ def test_what_is_not_finished_is_never_shown_as_whole() -> None:
 @pytest.mark.parametrize(
     ("width", "told"),
     [
-        (120, "items 500/1 000 rows · 4.8 MiB · 50/s · 488 KiB/s · 0:10 left · copying"),
-        (60, "items 500/1 000 rows · 0:10 left"),
+        (120, "items 500/1,000 rows · 4.8 MiB · 50/s · 488 KiB/s · 0:10 left · copying"),
+        (60, "items 500/1,000 rows · 0:10 left"),
         (40, "items 50% · 50/s · 0:10 left"),
         (30, "items 50% · 0:10 left"),
         (24, "items 50%"),

@@ -18,6 +18,7 @@ from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import RunStarted, TimePassing
 from wsdash.model.alert_board import AlertSpan, fold_alerts
+from wsdash.model.written import stamp
 from wsdash.watch.alerting.export import prometheus_rules, untold
 from wsdash.watch.alerting.itself import rules_of_itself
 from wsdash.watch.alerting.replay import replay
@@ -50,10 +51,10 @@ def listed(arguments: argparse.Namespace) -> int:
         silence = board.silence_of(span.alert, now)
         how = f"acknowledged by {span.acknowledged_by}" if span.acknowledged_by else "nobody looks after it"
         if silence is not None:
-            how += f"; silenced by {silence.who} until {_clock(silence.until)}"
-        say(f"▲ {span.severity:<8} {span.alert:<32} since {_clock(span.begun)}  {span.text}  ({how})")
+            how += f"; silenced by {silence.who} until {stamp(silence.until)}"
+        say(f"▲ {span.severity:<8} {span.alert:<32} since {stamp(span.begun)}  {span.text}  ({how})")
     for silence in board.active_silences(now):
-        say(f"– silence  {silence.match:<32} until {_clock(silence.until)}  {silence.who}: {silence.note}")
+        say(f"– silence  {silence.match:<32} until {stamp(silence.until)}  {silence.who}: {silence.note}")
     say(f"{len(board.raised)} raised, {len(board.ended)} ended")
     return 1 if unheeded else 0
 
@@ -84,7 +85,7 @@ def tested(arguments: argparse.Namespace) -> int:
     units = {rule.id: rule for rule in rules}
     for span in spans:
         say(_span_line(span, units[span.rule], until))
-    say(f"{len(spans)} alerts of {len(rules)} rules between {_clock(since)} and {_clock(until)}")
+    say(f"{len(spans)} alerts of {len(rules)} rules between {stamp(since)} and {stamp(until)}")
     if blind:
         say(f"no recorded series for: {', '.join(blind)}")
     return 0
@@ -134,7 +135,7 @@ def _span_line(span: AlertSpan, rule: AlertRule, until: float) -> str:
     lasted = (span.ended or until) - span.begun
     end = "" if span.ended is not None else ", and goes on"
     worst = "" if rule.unit == "flag" else f"  worst {amount(span.worst, rule.unit)}"
-    begun = _clock(span.begun)
+    begun = stamp(span.begun)
     return f"▲ {span.severity:<8} {span.alert:<32} {begun}  for {amount(lasted, 'seconds')}{end}{worst}"
 
 
@@ -147,7 +148,3 @@ def _instant(text: str, option: str) -> float:
             where=option,
             remedy="write it as 2025-11-03T21:30, with +00:00 for a time zone",
         ) from error
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -21,6 +21,7 @@ from wsdash.errors import LockHeldError
 from wsdash.model import Notice, Recorded
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.model.facts import API_TESTED
+from wsdash.model.written import stamp
 from wsdash.steps.comparing.verify_now import ComparedNow, changed_seeds, verify_now
 
 GLYPHS = {EQUAL: "✓", DIFFERS: "✗", MOVING: "?"}
@@ -55,8 +56,10 @@ def verify(arguments: argparse.Namespace) -> int:
     if any(verdict.how != EQUAL for verdict in verdicts):
         say(HOW)
     if opened is not None:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(opened))
-        say(f"the new service takes writes since {at}: what its users changed differs rightly from then on")
+        say(
+            f"the new service takes writes since {stamp(opened)}: "
+            "what its users changed differs rightly from then on"
+        )
     return 1
 
 

@@ -1,4 +1,4 @@
-"""How things look: glyph, word and style of every status, and numbers as people read them.
+"""How things look: glyph, word and style of every status; numbers and times are written by model/written.py.
 
 No status is shown by colour alone. Styles name theme colours, so that every theme (also ansi) works.
 """
@@ -6,10 +6,18 @@ No status is shown by colour alone. Styles name theme colours, so that every the
 from __future__ import annotations
 
 import re
-import time
 from typing import NamedTuple
 
 from wsdash.model import ContainerReading, ItemKind, ItemState, Liveness, Phase
+from wsdash.model.written import age as age
+from wsdash.model.written import clock as clock
+from wsdash.model.written import count as count
+from wsdash.model.written import milliseconds as milliseconds
+from wsdash.model.written import size as size
+from wsdash.model.written import stamp as stamp
+from wsdash.model.written import took as took
+from wsdash.model.written import when as when
+from wsdash.model.written import zone as zone
 from wsdash.tui.freshness import EngineState
 
 GOOD = "$text-success"
@@ -112,69 +120,6 @@ def container_health(reading: ContainerReading) -> Look:
     if reading.state not in ("running", "restarting", "paused"):
         return Look("–", "", DIM)
     return _HEALTH.get(reading.health, Look("?", reading.health or "unknown", WARN))
-
-
-def clock(seconds: float | None) -> str:
-    """A duration as 0:41, 12:05 or 3:12:05; – when unknown."""
-    if seconds is None:
-        return "–"
-    whole = max(0, int(seconds))
-    hours, rest = divmod(whole, 3600)
-    if hours >= 100:
-        return f"{hours // 24}d {hours % 24}h"
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
-
-
-def took(seconds: float) -> str:
-    """How long something took: 0.42 s, 12.3 s, then as a clock."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
-
-
-def age(seconds: float | None) -> str:
-    """An age in one unit: 3 s, 12 min, 5 h, 2 d."""
-    if seconds is None:
-        return "–"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
-
-
-def when(at: float) -> str:
-    """A moment in the screen's one zone, that of this machine (see zone): Nov 29 22:12."""
-    return time.strftime("%b %d %H:%M", time.localtime(at))
-
-
-def zone() -> str:
-    """The name of the zone of every time on the screen; shown once, where times are."""
-    return time.strftime("%Z") or "local time"
-
-
-def size(count: float | None) -> str:
-    """Bytes as people read them (1 KiB = 1024); – when unknown."""
-    if count is None:
-        return "–"
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
-def count(number: int | None) -> str:
-    """A count with thin groups, – when unknown."""
-    return "–" if number is None else f"{number:,}".replace(",", " ")
-
-
-def milliseconds(seconds: float | None) -> str:
-    """A latency in ms: 3.4, 12, 1204; – when there is none."""
-    if seconds is None:
-        return "–"
-    value = seconds * 1000
-    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
 def bar(fraction: float | None, width: int) -> str:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from wsdash.errors import WsdashError
-from wsdash.model.sizes import readable_bytes
+from wsdash.model.written import size
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -26,8 +26,8 @@ async def require_space(directory: Path, needed: int, purpose: str) -> None:
     if usage.free >= needed:
         return
     raise WsdashError(
-        f"not enough free disk for {purpose}: needs {readable_bytes(needed)}, "
-        f"{readable_bytes(usage.free)} are free, {readable_bytes(needed - usage.free)} are missing",
+        f"not enough free disk for {purpose}: needs {size(needed)}, "
+        f"{size(usage.free)} are free, {size(needed - usage.free)} are missing",
         where=str(directory),
         remedy="free some space there, or name another directory in paths.backups",
     )
@@ -43,7 +43,7 @@ def write_failure(error: OSError, path: Path, written: int) -> WsdashError:
             remedy="make the directory writable, or name another one in paths.backups",
         )
     return WsdashError(
-        f"{reason}: writing {path.name} stopped after {readable_bytes(written)}",
+        f"{reason}: writing {path.name} stopped after {size(written)}",
         where=str(path.parent),
         remedy="free some space there, or name another directory in paths.backups, then retry",
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wsdash.errors import InputError, LockHeldError
+from wsdash.model.written import age, stamp
 from wsdash.outside import DocumentError, read_json
 
 FILE = "operator.lock"
@@ -32,9 +33,9 @@ class Holder(msgspec.Struct, frozen=True):
 
     def describe(self) -> str:
         """For people: who, where, since when, and how long ago it gave a sign of life."""
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        age = max(0.0, time.time() - self.heartbeat)
-        return f"pid {self.pid} on {self.host}, since {since}, last sign of life {age:.0f} s ago"
+        since = stamp(self.since)
+        quiet = max(0.0, time.time() - self.heartbeat)
+        return f"pid {self.pid} on {self.host}, since {since}, last sign of life {age(quiet)} ago"
 
 
 class OperatorLock:

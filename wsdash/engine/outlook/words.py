@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from wsdash.model import ExpectedDowntime, RehearsalOutcome, Rehearsed
-from wsdash.model.sizes import readable_bytes
+from wsdash.model.written import age, size
 
 OLD_SECONDS = 7 * 86_400.0
 """After this long a rehearsal says little about tonight."""
 REHEARSED = "rehearsed "
 """How the summary of a rehearsal begins."""
 _STATES = {"done": "✓", "failed": "✗", "estimated": "~", "not-rehearsed": "–"}
-
-
-def readable_age(seconds: float) -> str:
-    """How long ago, for people: 40 s, 12 min, 3 h, 2 days."""
-    for size, unit in ((86_400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size or (seconds >= size and unit != "days"):
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
 
 
 def readable_downtime(expected: ExpectedDowntime) -> str:
@@ -33,7 +25,7 @@ def rehearsal_summary(newest: Rehearsed | None, now: float) -> str:
     """The newest rehearsal in one line, with its age at `now` (epoch seconds); none yet is said."""
     if newest is None:
         return "never rehearsed: `wsdash rehearse` (key H) runs the whole migration and changes nothing"
-    text = f"{REHEARSED}{readable_age(now - newest.finished_at)} ago: {newest.outcome}"
+    text = f"{REHEARSED}{age(now - newest.finished_at)} ago: {newest.outcome}"
     if newest.where != "target":
         text += ", only the schema, on a scratch server"
     if newest.downtime is not None:
@@ -72,8 +64,8 @@ def rehearsal_lines(found: Rehearsed) -> list[str]:
     ):
         lines += [f"{word}: {text}" for text in texts]
     for use in found.resources:
-        limit = f" of {readable_bytes(use.limit)}" if use.limit is not None else ""
-        lines.append(f"{use.name}: {readable_bytes(use.used)}{limit}" + (" EXCEEDED" if use.exceeded else ""))
+        limit = f" of {size(use.limit)}" if use.limit is not None else ""
+        lines.append(f"{use.name}: {size(use.used)}{limit}" + (" EXCEEDED" if use.exceeded else ""))
     if found.downtime is not None:
         lines.append(f"downtime to expect: {readable_downtime(found.downtime)}")
     if not found.left:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -12,7 +11,7 @@ from textual.content import Content
 from wsdash.model import Intent, SidesCompared, TableCompared
 from wsdash.model.comparison import COMPARE, DIFFERS, EQUAL, MOVING
 from wsdash.runtime import user_name
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, Look, age, count, size
+from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, Look, age, count, size, stamp
 from wsdash.tui.panes.base import Frame, Lines
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
@@ -35,7 +34,7 @@ def draw_compared(view: ViewState, frame: Frame) -> Lines:
     found = view.run.compared
     if found is None:
         return lines
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.began_at))
+    at = stamp(found.began_at)
     ago = age(frame.now - found.began_at)
     lines.append(Content.styled(f"Compared for {found.who}, read at {at} ({ago} ago)", TITLE))
     if found.error:
