@@ -17,6 +17,11 @@ from aiohttp import web
 from textual_serve.server import Server
 
 COOKIE = "wsdash"
+POLICY = (
+    "default-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
+"""The page loads nothing of elsewhere (textual-serve's asks for a font of Google's), and nobody frames it."""
 MOST_PAGES = 8
 """Pages at once: each costs a process."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -74,7 +79,10 @@ class ReadOnlyServer(Server):
                 answer = web.HTTPFound("/")  # so that the token does not stay in the address
                 answer.set_cookie(COOKIE, self._token, httponly=True, samesite="Strict")
                 raise answer
-            return await handler(request)
+            given = await handler(request)
+            if not given.prepared:
+                given.headers["Content-Security-Policy"] = POLICY
+            return given
 
         return guard
 

@@ -63,7 +63,7 @@ def test_only_a_clean_and_recent_one_is_relied_on(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "age"), [(5, "5 s"), (90, "2 min"), (4000, "1 h"), (DAY, "24 h"), (3 * DAY, "3 days")]
+    ("seconds", "age"), [(5, "5 s"), (90, "90 s"), (4000, "67 min"), (DAY, "24 h"), (3 * DAY, "3 d")]
 )
 def test_the_age_is_readable(seconds: float, age: str) -> None:
     assert rehearsal_summary(rehearsed(1.0), 10.0 + seconds).startswith(f"rehearsed {age} ago: clean")
