@@ -136,12 +136,13 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "migrated, and no day is near": (
         seen(*migrated(days(NOW + 4 * 86_400))),
-        '✓ MIGRATED the new service serves · Day 7 in 4 d · next space ⏎ "Run performance benchmarks"',
+        '✓ MIGRATED the new service serves · Day 7 in 4 d · next space ⏎ "Run performance benchmarks" '
+        "· R rolls back",
         "✓ MIGRATED the new service serves · Day 7 in 4 d",
     ),
     "migrated, and a day is due": (
         seen(*migrated(days(NOW - 60))),
-        "✓ MIGRATED the new service serves · Day 7 is due y decides",
+        "✓ MIGRATED the new service serves · Day 7 is due y decides · R rolls back",
         "✓ MIGRATED the new service serves · Day 7 is due",
     ),
 }

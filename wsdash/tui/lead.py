@@ -244,6 +244,8 @@ def _migrated(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Cont
     if autos and frame.operator and not due:
         key = "{do.run}" if selected is autos[0] else "{look.attention} {do.run}"
         parts.append(_line("· next", "", _keys(frame, key), f'"{short_title(autos[0])}"'))
+    if frame.operator:
+        parts.append(_line("·", "", _keys(frame, "{do.rollback} rolls back")))
     return Content(" ").join(parts)
 
 
