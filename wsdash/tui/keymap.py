@@ -14,7 +14,7 @@ from wsdash.config.keys import DEFAULTS
 _NAMED = re.compile(r"\{([a-z]+\.[a-z]+)\}")
 
 
-def told(keys: Mapping[str, str], text: str) -> str:
+def with_keys(keys: Mapping[str, str], text: str) -> str:
     """Text in which each {id} is the first key of that binding, as it is written on the screen."""
     return _NAMED.sub(lambda found: written(keys.get(found[1], DEFAULTS[found[1]]).split(",")[0]), text)
 

@@ -93,7 +93,7 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
     if engine not in (EngineState.GONE, EngineState.STOPPED):
         return None
     again = (
-        frame.told("leave with {look.leave}, then `wsdash run` goes on")
+        frame.with_keys("leave with {look.leave}, then `wsdash run` goes on")
         if frame.operator
         else "an operator's `wsdash run` goes on"
     )
@@ -255,4 +255,4 @@ def short_title(item: Item) -> str:
 
 
 def _keys(frame: Frame, text: str) -> Content:
-    return Content.styled(frame.told(text), "bold $text-accent")
+    return Content.styled(frame.with_keys(text), "bold $text-accent")

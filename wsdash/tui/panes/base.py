@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from wsdash.tui.freshness import EngineState, Freshness, engine_standing
-from wsdash.tui.keymap import told
+from wsdash.tui.keymap import with_keys
 from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
 from wsdash.tui.viewstate import ViewState
 
@@ -31,9 +31,9 @@ class Frame:
     operator: bool = False
     keys: Mapping[str, str] = field(default_factory=dict, compare=False)
 
-    def told(self, text: str) -> str:
+    def with_keys(self, text: str) -> str:
         """Text with the keys that its {ids} have on this screen."""
-        return told(self.keys, text)
+        return with_keys(self.keys, text)
 
 
 def cell(text: str, width: int, style: str = "", *, right: bool = False) -> Content:

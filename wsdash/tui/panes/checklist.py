@@ -120,7 +120,7 @@ def detail_lines(item: Item, view: ViewState, frame: Frame) -> Lines:
     if needs and look.state is ItemState.PENDING:
         lines.append(Content.styled(f"needs {', '.join(needs)}", DIM))
     elif len(lines) == 1 and frame.operator and look.state is ItemState.PENDING:
-        lines.append(Content.styled(frame.told(ENTER[item.kind]), DIM))
+        lines.append(Content.styled(frame.with_keys(ENTER[item.kind]), DIM))
     return [*lines, Content.styled(plain_title(item.title), DIM)]
 
 

@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from wsdash.model import LogLine
-from wsdash.tui.keymap import told
+from wsdash.tui.keymap import with_keys
 from wsdash.tui.loglines import LEVELS, MOST_LINES, Search, as_text, pattern, severity
 from wsdash.tui.looks import count, when
 from wsdash.tui.panes.logkeys import LOG_KEYS
@@ -71,7 +71,9 @@ class LogView(LogScroll):
     def action_around(self, by: int) -> None:
         """More or fewer lines around those that are included."""
         if self.lines.include is None:
-            self.notify(told(self.app._keymap, "Nothing is included yet: {logs.include} asks for a text."))
+            self.notify(
+                with_keys(self.app._keymap, "Nothing is included yet: {logs.include} asks for a text.")
+            )
             return
         self.live.context = self.lines.context = max(0, min(MOST_CONTEXT, self.lines.context + by))
         self._refilter()
@@ -187,14 +189,14 @@ class LogView(LogScroll):
         first = "FOLLOW" if self.following else f"HELD +{count(self.unseen)} new ({{logs.follow}} follows)"
         if self.in_past:
             first = f"PAST since {when(self.lines.all[0].at)} ({now})" if self.lines.all else f"PAST ({now})"
-        parts = [told(self.app._keymap, first)]
+        parts = [with_keys(self.app._keymap, first)]
         if self.lines.container:
             parts.append(f"only {self.lines.container}")
         if self.included:
             context = f" ±{self.lines.context}" if self.lines.context else ""
             parts.append(f"with {self.included}{context}")
         if self.lines.hidden:
-            key = told(self.app._keymap, "{logs.probes}")
+            key = with_keys(self.app._keymap, "{logs.probes}")
             parts.append(f"{count(self.lines.hidden)} own probes hidden ({key})")
         if self.lines.level:
             parts.append(f"{LEVELS[self.lines.level]} only")

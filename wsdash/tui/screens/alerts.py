@@ -56,7 +56,7 @@ class OperatorAlertsPanel(AlertsPanel):
         """Say which keys there are."""
         super().on_mount()
         panel = self.query_one(".panel")
-        panel.border_subtitle = self.keys_told(
+        panel.border_subtitle = self.with_keys(
             "{alerts.next} next · {alerts.ack} acknowledges · {alerts.silence} silences · "
             "{alerts.unsilence} ends a silence · {panel.close} closes"
         )

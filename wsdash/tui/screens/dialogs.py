@@ -226,9 +226,9 @@ class LeaveDialog(Modal[str | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Leave"
             yield Static(f"{doing} What about the engine?", markup=False, classes="text")
-            yield Button(self.keys_told("Let it go on ({leave.on})"), variant="primary", id="left")
+            yield Button(self.with_keys("Let it go on ({leave.on})"), variant="primary", id="left")
             yield Static("The same command opens the screen again.", classes="dim", markup=False)
-            yield Button(self.keys_told("Stop it, run saved ({leave.stop})"), variant="warning", id="stopped")
+            yield Button(self.with_keys("Stop it, run saved ({leave.stop})"), variant="warning", id="stopped")
             text = "The running item is interrupted; the same command goes on from there."
             yield Static(Content.styled(text, DIM) if self._item else "", classes="dim", markup=False)
             yield Button("Cancel (Esc)", id="cancel")

@@ -39,12 +39,12 @@ class DocumentScreen(Modal[bool]):
         """The document, scrolling, with Confirm and Close below it."""
         with Vertical(classes="panel") as box:
             box.border_title = as_title(self._title)
-            box.border_subtitle = self.keys_told("{document.confirm} confirms · {document.close} closes")
+            box.border_subtitle = self.with_keys("{document.confirm} confirms · {document.close} closes")
             with VerticalScroll():
                 yield Markdown("reading the document")
             with Horizontal(classes="buttons"):
                 yield Button(
-                    self.keys_told("Confirm as reviewed ({document.confirm})"),
+                    self.with_keys("Confirm as reviewed ({document.confirm})"),
                     variant="primary",
                     id="confirm",
                 )

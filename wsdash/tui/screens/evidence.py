@@ -98,7 +98,7 @@ class OperatorEvidencePanel(EvidencePanel):
         """Say which keys there are."""
         super().on_mount()
         if self._item.kind is ItemKind.AUTO:
-            self.query_one(".panel").border_subtitle = self.keys_told(
+            self.query_one(".panel").border_subtitle = self.with_keys(
                 "{evidence.again} runs it again, after a question · {panel.close} closes"
             )
 

@@ -107,7 +107,7 @@ class HelpPanel(ViewPanel):
         """The field over the lines."""
         with Vertical(classes="panel") as panel:
             panel.border_title = self.NAME
-            panel.border_subtitle = self.keys_told(
+            panel.border_subtitle = self.with_keys(
                 "type to search · {panel.close} closes · other keys: screen.keys of wsdash.yaml, by these ids"
             )
             yield self._sought

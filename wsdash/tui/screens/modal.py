@@ -6,7 +6,7 @@ from textual import events
 from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, ScreenResultType
 
-from wsdash.tui.keymap import told
+from wsdash.tui.keymap import with_keys
 
 
 class Modal(ModalScreen[ScreenResultType]):
@@ -17,9 +17,9 @@ class Modal(ModalScreen[ScreenResultType]):
 
     _gave_answer = False
 
-    def keys_told(self, text: str) -> str:
+    def with_keys(self, text: str) -> str:
         """Text with the keys that its {ids} have now."""
-        return told(self.app._keymap, text)
+        return with_keys(self.app._keymap, text)
 
     async def on_event(self, event: events.Event) -> None:
         """Handle an event; one that was closed before it was mounted has nothing to be filled."""

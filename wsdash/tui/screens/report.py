@@ -57,7 +57,7 @@ class ReportPanel(Modal[None]):
         """How old the report is, the section's heading, and the section, scrolling."""
         with Vertical(classes="panel") as panel:
             panel.border_title = "Report"
-            panel.border_subtitle = self.keys_told(
+            panel.border_subtitle = self.with_keys(
                 "{report.before} {report.next} sections · {panel.close} closes"
             )
             yield self._standing

@@ -27,7 +27,11 @@ LINES_BEFORE = 2
 def draw_tests(plan: Plan, view: ViewState, frame: Frame, selected: str) -> Lines:
     """Every line of the list by group, with the evidence of the selected one under it."""
     done = sum(view.run.item(test.id).satisfied for test in plan.tests)
-    hint = frame.told("  {tests.try} tries or confirms one, {tests.all} tries all") if frame.operator else ""
+    hint = (
+        frame.with_keys("  {tests.try} tries or confirms one, {tests.all} tries all")
+        if frame.operator
+        else ""
+    )
     lines: Lines = [Content.styled(f"{done} of {len(plan.tests)} hold{hint}", DIM)]
     group = ""
     for test in plan.tests:

@@ -73,7 +73,7 @@ class OperatorTimelinePanel(TimelinePanel):
         """Say which keys there are."""
         super().on_mount()
         panel = self.query_one(".panel")
-        panel.border_subtitle = self.keys_told(
+        panel.border_subtitle = self.with_keys(
             "{days.up}{days.down} choose · {days.answer} answers · {days.decide} decides · "
             "{days.finish} decommissioning · {panel.close} closes"
         )

@@ -64,7 +64,7 @@ class ViewPanel(Modal[None]):
         """A bordered box, scrolling, with the lines that `draw` makes."""
         with Vertical(classes="panel") as panel:
             panel.border_title = self.NAME
-            panel.border_subtitle = self.keys_told("{panel.close} closes")
+            panel.border_subtitle = self.with_keys("{panel.close} closes")
             with VerticalScroll(can_focus=False):  # the panel's own keys move it, or a cursor in it
                 yield self._body
 
