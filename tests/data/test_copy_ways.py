@@ -18,6 +18,7 @@ from tests.data.copying import carry, catalog_of, checksums, fetch, ignore, prep
 from tests.support.servers import PASSWORD, SUPERUSER, Server, free_port
 from wsdash.data.copy.run import copy_tables
 from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.schema.ddl import search_path
 from wsdash.data.snapshot import hold as snapshot_module
 from wsdash.data.snapshot.hold import BusyError, open_readers, open_snapshot
 from wsdash.demo.world.postgres import unprivileged
@@ -106,6 +107,9 @@ async def test_a_pooler_that_keeps_sessions_does(
         async with connection(pooled, read_only=True) as conn:
             assert await conn.fetchval("SHOW default_transaction_read_only") == "on"
             assert await conn.fetchval("SHOW search_path") == "pg_catalog"
+        path = {"search_path": search_path("s")}
+        async with connection(pooled, read_only=True, settings=path) as conn:
+            assert await conn.fetchval("SELECT current_schemas(false)::text") == "{pg_catalog,s,public}"
     assert await checksums(source, catalog) == await checksums(target, catalog)
 
 

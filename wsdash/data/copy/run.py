@@ -41,6 +41,7 @@ from wsdash.data.mapping.seed_rows import read_seed_rows
 from wsdash.data.mapping.types import KeyMap
 from wsdash.data.pg.connect import Endpoint, connection, open_connection, opened_together
 from wsdash.data.pg.errors import described
+from wsdash.data.pg.settings import set_settings
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.schema.apply import missing_statements
 from wsdash.data.schema.ddl import Statement, search_path
@@ -52,7 +53,7 @@ from wsdash.errors import RefusedError
 from wsdash.model import Progress
 from wsdash.tasks import task_group
 
-SESSION_BYTES = 4 << 20
+SESSION_BYTES = 8 << 20
 WRITING = {"synchronous_commit": "off", "client_connection_check_interval": "1s"}
 """A range and its line are lost or kept together, so a crash may take the last few; the end is waited for.
 A session whose client was killed ends soon, though it builds an index: it would be in the way of the next."""
@@ -209,8 +210,9 @@ async def _watch(target: Endpoint, reporter: Reporter) -> None:
 class _Standing:
     """What the target is like before the copy.
 
-    conn: a session of it. foreign: tables (qualified) with rows that this run did not write. references: the
-    foreign keys that are there already. missing: the statements whose objects are not there.
+    conn: a session of it, which becomes one of the writers. foreign: tables (qualified) with rows that this
+    run did not write. references: the foreign keys that are there already. missing: the statements whose
+    objects are not there.
     """
 
     conn: asyncpg.Connection
@@ -227,10 +229,10 @@ async def _copy(
     """stack: closes what is opened here. group: owns what is done at the same time."""
     started = time.monotonic()
     count = _sessions(request)
-    settings = WRITING | build_settings(request.maintenance_work_mem)
+    settings = build_settings(request.maintenance_work_mem)
     settings["search_path"] = search_path(*sorted({table.schema for table in request.tables}))
-    one_writer = partial(open_connection, request.target, read_only=False, settings=settings)
-    opening = group.create_task(stack.enter_async_context(opened_together(count, one_writer)))
+    one_writer = partial(open_connection, request.target, read_only=False, settings=WRITING | settings)
+    opening = group.create_task(stack.enter_async_context(opened_together(count - 1, one_writer)))
     looking = group.create_task(_look(request, stack))
     async with _readers(request, count) as (snapshot, readers):
         with server_words(request.source, "planning the copy"):
@@ -239,7 +241,9 @@ async def _copy(
         await fill_key_maps(snapshot, (request.target, standing.conn), request.keys)
         book = await _prepare(request, standing, snapshot, side)
         plans = plan_tables(request.tables, side, standing.side, acyclic(standing.references))
-        writers = await opening
+        with server_words(request.target, "preparing the target"):
+            await set_settings(standing.conn, settings)
+        writers = [standing.conn, *await opening]
         workers = [Worker(reader, writer) for reader, writer in zip(readers, writers, strict=True)]
         loader = Loader(snapshot, request.target, request.run, workers, reporter)
         await loader.load([Load(plan, book[plan.table.qualified]) for plan in plans])

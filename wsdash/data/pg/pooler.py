@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.settings import set_settings
 from wsdash.data.pg.transactions import begin, commit
 from wsdash.errors import InputError
 
@@ -45,8 +45,7 @@ async def use_pooler(
                 where="the database's host and port",
                 remedy="give the address of the server itself, or set pool_mode = session for this database",
             )
-    commands = "; ".join(f"SET {ident(name)} = {literal(value)}" for name, value in settings.items())
-    await conn.execute(commands, timeout=ANSWER_SECONDS)
+    await set_settings(conn, settings)
 
 
 async def _shared(conn: asyncpg.Connection, other: asyncpg.Connection) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
+from wsdash.data.pg.quoting import literal
+
 ANSWER_SECONDS = 10.0
 
 FIXED_SETTINGS = {
@@ -81,6 +83,16 @@ SELECT pg_catalog.pg_backend_pid() AS pid, (
 """
 _MAY_SET = "pg_catalog.current_setting('is_superuser') = 'on'"
 _MAY_SET_SINCE_15 = f"{_MAY_SET} OR pg_catalog.has_parameter_privilege(w.name, 'SET')"
+
+
+async def set_settings(conn: asyncpg.Connection, settings: Mapping[str, str]) -> None:
+    """Give an open session settings, values as in a startup message: SET would take a list of schemas for
+    the name of one. Raises asyncpg.PostgresError.
+    """
+    wanted = ", ".join(
+        f"pg_catalog.set_config({literal(name)}, {literal(value)}, false)" for name, value in settings.items()
+    )
+    await conn.execute(f"SELECT {wanted}", timeout=ANSWER_SECONDS)
 
 
 async def fix_settings(conn: asyncpg.Connection, own: Mapping[str, str]) -> int:
