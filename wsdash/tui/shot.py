@@ -10,6 +10,7 @@ from pathlib import Path
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.plan import load_plan
 from wsdash.tui.feed import JournalFeed
+from wsdash.tui.picture import as_svg
 
 READ_SECONDS = 60.0
 
@@ -36,7 +37,7 @@ async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], c
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.1)
-        return app.export_screenshot(title="wsdash", simplify=True)
+        return as_svg(app.screen._compositor.render_strips()[: size[1]], "wsdash")
 
 
 def _newest(state: Path) -> int:

@@ -147,7 +147,7 @@ def _difference(
     if reading is None or source is None or target is None:
         return "?", DIM
     gap = target - source
-    text = "0" if gap == 0 else f"{gap:+,}".replace(",", " ")
+    text = "0" if gap == 0 else f"{gap:+,}"
     return ("~" if reading.estimated else "") + text, ("" if gap == 0 else WARN) if live else DIM
 
 
