@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from textual import events
 
 from tests.tui.support import Stage, differing, halfway, stage, started
-from wsdash.model import AnyEvent
+from wsdash.model import AnyEvent, LogLine
 
 
 def post(on: Stage, *keys: str) -> None:
@@ -41,6 +41,7 @@ async def settle(on: Stage) -> None:
 
 
 BURSTS_AT_A_DIALOG = (("enter",) * 4, ("escape",) * 3, ("enter", "escape", "enter", "q", "enter"))
+LINES = [LogLine("workspace-api", float(n), "stdout", f"line {n} " + "x" * (n % 200)) for n in range(300)]
 OPENERS: dict[str, tuple[str, ...]] = {
     "sign": ("end", "enter"),
     "rollback": ("R",),
@@ -50,6 +51,9 @@ OPENERS: dict[str, tuple[str, ...]] = {
     "differences": ("d",),
     "evidence": ("e",),
     "help": ("question_mark",),
+    "jump": ("J",),
+    "include": ("5", "I"),
+    "time": ("5", "T"),
 }
 
 
@@ -103,6 +107,12 @@ KEYS = st.sampled_from(
 PASTES = st.text(max_size=40).map(lambda text: f"paste:{text}")
 BURSTS = st.lists(st.lists(KEYS | PASTES, min_size=1, max_size=12), min_size=1, max_size=8)
 STATES: dict[str, list[AnyEvent]] = {"started": [started()], "halfway": halfway(), "differing": differing()}
+PLACES: tuple[tuple[str, ...], ...] = (
+    *((key,) for key in "12345sdcmbeAyHwJRq"),
+    *(("5", key) for key in ("slash", "I", "T", "O", "L")),
+    ("question_mark", *"roll"),
+)
+"""Where random keys begin: every pane, panel, question and field."""
 
 
 @asynccontextmanager
@@ -112,17 +122,20 @@ async def anew(directory: Path, state: str) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.parametrize("state", STATES)
-@given(bursts=BURSTS)
+@given(place=st.sampled_from(PLACES), bursts=BURSTS)
 @settings(
     max_examples=int(os.environ.get("WSDASH_TEST_KEYS", "5")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_random_bursts_repeats_and_pastes_never_raise(
-    tmp_path_factory: pytest.TempPathFactory, state: str, bursts: list[list[str]]
+    tmp_path_factory: pytest.TempPathFactory, state: str, place: tuple[str, ...], bursts: list[list[str]]
 ) -> None:
     async def typed() -> None:
         async with anew(tmp_path_factory.mktemp("keys"), state) as on:
+            on.app.main.add_lines(LINES, 0)
+            post(on, *place)
+            await settle(on)
             for burst in bursts:
                 for key in burst:
                     if key.startswith("paste:"):
