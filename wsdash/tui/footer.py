@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len
 from textual import events
 from textual.content import Content
 from textual.dom import DOMNode
@@ -93,7 +94,7 @@ def lay_out(hints: Sequence[Hint], ends: Sequence[Hint], width: int) -> list[tup
 
 
 def _width(hint: Hint) -> int:
-    return Content(hint.shown).cell_length + 1 + Content(hint.words).cell_length
+    return cell_len(hint.shown) + 1 + cell_len(hint.words)
 
 
 class KeysLine(Static):
@@ -106,7 +107,7 @@ class KeysLine(Static):
         self._hints: list[Hint] = []
         self._pane: list[str] = []
         self._placed: list[tuple[int, Hint]] = []
-        self._drawn = Content()
+        self._drawn_for: object = None
         self._view, self._now = ViewState(), 0.0
 
     def on_mount(self) -> None:
@@ -141,6 +142,10 @@ class KeysLine(Static):
         if not self._hints or width < 1:
             return
         wanted = pressing(self._view, self._now)
+        drawn_for = (wanted, self._hints, self._pane, width)
+        if drawn_for == self._drawn_for:
+            return
+        self._drawn_for = drawn_for
         ends = sorted((h for h in self._hints if h.id in ALWAYS), key=lambda hint: ALWAYS.index(hint.id))
         self._placed = lay_out(chosen(self._hints, wanted, self._pane), ends, width)
         parts, place = [], 0
@@ -149,10 +154,7 @@ class KeysLine(Static):
             words = Content.styled(hint.words, f"{BAD} reverse" if loud else DIM)
             parts.append(Content(" " * (begin - place)) + Content.assemble((hint.shown, KEY), " ", words))
             place = begin + _width(hint)
-        content = Content("").join(parts)
-        if not content.is_same(self._drawn):
-            self._drawn = content
-            self.update(content, layout=False)
+        self.update(Content("").join(parts), layout=False)
 
 
 def _own(focused: DOMNode | None) -> list[str]:
