@@ -118,3 +118,40 @@ def test_meanings_that_cannot_be_are_refused(tmp_path: Path, text: str, said: st
         load_plan(plan(tmp_path, text))
     assert said in str(caught.value)
     assert "plan.yaml" in caught.value.where
+
+
+def test_online_runs_the_same_items_in_an_order_of_its_own() -> None:
+    plan = load_plan()
+    titles = {item.id: item.title for item in plan.in_mode("online").items}
+    assert {item.id: titles[item.id] for item in plan.items} == {item.id: item.title for item in plan.items}
+    order = [item.id for item in plan.in_mode("online").items if item.phase is Phase.MIGRATION]
+    assert order[:8] == [
+        "start-stack",
+        "init-neon",
+        "capture",
+        "migrate-data",
+        "catch-up",
+        "verify-data",
+        "switch",
+        "stop-old",
+    ]
+
+
+def test_online_the_switch_alone_closes_and_opens() -> None:
+    plan = load_plan().in_mode("online")
+    assert plan.that(Meaning.CLOSES_SOURCE) == plan.that(Meaning.OPENS_TARGET) == "switch"
+    assert plan.that(Meaning.STOPS_OLD) == "stop-old"
+    assert plan.item("test-api").meanings == ()
+
+
+def test_a_plan_without_an_online_order_refuses_that_mode(tmp_path: Path) -> None:
+    text = "items:\n  - {id: a, phase: migration, kind: auto, title: A}\n"
+    with pytest.raises(InputError, match="no order for --mode online"):
+        load_plan(plan(tmp_path, text)).in_mode("online")
+
+
+def test_an_online_order_that_leaves_an_item_out_is_refused(tmp_path: Path) -> None:
+    text = "items:\n  - {id: a, phase: migration, kind: auto, title: A}\n"
+    text += "  - {id: b, phase: migration, kind: auto, title: B}\nonline:\n  - {id: b}\n"
+    with pytest.raises(InputError, match="leaves out a"):
+        load_plan(plan(tmp_path, text))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from wsdash.config import read_yaml, shipped
 from wsdash.errors import InputError
-from wsdash.model import ItemKind, Meaning, Phase, StepId
+from wsdash.model import ItemKind, Meaning, Mode, Phase, StepId
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +23,7 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: ItemKind
     title: str
     needs: tuple[str, ...] = ()
+    stops: Literal["old"] | None = None
     closes: Literal["source"] | None = None
     starts: Literal["target"] | None = None
     makes: Literal["tables"] | None = None
@@ -33,13 +34,14 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writes: Literal["report"] | None = None
     shows: Literal["adr"] | None = None
     decides: Literal["day-7"] | None = None
+    complete: bool = False
+    """It means what it says and nothing else: an item of the online order."""
 
     @property
     def meanings(self) -> tuple[Meaning, ...]:
         """What the item says that it means; where it says nothing, what the shipped item of its id means."""
         said = tuple(one for one in Meaning if getattr(self, one.partition(":")[0]) is not None)
-        shipped = _SHIPPED.get(self.id)
-        return said or ((shipped,) if shipped is not None else ())
+        return said if said or self.complete else _SHIPPED.get(self.id, ())
 
     def means(self, meaning: Meaning) -> bool:
         """Whether the item means that."""
@@ -55,16 +57,16 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 RECHECKED = (Meaning.CLOSES_SOURCE, Meaning.STARTS_TARGET, Meaning.MAKES_TABLES, Meaning.COPIES_ROWS)
 """What the world may take back between two items; all are cheap to read."""
 _SHIPPED = {
-    StepId.STOP_OLD: Meaning.CLOSES_SOURCE,
-    StepId.START_STACK: Meaning.STARTS_TARGET,
-    StepId.INIT_NEON: Meaning.MAKES_TABLES,
-    StepId.MIGRATE_DATA: Meaning.COPIES_ROWS,
-    StepId.VERIFY_DATA: Meaning.PROVES_ROWS,
-    StepId.TEST_API: Meaning.OPENS_TARGET,
-    StepId.BENCHMARKS: Meaning.LOADS_API,
-    StepId.UPDATE_DOCS: Meaning.WRITES_REPORT,
-    "review-adr": Meaning.SHOWS_ADR,
-    "go-no-go": Meaning.DECIDES_DAY_7,
+    StepId.STOP_OLD: (Meaning.CLOSES_SOURCE, Meaning.STOPS_OLD),
+    StepId.START_STACK: (Meaning.STARTS_TARGET,),
+    StepId.INIT_NEON: (Meaning.MAKES_TABLES,),
+    StepId.MIGRATE_DATA: (Meaning.COPIES_ROWS,),
+    StepId.VERIFY_DATA: (Meaning.PROVES_ROWS,),
+    StepId.TEST_API: (Meaning.OPENS_TARGET,),
+    StepId.BENCHMARKS: (Meaning.LOADS_API,),
+    StepId.UPDATE_DOCS: (Meaning.WRITES_REPORT,),
+    "review-adr": (Meaning.SHOWS_ADR,),
+    "go-no-go": (Meaning.DECIDES_DAY_7,),
 }
 """For plans written before items said it themselves."""
 
@@ -88,10 +90,33 @@ class Test(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All items, in the order in which they are run; and the testing checklist, a list of its own."""
+    """All items, in the order in which they are run; and the testing checklist, a list of its own.
+
+    online: the migration's items as mode online runs them; () where the plan has no such order.
+    """
 
     items: tuple[Item, ...]
     tests: tuple[Test, ...] = ()
+    online: tuple[Item, ...] = ()
+
+    def in_mode(self, mode: str) -> Plan:
+        """The plan as a run of that mode ('' is offline) follows it. Raises InputError where it has no order
+        for that.
+        """
+        if mode != Mode.ONLINE:
+            return self
+        if not self.online:
+            raise InputError(
+                "this plan has no order for --mode online",
+                where="plan.yaml",
+                remedy="add the part `online:` of the shipped plan.yaml, or use --mode offline",
+            )
+        items = [
+            *(item for item in self.items if item.phase is Phase.PRE),
+            *self.online,
+            *(item for item in self.items if item.phase is Phase.POST),
+        ]
+        return Plan(tuple(items), self.tests, self.online)
 
     def automatic_tests(self, group: str = "") -> tuple[str, ...]:
         """Ids of the automatic tests that do not interrupt the service, of one group or ('') of all."""
@@ -127,8 +152,27 @@ def load_plan(directory: Path | None = None) -> Plan:
     """
     path, items = _read(directory, "plan.yaml", _Items)
     tests_path, tests = _read(directory, "testing.yaml", _Tests)
+    plan = Plan(items.items, tests.tests, items.online)
+    seen = _check_order(plan.items, path)
+    if plan.online:
+        in_both = _check_order(plan.in_mode(Mode.ONLINE).items, path)
+        if missing := sorted(seen - in_both):
+            raise InputError(
+                f"the online order leaves out {', '.join(missing)}",
+                where=f"{path}, part online",
+                remedy="name every item of phase migration there",
+            )
+        seen |= in_both
+    for test in tests.tests:
+        _only_once(test.id, seen, tests_path)
+        seen.add(test.id)
+    return plan
+
+
+def _check_order(items: tuple[Item, ...], path: Path) -> set[str]:
+    """Raises InputError as load_plan says; the items' ids."""
     seen: set[str] = set()
-    for item in items.items:
+    for item in items:
         _only_once(item.id, seen, path)
         for need in item.needs:
             if need not in seen:
@@ -138,11 +182,8 @@ def load_plan(directory: Path | None = None) -> Plan:
                     remedy="order the items so that each comes after what it needs",
                 )
         seen.add(item.id)
-    _check_meanings(items.items, path)
-    for test in tests.tests:
-        _only_once(test.id, seen, tests_path)
-        seen.add(test.id)
-    return Plan(items.items, tests.tests)
+    _check_meanings(items, path)
+    return seen
 
 
 def _check_meanings(items: tuple[Item, ...], path: Path) -> None:
@@ -168,6 +209,7 @@ def _check_meanings(items: tuple[Item, ...], path: Path) -> None:
 
 class _Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     items: tuple[Item, ...]
+    online: tuple[Item, ...] = ()
 
 
 class _Tests(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,9 +224,25 @@ def _read(directory: Path | None, name: str, kind: type[Content]) -> tuple[Path,
     if not path.exists():
         path = shipped("config", name)
     try:
-        return path, msgspec.convert(read_yaml(path), kind)
+        return path, msgspec.convert(_with_titles(read_yaml(path)), kind)
     except msgspec.ValidationError as error:
         raise InputError(str(error), where=str(path), remedy=f"correct {name}") from error
+
+
+def _with_titles(raw: Any) -> Any:
+    """The online order's lines with the phase, kind and title that the guide's item of that id has."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("online"), list):
+        return raw
+    items = [item for item in raw.get("items") or () if isinstance(item, dict)]
+    known = {str(item.get("id")): {key: item[key] for key in _SHARED if key in item} for item in items}
+    lines = [
+        known.get(str(line.get("id")), {}) | line | {"complete": True} if isinstance(line, dict) else line
+        for line in raw["online"]
+    ]
+    return raw | {"online": lines}
+
+
+_SHARED = ("phase", "kind", "title", "loads", "writes", "shows", "decides")
 
 
 def _only_once(item_id: str, seen: set[str], path: Path) -> None:

@@ -21,8 +21,8 @@ EVERYWHERE = {
 }
 JSON = {"--json": "one JSON object instead of lines"}
 TAKE_OVER = {"--take-over": "takes the lock of a session last seen on another host; else changes nothing"}
-RUN = {
-    "--mode": "offline; online: refused, this version has none",
+MODE = {"--mode": "in which order the run goes; refused: another one than the run was begun in"}
+RUN = MODE | {
     "--yes": "ticks confirm items and answers typed confirmations",
     "--report": "writes the report; refused: in a dry run, or where its directory does not exist",
     "--force": "writes over foreign rows; refused: in a dry run, or when migrate-data would not run",
@@ -36,6 +36,7 @@ DEMO = RUN | {
     "--api": "the API's rules; refused: another than the world that is there",
     "--port-offset": "moves the ports; refused: another one than the world that is there",
     "--keep": "the world goes on",
+    "--then-rollback": "rolls back what was migrated; refused: without --headless",
     "--fortnight": "lives fourteen days",
     "--time-scale": "how fast they are lived; alone it lives the default fortnight",
 }
@@ -46,7 +47,7 @@ ALERTS = {
     "--to": "end of the replay",
 }
 WHAT: dict[str, dict[str, str]] = {
-    "run": TAKE_OVER,
+    "run": MODE | TAKE_OVER,
     "monitor": {},
     "serve": {
         "--host": "address to serve on; any but loopback asks for a token",
@@ -92,6 +93,8 @@ WHAT: dict[str, dict[str, str]] = {
         "--yes": "no typed confirmation",
         "--report": "writes the report; refused: where its directory does not exist",
         "--restore": "fills the source first; refused: when the old service is not started by this rollback",
+        "--keep": "whose rows stay where both sides changed them",
+        "--keep-row": "the same for one row; refused: without =source or =target",
     },
     "restore": TAKE_OVER
     | {
@@ -121,7 +124,10 @@ WHAT: dict[str, dict[str, str]] = {
     },
     "confirm": TAKE_OVER | {"--who": "recorded", "--note": "recorded", "--fails": "it does not hold"},
     "skip": TAKE_OVER | {"--who": "recorded", "--why": "recorded"},
-    "finish": {},
+    "finish": {
+        "--remove-traces": "takes wsdash out of both databases; refused: between two sides, or before Day 14",
+        "--yes": "no typed confirmation; refused: without --remove-traces",
+    },
     "doctor": JSON,
     "test": JSON
     | TAKE_OVER
@@ -166,7 +172,9 @@ REFUSED = [
     ["migrate", "--dry-run", "--report", "r.json"],
     ["migrate", "--dry-run", "--abandon-rollback"],
     ["migrate", "--dry-run", "--take-over"],
-    ["migrate", "--mode", "online"],
+    ["rollback", "--yes", "--keep-row", "nonsense"],
+    ["demo", "--then-rollback"],
+    ["finish", "--yes"],
     ["migrate", "--until", "benchmarks"],
     ["migrate", "--from", "go-no-go"],
     ["migrate", "--from", "test-api", "--until", "backup"],

@@ -150,3 +150,33 @@ def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() ->
 def test_a_rehearsal_whose_engine_died_asks_for_nothing_any_more() -> None:
     events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2), EngineStopped("killed")]
     assert duties(SETTINGS, PLAN, lambda: after(events), Asked(lambda: 0.0))(API).asked_by == ""
+
+
+ONLINE = PLAN.in_mode("online")
+BEFORE: list[AnyEvent] = [
+    ItemIntended("start-stack", "act", 1),
+    state("start-stack", ItemState.DONE),
+    state("init-neon", ItemState.DONE),
+]
+
+
+def online_duty(name: str, *events: AnyEvent) -> Duty:
+    view = after([*BEFORE, *events])
+    return duties(SETTINGS, ONLINE, lambda: view, Asked(lambda: 0.0))(name)
+
+
+def test_online_the_old_service_runs_until_it_is_stopped_after_the_switch() -> None:
+    assert online_duty(OLD, ItemIntended("switch", "act", 1), state("switch", ItemState.DONE)).runs
+    assert not online_duty(OLD, ACT_STOP).runs
+
+
+def test_online_the_new_api_may_refuse_until_the_switch_and_its_errors_count_only_after_it() -> None:
+    before, over = online_duty(API), online_duty(API, state("switch", ItemState.DONE))
+    assert (before.runs, over.runs) == (False, True)
+    assert "until item switch" in before.why
+    assert (before.blameless_until, over.blameless_until) == (math.inf, 4.0)
+
+
+def test_online_the_closed_sides_refusals_are_nobodys_fault() -> None:
+    assert online_duty(DATABASE).blameless_until == 0.0
+    assert online_duty(DATABASE, ItemIntended("switch", "act", 1)).blameless_until == math.inf

@@ -103,6 +103,7 @@ def _beginning(commands: Commands) -> None:
 def _screens(commands: Commands) -> None:
     """Commands that open a screen."""
     run = commands.add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
+    _mode(run)
     _take_over(run)
     commands.add("monitor", "the same screen, read-only", "screen", "monitor")
     serve = commands.add("serve", "the read-only screen in a browser", "serve", "serve")
@@ -138,6 +139,18 @@ def _carrying(commands: Commands) -> None:
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     rollback.add_argument("--restore", type=Path, metavar="FILE", help="fill what the source lacks first")
+    rollback.add_argument(
+        "--keep",
+        choices=("source", "target"),
+        help="of rows that both sides changed (mode online), whose stay",
+    )
+    rollback.add_argument(
+        "--keep-row",
+        action="append",
+        default=[],
+        metavar="ID=SIDE",
+        help="the same for one row (may be repeated)",
+    )
     _take_over(rollback)
     restore = commands.add("restore", "restore a backup into the new database", "restore", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
@@ -182,7 +195,14 @@ def _judging(commands: Commands) -> None:
     text = "record a go or no-go, or a person's tick of a criterion"
     _decide(commands.add("decide", text, "decide", "decide"))
     _ticks(commands)
-    commands.add("finish", "what decommissioning would remove (it removes nothing)", "decide", "finish")
+    text = "what decommissioning would remove; of itself it removes its own traces, where that is asked for"
+    finish = commands.add("finish", text, "decide", "finish")
+    finish.add_argument(
+        "--remove-traces",
+        action="store_true",
+        help="of mode online: capture and schema wsdash, on both sides",
+    )
+    finish.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
 
 
 def _trying(commands: Commands) -> None:
@@ -304,8 +324,17 @@ def _number(make: Callable[[str], float], least: float, most: float, what: str) 
     return number
 
 
+def _mode(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--mode",
+        choices=("offline", "online"),
+        help="offline: the service is stopped while the data is carried; online: it goes on (default: as the "
+        "run was begun, else offline)",
+    )
+
+
 def _run_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--mode", choices=("offline", "online"), default="offline", help="default: offline")
+    _mode(sub)
     sub.add_argument("--yes", action="store_true", help="tick the items that a person confirms, saying so")
     sub.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     sub.add_argument(
@@ -356,6 +385,9 @@ def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
         type=_number(float, 1, 20_000, "between 1 and 20000"),
         metavar="X",
         help="live them X times as fast (3600: an hour a second)",
+    )
+    sub.add_argument(
+        "--then-rollback", action="store_true", help="with --headless: roll back what was migrated, at once"
     )
     sub.add_argument("--keep", action="store_true", help="keep the world running and its files when done")
     _run_options(sub)

@@ -27,7 +27,7 @@ def container(arguments: argparse.Namespace) -> int:
     state = needed_state(arguments)
     name, action = str(arguments.name), str(arguments.action)
     stack = load_settings(config_of(arguments, state)).stack
-    known = (*stack.apps.containers, *stack.workspace.containers)
+    known = (*stack.apps.containers, *stack.workspace.services)
     if name not in known:
         remedy = f"use one of {', '.join(known)}"
         raise InputError(f"{name!r} is no container of the two stacks", where="NAME", remedy=remedy)

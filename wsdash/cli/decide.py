@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from wsdash.cli.places import config_of, needed_state
 from wsdash.cli.printing import say
@@ -51,7 +52,14 @@ def _intent(arguments: argparse.Namespace) -> Intent:
 
 
 def finish(arguments: argparse.Namespace) -> int:
-    """List what decommissioning would remove; exit 1 while go is not recorded for Day 14."""
+    """List what decommissioning would remove; exit 1 while go is not recorded for Day 14.
+
+    --remove-traces: take wsdash out of both databases, once the way back is not wanted any more.
+    """
+    if arguments.remove_traces:
+        return _remove_traces(arguments)
+    if arguments.yes:
+        raise InputError("--yes answers nothing here", where="--yes", remedy="it goes with --remove-traces")
     from wsdash.config import load_settings
     from wsdash.review.finish import finishing
 
@@ -60,3 +68,25 @@ def finish(arguments: argparse.Namespace) -> int:
     outcome = finishing(state, load_settings(config), config)
     say("\n".join(outcome.lines))
     return 0 if outcome.approved else 1
+
+
+def _remove_traces(arguments: argparse.Namespace) -> int:
+    from wsdash.cli.headless import confirm_phrase
+    from wsdash.config import load_settings
+    from wsdash.engine.operator.lock import OperatorLock
+    from wsdash.engine.run.traces import remove_traces, serving_side
+    from wsdash.review.finish import finishing
+
+    state = needed_state(arguments)
+    config = config_of(arguments, state)
+    with OperatorLock.held(state):
+        if asyncio.run(serving_side(config)) == "target":
+            told = finishing(state, load_settings(config), config)
+            if not told.approved:
+                say("\n".join(told.lines))
+                say("Traces stay: without them there is no way back for what users wrote.")
+                return 1
+        what = "capture and schema wsdash are removed from both databases; the way back ends with them"
+        confirm_phrase("FINISH", what, arguments.yes)
+        say("\n".join(asyncio.run(remove_traces(state, config))))
+    return 0

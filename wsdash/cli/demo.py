@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from wsdash.cli.places import make, offline_only
+from wsdash.cli.places import make
 from wsdash.cli.printing import say
 from wsdash.errors import InputError
 
@@ -19,12 +19,17 @@ SERVERS = ("source", "target", "pageserver", "safekeeper")
 
 def demo(arguments: argparse.Namespace) -> int:
     """`wsdash demo`."""
-    offline_only(arguments.mode)
     if arguments.config is not None:
         raise InputError(
             "the demo writes a configuration of its own, for the ports and passwords of its world",
             where=f"--config {arguments.config}",
             remedy="leave --config out; WSDASH__SECTION__KEY in the environment changes a single value",
+        )
+    if arguments.then_rollback and not arguments.headless:
+        raise InputError(
+            "--then-rollback rolls back by itself, which only goes without a screen",
+            where="--then-rollback",
+            remedy="add --headless, or press R on the screen",
         )
     fortnight(arguments)
     temporary = arguments.state is None

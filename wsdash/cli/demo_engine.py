@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import printer
+from wsdash.config import load_settings
 from wsdash.demo.world.scratch_server import scratch_server
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
+from wsdash.engine.operator.launch import run_mode
 from wsdash.engine.process import EngineOptions
 from wsdash.engine.source import EventSource
-from wsdash.model import SetupProgress
+from wsdash.model import Mode, SetupProgress, TrafficJudged
+from wsdash.steps.base import endpoint
 
 
 def under_way(state: Path) -> EventSource | None:
@@ -41,6 +44,7 @@ def under_way(state: Path) -> EventSource | None:
 def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool) -> EngineOptions:
     """How the engine runs on the embedded world of this state directory."""
     world = state / "world"
+    mode = arguments.mode or run_mode(state)
 
     async def prepare(progress: Callable[[SetupProgress], None]) -> Path:
         # importing takes a while, and the engine's heartbeat must not wait for it
@@ -52,6 +56,7 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
             port_offset=arguments.port_offset,
             keep=arguments.keep,
             api=arguments.api,
+            online=mode == Mode.ONLINE,
         )
         config: Path = await demo_world.build_world(world, options, progress)
         return config
@@ -62,6 +67,13 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         if not arguments.keep:
             await remove_world(world)
 
+    async def judge(side: str, window: tuple[float, float] | None) -> TrafficJudged | None:
+        from wsdash.demo.traffic.witness import witness
+
+        settings = await asyncio.to_thread(load_settings, world / "config")
+        where = endpoint(settings.source if side == "source" else settings.target)
+        return await witness(world, where, side, window)
+
     source = under_way(state)
     if arguments.fortnight:
         from wsdash.demo.days import ScriptedDays
@@ -71,12 +83,14 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         source = ScriptedDays(script)
     return EngineOptions(
         state=state,
-        mode=arguments.mode,
+        mode=mode,
         auto=arguments.auto or headless,
         yes=arguments.yes or headless,
         force=arguments.force,
         phrase="OVERWRITE" if arguments.force else "",
         exit_when_done=headless,
+        witness=judge if headless and mode == Mode.ONLINE else None,
+        then_rollback=arguments.then_rollback and headless,
         on_event=printer() if headless else None,
         prepare=prepare,
         teardown=teardown,

@@ -19,7 +19,7 @@ def engine(arguments: argparse.Namespace) -> int:
     options = EngineOptions(
         state=state,
         config=config_of(arguments, state),
-        mode=arguments.mode,
+        mode=arguments.mode or "",
         auto=arguments.auto,
         yes=arguments.yes,
         force=arguments.force,

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from wsdash.cli import printing
 from wsdash.cli.background_jobs import ask_jobs
-from wsdash.cli.places import config_of, needed_state, offline_only, own_state
+from wsdash.cli.places import config_of, needed_state, own_state
 from wsdash.cli.printing import say
 from wsdash.data.backup.take import load_manifest
+from wsdash.engine.options import Keep
 from wsdash.engine.outlook.words import REHEARSED
 from wsdash.engine.process import EngineOptions, serve
+from wsdash.engine.run.intents import SIDES
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,
@@ -128,7 +130,6 @@ def run_engine(options: EngineOptions, report: Path | None) -> int:
 
 def migrate(arguments: argparse.Namespace) -> int:
     """`wsdash migrate`."""
-    offline_only(arguments.mode)
     _refuse_idle(arguments)
     state = own_state(arguments)
     config = config_of(arguments, state)
@@ -137,7 +138,7 @@ def migrate(arguments: argparse.Namespace) -> int:
         state=state,
         config=config,
         pause_jobs=ask_jobs(state, config) if asks else None,
-        mode=arguments.mode,
+        mode=arguments.mode or "",
         auto=not arguments.dry_run,
         yes=arguments.yes,
         until=arguments.until,
@@ -184,11 +185,27 @@ def rollback(arguments: argparse.Namespace) -> int:
         config=config_of(arguments, state),
         rollback=True,
         restore=str(arguments.restore.absolute()) if arguments.restore is not None else "",
+        keep=_keep(arguments),
         exit_when_done=True,
         take_over=arguments.take_over,
         on_event=printer(),
     )
     return run_engine(options, arguments.report)
+
+
+def _keep(arguments: argparse.Namespace) -> Keep:
+    """What was chosen of rows that both sides changed. Raises InputError."""
+    rows = {}
+    for line in arguments.keep_row:
+        name, _, side = line.rpartition("=")
+        if not name or side not in SIDES:
+            raise InputError(
+                f"{line!r} names no row and side",
+                where="--keep-row",
+                remedy="give it as 'ID=source' or 'ID=target'; the rollback that stopped names the IDs",
+            )
+        rows[name] = side
+    return Keep(arguments.keep or "", rows)
 
 
 def confirm_phrase(word: str, consequence: str, yes: bool) -> str:

@@ -84,13 +84,3 @@ def living_engine(arguments: argparse.Namespace, state: Path) -> bool:
             error=True,
         )
     return True
-
-
-def offline_only(mode: str) -> None:
-    """Raises InputError for a mode that this version does not have."""
-    if mode != "offline":
-        raise InputError(
-            f"mode {mode!r} is not available in this version",
-            where="--mode",
-            remedy="use --mode offline: the service is down for writes while the data is carried",
-        )

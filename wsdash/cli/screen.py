@@ -14,7 +14,7 @@ from wsdash.cli.printing import say
 from wsdash.config import ENV_PREFIX, load_settings
 from wsdash.engine.journal.store import FILE as JOURNAL
 from wsdash.engine.operator.control import ControlClient
-from wsdash.engine.operator.launch import engine_alive, spawn_engine
+from wsdash.engine.operator.launch import engine_alive, run_mode, spawn_engine
 from wsdash.engine.operator.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = config_of(arguments, state)
     settings = load_settings(config)
     words = ["--state", str(state)]
+    if arguments.mode:
+        words += ["--mode", arguments.mode]
     if arguments.config is not None:
         words += ["--config", str(arguments.config.absolute())]
     adr = Path(settings.paths.adr)
@@ -60,6 +62,8 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     words = ["--demo", "--state", str(state), "--items", str(arguments.items), "--seed", str(arguments.seed)]
     words += ["--writes-per-second", str(arguments.writes_per_second)]
     words += ["--api", arguments.api]
+    if arguments.mode:
+        words += ["--mode", arguments.mode]
     if arguments.port_offset is not None:
         words += ["--port-offset", str(arguments.port_offset)]
     if arguments.fortnight:
@@ -95,7 +99,7 @@ def operate(
             "operator",
             ControlClient(state),
             JournalFeed(state),
-            load_plan(config),
+            load_plan(config).in_mode(_mode(words) or run_mode(state)),
             documents,
             starting=_starter(state, words),
             attention=Attention(settings.alerts.bell, settings.alerts.desktop),
@@ -111,6 +115,11 @@ def operate(
     else:
         say(f"The run is saved. Go on with `{again} --state {state}`.")
     return 1 if app.failure else 0
+
+
+def _mode(words: list[str]) -> str:
+    """The mode that an engine of these words is asked for, '' where none is."""
+    return words[words.index("--mode") + 1] if "--mode" in words else ""
 
 
 def _finishing(state: Path, config: Path | None) -> Callable[[], list[str]]:
@@ -146,7 +155,8 @@ def monitor(arguments: argparse.Namespace) -> int:
         await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state), state=state)
 
     keys = load_settings(config).screen.keys
-    app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), load_plan(config), keys=keys)
+    plan = load_plan(config).in_mode(run_mode(state))
+    app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), plan, keys=keys)
     app.run()
     if app.failure:
         say(f"wsdash: {app.failure}", error=True)

@@ -158,7 +158,7 @@ def _check_values(settings: Settings, path: Path) -> None:
 
 
 def _check_external(stack: StackSettings, refuse: Refuse) -> None:
-    named = {*stack.apps.containers, *stack.workspace.containers, stack.apps.old_service}
+    named = {*stack.apps.containers, *stack.workspace.services, stack.apps.old_service}
     for name, service in stack.external.items():
         key = f"stack.external.{name}"
         if name not in named:

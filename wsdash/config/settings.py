@@ -42,7 +42,8 @@ class WorkspaceSettings(_Section, frozen=True):
     order. build_command: argv of the operator's own way to make missing images; empty: they are pulled.
     build_environment: names of variables that it gets beside those that every program needs.
     after_schema: containers whose health needs the tables, so that only init-neon waits for it; empty: the
-    one whose name contains "api".
+    one whose name contains "api". relay: the service that takes the old API's address in mode online and
+    passes everything to the new one; not among `containers`; empty: there is none.
     """
 
     file: FilePath
@@ -51,6 +52,12 @@ class WorkspaceSettings(_Section, frozen=True):
     build_command: tuple[str, ...] = ()
     build_environment: tuple[Variable, ...] = ()
     after_schema: tuple[str, ...] = ()
+    relay: str = ""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The containers, and the relay where there is one."""
+        return (*self.containers, self.relay) if self.relay else self.containers
 
 
 class ExternalService(_Section, frozen=True):
@@ -204,6 +211,15 @@ class ScreenSettings(_Section, frozen=True):
     keys: dict[str, str] = {}
 
 
+class CutoverSettings(_Section, frozen=True):
+    """The switch of mode online. max_write_downtime_seconds: when writers were refused for so long before the
+    old side is closed, it is taken back and the old side goes on."""
+
+    max_write_downtime_seconds: Annotated[float, Meta(ge=0.1, le=60, description="use 0.1 to 60 seconds")] = (
+        2.0
+    )
+
+
 class CopySettings(_Section, frozen=True):
     """How hard the copy works."""
 
@@ -256,6 +272,7 @@ class Settings(_Section, frozen=True):
     paths: PathSettings = PathSettings()
     notify: NotifySettings = NotifySettings()
     copy: CopySettings = CopySettings()
+    cutover: CutoverSettings = CutoverSettings()
     alerts: AlertSettings = AlertSettings()
     screen: ScreenSettings = ScreenSettings()
     branching: BranchingSettings = BranchingSettings()

@@ -21,6 +21,7 @@ from wsdash.model import (
     ItemKind,
     ItemState,
     Meaning,
+    Mode,
     Notice,
     Phase,
     Recorded,
@@ -31,6 +32,7 @@ from wsdash.model.fold import fold_all
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
+from wsdash.steps.online.refused import online_refusals
 from wsdash.steps.rights import lacking_rights
 
 
@@ -64,7 +66,7 @@ async def serve_dry(options: EngineOptions, world: World | None) -> int:
         if world is None:
             assert options.prepare is not None
             config = await options.prepare(lambda progress: show(Recorded(0, time.time(), progress)))
-            world = await asyncio.to_thread(load_world, config, options.steps)
+            world = await asyncio.to_thread(load_world, config, options.steps, options.mode)
             options.check_items(world.plan)
         stack = options.stack or await open_world_stack(world.settings, read_only=True)
         try:
@@ -95,6 +97,8 @@ async def _check_all(
 
     if options.steps is None:
         await _tell_rights(world, tell)
+    if options.mode == Mode.ONLINE:
+        well = await _tell_refusals(world, tell)
     now = time.time()
     newest = await asyncio.to_thread(_newest_rehearsal, options.state)
     level = "info" if trustworthy(newest, now) else "warning"
@@ -106,7 +110,9 @@ async def _check_all(
             text = "--yes would tick it, no person looks at it" if ticked else "waits for a person"
             tell(ItemChanged(item.id, ItemState.PENDING, text))
             continue
-        context = StepContext(DRY_RUN, item.id, world.settings, stack, facts, _unheard, options.state)
+        context = StepContext(
+            DRY_RUN, item.id, world.settings, stack, facts, _unheard, options.state, mode=options.mode
+        )
         started = time.monotonic()
         try:
             evidence = await world.steps[item.id].check(context)
@@ -146,6 +152,18 @@ async def _tell_rights(world: World, tell: Callable[[AnyEvent], None]) -> None:
     for side, lacking in found.items():
         for right in lacking:
             tell(Notice("warning", f"the {side}'s user lacks {right}"))
+
+
+async def _tell_refusals(world: World, tell: Callable[[AnyEvent], None]) -> bool:
+    """Why the schema cannot be moved online; whether nothing speaks against it. A source that cannot be asked
+    has its say in the items."""
+    try:
+        found = await online_refusals(world.settings)
+    except WsdashError:
+        return True
+    for one in found:
+        tell(Notice("error", f"not online: {one.subject}: {one.reason}; {one.remedy}"))
+    return not found
 
 
 def _unheard(event: AnyEvent) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from wsdash.engine.rehearsal.stage import ScratchServer
 from wsdash.engine.source import EventSource
 from wsdash.errors import InputError
-from wsdash.model import Phase, Recorded, SetupProgress
+from wsdash.model import Phase, Recorded, SetupProgress, TrafficJudged
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Step
 
+Witness = Callable[[str, tuple[float, float] | None], Awaitable[TrafficJudged | None]]
+"""(source or target, from when to when the switch refused writers) -> what users of the world were told."""
 Prepare = Callable[[Callable[[SetupProgress], None]], Awaitable[Path]]
 
 
@@ -26,20 +29,31 @@ class MetricsAddress:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """Of rows that both sides changed, which side's stays: for all ('': nobody chose) and by id."""
+
+    all: Literal["source", "target", ""] = ""
+    rows: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """What one engine is to do.
 
     config: directory of the settings (None: the shipped ones; prepare, where given, makes the world and
-    returns its own). auto: run all that is automatic; yes: tick what a person confirms, saying so; until and
-    from_item limit it. rollback: roll back; restore: the backup that fills what the source lacks on the way
-    back. abandon_rollback: go forward though a rollback stopped half-way. items: run these items, and nothing
-    else; phrase: what was typed for them. rehearse: rehearse the migration in so many rounds, and nothing
-    else. exit_when_done: end when there is nothing more to do (headless).
+    returns its own). mode: offline or online; '': as the run was begun, else offline. auto: run all that is
+    automatic; yes: tick what a person confirms, saying so; until and from_item limit it. rollback: roll
+    back; restore: the backup that fills what the source lacks on the way back. abandon_rollback: go forward
+    though a rollback stopped half-way. items: run these items, and nothing else; phrase: what was typed for
+    them. rehearse: rehearse the migration in so many rounds, and nothing else. exit_when_done: end when
+    there is nothing more to do (headless).
     on_event hears every recorded event, in a thread of its own; seq 0 marks what is not in the journal.
     steps and stack replace the shipped ones; watch: whether to poll the world.
     source: tells what happens after the migration, on a clock of its own; the world is polled before and
     after it.
     metrics: where wsdash's own metrics are served; None: nowhere.
+    then_rollback: roll back what auto migrated. keep: what was chosen of conflicts.
+    witness: judges what users of this world were told, once all is done.
     pause_jobs: whether the source's background jobs are paused, as a person answered beforehand; None: nobody
     was asked.
     scratch_server: where a rehearsal tries the schema when the target cannot be started; None: nowhere.
@@ -47,7 +61,7 @@ class EngineOptions:
 
     state: Path
     config: Path | None = None
-    mode: str = "offline"
+    mode: str = ""
     auto: bool = False
     yes: bool = False
     until: str | None = None
@@ -57,6 +71,9 @@ class EngineOptions:
     phrase: str = ""
     rollback: bool = False
     restore: str = ""
+    then_rollback: bool = False
+    keep: Keep = Keep()
+    witness: Witness | None = None
     abandon_rollback: bool = False
     items: tuple[str, ...] = ()
     rehearse: int = 0

@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from wsdash.engine.background.alarms import ALERT_INTENTS, Alarms
@@ -23,7 +24,7 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.operator.control import ControlServer
 from wsdash.engine.operator.heartbeat import beat, keep_lock_fresh
-from wsdash.engine.operator.launch import LOG_FILE, note_config
+from wsdash.engine.operator.launch import LOG_FILE, note_config, run_mode
 from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlet import Outlet
@@ -41,6 +42,7 @@ from wsdash.engine.world import (
     World,
     describe,
     hold_to_fingerprint,
+    hold_to_mode,
     load_world,
     open_world_stack,
 )
@@ -50,20 +52,23 @@ from wsdash.model import (
     ItemChanged,
     ItemState,
     Meaning,
+    Mode,
     Notice,
+    Outcome,
     Recorded,
     Reply,
     RunStarted,
     StepId,
 )
 from wsdash.model.comparison import COMPARE
-from wsdash.model.facts import RESTORE_FIRST, ROLLING_BACK
+from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK, KeepChoice
 from wsdash.model.fold import fold_all
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
 from wsdash.steps.api.items import clear_at_start
 from wsdash.steps.base import StepContext
+from wsdash.steps.online.refused import refuse_at_first
 from wsdash.steps.scope import preflight
 
 __all__ = ["EngineOptions", "serve"]
@@ -81,12 +86,16 @@ async def serve(options: EngineOptions) -> int:
         raise InputError(
             "writing over a target with foreign rows was not confirmed", remedy=f"type {OVERWRITE}"
         )
+    mode = options.mode or await asyncio.to_thread(run_mode, options.state) or Mode.OFFLINE
+    options = replace(options, mode=str(mode))
     world = None
     if options.prepare is None:
-        world = await asyncio.to_thread(load_world, options.config, options.steps)
+        world = await asyncio.to_thread(load_world, options.config, options.steps, options.mode)
         options.check_items(world.plan)
         if not options.rollback:
             await preflight(world.settings)
+        if options.mode == Mode.ONLINE and not (options.rollback or options.dry_run):
+            await refuse_at_first(world.settings)
     if options.dry_run:
         return await serve_dry(options, world)
     lock = await asyncio.to_thread(OperatorLock.acquire, options.state, take_over=options.take_over)
@@ -233,6 +242,7 @@ class Engine:
 
     async def _begin(self, recorder: Recorder) -> None:
         view, options = recorder.view, self.options
+        hold_to_mode(options.mode, view.mode, view.begun)
         run = view.run or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
         world = self._world.settings.world if self._world is not None else "demo"
         host, pid = socket.gethostname(), os.getpid()
@@ -251,7 +261,9 @@ class Engine:
         if world is None:
             assert self.options.prepare is not None
             config = await self.options.prepare(recorder.journal.emit)
-            world = self._world = await asyncio.to_thread(load_world, config, self.options.steps)
+            world = self._world = await asyncio.to_thread(
+                load_world, config, self.options.steps, self.options.mode
+            )
             self.options.check_items(world.plan)
         unknown = recorder.view.items.keys() - {item.id for item in world.plan.everything}
         if unknown:
@@ -260,9 +272,7 @@ class Engine:
                 where="plan.yaml",
                 remedy="put the plan back, or begin a new run with another --state",
             )
-        items = recorder.view.items.values()
-        begun = any(item.touched or (item.state is ItemState.DONE and not item.who) for item in items)
-        await hold_to_fingerprint(world, self.options.mode, recorder.journal, begun)
+        await hold_to_fingerprint(world, self.options.mode, recorder.journal, recorder.view.begun)
         await note_config(recorder.journal, world.settings.directory)
         return world
 
@@ -284,6 +294,10 @@ class Engine:
                 force,
                 more,
                 now=lambda: journal.clock.time(),
+                mode=options.mode,
+                following=beside.follower,
+                durably=recorder.record,
+                alerts=self._alarms.unheeded,
             )
 
         performer = beside.performer = Performer(recorder, world.steps, context, world.plan)
@@ -306,6 +320,7 @@ class Engine:
                 remedy = f"fill the source by itself: wsdash restore {options.restore} --to source"
                 raise InputError(no, where="--restore", remedy=remedy)
             await journal.put(RESTORE_FIRST, options.restore)
+            await journal.put(KEEP, KeepChoice(all=options.keep.all, rows=options.keep.rows))
             runner.roll_back()
         elif options.rehearse:
             runner.rehearse(options.rehearse)
@@ -314,8 +329,26 @@ class Engine:
         elif options.auto:
             await self._start_auto(runner, journal)
         await runner.run()
+        if options.then_rollback and runner.succeeded and not self._ending.reason:
+            runner.roll_back()
+            await runner.run()
         self.stuck = runner.stuck
-        return 1 if runner.succeeded is False else 0
+        clean = self._ending.reason != "" or await self._witnessed(recorder)
+        return 0 if clean and runner.succeeded is not False else 1
+
+    async def _witnessed(self, recorder: Recorder) -> bool:
+        """Have judged what the world's users were told; whether nothing of it is lost, twice or wrong."""
+        ended = recorder.view.finished
+        if self.options.witness is None or ended not in (Outcome.MIGRATED, Outcome.ROLLED_BACK):
+            return True
+        side = "target" if ended is Outcome.MIGRATED else "source"
+        found = await self.options.witness(side, recorder.view.switch_window)
+        if found is None:
+            return True
+        await recorder.record(found)
+        for line in found.told:
+            recorder.journal.emit(Notice("error", line))
+        return found.clean
 
     async def _cleared(self, rehearsal: Rehearsal, recorder: Recorder) -> None:
         """What a killed rehearsal left is given back before anything else; what cannot be is said."""

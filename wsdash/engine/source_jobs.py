@@ -27,8 +27,8 @@ from wsdash.runtime import user_name
 from wsdash.steps.source_jobs import JobsOf, pause, put_back
 
 LAST = StepId.VERIFY_DATA
-READS = (StepId.BACKUP, StepId.MIGRATE_DATA, LAST)
-"""Items that read the source for long, in their order."""
+READS = (StepId.BACKUP, StepId.MIGRATE_DATA, LAST, StepId.SWITCH)
+"""Items that read the source for long, in their order; the switch needs its chunks as they are."""
 YES = "--yes"
 CLOSE_SECONDS = 20.0
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
 from wsdash.engine.pool import ConnectionCounter
@@ -42,16 +44,21 @@ class World:
         }
 
 
-def load_world(config: Path | None, steps: dict[str, Step] | None) -> World:
-    """Read settings and plan, bind the steps (None: the shipped ones). Raises InputError. Blocks for I/O."""
+def load_world(config: Path | None, steps: dict[str, Step] | None, mode: str = "") -> World:
+    """Read settings and plan as the mode has it ('': offline), bind the steps (None: the shipped ones).
+
+    Raises InputError. Blocks for I/O.
+    """
     settings = load_settings(config)
-    plan = load_plan(config)
+    plan = load_plan(config).in_mode(mode)
     if steps is None:
         from wsdash.steps import registry
 
-        plan, steps = registry.effective_plan(plan, settings), registry.all_steps()
+        plan, steps = registry.effective_plan(plan, settings), registry.all_steps(mode)
     elif any(name not in steps for name in plan.automatic_tests()):
-        plan = Plan(plan.items)  # steps of a caller's own that know nothing of the testing checklist
+        plan = msgspec.structs.replace(
+            plan, tests=()
+        )  # steps of a caller's own that know nothing of the testing checklist
     for item in plan.everything:
         if item.kind is ItemKind.AUTO and item.id not in steps:
             raise InputError(
@@ -60,6 +67,16 @@ def load_world(config: Path | None, steps: dict[str, Step] | None) -> World:
                 remedy="make it a confirm item, or use the shipped plan",
             )
     return World(settings, plan, steps)
+
+
+def hold_to_mode(mode: str, was: str, begun: bool) -> None:
+    """Raises InputError when the run began to change things in another mode."""
+    if begun and was != mode:
+        raise InputError(
+            f"this run was begun in mode {was}, whose order its items follow to the end",
+            where=f"--mode {mode}",
+            remedy="leave --mode out to go on as it was begun, or begin a new run with another --state",
+        )
 
 
 async def hold_to_fingerprint(world: World, mode: str, facts: Facts, begun: bool) -> None:

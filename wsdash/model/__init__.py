@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.base import Event
-from wsdash.model.checklist import SATISFIED, ItemKind, ItemState, Liveness, Meaning, Outcome, Phase, StepId
+from wsdash.model.checklist import (
+    SATISFIED,
+    ItemKind,
+    ItemState,
+    Liveness,
+    Meaning,
+    Mode,
+    Outcome,
+    Phase,
+    StepId,
+)
 from wsdash.model.comparison import ComparisonBegan, SidesCompared, TableCompared
 from wsdash.model.control import LOAD, Intent, Reply
 from wsdash.model.days import (
@@ -35,6 +45,15 @@ from wsdash.model.items import (
 )
 from wsdash.model.journal import READINGS, AnyEvent, LogLine, Recorded
 from wsdash.model.migration import COPIES, ROLLED_BACK, ended_by, loads_kept
+from wsdash.model.online import (
+    ConflictFound,
+    ConflictsFound,
+    Followed,
+    GoNoGo,
+    GoNoGoLine,
+    SwitchedOver,
+    TrafficJudged,
+)
 from wsdash.model.readings import (
     Branch,
     BranchesReading,
@@ -87,6 +106,8 @@ __all__ = [
     "Branch",
     "BranchesReading",
     "ComparisonBegan",
+    "ConflictFound",
+    "ConflictsFound",
     "ContainerAsked",
     "ContainerReading",
     "ContainerRestarted",
@@ -100,6 +121,9 @@ __all__ = [
     "EngineStopped",
     "Event",
     "ExpectedDowntime",
+    "Followed",
+    "GoNoGo",
+    "GoNoGoLine",
     "HostReading",
     "Intent",
     "ItemChanged",
@@ -115,6 +139,7 @@ __all__ = [
     "LogLine",
     "Meaning",
     "MetricsReading",
+    "Mode",
     "Notice",
     "Outcome",
     "PauseChanged",
@@ -138,10 +163,12 @@ __all__ = [
     "SidesCompared",
     "SourceState",
     "StepId",
+    "SwitchedOver",
     "TableCompared",
     "TableVerified",
     "TimePassing",
     "TimelineJudged",
+    "TrafficJudged",
     "ended_by",
     "loads_kept",
     "run_time",

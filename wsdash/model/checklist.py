@@ -5,6 +5,15 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class Mode(StrEnum):
+    """How a run moves the service: it is fixed with the run's first effect."""
+
+    OFFLINE = "offline"
+    """The old service is stopped while the rows are carried."""
+    ONLINE = "online"
+    """It serves meanwhile; writers are refused only while the last changes follow."""
+
+
 class Phase(StrEnum):
     """The guide's three checklists."""
 
@@ -30,6 +39,9 @@ class StepId(StrEnum):
     NOTIFY_TEAM = "notify-team"
     PORTS_FREE = "ports-free"
     STOP_OLD = "stop-old"
+    CAPTURE = "capture"
+    CATCH_UP = "catch-up"
+    SWITCH = "switch"
     START_STACK = "start-stack"
     INIT_NEON = "init-neon"
     MIGRATE_DATA = "migrate-data"
@@ -46,6 +58,8 @@ class Meaning(StrEnum):
 
     CLOSES_SOURCE = "closes: source"
     """The old service takes no writes from here on: the write downtime begins."""
+    STOPS_OLD = "stops: old"
+    """The old service does not run from here on."""
     STARTS_TARGET = "starts: target"
     """The new stack runs from here on."""
     MAKES_TABLES = "makes: tables"

@@ -63,12 +63,13 @@ class Tried(TypedDict, total=False):
 
 
 class ComparedSides(TypedDict, total=False):
-    """source: each table's checksum there; stopped_at: behind which stop of the old service it was made;
-    diverged: what was found in the source after the new service was opened."""
+    """source: each table's checksum there; at: when (epoch seconds); stopped_at: behind which stop of the old
+    service it was made; diverged: what was found in the source after the new service was opened."""
 
     holds: bool
     text: str
     source: dict[str, str]
+    at: float
     stopped_at: float | None
     diverged: str
 
@@ -119,6 +120,28 @@ BASELINE: Fact[list[LoadRung]] = Fact("benchmarks.baseline", list[LoadRung])
 """How fast the old API was before the migration."""
 BENCHMARKED: Fact[Tried] = Fact("benchmarks.result", Tried)
 BRANCHED: Fact[Tried] = Fact("branching.result", Tried)
+
+
+class KeepChoice(TypedDict, total=False):
+    """Of rows that both sides changed, whose stays: for all ('': nobody chose), and by conflict's id."""
+
+    all: str
+    rows: dict[str, str]
+
+
+class CarriedBack(TypedDict):
+    """What was carried back before the switch back: log lines, and conflicts that were decided."""
+
+    lines: int
+    conflicts: int
+
+
+FOLLOWS: Fact[bool] = Fact("online.follows", bool)
+"""Changes are to be carried in the background, over every restart of the engine."""
+CATALOG: Fact[list[str]] = Fact("online.catalog", list[str])
+"""A line for each object of the source before anything of ours was there."""
+KEEP: Fact[KeepChoice] = Fact("rollback.keep", KeepChoice)
+CARRIED_BACK: Fact[CarriedBack] = Fact("rollback.carried", CarriedBack)
 
 
 def result_of(test: str) -> Fact[Tried]:

@@ -20,6 +20,7 @@ from wsdash.model.items import (
 )
 from wsdash.model.journal import Recorded
 from wsdash.model.migration import ROLLED_BACK, ended_by, loads_kept
+from wsdash.model.online import ConflictsFound, Followed, GoNoGo, SwitchedOver, TrafficJudged
 from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
 from wsdash.model.run import Downtime, EngineStopped, PauseChanged, RunFinished, RunStarted
 from wsdash.model.source_jobs import JobsAnswered, JobsAsked
@@ -56,6 +57,15 @@ class ItemView(msgspec.Struct, frozen=True):
     def satisfied(self) -> bool:
         """Done, or passed over by a person: what needs it may go on."""
         return self.state in SATISFIED
+
+
+class WentBack(msgspec.Struct, frozen=True):
+    """An online switch that was rolled back: seconds from the rollback's beginning to the old service taking
+    writes, changes carried there, and conflicts that a person decided."""
+
+    seconds: float
+    carried: int
+    conflicts: int
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -101,11 +111,37 @@ class RunView(msgspec.Struct, frozen=True):
     """Those of this migration, with their times."""
     passing: TimePassing | None = None
     """Set where the run's time is not the machine's."""
+    followed: Followed | None = None
+    """How carrying changes goes, in mode online."""
+    followed_at: float | None = None
+    panel: GoNoGo | None = None
+    """What spoke against the switch when it was last looked."""
+    switched: SwitchedOver | None = None
+    """The newest switch, and when it was."""
+    switched_at: float | None = None
+    went_back: WentBack | None = None
+    """The way back of the newest switch, once it is over."""
+    back_since: float | None = None
+    conflicts: ConflictsFound | None = None
+    """Rows of which a person must choose before the way back goes on."""
+    traffic: TrafficJudged | None = None
     seq: int = 0
+
+    @property
+    def switch_window(self) -> tuple[float, float] | None:
+        """From when to when (epoch seconds) the newest switch refused writers; None without one."""
+        down = self.downtime
+        return None if down is None or down.ended_at is None else (down.started_at, down.ended_at)
 
     def item(self, item_id: str) -> ItemView:
         """The item, pending when nothing was heard of it."""
         return self.items.get(item_id, ItemView())
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run changed something, or proved something by itself."""
+        items = self.items.values()
+        return any(item.touched or (item.state is ItemState.DONE and not item.who) for item in items)
 
     @property
     def rehearsal(self) -> Rehearsed | None:
@@ -155,6 +191,8 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"paused": event.paused}
         case ItemIntended() | ItemChanged():
             changes |= _fold_item(view, event, recorded.at)
+            if isinstance(event, ItemIntended) and event.action == "undo" and view.back_since is None:
+                changes |= {"back_since": recorded.at}
         case Downtime():
             changes |= {"downtime": event, "downtime_before": _earlier_stretches(view, event)}
         case TableVerified():
@@ -182,9 +220,27 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"decisions": (*view.decisions, (recorded.at, event))}
         case TimePassing():
             changes |= {"passing": event}
+        case Followed():
+            changes |= {"followed": event, "followed_at": recorded.at}
+        case GoNoGo():
+            changes |= {"panel": event}
+        case SwitchedOver():
+            changes |= _switched(view, event, recorded.at)
+        case ConflictsFound():
+            changes |= {"conflicts": event}
+        case TrafficJudged():
+            changes |= {"traffic": event}
         case CriterionMeasured():
             changes |= {"criteria": view.criteria | {event.id: event}}
     return msgspec.structs.replace(view, **changes)
+
+
+def _switched(view: RunView, event: SwitchedOver, at: float) -> dict[str, object]:
+    changes: dict[str, object] = {"switched": event, "switched_at": at, "panel": None, "conflicts": None}
+    if event.opened == "target":
+        return changes | {"went_back": None, "back_since": None}
+    back = WentBack(at - (view.back_since or at), event.carried, event.conflicts)
+    return changes | {"went_back": back, "back_since": None}
 
 
 def _earlier_stretches(view: RunView, event: Downtime) -> tuple[float, ...]:

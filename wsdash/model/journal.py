@@ -18,6 +18,7 @@ from wsdash.model.items import (
     SchemaCompared,
     TableVerified,
 )
+from wsdash.model.online import ConflictsFound, Followed, GoNoGo, SwitchedOver, TrafficJudged
 from wsdash.model.readings import (
     BranchesReading,
     ContainerReading,
@@ -54,6 +55,8 @@ READINGS: tuple[type[Event], ...] = (
     SourceState,
     Progress,
     TimelineJudged,
+    Followed,
+    GoNoGo,
 )
 """Events that may be pruned; everything else is the run's history and is kept."""
 
@@ -100,6 +103,11 @@ AnyEvent = (
     | SidesCompared
     | JobsAsked
     | JobsAnswered
+    | Followed
+    | GoNoGo
+    | SwitchedOver
+    | ConflictsFound
+    | TrafficJudged
 )
 
 

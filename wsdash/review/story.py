@@ -10,6 +10,7 @@ from wsdash.config import Settings, load_settings
 from wsdash.engine.journal.redact import Redactor
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import JournalReader
+from wsdash.engine.operator.launch import run_mode
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimelineJudged
@@ -59,13 +60,14 @@ def read_run(state: Path) -> RunView:
 def read_story(state: Path, config: Path | None = None) -> KnownStory:
     """Read the run in `state`, whether or not its engine is alive. Raises InputError when there is none."""
     config = config or world_config(state)
-    plan, spec, settings = load_plan(config), load_timeline(config), load_settings(config)
+    spec, settings = load_timeline(config), load_settings(config)
     reader = JournalReader(state)
     try:
         events = tuple(reader.history())
         now = reader.run_time(time.time())
     finally:
         reader.close()
+    plan = load_plan(config).in_mode(run_mode(state))
     story = fold_story(events, plan)
     history = HistoryReader(state / FILE)
     try:

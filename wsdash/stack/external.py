@@ -49,7 +49,7 @@ class ExternalStack:
         self._settings = settings
         self._read_only = read_only
         self._groups = dict.fromkeys(settings.apps.containers, "apps") | dict.fromkeys(
-            settings.workspace.containers, "workspace"
+            settings.workspace.services, "workspace"
         )
 
     async def readings(self) -> list[ContainerReading]:

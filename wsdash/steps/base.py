@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -11,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.snapshot.hold import Snapshot
-from wsdash.model import AnyEvent, Notice
+from wsdash.model import AnyEvent, Followed, Mode, Notice
 from wsdash.model.facts import Facts
 from wsdash.stack.base import OutputSink, Stack
 
@@ -39,6 +40,27 @@ Emit = Callable[[AnyEvent], None]
 """Hands an event to the journal without waiting for it."""
 
 
+class Following(Protocol):
+    """What carries changes in the background, from capture until nothing of the online move is left."""
+
+    @property
+    def newest(self) -> Followed | None:
+        """How it stands; None while it does not run."""
+        ...
+
+    async def begin(self) -> None:
+        """Carry from now on, over every restart of the engine; safe to call again."""
+        ...
+
+    async def end(self) -> None:
+        """Carry no more, for good; safe to call again."""
+        ...
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """A block in which it carries nothing: what is inside carries itself."""
+        ...
+
+
 @dataclass(frozen=True)
 class Trial:
     """What a rehearsal hands its steps. snapshot: the source's rows as they are to be copied and compared."""
@@ -64,6 +86,20 @@ class StepContext:
     """The run's time, epoch seconds: what the history's samples are kept by."""
     trial: Trial | None = None
     """Set in a rehearsal, while the old service goes on writing."""
+    mode: str = Mode.OFFLINE
+    following: Following | None = None
+    """Set where a run of mode online has an engine."""
+    durably: Callable[[AnyEvent], Awaitable[None]] | None = None
+    """Records an event; the run knows it when this returns. Where it is missing, emit does."""
+    alerts: Callable[[], Sequence[str]] = tuple
+    """What is critical, raised, and heeded by nobody, in words."""
+
+    async def record(self, event: AnyEvent) -> None:
+        """Record an event; durable when this returns, where there is a run."""
+        if self.durably is None:
+            self.emit(event)
+        else:
+            await self.durably(event)
 
     @property
     def dry(self) -> bool:

@@ -65,12 +65,14 @@ class MigrateData:
             maintenance_work_mem=await _build_memory(ctx),
             force=ctx.force,
         )
+        await self._copy(ctx, request)
 
+    async def _copy(self, ctx: StepContext, request: CopyRequest) -> None:
         def tell(why: str) -> None:
             ctx.emit(Notice(level="warning", text=why, item=ctx.item))
 
         result = await copy_tables(request, ctx.emit, tell)
-        await ctx.facts.put(READ, _how_read(result))
+        await ctx.facts.put(READ, how_read(result))
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's rows stay; what was written there after the migration is kept in a file first."""
@@ -103,7 +105,8 @@ class MigrateData:
         return manifest.path
 
 
-def _how_read(result: CopyResult) -> str:
+def how_read(result: CopyResult) -> str:
+    """How it is known that no chunk of the source was rewritten meanwhile, in words."""
     anew = f"read anew {len(result.retakes)} times: {result.retakes[-1]}" if result.retakes else ""
     return "; ".join(note for note in (result.chunks, anew) if note)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wsdash.config import Settings
-from wsdash.model import ItemKind
+from wsdash.model import ItemKind, Mode
 from wsdash.plan import Plan
 from wsdash.steps.api.tests import TestApi
 from wsdash.steps.backup import Backup
@@ -18,14 +18,22 @@ from wsdash.steps.images import NeonImage
 from wsdash.steps.load.benchmarks import Benchmarks
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.notify import NotifyTeam
+from wsdash.steps.online.capture import Capture
+from wsdash.steps.online.catch_up import CatchUp
+from wsdash.steps.online.copying import MigrateOnline
+from wsdash.steps.online.stop_old import StopOldOnline, TestApiOnline
+from wsdash.steps.online.switch import SwitchWrites
+from wsdash.steps.online.verify import VerifyOnline
 from wsdash.steps.ports import PortsFree
 from wsdash.steps.schema import InitNeon
 from wsdash.steps.services import StartStack, StopOld
 from wsdash.steps.testing.checklist import testing_steps
 
 
-def all_steps() -> dict[str, Step]:
-    """A step for every automatic item, and for notify-team when it is configured to be automatic."""
+def all_steps(mode: str = "") -> dict[str, Step]:
+    """A step for every automatic item of a run of that mode ('' is offline), and for notify-team when it is
+    configured to be automatic.
+    """
     steps: list[Step] = [
         Backup(),
         NeonImage(),
@@ -43,6 +51,16 @@ def all_steps() -> dict[str, Step]:
         UpdateDocs(),
         *testing_steps(),
     ]
+    if mode == Mode.ONLINE:
+        steps += [
+            Capture(),
+            MigrateOnline(),
+            CatchUp(),
+            VerifyOnline(),
+            SwitchWrites(),
+            StopOldOnline(),
+            TestApiOnline(),
+        ]
     return {step.id: step for step in steps}
 
 
@@ -50,10 +68,8 @@ def effective_plan(plan: Plan, settings: Settings) -> Plan:
     """The plan with notify-team made automatic where a webhook or a command is configured."""
     if not (settings.notify.webhook_env or settings.notify.command):
         return plan
-    return Plan(
-        tests=plan.tests,
-        items=tuple(
-            msgspec.structs.replace(item, kind=ItemKind.AUTO) if item.id == NotifyTeam.id else item
-            for item in plan.items
-        ),
+    items = tuple(
+        msgspec.structs.replace(item, kind=ItemKind.AUTO) if item.id == NotifyTeam.id else item
+        for item in plan.items
     )
+    return msgspec.structs.replace(plan, items=items)

@@ -16,9 +16,9 @@ from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.compare import compare
 from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
-from wsdash.model import Notice, SchemaCompared, SchemaObject, StepId
+from wsdash.model import Mode, Notice, SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.readiness import api_state, wait_for_api
+from wsdash.steps.readiness import READY_SECONDS, api_state, wait_for_api
 from wsdash.steps.scope import RECOGNISED, compare_sides, read_mapping, recognise_rows
 
 
@@ -72,9 +72,11 @@ class InitNeon:
         )
 
     async def act(self, ctx: StepContext) -> None:
-        """As _create, then wait for the API, whose health needs the tables."""
+        """As _create, then wait for the API, whose health needs the tables; online it refuses all until the
+        switch, so nothing is waited for.
+        """
         await self._create(ctx)
-        await wait_for_api(ctx)
+        await wait_for_api(ctx, READY_SECONDS if ctx.mode == Mode.OFFLINE else 0.0)
 
     async def _create(self, ctx: StepContext) -> None:
         """Create what is missing, from the source's catalog or the configured SQL file.

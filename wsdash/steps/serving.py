@@ -15,6 +15,7 @@ from wsdash.model import ContainerReading
 from wsdash.model.facts import ComparedSides
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
+from wsdash.steps.online.move import state_of
 from wsdash.steps.scope import read_carried
 
 ASK_SECONDS = 30.0
@@ -61,7 +62,9 @@ async def look_at_services(
     wrong = []
     if runs:
         wrong.append(f"{settings.stack.apps.old_service} is {state}")
-    if old_pong.status:
+    relay = found.get(settings.stack.workspace.relay)
+    relayed = relay is not None and relay.state == "running"
+    if old_pong.status and not relayed:
         wrong.append(f"{settings.api.old} answers")
     if not new_pong.status:
         wrong.append(f"{settings.api.new} does not answer")
@@ -71,11 +74,12 @@ async def look_at_services(
     if old is None or state == "missing":
         lost = f"{settings.stack.apps.old_service} was not found, so nothing shows that it does not run"
         return [ServingSides(title, None, lost)]
-    if not old_pong.refused and answered != settings.api.old:
+    if not (old_pong.refused or relayed) and answered != settings.api.old:
         return [
             ServingSides(title, None, f"whether {settings.api.old} is the old service's address is not known")
         ]
-    sentence = f"{settings.api.new} answers; {settings.stack.apps.old_service} is {state} and does not answer"
+    gone = "its address is the relay's" if relayed else "does not answer"
+    sentence = f"{settings.api.new} answers; {settings.stack.apps.old_service} is {state} and {gone}"
     return [ServingSides(title, True, sentence)]
 
 
@@ -90,6 +94,10 @@ async def look_at_source(settings: Settings, compared: ComparedSides | None) -> 
     side = endpoint(settings.source)
     try:
         async with asyncio.timeout(COMPARE_SECONDS):
+            state = await state_of(side)
+            if state is not None and not state.open:
+                told = "closed since the online switch: its gates refuse every writer"
+                return ServingSides(title, True, told)
             carried = await read_carried(settings)
             changed, rows = [], 0
             async with connection(side, read_only=True) as session:

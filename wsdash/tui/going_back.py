@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wsdash.engine.run.due import to_undo
-from wsdash.model import ItemKind, ItemState, StepId
+from wsdash.model import ItemKind, ItemState, Mode, StepId
 from wsdash.model.fold import ANSWERED
 from wsdash.model.migration import COPIES
 from wsdash.plan import Item, Plan
@@ -19,6 +19,9 @@ _KEPT: dict[str, str] = {
     StepId.VERIFY_DATA: "the comparison no longer counts",
     StepId.INIT_NEON: "the schema stays in the new database",
     StepId.START_STACK: "the new stack is stopped; its data stays on the disk",
+    StepId.SWITCH: "writers are refused for a moment, the last changes follow, the old database takes writes",
+    StepId.CAPTURE: "taken off; after a switch it stays on, so that going forward again needs no new copy",
+    StepId.CATCH_UP: "nothing is carried any more",
     StepId.STOP_OLD: "the old service is started, and proven to serve",
     StepId.PORTS_FREE: "nothing to take back",
     StepId.NEON_IMAGE: "the image stays",
@@ -39,13 +42,18 @@ def rollback_lines(plan: Plan, view: ViewState, now: float) -> list[str]:
         steps.append("nothing: no item has changed anything yet")
     lines.append("In this order:")
     lines += [f"{number:>3}. {step}" for number, step in enumerate(steps, 1)]
-    lines += ["", "Then the old service serves as before. The source's own rows are not touched."]
+    last = "Then the old service serves as before. The source's own rows are not touched."
+    if run.mode == Mode.ONLINE:
+        last = "Then the old service serves with all that users wrote meanwhile, carried row by row by key."
+    lines += ["", last]
     return lines
 
 
 def _happens(item: Item, view: ViewState) -> str:
     if item.id == "backup":
         return _backup(view)
+    if item.id == COPIES and view.run.mode == Mode.ONLINE:
+        return "the rows stay in the new database"
     if item.id == COPIES:
         return "rows that the copy did not write are kept in a file beside the backups; nothing is deleted"
     return _KEPT.get(item.id, "is taken back")
@@ -74,7 +82,7 @@ def _people(plan: Plan, view: ViewState) -> list[str]:
 
 def _written_since(view: ViewState, now: float) -> list[str]:
     """What becomes of rows that the new service took since the switch, as far as both sides are counted."""
-    if view.run.item(COPIES).state is not ItemState.DONE:
+    if view.run.item(COPIES).state is not ItemState.DONE or view.run.mode == Mode.ONLINE:
         return []
     fate = "They are kept in a file; the old service does not get them back by itself."
     compared = {name: table for name, table in view.run.tables.items() if name in view.rows}

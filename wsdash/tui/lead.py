@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.content import Content
 
-from wsdash.model import ItemKind, ItemState, Outcome, Phase, SetupProgress
+from wsdash.model import ItemKind, ItemState, Mode, Outcome, Phase, SetupProgress, StepId
 from wsdash.plan import Item, Plan
 from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
@@ -47,6 +47,7 @@ def lead(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content:
         _engine_away,
         _building,
         _rehearsing,
+        _refused,
         _running,
         _asked,
         _failed,
@@ -129,6 +130,15 @@ def _rehearsing(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Co
     return _line(f"{glyph} REHEARSING", BUSY, f"{now.doing}, round {now.round} of {now.rounds}", keys)
 
 
+def _refused(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
+    """Online, while the switch refuses writers: the number that everybody waits for."""
+    clocked = view.run.downtime
+    if view.run.mode != Mode.ONLINE or clocked is None or clocked.ended_at is not None or not clocked.running:
+        return None
+    seconds = max(0.0, frame.now - clocked.started_at)
+    return _line(f" WRITES REFUSED  {seconds:.1f} s ", f"{BAD} bold reverse", "the last changes follow")
+
+
 def _running(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     running = view.running
     if not running:
@@ -183,6 +193,9 @@ def _rolled_back(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
     if view.run.finished is not Outcome.ROLLED_BACK:
         return None
     again = _keys(frame, "{do.auto} migrates again") if frame.operator else Content()
+    if view.run.went_back is not None:
+        told = f"the old service takes writes, with {count(view.run.went_back.carried)} changes carried back"
+        return _line("↶ ROLLED BACK", WARN, told, again)
     return _line("↶ ROLLED BACK", WARN, "the old service serves; the backup is kept", again)
 
 
@@ -205,7 +218,7 @@ def _next(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content 
     people = [item for item in ready if item.kind is not ItemKind.AUTO]
     autos = [item for item in ready if item.kind is ItemKind.AUTO and item not in unproven]
     if autos:
-        return _auto_next(autos[0], frame)
+        return _auto_next(autos[0], frame, view)
     first, then = (people or unproven)[0], (people + unproven)[1:]
     after = Content.styled(f"(then {short_title(then[0])})", DIM) if then else Content()
     if first in unproven:
@@ -217,7 +230,12 @@ def _next(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content 
     return _line("▶ NEXT", BUSY, _keys(frame, key), f'"{short_title(first)}"', after)
 
 
-def _auto_next(item: Item, frame: Frame) -> Content:
+def _auto_next(item: Item, frame: Frame, view: ViewState) -> Content:
+    if item.id == StepId.SWITCH and view.run.panel is not None and (against := view.run.panel.against):
+        keys = _keys(frame, "{look.move} shows it") if frame.operator else Content()
+        said = f"{against[0].name}: {against[0].text}"
+        more = f"(and {len(against) - 1} more)" if len(against) > 1 else ""
+        return _line("✗ NO-GO", WARN, f'for "{short_title(item)}":', said, more, keys)
     if not frame.operator:
         return _line("▶ NEXT", BUSY, f'the operator starts "{short_title(item)}"')
     return _line(

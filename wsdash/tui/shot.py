@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from wsdash.engine.journal.reader import JournalReader
+from wsdash.engine.operator.launch import run_mode
 from wsdash.plan import load_plan
 from wsdash.tui.feed import JournalFeed
 from wsdash.tui.picture import as_svg
@@ -26,7 +27,7 @@ async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], c
         "operator" if operator else "monitor",
         ControlClient(state) if operator else None,
         JournalFeed(state),
-        load_plan(config),
+        load_plan(config).in_mode(run_mode(state)),
     )
     newest = await asyncio.to_thread(_newest, state)
     async with app.run_test(size=size) as pilot:

@@ -18,6 +18,8 @@ from wsdash.model import (
     BranchesReading,
     ContainerReading,
     EngineStopped,
+    Followed,
+    GoNoGo,
     HostReading,
     ItemChanged,
     ItemIntended,
@@ -145,7 +147,8 @@ def fold(view: ViewState, recorded: Recorded) -> ViewState:
     event = recorded.event
     changes: dict[str, object]
     if isinstance(event, READINGS):
-        changes = _reading(view, recorded) | {"run": msgspec.structs.replace(view.run, seq=seq)}
+        run = fold_run(view.run, recorded) if isinstance(event, Followed | GoNoGo) else view.run
+        changes = _reading(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}
     else:
         run = fold_run(view.run, recorded)
         changes = _history(view, recorded) | {"run": msgspec.structs.replace(run, seq=seq)}

@@ -15,15 +15,17 @@ OLD = "api-old"
 class Strays:
     """Tells the series stray:api-old: 1 while the old service serves though it is stopped, else 0.
 
-    It serves when its address answers anything at all, or its container runs. Nothing is reported where
-    nobody knows what is meant to run, while somebody has it stopped or started at this moment, and where both
-    services have one address, of which nobody can tell whose answer it was.
+    It serves when its address answers anything at all (unless a relay of the new stack has that address), or
+    its container runs. Nothing is told where nobody knows what is meant to run, while somebody has it stopped
+    or started at this moment, and where both services have one address, of which nobody can tell whose answer
+    it was.
     """
 
     def __init__(self, settings: Settings, board: Board, emit: Emit, clock: Clock | None = None) -> None:
         self._board = board
         self._emit = emit
         self._clock = clock or SystemClock()
+        self._relayed = bool(settings.stack.workspace.relay)
         self._distinct_addresses = settings.api.old.rstrip("/") != settings.api.new.rstrip("/")
 
     async def run(self) -> None:
@@ -42,7 +44,7 @@ class Strays:
             return None
         if duty.runs:
             return 0.0
-        answered = self._board.answered(OLD)
+        answered = None if self._relayed else self._board.answered(OLD)
         if answered or self._board.runs(name):
             return 1.0
         return None if answered is None and self._board.reading(name) is None else 0.0

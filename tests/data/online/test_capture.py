@@ -25,24 +25,9 @@ from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
 from wsdash.data.online.position import read_position
 from wsdash.data.online.state import read_state
+from wsdash.data.online.traces import read_objects, remove_everything
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import RefusedError, WsdashError
-
-EVERYTHING = """
-SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
-  SELECT format('relation %s.%s %s %s', n.nspname, c.relname, c.relkind, c.relacl) AS line
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_|^information_schema'
-  UNION ALL SELECT format('namespace %s %s', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_'
-  UNION ALL SELECT format('function %s %s', oid::regprocedure, proacl) FROM pg_proc
-            WHERE pronamespace::regnamespace::text !~ '^pg_|^information_schema'
-  UNION ALL SELECT format('trigger %s %s %s', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger
-            WHERE NOT tgisinternal
-  UNION ALL SELECT format('type %s', oid::regtype) FROM pg_type
-            WHERE typnamespace::regnamespace::text !~ '^pg_|^information_schema'
-  UNION ALL SELECT format('setting %s', setconfig) FROM pg_db_role_setting
-    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())) s
-"""
-"""Every object of a database that is not the server's own."""
 
 
 async def _move(source: Endpoint, target: Endpoint) -> Move:
@@ -52,12 +37,20 @@ async def _move(source: Endpoint, target: Endpoint) -> Move:
 
 async def test_taking_it_away_leaves_no_trace(source: Endpoint, target: Endpoint) -> None:
     move = await _move(source, target)
-    before = await value(source, EVERYTHING)
+    before = await read_objects(source)
     await install(source, move.tracked, RUN, closed=False)
     await run_sql(source, WRITES)
-    assert await value(source, EVERYTHING) != before
+    assert await read_objects(source) != before
     await uninstall(source)
-    assert await value(source, EVERYTHING) == before
+    assert await read_objects(source) == before
+
+
+async def test_everything_goes_with_what_is_known_of_the_copy(source: Endpoint, target: Endpoint) -> None:
+    move = await make_move(source, target)
+    for side in (move.source, move.target):
+        await remove_everything(side)
+        await remove_everything(side)
+        assert not [line for line in await read_objects(side) if "wsdash" in line]
     await uninstall(source)
     assert await refused(source, "DELETE FROM s.items") == ""
 
@@ -76,9 +69,9 @@ async def test_a_half_finished_installation_is_taken_up(source: Endpoint, target
             await install(source, move.tracked, RUN, closed=False, attempts=2)
         await holder.execute("COMMIT")
     await install(source, move.tracked, RUN, closed=False)
-    once = await value(source, EVERYTHING)
+    once = await read_objects(source)
     await install(source, move.tracked, RUN, closed=False)
-    assert await value(source, EVERYTHING) == once
+    assert await read_objects(source) == once
 
 
 async def test_a_writer_waits_only_briefly_behind_an_installation_that_waits(

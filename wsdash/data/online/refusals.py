@@ -68,16 +68,25 @@ class Refusal:
 async def find_refusals(move: Move) -> list[Refusal]:
     """Every reason against the move, on both sides; nothing is changed. Raises UnreachableError, WsdashError,
     and InputError for a pooler that works by transactions."""
+    return [*await source_refusals(move), *await target_refusals(move)]
+
+
+async def source_refusals(move: Move) -> list[Refusal]:
+    """The reasons that the source gives. Raises as find_refusals."""
     found = [refusal for one in move.tracked for refusal in _by_shape(one)]
     async with connection(move.source, read_only=True) as conn:
         with ServerErrors(move.source, "looking for what speaks against an online move"):
             found += await _source(conn, move)
             found += await _rights(conn, move.source, move.tracked)
             found += await _replica_right(conn, move.source)
+    return found
+
+
+async def target_refusals(move: Move) -> list[Refusal]:
+    """The reasons that the target gives. Raises as find_refusals."""
     async with connection(move.target, read_only=True) as conn:
         with ServerErrors(move.target, "looking for what speaks against an online move"):
-            found += await _replica_right(conn, move.target)
-    return found
+            return await _replica_right(conn, move.target)
 
 
 async def refuse_impossible(move: Move) -> None:

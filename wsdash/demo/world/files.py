@@ -17,7 +17,7 @@ import yaml
 from wsdash.config import read_yaml, shipped
 from wsdash.demo.standins.branches import branch_database
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
-from wsdash.demo.world.services import HOST, DemoWorld, services_file
+from wsdash.demo.world.services import HOST, RELAY, DemoWorld, services_file
 from wsdash.errors import InputError
 from wsdash.outside import DocumentError, read_json
 
@@ -136,6 +136,8 @@ def _point(settings: dict[str, Any], world: DemoWorld) -> None:
     ports = world.ports
     settings["world"] = "demo"
     settings["stack"] |= {"engine": "local", "supervisor": str(world.directory)}
+    if world.online:
+        settings["stack"]["workspace"]["relay"] = RELAY
     for side, port, password in (
         ("source", ports.source, world.source_password),
         ("target", ports.target, world.target_password),

@@ -61,6 +61,10 @@ class Alarms:
             self.backed_up_at = recorded.at
         self.board = fold_alert(self.board, recorded)
 
+    def unheeded(self) -> list[str]:
+        """What is critical, raised, and neither acknowledged nor silenced, in words."""
+        return [span.text for span in self.board.unheeded(self._now()) if span.severity == "critical"]
+
     def standing(self) -> list[AlertChanged]:
         """What an earlier life of the engine raised and did not end."""
         return [

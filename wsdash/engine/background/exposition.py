@@ -24,6 +24,7 @@ from wsdash.model import (
     ItemState,
     LatencyReading,
     MetricsReading,
+    Mode,
     Outcome,
     Recorded,
     RowsReading,
@@ -135,6 +136,7 @@ class Exposition:
                 *self._of_containers(now),
                 *self._of_tables(now),
                 *self._of_the_run(now),
+                *self._of_the_move(now),
                 *self._of_the_alerts(now),
                 *self._measured.families(now),
                 *self._of_the_days(size),
@@ -223,6 +225,21 @@ class Exposition:
             yield _one("wsdash_write_downtime_seconds", description, sum(self._run.downtime_stretches(now)))
             description = "1 while the write downtime goes on."
             yield _one("wsdash_write_downtime_running", description, float(down.ended_at is None))
+
+    def _of_the_move(self, now: float) -> Iterator[Metric]:
+        told = self._run.followed
+        modes = [([mode.value], float(mode == self._run.mode)) for mode in Mode if self._run.mode]
+        yield _gauge("wsdash_run_mode", "1 for the mode of the run.", ["mode"], modes)
+        if told is None or self._run.followed_at is None or now - self._run.followed_at > FRESH_SECONDS:
+            return
+        sides = [([side], float(told.open == side)) for side in ("source", "target")]
+        yield _gauge("wsdash_online_open", "1 for the side that takes writes.", ["side"], sides)
+        if told.lag is not None:
+            yield _one("wsdash_online_lag_seconds", "How far the other side is behind.", told.lag)
+        yield _one("wsdash_online_log_bytes", "What the log of changes takes.", float(told.log_bytes))
+        if told.overhead is not None:
+            text = "What capture adds to a write of one row."
+            yield _one("wsdash_online_capture_seconds", text, told.overhead)
 
     def _of_the_alerts(self, now: float) -> Iterator[Metric]:
         raised = self._alerts.raised.values()

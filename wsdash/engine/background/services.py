@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wsdash.config import Settings
 from wsdash.engine.at_rest import last_seen
 from wsdash.engine.background.alarms import Alarms, telling
+from wsdash.engine.background.following import Follower
 from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import PostMigration
 from wsdash.engine.background.spool import LogSpool
@@ -24,7 +25,7 @@ from wsdash.engine.source import EventSource, RunHandle
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import World, watch_for_ever
 from wsdash.errors import InputError
-from wsdash.model import ItemChanged, ItemIntended, ItemState, Recorded
+from wsdash.model import ItemChanged, ItemIntended, ItemState, Mode, Recorded
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
 from wsdash.timeline.spec import load_timeline
@@ -42,8 +43,9 @@ REMIND_SECONDS = 30.0
 class BackgroundServices:
     """Owns their tasks from `begin` to `close`. None of them holds up the run.
 
-    after: the days after, hands: what a single container is restarted by, and comparer: what compares both
-    sides when somebody asks; all once begun. stuck: the pollers did not end after their cancellation.
+    after: the days after, hands: what a single container is restarted by, comparer: what compares both sides
+    when somebody asks, and follower: what carries changes in mode online; all once begun. stuck: the pollers
+    did not end after their cancellation.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class BackgroundServices:
         self.after: PostMigration | None = None
         self.hands: ContainerHands | None = None
         self.comparer: Comparer | None = None
+        self.follower: Follower | None = None
         self.stuck = False
         self._options = options
         self._recorder = recorder
@@ -97,6 +100,11 @@ class BackgroundServices:
             self._begin_judging(self.after)
         self.comparer = Comparer(world.settings, self._recorder, running, self._jobs.during_comparison)
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack, self._asked)
+        if self._options.mode == Mode.ONLINE:
+            self.follower = Follower(
+                world.settings, self._recorder, stack, self._options.state, self._alarms.unheeded
+            )
+            await self.follower.open()
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)
         if self._options.watch and not told:  # what a source tells is not for the pollers
@@ -125,6 +133,8 @@ class BackgroundServices:
             helper.cancel()
         if self._helpers:
             await asyncio.wait(self._helpers, timeout=CLEANUP_SECONDS)
+        if self.follower is not None:
+            await self.follower.close()
         if self.after is not None:
             self.after.close()
         if self._exporter is not None:

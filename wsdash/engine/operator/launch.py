@@ -21,7 +21,7 @@ from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.lock import living_holder
 from wsdash.errors import WsdashError
 from wsdash.model import Intent
-from wsdash.model.facts import Fact
+from wsdash.model.facts import FINGERPRINT, Fact
 from wsdash.runtime import open_private
 
 LOG_FILE = "engine.log"
@@ -34,6 +34,23 @@ class EngineInfo(msgspec.Struct, frozen=True):
     host: str
     since: float
     heartbeat: float
+
+
+def run_mode(state: Path | None) -> str:
+    """In which mode the run of this state directory goes; '' where there is none yet. Raises InputError for a
+    journal that cannot be read.
+    """
+    if state is None or not (state / FILE).exists():
+        return ""
+    try:
+        reader = JournalReader(state)
+    except NotBegunError:
+        return ""
+    try:
+        world = FINGERPRINT.of(reader.facts()) or {}
+    finally:
+        reader.close()
+    return str(world.get("mode", ""))
 
 
 def engine_alive(state: Path) -> EngineInfo | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from wsdash.config import Settings
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
-from wsdash.engine.operator.launch import LOG_FILE
+from wsdash.engine.operator.launch import LOG_FILE, run_mode
 from wsdash.engine.run.duty import Asked
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
@@ -28,7 +28,7 @@ def refusal(intent: Intent, settings: Settings, plan: Plan, view: RunView, runni
     """Why this cannot be done now, or ''. running: the item that runs, or ''."""
     name, action = str(intent.options.get("name") or ""), str(intent.options.get("action") or "")
     stack = settings.stack
-    known = (*stack.apps.containers, *stack.workspace.containers)
+    known = (*stack.apps.containers, *stack.workspace.services)
     if action not in ACTIONS:
         return f"there is no action {action!r}; use one of {', '.join(ACTIONS)}"
     if name not in known:
@@ -148,7 +148,7 @@ def failed(name: str, action: str) -> str:
 
 async def act_at_rest(state: Path, config: Path | None, intent: Intent) -> Reply:
     """The same with no engine alive, to its end; the caller holds the operator's lock. Raises InputError."""
-    world = await asyncio.to_thread(load_world, config, None)
+    world = await asyncio.to_thread(lambda: load_world(config, None, run_mode(state)))
     journal = await asyncio.to_thread(Journal.open, state)
     stack = None
     try:

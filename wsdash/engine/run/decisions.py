@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wsdash.config import load_settings
 from wsdash.engine.journal.writer import Journal
+from wsdash.engine.operator.launch import run_mode
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
@@ -146,7 +147,8 @@ def _when(at: float) -> str:
 
 async def decide_at_rest(state: Path, config: Path | None, intent: Intent) -> Reply:
     """The same with no engine alive; the caller holds the operator's lock. Raises InputError."""
-    plan, spec, settings = load_plan(config), load_timeline(config), load_settings(config)
+    spec, settings = load_timeline(config), load_settings(config)
+    plan = load_plan(config).in_mode(await asyncio.to_thread(run_mode, state))
     journal = await asyncio.to_thread(Journal.open, state)
     history = HistoryReader(state / FILE)
     try:

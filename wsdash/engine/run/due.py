@@ -130,7 +130,7 @@ def done_already(plan: Plan, view: RunView, item: str, first: str, last: str) ->
 
 def restore_refusal(plan: Plan, view: RunView) -> str:
     """Why a backup named for a rollback would restore nothing, or '' where it will."""
-    fence = plan.that(Meaning.CLOSES_SOURCE)
+    fence = plan.that(Meaning.STOPS_OLD) or plan.that(Meaning.CLOSES_SOURCE)
     if any(item.id == fence for item in to_undo(plan, view)):
         return ""
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from wsdash.config import Settings
 from wsdash.model import SATISFIED, ContainerAsked, ItemState, Meaning, Recorded, RunStarted
@@ -55,16 +56,34 @@ def duties(settings: Settings, plan: Plan, view: Callable[[], RunView | None], a
     view: None where there is no run; then nothing is known of any container.
     """
     old, workspace = settings.stack.apps.old_service, frozenset(settings.stack.workspace.containers)
-    stops, starts = plan.that(Meaning.CLOSES_SOURCE), plan.that(Meaning.STARTS_TARGET)
+    # plans of before items said so have it stopped by the item that closes the source
+    stops = plan.that(Meaning.STOPS_OLD) or plan.that(Meaning.CLOSES_SOURCE)
+    starts = plan.that(Meaning.STARTS_TARGET)
     apps = frozenset(settings.stack.apps.containers) - {old}
     series = containers_of_series(settings)
     # the API's health check asks for tables, and its database writes each refusal down as an error
     want_tables = {series.get("api-new"), series.get("target-db")} & workspace
 
+    switch = plan.that(Meaning.OPENS_TARGET)
+    online = bool(switch) and switch == plan.that(Meaning.CLOSES_SOURCE)
+
     def duty(name: str) -> Duty:
         run = view()
         if run is None:
             return Duty()
+        found = plain(name, run)
+        if not online:
+            return found
+        if name == series.get("api-new") and found.runs and run.item(switch).state not in SATISFIED:
+            found = replace(found, runs=False, why=f"{name} refuses everybody until item {switch} is done")
+        until = 0.0
+        if name in want_tables:
+            until = _over_at(run, switch)
+        elif name in (old, series.get("source-db")) and _begun(run, switch):
+            until = _over_at(run, stops)
+        return replace(found, blameless_until=max(found.blameless_until, until))
+
+    def plain(name: str, run: RunView) -> Duty:
         who = asked.by(name)
         if name == old:
             if run.item(stops).state is ItemState.SKIPPED:
@@ -86,6 +105,13 @@ def duties(settings: Settings, plan: Plan, view: Callable[[], RunView | None], a
         return Duty(True, "", who) if name in apps else Duty(None, "", who)
 
     return duty
+
+
+def _over_at(run: RunView, item: str) -> float:
+    """When the item was done, in epoch seconds; infinity before: a closed side writes each refusal down as an
+    error."""
+    look = run.item(item)
+    return look.changed_at if look.state in SATISFIED else math.inf
 
 
 def _begun(run: RunView, item: str) -> bool:

@@ -8,6 +8,7 @@ from wsdash.engine.run.decisions import REVIEW_DAY
 from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
 from wsdash.model import PAUSE_JOBS, REHEARSAL, Intent, ItemChanged, ItemKind, ItemState, Meaning
+from wsdash.model.facts import KeepChoice
 from wsdash.model.fold import RunView
 from wsdash.plan import Item, Plan
 
@@ -17,6 +18,9 @@ OVERWRITE = "OVERWRITE"
 """What must be typed to write over a target with foreign rows."""
 ROLLBACK = "ROLLBACK"
 """What must be typed to roll back."""
+
+SIDES = ("source", "target")
+"""Whose row may stay, where both changed it."""
 
 _NEED_ITEM = ("run-item", "retry", "confirm", "skip")
 _KNOWN = (
@@ -49,6 +53,8 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
         return f"a rollback wants the word {ROLLBACK} typed"
     if intent.do == "rollback" and undoing and running:
         return "the rollback is under way"
+    if intent.do == "rollback" and (no := _refuse_keep(intent)):
+        return no
     if intent.force and intent.phrase.strip().upper() != OVERWRITE:
         return f"writing over a target with foreign rows wants the word {OVERWRITE} typed"
     try:
@@ -63,6 +69,19 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
             return _refuse_item(intent, plan.item(intent.item), view, running, undoing)
     except InputError as error:
         return str(error)
+    return ""
+
+
+def kept(intent: Intent) -> KeepChoice:
+    """What a rollback's intent chose of rows that both sides changed."""
+    rows = intent.options.get("keep_rows")
+    return KeepChoice(all=intent.options.get("keep") or "", rows=rows if isinstance(rows, dict) else {})
+
+
+def _refuse_keep(intent: Intent) -> str:
+    chosen = kept(intent)
+    if chosen["all"] not in ("", *SIDES) or not all(side in SIDES for side in chosen["rows"].values()):
+        return f"of rows that both sides changed, keep wants {' or '.join(SIDES)}"
     return ""
 
 

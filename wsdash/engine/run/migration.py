@@ -14,7 +14,7 @@ from wsdash.config import load_settings
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.journal.writer import Journal
-from wsdash.engine.operator.launch import LOG_FILE
+from wsdash.engine.operator.launch import LOG_FILE, run_mode
 from wsdash.engine.run.recorder import Recorder
 from wsdash.model import ItemChanged, ItemKind, ItemState, Restored
 from wsdash.model.facts import BASELINE, BENCHMARKED, BRANCHED, SENT, VERIFIED, Fact, result_of
@@ -71,7 +71,7 @@ async def note_restore(state: Path, config: Path | None, side: str, file: Path) 
     """
     if not (state / FILE).exists():
         return
-    plan, settings = load_plan(config), load_settings(config)
+    plan, settings = load_plan(config).in_mode(run_mode(state)), load_settings(config)
     journal = await asyncio.to_thread(Journal.open, state)
     try:
         journal.redactor = await asyncio.to_thread(redactor_for, settings, state)

@@ -61,7 +61,7 @@ class Performer:
 
     async def _check_act_check(self, item: Item, step: Step, context: StepContext, attempt: int) -> Evidence:
         begun_before = self._recorder.view.item(item.id).touched
-        closes, copies = item.means(Meaning.CLOSES_SOURCE), item.means(Meaning.COPIES_ROWS)
+        closes, copies = _fences(item), item.means(Meaning.COPIES_ROWS)
 
         async def note(action: str) -> None:
             if action == "act" and closes and not begun_before:
@@ -90,7 +90,7 @@ class Performer:
         state: done, or skipped by a person. A fence that was passed over closes nothing; the run that goes on
         past the item that opens the new service has opened it.
         """
-        if item.means(Meaning.CLOSES_SOURCE) and state is not ItemState.SKIPPED:
+        if _fences(item) and state is not ItemState.SKIPPED:
             await self.downtime_begins()
         if item.means(Meaning.OPENS_TARGET):
             await self._downtime_ends()
@@ -224,6 +224,14 @@ async def check_act_check(
         await before("check")
         evidence = await step.check(context)
     return evidence
+
+
+def _fences(item: Item) -> bool:
+    """Whether the clock of the write downtime starts with it.
+
+    An item that both closes and opens tells the time itself: writers are refused for a part of it only.
+    """
+    return item.means(Meaning.CLOSES_SOURCE) and not item.means(Meaning.OPENS_TARGET)
 
 
 def _answer(evidence: Evidence) -> ItemState:

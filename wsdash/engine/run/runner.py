@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from wsdash.engine.run.due import AutoRun, Order, due, halted, restore_refusal, to_undo
-from wsdash.engine.run.intents import refusal, ticked
+from wsdash.engine.run.intents import kept, refusal, ticked
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
 from wsdash.engine.run.outcome import outcome
 from wsdash.engine.run.perform import Performer
@@ -35,7 +35,7 @@ from wsdash.model import (
     Reply,
     RunFinished,
 )
-from wsdash.model.facts import RESTORE_FIRST, ROLLING_BACK
+from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK
 from wsdash.model.fold import RunView
 from wsdash.model.rehearsal import ROUNDS
 from wsdash.plan import Item, Plan
@@ -182,6 +182,7 @@ class Runner:
                 await self._pause(intent.do == "pause", intent.who)
             case "rollback":
                 await self._recorder.note(RESTORE_FIRST, str(intent.options.get("restore") or ""))
+                await self._recorder.note(KEEP, kept(intent))
                 self.roll_back()
             case "rehearse":
                 self._rounds = intent.options.get("rounds", ROUNDS)

@@ -25,6 +25,7 @@ from wsdash.review.doctor.finding import Finding
 from wsdash.stack.base import Stack
 from wsdash.stack.factory import open_stack
 from wsdash.steps.base import endpoint
+from wsdash.steps.online.refused import online_refusals
 from wsdash.steps.ports import stack_ports
 from wsdash.steps.rights import lacking_rights
 from wsdash.steps.rows.counts import count_rows
@@ -50,6 +51,7 @@ async def diagnose(settings: Settings, state: Path | None) -> list[Finding]:
         database_findings("source", endpoint(settings.source), settings.source.schema),
         database_findings("target", endpoint(settings.target), settings.target.schema),
         _rights(settings),
+        _online(settings),
         _jobs(settings, state),
         _counts(settings),
         api_findings("old API", settings.api.old, settings.api),
@@ -185,6 +187,18 @@ async def _rights(settings: Settings) -> list[Finding]:
         Finding(f"rights on the {side}", not lacking, "; ".join(lacking) or "as a migration wants them")
         for side, lacking in found.items()
     ]
+
+
+async def _online(settings: Settings) -> list[Finding]:
+    """Whether the schema could be moved with --mode online."""
+    try:
+        found = await online_refusals(settings)
+    except WsdashError:
+        return []  # what is wrong with the source has a line of its own
+    if not found:
+        return [Finding("mode online", True, "nothing of the source speaks against it")]
+    seen = "; ".join(f"{one.subject}: {one.reason}" for one in found)
+    return [Finding("mode online", None, seen, "; ".join(dict.fromkeys(one.remedy for one in found)))]
 
 
 async def _counts(settings: Settings) -> list[Finding]:

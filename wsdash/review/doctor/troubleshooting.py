@@ -141,7 +141,7 @@ def _of_the_run(settings: Settings, state: Path | None) -> tuple[list[str], Path
     if read is None:
         return [], None
     view, path = read
-    plan = load_plan(Path(settings.directory))
+    plan = load_plan(Path(settings.directory)).in_mode(view.mode)
     migration = [one.id for one in plan.items if one.phase is Phase.MIGRATION and one.kind is ItemKind.AUTO]
     begun = [name for name in migration if view.item(name).touched or view.item(name).state in BEGUN]
     return begun, Path(path) if path else None

@@ -20,7 +20,7 @@ from wsdash.model import (
     TableVerified,
 )
 from wsdash.model.alert_board import AlertSpan, alert_spans
-from wsdash.model.fold import ItemView
+from wsdash.model.fold import ItemView, RunView
 from wsdash.plan import Item
 from wsdash.review.report.form import (
     AlertReport,
@@ -32,9 +32,12 @@ from wsdash.review.report.form import (
     DecisionReport,
     DowntimeReport,
     ItemReport,
+    ReadsReport,
     RehearsalReport,
     Report,
+    RollbackReport,
     TableReport,
+    WritesReport,
 )
 from wsdash.review.report.latencies import latencies
 from wsdash.review.report.testing import checklist_tests, load_reports
@@ -81,8 +84,22 @@ def report_of(known: KnownStory) -> Report:
         written_at=iso(known.now),
         fortnight=known.story.run.passing.source if known.story.run.passing is not None else "",
     )
+    _add_online(report, view)
     report.verdict = verdict(report)
     return known.redactor.value(report)
+
+
+def _add_online(report: Report, view: RunView) -> None:
+    """What an online run has besides."""
+    seen, back = view.traffic, view.went_back
+    if seen is not None:
+        report.client_write_gap_seconds = _rounded(seen.gap)
+        report.writes = WritesReport(seen.acknowledged, seen.lost, seen.duplicated, seen.wrong, seen.unknown)
+        longest = round(seen.longest_read_refusal, 3)
+        report.reads = ReadsReport(seen.reads_answered, seen.reads_refused, longest)
+    if back is not None:
+        lost = seen.lost if seen is not None and seen.side == "source" else None
+        report.rollback = RollbackReport(round(back.seconds, 3), back.carried, lost, back.conflicts)
 
 
 def _itself(item: str, seen: ItemView) -> ItemView:

@@ -216,6 +216,34 @@ class VerdictReport(msgspec.Struct):
     write_downtime_seconds: float | None
 
 
+class WritesReport(msgspec.Struct):
+    """The demo's users' writes, held against the side that serves."""
+
+    acknowledged: int
+    lost: int
+    duplicated: int
+    wrong: int
+    unknown: int
+
+
+class ReadsReport(msgspec.Struct):
+    """Their reads. longest_refusal_seconds: from a read's first refusal to its answer."""
+
+    answered: int
+    refused: int
+    longest_refusal_seconds: float
+
+
+class RollbackReport(msgspec.Struct):
+    """The way back of an online switch. seconds: until the old service took writes; lost: as WritesReport has
+    it, None where no user's ledger was held against it."""
+
+    seconds: float
+    changes_carried: int
+    lost: int | None
+    conflicts: int
+
+
 class Report(msgspec.Struct):
     """The contract's JSON object; times are ISO 8601 in UTC."""
 
@@ -245,5 +273,10 @@ class Report(msgspec.Struct):
     written_at: str = ""
     """When this was written, in the run's own time."""
     verdict: VerdictReport | None = None
+    client_write_gap_seconds: float | None = None
+    """In the demo: the longest time about the switch in which no user's write was acknowledged."""
+    writes: WritesReport | None = None
+    reads: ReadsReport | None = None
+    rollback: RollbackReport | None = None
     fortnight: str = ""
     """The demo's fortnight whose readings are a stand-in's, '' for a real run."""

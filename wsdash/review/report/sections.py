@@ -80,9 +80,29 @@ def summary(report: Report) -> list[tuple[str, Cell]]:
         ("Ended", Cell(f"{second(report.finished_at)} UTC")),
         ("Carried out by", Cell("wsdash on " + (", ".join(report.hosts) or "an unknown host"))),
     ]
+    lines += _online(report)
     if report.fortnight:
         shown = f"a stand-in's, not measured: fortnight {report.fortnight}"
         lines.append(("The days after the migration", Cell(shown, WAIT)))
+    return lines
+
+
+def _online(report: Report) -> list[tuple[str, Cell]]:
+    """What users met of an online move, and of its way back."""
+    lines = []
+    if (gap := report.client_write_gap_seconds) is not None:
+        lines.append(("Longest pause of users' writes", Cell(f"{gap:.2f} s")))
+    if (writes := report.writes) is not None:
+        amiss = writes.lost or writes.duplicated or writes.wrong
+        told = f"{writes.acknowledged:,} acknowledged, {writes.lost} lost, {writes.duplicated} twice, "
+        told += f"{writes.wrong} wrong, {writes.unknown} without an answer"
+        lines.append(("Users' writes", Cell(told, BAD if amiss else GOOD)))
+    if (reads := report.reads) is not None:
+        told = f"{reads.answered:,} answered, {reads.refused} refused (at most for "
+        lines.append(("Users' reads", Cell(f"{told}{reads.longest_refusal_seconds * 1000:.0f} ms)")))
+    if (back := report.rollback) is not None:
+        told = f"{back.changes_carried:,} changes carried back, {back.conflicts} conflicts decided; "
+        lines.append(("Way back", Cell(f"{told}the old service took writes after {back.seconds:.1f} s")))
     return lines
 
 

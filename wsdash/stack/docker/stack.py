@@ -53,7 +53,7 @@ class DockerStack:
         self._settings = settings
         self._files = (settings.apps.file, settings.workspace.file)
         self._groups = dict.fromkeys(settings.apps.containers, "apps") | dict.fromkeys(
-            settings.workspace.containers, "workspace"
+            settings.workspace.services, "workspace"
         )
         self._names = ComposeNames(self._client, settings, secrets)
         self._inspections = Inspections(self._names.inspect, self._groups)

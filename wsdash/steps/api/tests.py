@@ -47,9 +47,7 @@ class TestApi:
         await require_healthy(ctx, READY_SECONDS)
         begun: Tried = {"holds": False, "text": "the tests were begun and not ended", "at": time.time()}
         await ctx.facts.put(API_TESTED, begun)
-        # the source goes on in a rehearsal; what was copied was compared before this
-        side = (ctx.source, ctx.settings.source) if ctx.trial is None else (ctx.target, ctx.settings.target)
-        expected = await stored_items(side[0], side[1].schema, ctx.settings.api.table)
+        expected = await self._expected(ctx)
         async with items_for_test(ctx) as (api, items):
             await api.wait_ready(READY_SECONDS)
             checks = await functional_checks(api, items, expected)
@@ -87,6 +85,12 @@ class TestApi:
             raise WsdashError(
                 text, where=ctx.settings.api.new, remedy="see the API's logs, correct it, retry"
             )
+
+    async def _expected(self, ctx: StepContext) -> int | None:
+        """How many items the API should list."""
+        # the source goes on in a rehearsal; what was copied was compared before this
+        side = (ctx.source, ctx.settings.source) if ctx.trial is None else (ctx.target, ctx.settings.target)
+        return await stored_items(side[0], side[1].schema, ctx.settings.api.table)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The tests leave nothing, also when they were killed; their result no longer counts."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from wsdash.data.mapping.seed_rows import changed_seed_rows
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.transfer import server_words
@@ -11,7 +13,7 @@ from wsdash.data.tables.shape import source_tables
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
 from wsdash.errors import WsdashError
-from wsdash.model import Notice, StepId
+from wsdash.model import Notice, StepId, TableVerified
 from wsdash.model.facts import API_TESTED, STOPPED_AT, ComparedSides
 from wsdash.model.facts import VERIFIED as RESULT
 from wsdash.steps.base import Evidence, StepContext
@@ -45,9 +47,24 @@ class VerifyData:
             on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
             snapshot=ctx.trial.snapshot if ctx.trial is not None else None,
         )
-        differing = [result for result in results if not result.match]
         async with connection(ctx.target, read_only=True) as session:
             seeds = await changed_seed_rows(session)
+        evidence = self._evidence(results, seeds)
+        if evidence.insufficient:
+            return evidence
+        checksums = {result.name: result.source_checksum for result in results}
+        found = ComparedSides(
+            holds=evidence.holds,
+            text=evidence.text,
+            source=checksums,
+            stopped_at=ctx.facts.get(STOPPED_AT),
+        )
+        await ctx.facts.put(RESULT, found)
+        return evidence
+
+    def _evidence(self, results: Sequence[TableVerified], seeds: Sequence[str] = ()) -> Evidence:
+        """What was found. seeds: rows of the target's own that should have stayed as they were."""
+        differing = [result for result in results if not result.match]
         if not results:
             text = "no table was compared: the source's schema has none that is carried"
             return Evidence(False, text, insufficient=True, remedy="correct source.schema in wsdash.yaml")
@@ -58,22 +75,12 @@ class VerifyData:
                 + (f", first: {result.differences[0]}" if result.differences else "")
                 for result in differing
             )
-            evidence = Evidence(False, f"{len(differing)} of {len(results)} tables differ: {lines}")
-        elif seeds:
-            evidence = Evidence(False, f"rows that stay were changed or deleted: {'; '.join(seeds)}")
-        else:
-            rows = sum(result.source_rows for result in results)
-            each = ", ".join(f"{r.name} {r.source_rows:,} ({r.source_checksum[:12]}…)" for r in results)
-            evidence = Evidence(True, f"{rows:,} rows in {len(results)} tables are equal by content: {each}")
-        checksums = {result.name: result.source_checksum for result in results}
-        found = ComparedSides(
-            holds=evidence.holds,
-            text=evidence.text,
-            source=checksums,
-            stopped_at=ctx.facts.get(STOPPED_AT),
-        )
-        await ctx.facts.put(RESULT, found)
-        return evidence
+            return Evidence(False, f"{len(differing)} of {len(results)} tables differ: {lines}")
+        if seeds:
+            return Evidence(False, f"rows that stay were changed or deleted: {'; '.join(seeds)}")
+        rows = sum(result.source_rows for result in results)
+        each = ", ".join(f"{r.name} {r.source_rows:,} ({r.source_checksum[:12]}…)" for r in results)
+        return Evidence(True, f"{rows:,} rows in {len(results)} tables are equal by content: {each}")
 
     async def _since_opened(self, ctx: StepContext, stored: ComparedSides) -> Evidence:
         """Whether the source is what it was when the sides were compared: nobody wrote to the old service."""

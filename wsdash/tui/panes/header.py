@@ -7,11 +7,11 @@ from dataclasses import replace
 from textual.content import Content
 from textual.widgets import Static
 
-from wsdash.model import Notice
+from wsdash.model import Mode, Notice
 from wsdash.plan import Item, Plan
 from wsdash.tui.freshness import EngineState, engine_standing, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.lead import lead, setup_failed
-from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size
+from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size, took
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.viewstate import ViewState
 
@@ -19,6 +19,8 @@ SEVERITY = {"critical": 3, "warning": 2, "info": 1}
 APART = "  "
 LEAST_ALERT = 36
 """Cells that the worst alert gets, whatever else there is to say."""
+STALE_SECONDS = 10.0
+"""After so long what was told of the lag is no news."""
 
 
 def draw_header(
@@ -51,12 +53,30 @@ def downtime(view: ViewState, now: float) -> Content:
     if not clocked.running and clocked.ended_at is None:
         return Content.styled("downtime ended", "")
     stretches = view.run.downtime_stretches(now)
-    text = f"downtime {clock(sum(stretches))}"
+    online = view.run.mode == Mode.ONLINE
+    text = f"downtime {took(sum(stretches)) if online else clock(sum(stretches))}"
     if len(stretches) > 1:
         text += f" in {len(stretches)} stretches"
     if clocked.ended_at is not None:
         return Content.styled(f"{text} ■ ended", "")
     return Content.styled(f"{text} ▶ writes are down", WARN)
+
+
+def carrying(view: ViewState, now: float) -> Content:
+    """Online: how far the other side is behind, and what capture costs a write; stale words say so."""
+    told, at = view.run.followed, view.run.followed_at
+    if view.run.mode != Mode.ONLINE or told is None or at is None:
+        return Content()
+    if told.trouble:
+        return Content.styled("lag ? nothing is carried", BAD)
+    if told.open == "target":
+        return Content(f"way back {size(told.log_bytes)}")
+    if told.lag is None or told.open != "source":
+        return Content.styled("lag –", DIM)
+    if now - at > STALE_SECONDS:
+        return Content.styled(f"lag {told.lag:.1f} s, {age(now - at)} ago", WARN)
+    cost = "" if told.overhead is None else f" capture +{told.overhead * 1000:.2f} ms"
+    return Content.styled(f"lag {told.lag:.1f} s{cost}", "" if told.keeps_up else WARN)
 
 
 def _run_line(view: ViewState, frame: Frame) -> Content:
@@ -69,6 +89,7 @@ def _run_line(view: ViewState, frame: Frame) -> Content:
         Content(" ".join(part for part in (run.world, run.mode) if part)),
         Content(f"elapsed {clock(elapsed(view, frame.now))}"),
         downtime(view, frame.now),
+        carrying(view, frame.now),
         Content(f"run {run.run}" if run.run else "no run yet"),
     ]
     return Content(APART).join([part for part in parts if part.plain]).truncate(frame.width, ellipsis=True)

@@ -80,6 +80,9 @@ LOOKING: list[BindingType] = [
     Binding(
         "y", "timeline", "Days", show=False, id="look.timeline", tooltip="The fourteen days and the criteria"
     ),
+    Binding(
+        "O", "move", "Move", show=False, id="look.move", tooltip="The online move: lag, go/no-go, conflicts"
+    ),
     Binding("H", "rehearsal", "Rehearse", show=False, id="look.rehearsal", tooltip="The newest rehearsal"),
     Binding("w", "report", "Report", show=False, id="look.report", tooltip="The report as it was written"),
     Binding(
@@ -268,6 +271,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         from wsdash.tui.screens.tests import TestsPanel
 
         self.app.push_screen(TestsPanel(self.view, self.frame, self.plan))
+
+    def action_move(self) -> None:
+        """Open the online move."""
+        from wsdash.tui.screens.move import MovePanel
+
+        self.app.push_screen(MovePanel(self.view, self.frame))
 
     def action_branches(self) -> None:
         """Open the branches."""

@@ -30,6 +30,7 @@ from wsdash.tui.screens.dialogs import (
     TypedDialog,
 )
 from wsdash.tui.screens.main import MainScreen
+from wsdash.tui.screens.move import conflict_lines
 from wsdash.tui.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
@@ -37,6 +38,10 @@ INTERRUPT = "INTERRUPT"
 
 PAUSE_OR_NOT = {"pause": "Pause them", "leave": "Leave them running"}
 """The answers about the source's background jobs."""
+
+
+WHOSE = {"source": "Keep the old database's", "target": "Keep the new database's"}
+"""Of rows that both sides changed; one by one they are decided by `wsdash rollback --keep-row`."""
 
 
 def jobs_question(asked: JobsAsked) -> Content:
@@ -228,13 +233,26 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             self._carry_out(item)
 
     def action_rollback(self) -> None:
-        """Roll back, after the word was typed."""
+        """Roll back, after the word was typed; of rows that both sides changed, ask first whose stay."""
+        conflicts = self.view.run.conflicts
+        if conflicts is None:
+            self._ask_rollback({})
+            return
+        text = Content("\n").join(conflict_lines(conflicts))
+
+        def answered(said: Answered | None) -> None:
+            if said is not None:
+                self._ask_rollback({"keep": said.answer})
+
+        self.app.push_screen(AnswerDialog("Rows that both sides changed", text, WHOSE), answered)
+
+    def _ask_rollback(self, options: dict[str, str]) -> None:
         lines = rollback_lines(self.plan, self.view, self.frame.now)
         dialog = TypedDialog("Roll back", lines, ROLLBACK, "Roll back")
 
         def typed(phrase: str | None) -> None:
             if phrase is not None:
-                self._send(Intent("rollback", phrase=phrase, who=user_name()))
+                self._send(Intent("rollback", phrase=phrase, who=user_name(), options=dict(options)))
 
         self.app.push_screen(dialog, typed)
 

@@ -33,7 +33,7 @@ def expected_containers(settings: Settings) -> dict[str, str]:
     """Name -> group of every container the settings name."""
     stack = settings.stack
     apps = dict.fromkeys([*stack.apps.containers, stack.apps.old_service], "apps")
-    return apps | dict.fromkeys(stack.workspace.containers, "workspace")
+    return apps | dict.fromkeys(stack.workspace.services, "workspace")
 
 
 def restart_between(before: ContainerReading, now: ContainerReading) -> str:

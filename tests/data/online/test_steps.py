@@ -1,0 +1,261 @@
+"""What the steps of mode online make of a move: the switch and its panel, the way back, capture."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.data.copying import run_sql
+from tests.data.online.test_conflicts import SNEAK, TITLE
+from tests.data.online.world import RUN, same, value
+from tests.steps.support import context
+from wsdash.config import CutoverSettings, DatabaseSettings, Thresholds
+from wsdash.data.online.cutover import switch_over
+from wsdash.data.online.move import Move
+from wsdash.data.online.traces import read_objects
+from wsdash.data.pg.connect import Endpoint
+from wsdash.errors import InputError, RefusedError
+from wsdash.model import AnyEvent, ConflictsFound, Downtime, Followed, SwitchedOver
+from wsdash.model.facts import KEEP, MANIFEST, VERIFIED, KeepChoice
+from wsdash.steps.base import StepContext
+from wsdash.steps.online import switch
+from wsdash.steps.online.capture import Capture
+from wsdash.steps.online.move import state_of
+from wsdash.steps.online.panel import panel
+from wsdash.steps.online.refused import refuse_at_first
+from wsdash.steps.online.switch import SwitchWrites
+from wsdash.steps.online.verify import VerifyOnline
+
+
+class FollowingStandin:
+    """In the place of engine/background/following.py, which tests/e2e/test_online.py runs."""
+
+    def __init__(self) -> None:
+        self.newest: Followed | None = Followed("source", 0.1)
+        self.holding = 0
+
+    async def begin(self) -> None:
+        return
+
+    async def end(self) -> None:
+        self.newest = None
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        self.holding += 1
+        yield
+        self.holding -= 1
+
+
+def side_of(endpoint: Endpoint) -> DatabaseSettings:
+    known: dict[str, Any] = {
+        field: getattr(endpoint, field) for field in ("label", "host", "port", "database", "user")
+    }
+    secret: dict[str, Any] = {"password_env": endpoint.password_env, "password_file": endpoint.password_file}
+    return DatabaseSettings(**known, **secret, schema="s", sslmode="disable")
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(switch, "PAUSE_SECONDS", 0.0)
+
+
+def step_context(
+    move: Move, directory: Path, facts: dict[str, Any] | None = None
+) -> tuple[StepContext, list[AnyEvent]]:
+    """A context on the move, in which the panel says go but for what `facts` lack."""
+    cutover = CutoverSettings(30.0)
+    ctx, events = context(
+        directory,
+        source=side_of(move.source),
+        target=side_of(move.target),
+        cutover=cutover,
+        thresholds=Thresholds(alert_disk_percent=100),
+    )
+    backup = directory / "backup.json"
+    backup.write_text("{}")
+    values = {VERIFIED: {"holds": True, "text": "equal", "at": time.time()}, MANIFEST: str(backup)} | (
+        facts or {}
+    )
+    ctx.facts.values.update(values)  # type: ignore[attr-defined]
+    ctx = dataclasses.replace(ctx, run=RUN, item="switch", mode="online", following=FollowingStandin())
+    return ctx, events
+
+
+def of_kind(events: list[AnyEvent], kind: type[Any]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+async def opened(move: Move) -> tuple[bool, bool]:
+    source, target = await state_of(move.source), await state_of(move.target)
+    assert source is not None
+    assert target is not None
+    return source.open, target.open
+
+
+async def test_the_switch_is_proven_by_both_sides_and_timed_from_fence_to_open(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, events = step_context(move, tmp_path)
+    step = SwitchWrites()
+    assert not (await step.check(ctx)).holds
+    await step.act(ctx)
+    assert (await step.check(ctx)).holds
+    (over,) = of_kind(events, SwitchedOver)
+    last = of_kind(events, Downtime)[-1]
+    assert last.ended_at - last.started_at == pytest.approx(over.seconds)
+    assert await opened(move) == (False, True)
+
+
+async def test_a_panel_that_says_no_switches_nothing(move: Move, tmp_path: Path) -> None:
+    ctx, events = step_context(move, tmp_path, {VERIFIED: None})
+    with pytest.raises(RefusedError, match="last full comparison: none found both sides equal"):
+        await SwitchWrites().act(ctx)
+    assert await opened(move) == (True, False)
+    assert not of_kind(events, Downtime)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"alerts": lambda: ["Disk full"]}, "alerts"),
+        ({"following": None}, "lag"),
+    ],
+)
+async def test_each_line_of_the_engine_can_say_no(
+    move: Move, tmp_path: Path, change: dict[str, Any], line: str
+) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    assert not (await panel(ctx, move)).against
+    assert [one.name for one in (await panel(dataclasses.replace(ctx, **change), move)).against] == [line]
+
+
+async def test_an_old_backup_and_an_old_comparison_say_no(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path, {VERIFIED: {"holds": True, "at": 0.0}, MANIFEST: None})
+    assert {one.name for one in (await panel(ctx, move)).against} == {"last full comparison", "backup"}
+
+
+async def test_a_target_that_cannot_be_read_is_a_line_that_says_no(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    gone = dataclasses.replace(move, target=dataclasses.replace(move.target, port=1))
+    assert [one.name for one in (await panel(ctx, gone)).against] == ["the databases"]
+
+
+async def test_back_again_the_source_is_open_with_every_change(move: Move, tmp_path: Path) -> None:
+    ctx, events = step_context(move, tmp_path)
+    step = SwitchWrites()
+    await step.act(ctx)
+    await run_sql(move.target, "UPDATE s.items SET title = 'target' WHERE id = 5")
+    evidence = await step.undo(ctx)
+    assert evidence is not None
+    assert evidence.holds
+    assert await opened(move) == (True, False)
+    assert await same(move)
+    assert of_kind(events, SwitchedOver)[-1].opened == "source"
+
+
+async def test_what_was_never_switched_needs_no_target_to_go_back(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    target = dataclasses.replace(move.target, port=1)
+    away = dataclasses.replace(ctx, settings=_with_target(ctx, target))
+    evidence = await SwitchWrites().undo(away)
+    assert evidence is not None
+    assert evidence.text == "nothing was switched"
+    assert (await Capture().undo(away)) is not None
+    assert await state_of(move.source) is None
+
+
+def _with_target(ctx: StepContext, target: Endpoint) -> Any:
+    return msgspec.structs.replace(ctx.settings, target=side_of(target))
+
+
+@pytest.mark.parametrize(
+    ("keep", "title"),
+    [
+        ({"all": "source"}, "source"),
+        ({"all": "target"}, "target"),
+        ({"rows": "source"}, "source"),
+        ({"rows": "target"}, "target"),
+    ],
+)
+async def test_the_row_that_was_chosen_stays(
+    move: Move, tmp_path: Path, keep: dict[str, Any], title: str
+) -> None:
+    await switch_over(move, move.source, limit=30.0)
+    await run_sql(move.target, "UPDATE s.items SET title = 'target' WHERE id = 5")
+    await run_sql(move.source, SNEAK + "UPDATE s.items SET title = 'source' WHERE id = 5")
+    ctx, events = step_context(move, tmp_path)
+    with pytest.raises(RefusedError, match=r"'target' \| 'source'"):
+        await SwitchWrites().undo(ctx)
+    assert await opened(move) == (False, True)
+    (found,) = of_kind(events, ConflictsFound)
+    if "rows" in keep:
+        keep = {"rows": {found.rows[0].id: keep["rows"]}}
+    await ctx.facts.put(KEEP, KeepChoice(**keep))  # type: ignore[typeddict-item]
+    await SwitchWrites().undo(ctx)
+    assert await value(move.source, TITLE) == title
+    assert of_kind(events, SwitchedOver)[-1].conflicts == 1
+    assert await same(move)
+
+
+async def test_capture_stays_on_after_a_switch_and_goes_before_one(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    await SwitchWrites().act(ctx)
+    with pytest.raises(RefusedError, match="is closed"):
+        await Capture().undo(ctx)
+    await SwitchWrites().undo(ctx)
+    kept = await Capture().undo(ctx)
+    assert kept is not None
+    assert "capture stays on" in kept.text
+    assert await state_of(move.source) is not None
+
+
+async def test_before_a_switch_capture_leaves_nothing(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    assert (await Capture().check(ctx)).holds
+    await Capture().undo(ctx)
+    assert not [line for line in await read_objects(move.source) if "wsdash" in line]
+    assert not (await Capture().check(ctx)).holds
+
+
+async def test_a_disabled_trigger_is_a_capture_that_does_not_hold(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    await run_sql(move.source, "ALTER TABLE s.owners DISABLE TRIGGER wsdash_log")
+    evidence = await Capture().check(ctx)
+    assert not evidence.holds
+    assert "s.owners" in evidence.text
+
+
+async def test_a_moving_source_is_compared_and_the_comparison_stands_after_the_switch(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, _ = step_context(move, tmp_path, {VERIFIED: None})
+    await run_sql(move.source, "UPDATE s.items SET title = 'moved on' WHERE id = 7")
+    evidence = await VerifyOnline().check(ctx)
+    assert evidence.holds, evidence.text
+    await SwitchWrites().act(ctx)
+    await run_sql(move.target, "DELETE FROM s.items WHERE id = 8")
+    assert "compared before the switch" in (await VerifyOnline().check(ctx)).text
+
+
+async def test_a_difference_is_found(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    await run_sql(move.target, SNEAK + "DELETE FROM s.items WHERE id = 8")
+    evidence = await VerifyOnline().check(ctx)
+    assert not evidence.holds
+    assert "s.items" in evidence.text
+
+
+async def test_a_mapping_is_refused_before_the_first_item(move: Move, tmp_path: Path) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    await Capture().undo(ctx)
+    mapped = msgspec.structs.replace(ctx.settings.target, mapping="mapping.yaml")
+    with pytest.raises(InputError, match="a mapping makes"):
+        await refuse_at_first(msgspec.structs.replace(ctx.settings, target=mapped))

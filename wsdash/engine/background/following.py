@@ -1,0 +1,237 @@
+"""Changes carried in the background, from catch-up to the switch; after it, the way back kept open and small.
+
+Where to go on from is in the databases, and whether to go on is a fact of the journal: a killed engine's
+successor goes on by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from wsdash.config import Settings
+from wsdash.data.online.follow import FollowProgress, follow, keep_small
+from wsdash.data.online.link import open_link
+from wsdash.data.online.move import Move
+from wsdash.data.online.overhead import measure_overhead
+from wsdash.engine.run.recorder import Recorder
+from wsdash.engine.run.runner import CLEANUP_SECONDS
+from wsdash.errors import RefusedError, WsdashError
+from wsdash.model import Downtime, Followed, Notice
+from wsdash.model.facts import FOLLOWS
+from wsdash.stack.base import Stack
+from wsdash.steps.base import StepContext
+from wsdash.steps.online.move import read_move, standing_of
+from wsdash.steps.online.panel import panel
+
+TELL_SECONDS = 1.0
+"""How often it is told how it goes."""
+PANEL_SECONDS = 10.0
+"""How often it is looked whether a switch could begin, while the target keeps up."""
+KEEP_SECONDS = 60.0
+"""How often the log that keeps the way back open is folded."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+
+
+class Follower:
+    """Owns the task that carries; see steps.base.Following. open: before anything else; close: at the end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        stack: Stack,
+        state: Path,
+        alerts: Callable[[], Sequence[str]],
+    ) -> None:
+        self._settings = settings
+        self._recorder = recorder
+        self._stack = stack
+        self._state = state
+        self._alerts = alerts
+        self._over = asyncio.Event()
+        self._doing: asyncio.Task[None] | None = None
+        self._holds = 0
+        self._one_at_a_time = asyncio.Lock()
+        self._newest: Followed | None = None
+        self._well_at = 0.0
+        self._told_at = 0.0
+        self._overhead: float | None = None
+        self._alarmed = ""
+
+    @property
+    def newest(self) -> Followed | None:
+        """How it stands; None while nothing was carried by this engine."""
+        return self._newest
+
+    async def open(self) -> None:
+        """Go on with what an earlier engine had begun."""
+        await self._settle_clock()
+        if self._recorder.journal.get(FOLLOWS):
+            self._start()
+
+    async def close(self) -> None:
+        """Let go; the next engine goes on."""
+        await self._stop()
+
+    async def begin(self) -> None:
+        """Carry from now on, over every restart of the engine."""
+        await self._recorder.note(FOLLOWS, True)
+        async with self._one_at_a_time:
+            if not self._holds:
+                self._start()
+
+    async def end(self) -> None:
+        """Carry no more."""
+        await self._recorder.note(FOLLOWS, None)
+        await self._stop()
+        self._newest = None
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """A block in which nothing is carried by us."""
+        async with self._one_at_a_time:
+            self._holds += 1
+            await self._stop()
+        try:
+            yield
+        finally:
+            self._holds -= 1
+            if not self._holds and self._recorder.journal.get(FOLLOWS):
+                self._start()
+
+    def _start(self) -> None:
+        if self._doing is None or self._doing.done():
+            self._over.clear()
+            self._doing = asyncio.create_task(self._for_ever())
+
+    async def _stop(self) -> None:
+        self._over.set()
+        doing, self._doing = self._doing, None
+        if doing is None:
+            return
+        _, running = await asyncio.wait({doing}, timeout=CLEANUP_SECONDS)
+        if running:  # a server that does not answer: what was not committed is taken back there
+            doing.cancel()
+            await asyncio.wait({doing}, timeout=CLEANUP_SECONDS)
+
+    async def _for_ever(self) -> None:
+        """Carry, or keep the way back open, as the two sides stand. A failure is told, and tried again."""
+        pause = FIRST_PAUSE
+        while not self._over.is_set():
+            try:
+                await self._as_they_stand()
+                pause = FIRST_PAUSE
+            except WsdashError as error:
+                self._tell(Followed("", None, trouble=str(error)), now=True)
+            except Exception as error:
+                await self._recorder.trace(error)
+                self._tell(
+                    Followed("", None, trouble=f"unexpected {type(error).__name__}: {error}"), now=True
+                )
+            await self._pause(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _as_they_stand(self) -> None:
+        move = await read_move(self._recorder.view.run, self._settings)
+        try:
+            standing = await standing_of(move)
+        except RefusedError as error:
+            if error.what != self._alarmed:
+                self._alarmed = error.what
+                await self._recorder.record(Notice("error", str(error)))
+            raise
+        if standing is None:
+            self._tell(Followed("", None, trouble="the target knows of no move yet"), now=True)
+        elif standing.between:
+            text = "both sides are closed: item switch goes forward from here"
+            self._tell(Followed("", None, trouble=text), now=True)
+        elif standing.source.open:
+            await self._carry(move)
+        else:
+            await self._keep(move)
+
+    async def _carry(self, move: Move) -> None:
+        self._well_at = time.monotonic()
+        looking = asyncio.create_task(self._look(move))
+        try:
+            await follow(move, move.source, self._over, self._heard)
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+
+    def _heard(self, progress: FollowProgress) -> None:
+        now = time.monotonic()
+        if progress.trouble:
+            lag = now - self._well_at
+        else:
+            lag, self._well_at = progress.seconds, now
+        newest = self._newest
+        size = progress.log_bytes or (newest.log_bytes if newest is not None else 0)
+        self._tell(Followed("source", lag, progress.total, size, self._overhead, progress.trouble))
+
+    async def _look(self, move: Move) -> None:
+        """For ever: what capture costs a write now, and whether a switch could begin.
+
+        What cannot be read is a line that says no; what cannot be measured is not shown.
+        """
+        while True:
+            with suppress(WsdashError):
+                measured = await measure_overhead(move.source, move.tracked)
+                self._overhead = None if measured is None else measured.milliseconds / 1000
+            await asyncio.sleep(PANEL_SECONDS)
+            if self._newest is not None and self._newest.keeps_up:
+                self._recorder.journal.emit(await panel(self._context(), move))
+
+    async def _keep(self, move: Move) -> None:
+        """The source is closed: the target's log of changes is what keeps the way back open."""
+        while not self._over.is_set():
+            async with open_link(move, move.target) as link:
+                size = await keep_small(link)
+            self._tell(Followed("target", None, 0, size), now=True)
+            await self._pause(KEEP_SECONDS)
+
+    async def _settle_clock(self) -> None:
+        """What a killed engine left running ended when its fence fell, if the source is open."""
+        clock = self._recorder.view.downtime
+        if clock is None or not clock.running:
+            return
+        try:
+            standing = await standing_of(await read_move(self._recorder.view.run, self._settings))
+        except WsdashError:
+            return
+        if standing is not None and standing.source.open:
+            ended = self._recorder.journal.clock.time()
+            await self._recorder.record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
+
+    def _context(self) -> StepContext:
+        journal = self._recorder.journal
+        run = self._recorder.view.run
+        return StepContext(
+            run,
+            "switch",
+            self._settings,
+            self._stack,
+            journal,
+            journal.emit,
+            self._state,
+            following=self,
+            alerts=self._alerts,
+        )
+
+    def _tell(self, event: Followed, *, now: bool = False) -> None:
+        self._newest = event
+        if now or time.monotonic() - self._told_at >= TELL_SECONDS:
+            self._told_at = time.monotonic()
+            self._recorder.journal.emit(event)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,109 @@
+"""Events of the online move: how far changes are carried, what speaks against the switch, how it went."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from wsdash.model.base import Event
+
+Side = Literal["source", "target"]
+KEEPS_UP_SECONDS = 3.0
+"""At most so far behind, the side that is entered keeps up; the switch itself waits for shorter deltas."""
+
+
+class Followed(Event, frozen=True, tag="followed"):
+    """How the move stands. open: the side that takes writes, '' while neither does.
+
+    lag: seconds that the other side is behind; None while that is not known. carried: log lines since the
+    engine began to follow. log_bytes: what the log of changes takes on the open side. overhead: seconds
+    that capture adds to a write of one row there; None while it was not measured. trouble: why nothing is
+    carried, or ''.
+    """
+
+    open: Side | Literal[""]
+    lag: float | None = None
+    carried: int = 0
+    log_bytes: int = 0
+    overhead: float | None = None
+    trouble: str = ""
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether a switch could be thought of."""
+        return not self.trouble and self.lag is not None and self.lag <= KEEPS_UP_SECONDS
+
+
+class GoNoGoLine(msgspec.Struct, frozen=True):
+    """One line of the panel before the switch. ok: nothing speaks against it here; else remedy says what to
+    do."""
+
+    name: str
+    ok: bool
+    text: str
+    remedy: str = ""
+
+
+class GoNoGo(Event, frozen=True, tag="go-no-go"):
+    """What was seen when it was asked whether the switch may begin."""
+
+    lines: tuple[GoNoGoLine, ...]
+
+    @property
+    def against(self) -> tuple[GoNoGoLine, ...]:
+        """The lines that say no."""
+        return tuple(line for line in self.lines if not line.ok)
+
+
+class SwitchedOver(Event, frozen=True, tag="switched-over"):
+    """Users write to another side. seconds: how long writers were refused, from asking for the fence to the
+    opening; None where the switch was taken up after a crash. changes: carried inside the fence; carried: on
+    the whole way back."""
+
+    opened: Side
+    seconds: float | None
+    changes: int
+    carried: int = 0
+    conflicts: int = 0
+    """Rows of which a person chose which side's stays."""
+
+
+class TrafficJudged(Event, frozen=True, tag="traffic-judged"):
+    """What the demo's users were told of their writes, held against the side that serves, row by row.
+
+    unknown: writes whose answer was lost. longest_read_refusal, gap: seconds. gap: the longest time without
+    an acknowledged write about the switch, less the usual interval; None without a switch.
+    """
+
+    side: str
+    acknowledged: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    wrong: int = 0
+    unknown: int = 0
+    reads_answered: int = 0
+    reads_refused: int = 0
+    longest_read_refusal: float = 0.0
+    gap: float | None = None
+    told: tuple[str, ...] = ()
+    """What is amiss, the first of it."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether each acknowledged write is there, once, and as it was."""
+        return not (self.lost or self.duplicated or self.wrong)
+
+
+class ConflictFound(msgspec.Struct, frozen=True):
+    """A row that both sides changed. id: what a choice names it by; lines: the cells that differ."""
+
+    id: str
+    lines: tuple[str, ...]
+
+
+class ConflictsFound(Event, frozen=True, tag="conflicts-found"):
+    """Rows of the closed source that somebody else changed: they stop the way back until a person chose."""
+
+    rows: tuple[ConflictFound, ...]
+    total: int

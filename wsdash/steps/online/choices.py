@@ -1,0 +1,62 @@
+"""Conflicts on the way back: shown side by side, and which side's row stays, as a person chose."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from wsdash.data.online.conflicts import ConflictsError, keep_theirs
+from wsdash.data.online.move import Move
+from wsdash.data.pg.connect import connection
+from wsdash.data.pg.errors import ServerErrors
+from wsdash.errors import RefusedError
+from wsdash.model import ConflictFound, ConflictsFound
+from wsdash.model.facts import KEEP
+from wsdash.steps.base import StepContext
+
+SHOWN = 200
+ROUNDS = 20
+"""So often conflicts may come up that nobody knew of when it was chosen."""
+
+T = TypeVar("T")
+
+
+async def carry_with_choices(
+    ctx: StepContext, move: Move, work: Callable[[list[str]], Awaitable[T]]
+) -> tuple[T, int]:
+    """Do `work(overwrite)`, with what was chosen of conflicts; its result, and how many were chosen.
+
+    overwrite: as of open_link. Raises ConflictsError, shown as rows before, where nobody has chosen.
+    """
+    keep = ctx.facts.get(KEEP) or {}
+    for_all, rows = str(keep.get("all") or ""), dict(keep.get("rows") or {})
+    overwrite: list[str] = []  # asked without any choice first: what is not known yet cannot be counted
+    chosen: set[str] = set()
+    for _ in range(ROUNDS):
+        try:
+            return await work(overwrite), len(chosen)
+        except ConflictsError as error:
+            sides = {one.id: rows.get(one.id, for_all) for one in error.conflicts}
+            theirs = [one for one in error.conflicts if sides[one.id] == "source"]
+            ours = [one.id for one in error.conflicts if sides[one.id] == "target"]
+            if not theirs and not ours:
+                shown = error.conflicts[:SHOWN]
+                found = tuple(ConflictFound(one.id, tuple(one.lines())) for one in shown)
+                await ctx.record(ConflictsFound(found, len(error.conflicts)))
+                raise RefusedError(
+                    error.what,
+                    where=error.where,
+                    remedy="choose which side's row stays: wsdash rollback --keep source|target for all, "
+                    "--keep-row 'ID=source' for one (press c on the screen)",
+                ) from error
+        overwrite = [*overwrite, *ours]
+        chosen |= {*ours, *(one.id for one in theirs)}
+        if theirs:
+            async with connection(move.target, read_only=False) as session:
+                with ServerErrors(move.target, "keeping the source's rows"):
+                    await keep_theirs(session, theirs)
+    raise RefusedError(
+        "rows of the source are changed again and again while the way back is tried",
+        where=move.source.address,
+        remedy="find who writes there past its gates (replica role, disabled triggers), then roll back again",
+    )

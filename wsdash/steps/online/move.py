@@ -1,0 +1,69 @@
+"""What moves in this run, and where the move stands."""
+
+from __future__ import annotations
+
+from wsdash.config import Settings
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.online.move import Move
+from wsdash.data.online.standing import MoveState, read_standing
+from wsdash.data.online.state import State, read_state
+from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors
+from wsdash.errors import RefusedError
+from wsdash.steps.base import Following, StepContext, endpoint
+
+
+async def read_move(run: str, settings: Settings) -> Move:
+    """The move of all tables that the source's catalog has now.
+
+    Raises RefusedError where a mapping makes the target's rows, UnreachableError.
+    """
+    if settings.target.mapping:
+        raise RefusedError(
+            "a mapping makes the target's rows: changes are not carried through one",
+            where="target.mapping in wsdash.yaml",
+            remedy="use --mode offline",
+        )
+    source = endpoint(settings.source)
+    async with connection(source, read_only=True) as session:
+        catalog = await read_catalog(session, settings.source.schema)
+    return Move(run, source, endpoint(settings.target), catalog.tables)
+
+
+async def move_of(ctx: StepContext) -> Move:
+    """The move of the step's run. Raises as read_move."""
+    return await read_move(ctx.run, ctx.settings)
+
+
+async def state_of(side: Endpoint) -> State | None:
+    """How this side stands; None where it knows of no online move. Raises UnreachableError, WsdashError."""
+    async with connection(side, read_only=True) as session:
+        with ServerErrors(side, "reading where the move stands"):
+            return await read_state(session)
+
+
+async def standing_of(move: Move) -> MoveState | None:
+    """Where the move stands; None while one of the sides has no capture yet.
+
+    Raises RefusedError when both sides are open, UnreachableError.
+    """
+    if await state_of(move.source) is None or await state_of(move.target) is None:
+        return None
+    return await read_standing(move)
+
+
+async def went_over(settings: Settings) -> bool:
+    """Whether the switch is past its point of no return: the source is closed. Raises UnreachableError."""
+    state = await state_of(endpoint(settings.source))
+    return state is not None and not state.open
+
+
+def following_of(ctx: StepContext) -> Following:
+    """What carries changes in the background. Raises RefusedError where no engine does."""
+    if ctx.following is None:
+        raise RefusedError(
+            "nothing carries changes here",
+            where=ctx.item,
+            remedy="run this item in an engine: wsdash migrate --mode online",
+        )
+    return ctx.following

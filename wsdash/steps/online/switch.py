@@ -1,0 +1,158 @@
+"""Item switch: writers are refused for a moment, the last changes follow, and users write to the target."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from wsdash.data.online.cutover import AbortedError, Switched, resume, switch_over
+from wsdash.data.online.move import Move
+from wsdash.errors import RefusedError
+from wsdash.model import Downtime, Notice, StepId, SwitchedOver
+from wsdash.model.facts import CARRIED_BACK, CarriedBack
+from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.online.choices import carry_with_choices
+from wsdash.steps.online.move import following_of, move_of, standing_of, state_of
+from wsdash.steps.online.panel import panel
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 2.0
+OnStage = Callable[[str], Awaitable[None]]
+
+
+async def _nobody(_: str) -> None:
+    """Nobody listens."""
+
+
+class SwitchWrites:
+    """Switch writes to the new database. on_stage hears each stage's name before it begins."""
+
+    id: str = StepId.SWITCH
+
+    def __init__(self, on_stage: OnStage = _nobody) -> None:
+        self._on_stage = on_stage
+        self._fenced_at: float | None = None
+
+    async def check(self, ctx: StepContext) -> Evidence:
+        """Holds when the source is closed and the target open: read from both, and from nothing else."""
+        if ctx.dry:
+            return Evidence(False, "writers are refused for a moment, the last changes follow")
+        move = await move_of(ctx)
+        standing = await standing_of(move)
+        if standing is None:
+            return Evidence(False, "the target knows of no move yet")
+        if standing.between:
+            return Evidence(False, "both sides are closed: the switch goes forward from here")
+        sides = (
+            f"{move.source.label} is {standing.source.state}, {move.target.label} is {standing.target.state} "
+            f"(turn {max(standing.source.turn, standing.target.turn)})"
+        )
+        return Evidence(standing.target.open, sides)
+
+    async def act(self, ctx: StepContext) -> None:
+        """Look at the panel, then switch; or go forward where it was past its point of no return.
+
+        A switch that was taken back, or a moment that is none, is tried again twice. Raises RefusedError,
+        AbortedError: the source goes on then.
+        """
+        move = await move_of(ctx)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._once(ctx, move)
+                break
+            except (AbortedError, RefusedError) as error:
+                await self._taken_back(ctx)
+                if attempt == ATTEMPTS:
+                    raise
+                ctx.emit(Notice("warning", f"not switched: {error.what}; tried again", ctx.item))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _once(self, ctx: StepContext, move: Move) -> None:
+        standing = await standing_of(move)
+        if standing is not None and standing.between:
+            async with following_of(ctx).held():
+                taken_up = await resume(move, on_stage=self._on_stage)
+            await self._over(ctx, taken_up)
+            return
+        if standing is None or standing.target.open:
+            return
+        seen = await panel(ctx, move)
+        ctx.emit(seen)
+        if seen.against:
+            raise RefusedError(
+                "this is no moment for the switch: "
+                + "; ".join(f"{line.name}: {line.text}" for line in seen.against),
+                where=move.source.address,
+                remedy="; ".join(dict.fromkeys(line.remedy for line in seen.against)),
+            )
+
+        async def heard(stage: str) -> None:
+            if stage == "fence":
+                self._fenced_at = ctx.now()
+                ctx.emit(Downtime(running=True, started_at=self._fenced_at))
+            await self._on_stage(stage)
+
+        limit = ctx.settings.cutover.max_write_downtime_seconds
+        async with following_of(ctx).held():
+            switched = await switch_over(move, move.source, limit=limit, on_stage=heard)
+        await self._over(ctx, switched)
+
+    async def _over(self, ctx: StepContext, switched: Switched | None) -> None:
+        if switched is None:
+            return
+        self._fenced_at = None
+        if switched.downtime is not None:
+            now = ctx.now()
+            begun = now - switched.downtime
+            await ctx.record(Downtime(running=True, started_at=begun))
+            await ctx.record(Downtime(running=False, started_at=begun, ended_at=now))
+        await ctx.record(SwitchedOver("target", switched.downtime, switched.lines))
+        if switched.downtime is not None:
+            stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in switched.seconds.items())
+            text = f"writers were refused for {switched.downtime:.2f} s; seconds of each stage: {stages}"
+            ctx.emit(Notice("info", text, ctx.item))
+
+    async def _taken_back(self, ctx: StepContext) -> None:
+        """The source takes writes again."""
+        begun, self._fenced_at = self._fenced_at, None
+        if begun is not None:
+            await ctx.record(Downtime(running=False, started_at=begun, ended_at=ctx.now()))
+
+    async def undo(self, ctx: StepContext) -> Evidence | None:
+        """Back: the target is fenced, its changes follow, and the source opens, with capture on."""
+        move = await move_of(ctx)
+        source = await state_of(move.source)
+        if source is None or (source.open and source.turn == 0):
+            return Evidence(True, "nothing was switched")
+        standing = await standing_of(move)
+        if standing is not None and standing.between:
+            async with following_of(ctx).held():
+                await resume(move, on_stage=self._on_stage)
+            standing = await standing_of(move)
+        if standing is None or standing.source.open:
+            return Evidence(True, f"{move.source.label} takes writes")
+        limit = ctx.settings.cutover.max_write_downtime_seconds
+
+        async def back(overwrite: list[str]) -> Switched:
+            async with following_of(ctx).held():
+                return await switch_over(
+                    move, move.target, limit=limit, on_stage=self._on_stage, overwrite=overwrite
+                )
+
+        async def tried() -> tuple[Switched, int]:
+            for attempt in range(1, ATTEMPTS):
+                try:
+                    return await carry_with_choices(ctx, move, back)
+                except AbortedError as error:
+                    text = f"not switched back (attempt {attempt}): {error.what}; tried again"
+                    ctx.emit(Notice("warning", text, ctx.item))
+                await asyncio.sleep(PAUSE_SECONDS)
+            return await carry_with_choices(ctx, move, back)
+
+        switched, chosen = await tried()
+        before = ctx.facts.get(CARRIED_BACK) or CarriedBack(lines=0, conflicts=0)
+        carried, chosen = switched.lines + before["lines"], chosen + before["conflicts"]
+        await ctx.record(SwitchedOver("source", switched.downtime, switched.lines, carried, chosen))
+        await ctx.facts.put(CARRIED_BACK, None)
+        down = "" if switched.downtime is None else f"; writers were refused for {switched.downtime:.2f} s"
+        return Evidence(True, f"{move.source.label} takes writes again, with every change{down}")
