@@ -101,6 +101,29 @@ async def test_rows_of_others_stay_others(
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE s.kinds SET made_at = made_at - interval '1 year' WHERE code = 'b'",
+        "UPDATE s.kinds SET id = gen_random_uuid(), code = 'z' WHERE code = 'a';"
+        "UPDATE s.kinds SET id = gen_random_uuid() WHERE code = 'b'",
+    ],
+)
+async def test_a_change_of_values_that_cannot_be_compared_makes_a_table_unknown(
+    target: Endpoint, tmp_path: Path, change: str
+) -> None:
+    await run_sql(target, RANDOM)
+    await run_sql(target, change)
+    assert (await recognised(target, tmp_path, RANDOM)).rows == {}
+    assert [line for line in await foreign(target) if line.startswith("s.kinds")]
+
+
+async def test_the_files_own_updates_are_no_change(target: Endpoint, tmp_path: Path) -> None:
+    file = RANDOM + "UPDATE s.kinds SET note = 'set by the file';"
+    await run_sql(target, file)
+    assert (await recognised(target, tmp_path, file)).rows == {"s.kinds": 2}
+
+
 async def test_a_second_row_like_a_seed_row_is_nobodys(target: Endpoint, tmp_path: Path) -> None:
     file = "CREATE SCHEMA s; CREATE TABLE s.words (word text); INSERT INTO s.words VALUES ('a'), ('b');"
     await run_sql(target, file)

@@ -3,7 +3,8 @@ rows.
 
 The file is run twice more, in transactions that are taken back, beside the real schema, which has another
 name meanwhile. What it inserts there is what it inserted by hand, but for values that no two runs share: the
-clock's and random ones. The two runs show which columns hold such values; they are not compared.
+clock's and random ones. The two runs show which columns hold such values; they are not compared: that nobody
+changed them follows from the server's count of updates.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ CLOCK = (
     "SELECT now()::text AS a, now()::timestamp::text AS b, now()::date::text AS c, now()::time::text AS d, "
     "now()::timetz::text AS e"
 )
+UPDATED = "SELECT pg_stat_get_tuples_updated($1::text::regclass)"
+UPDATED_HERE = "SELECT pg_stat_get_xact_tuples_updated($1::text::regclass)"
 
 RunFile = Callable[[], Awaitable[object]]
 Line = tuple[str | None, ...]
@@ -64,8 +67,10 @@ async def recognise_seed_rows(
     transaction.
 
     Rows are known by transaction: where one transaction wrote a seed row and another one, none of its rows is
-    known. Where the file cannot be run a second time nothing is known, and the reason is said. Raises
-    WsdashError when the session is lost or our own lines cannot be written.
+    known. A table with columns that are not compared is not known at all when it saw more updates than the
+    file's own and those that its rows show; the server counts them when a session ends or rests, and loses
+    the count in a crash. Where the file cannot be run a second time nothing is known, and the reason is said.
+    Raises WsdashError when the session is lost or our own lines cannot be written.
     """
     await conn.execute(CREATE_SEED_ROWS, timeout=TIMEOUT)
     try:
@@ -78,18 +83,32 @@ async def recognise_seed_rows(
         return Recognised({}, f"the schema file cannot be run a second time beside the first: {error}")
     known = {}
     for table in tables:
-        seeds = second.get(table.qualified, [])
-        places = _steady(first.get(table.qualified, []), seeds, clock)
-        if seeds and places:
-            known[table.qualified] = await _note(conn, table, seeds, places)
+        seeds = second.rows.get(table.qualified, [])
+        places = _steady(first.rows.get(table.qualified, []), seeds, clock)
+        if not seeds or not places:
+            continue
+        found = await _transactions(conn, table, seeds, places)
+        kept = sum(rows for _, rows in found)
+        beyond = await _updates(conn, table, UPDATED) - second.updates[table.qualified]
+        if len(places) < len(table.columns) and beyond > len(seeds) - kept:
+            continue  # what was changed in rows that look like the file's cannot be seen
+        await _note(conn, table, found)
+        known[table.qualified] = kept
     return Recognised({name: rows for name, rows in known.items() if rows})
 
 
-async def _trial(
-    conn: asyncpg.Connection, run_file: RunFile, schema: str, tables: Sequence[Table]
-) -> dict[str, list[Line]]:
-    """What the file inserts into each table, by qualified name; nothing of it stays."""
-    found = {}
+@dataclass(frozen=True)
+class Trial:
+    """What the file did, by the tables' qualified names: the rows it left, and how many updates it made."""
+
+    rows: dict[str, list[Line]]
+    updates: dict[str, int]
+
+
+async def _trial(conn: asyncpg.Connection, run_file: RunFile, schema: str, tables: Sequence[Table]) -> Trial:
+    """Run the file beside the real schema; nothing of it stays."""
+    found: dict[str, list[Line]] = {}
+    updates: dict[str, int] = {}
     async with transaction(conn, taken_back=True):
         await conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'", timeout=TIMEOUT)
         await conn.execute(f"ALTER SCHEMA {ident(schema)} RENAME TO {ident(ASIDE)}", timeout=TIMEOUT)
@@ -103,7 +122,14 @@ async def _trial(
             if len(rows) > MOST_SEEDS:
                 raise WsdashError(f"it inserts more than {MOST_SEEDS:,} rows into {table.qualified}")
             found[table.qualified] = [tuple(json.loads(row["line"])) for row in rows]
-    return found
+            updates[table.qualified] = await _updates(conn, table, UPDATED_HERE)
+    return Trial(found, updates)
+
+
+async def _updates(conn: asyncpg.Connection, table: Table, query: str) -> int:
+    """How many updates of rows the server has counted."""
+    count: int = await conn.fetchval(query, ident(table.schema, table.name), timeout=TIMEOUT)
+    return count
 
 
 def _values(table: Table, places: Sequence[int]) -> str:
@@ -123,8 +149,10 @@ def _steady(first: Sequence[Line], second: Sequence[Line], clock: set[str]) -> l
     ]
 
 
-async def _note(conn: asyncpg.Connection, table: Table, seeds: Sequence[Line], places: Sequence[int]) -> int:
-    """Note the transactions all of whose rows in the table are the file's; how many rows that are."""
+async def _transactions(
+    conn: asyncpg.Connection, table: Table, seeds: Sequence[Line], places: Sequence[int]
+) -> list[tuple[str, int]]:
+    """The transactions all of whose rows in the table are the file's, and how many rows each has."""
     lines = [json.dumps([seed[place] for place in places]) for seed in seeds]
     rows = await conn.fetch(
         f"""
@@ -138,9 +166,12 @@ HAVING count(*) = count(k.line)""",
         lines,
         timeout=COUNT_SECONDS,
     )
+    return [(row["xid"], row["rows"]) for row in rows]
+
+
+async def _note(conn: asyncpg.Connection, table: Table, found: Sequence[tuple[str, int]]) -> None:
     await conn.executemany(
         f"INSERT INTO {SEED_ROWS} VALUES ($1, $2, $3, $4)",
-        [(table.schema, table.name, row["xid"], row["rows"]) for row in rows],
+        [(table.schema, table.name, xid, rows) for xid, rows in found],
         timeout=TIMEOUT,
     )
-    return sum(row["rows"] for row in rows)
