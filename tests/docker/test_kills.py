@@ -79,7 +79,7 @@ class DockerStorm(Storm):
 
     def whole(self, told: str) -> None:
         # hit after the last item that looks at it, it is the operator's: the alerts tell
-        self.world.engine.docker("start", *(STACK if self.there else (OLD,)))
+        self.world.engine.docker("start", SOURCE, *(STACK if self.there else (OLD,)))
         super().whole(told)
         running = [name for name in STACK if self.world.state(name)[0] == "running"]
         assert running == (list(STACK) if self.there else []), told
