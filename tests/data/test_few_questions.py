@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,8 @@ import pytest
 from tests.data.copying import carry, catalog_of, run_sql
 from tests.data.test_copy_exact import NASTY
 from wsdash.data.catalog.kinds.queries import FAMILIES, OPERATORS
-from wsdash.data.pg.connect import Endpoint
+from wsdash.data.catalog.read import read_catalog
+from wsdash.data.pg.connect import Endpoint, connection
 
 
 async def test_the_driver_never_has_to_ask_what_a_type_is(
@@ -50,3 +52,14 @@ async def test_kinds_that_a_schema_lacks_are_not_asked_for(
     asked.clear()
     assert (await catalog_of(source)).of("operator family")
     assert len(asked) == plain + 1
+
+
+async def test_the_tables_alone_are_read_as_in_the_whole_catalog(source: Endpoint) -> None:
+    await run_sql(source, NASTY, "CREATE VIEW s.seen AS SELECT a FROM s.keyless")
+    async with connection(source, read_only=True) as conn:
+        whole = await read_catalog(conn, "s")
+        tables = await read_catalog(conn, "s", part="tables")
+        server = await read_catalog(conn, "s", part="server")
+    assert tables == replace(whole, items=(), settings=())
+    assert server == replace(tables, tables=(), machinery=())
+    assert whole.items

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from wsdash.config import Settings
-from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.catalog.read import Catalog, Part, read_catalog
 from wsdash.data.copy.seed_recognition import recognise_seed_rows, unknown_rows
 from wsdash.data.mapping.carried import mapped_objects, reduced, unseen_objects
 from wsdash.data.mapping.check import fit, understood_by_source
@@ -77,10 +77,10 @@ async def read_mapping(settings: Settings) -> Mapping | None:
     return await asyncio.to_thread(load_mapping, Path(name)) if name else None
 
 
-async def read_side(side: Endpoint, schema: str) -> Catalog:
-    """One side's catalog, read-only. Raises UnreachableError."""
+async def read_side(side: Endpoint, schema: str, part: Part = "everything") -> Catalog:
+    """One side's catalog, or that part of it, read-only. Raises UnreachableError."""
     async with connection(side, read_only=True) as session:
-        return await read_catalog(session, schema)
+        return await read_catalog(session, schema, part=part)
 
 
 async def read_carried(settings: Settings, *, probe: bool = False) -> MigrationScope:
@@ -109,7 +109,7 @@ async def written_tables(settings: Settings) -> tuple[Table, ...]:
     Raises InputError, UnreachableError.
     """
     mapping = await read_mapping(settings)
-    source = await read_side(endpoint(settings.source), settings.source.schema)
+    source = await read_side(endpoint(settings.source), settings.source.schema, part="tables")
     if mapping is None:
         return source.tables
     own = (

@@ -192,7 +192,7 @@ async def _snapshot_with_catalog(source: Endpoint, schema: str) -> AsyncIterator
     """A snapshot whose locks cover exactly the tables that its own catalog lists."""
     for _ in range(_SNAPSHOT_TRIES):
         async with connection(source, read_only=True) as conn:
-            before = await read_catalog(conn, schema)
+            before = await read_catalog(conn, schema, part="tables")
         async with open_snapshot(source, before.tables) as snapshot:
             catalog = await read_catalog(snapshot.conn, schema)
             if [table.qualified for table in catalog.tables] == [t.qualified for t in before.tables]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 import asyncpg
 
@@ -41,6 +42,7 @@ from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.hypertable import Machinery, read_machinery
 
 TIMEOUT = queries.TIMEOUT
+Part: TypeAlias = Literal["everything", "tables", "server"]
 READ_ATTEMPTS = 5
 READ_PAUSE = 0.2
 
@@ -83,10 +85,11 @@ class Catalog:
         return tuple(item for item in self.items if item.kind in kinds)
 
 
-async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool = True) -> Catalog:
+async def read_catalog(conn: asyncpg.Connection, schema: str, *, part: Part = "everything") -> Catalog:
     """Read the schema in one snapshot (the caller's, when it has a transaction open); writes nothing.
 
-    Without `objects` only what the catalog says of the server and of other schemas.
+    part: 'tables' leaves out all items but reads the tables in full, 'server' leaves out the tables too: what
+    is left is about the server and other schemas.
 
     A schema that does not exist gives an empty catalog. Raises UnreachableError when the server does not
     answer (a lock held for a minute included), WsdashError with its own words when it refuses.
@@ -96,13 +99,13 @@ async def read_catalog(conn: asyncpg.Connection, schema: str, *, objects: bool =
             raise asyncpg.InterfaceError("the connection is closed")
         for _ in range(0 if conn.is_in_transaction() else READ_ATTEMPTS - 1):
             try:
-                return await _read_catalog(conn, schema, objects)
+                return await _read_catalog(conn, schema, part)
             except DROPPED_MEANWHILE:
                 await asyncio.sleep(READ_PAUSE)
-        return await _read_catalog(conn, schema, objects)
+        return await _read_catalog(conn, schema, part)
 
 
-async def _read_catalog(conn: asyncpg.Connection, schema: str, objects: bool) -> Catalog:
+async def _read_catalog(conn: asyncpg.Connection, schema: str, part: Part) -> Catalog:
     async with _pg_catalog_only(conn):
         server = await conn.fetchrow(queries.SERVER, schema, timeout=TIMEOUT)
         assert server is not None
@@ -123,16 +126,20 @@ async def _read_catalog(conn: asyncpg.Connection, schema: str, objects: bool) ->
             owner=server["owner"] or "",
             collation=default_collation(server["database"]),
         )
-        return await _read(conn, server["namespace"], catalog) if exists and objects else catalog
+        if not exists or part == "server":
+            return catalog
+        return await _read(conn, server["namespace"], catalog, part)
 
 
-async def _read(conn: asyncpg.Connection, namespace: int, catalog: Catalog) -> Catalog:
+async def _read(conn: asyncpg.Connection, namespace: int, catalog: Catalog, part: Part) -> Catalog:
     schema = catalog.schema
     present = await read_present(conn, namespace)
     tables = await read_tables(conn, namespace, schema)
     tables, machinery = await read_machinery(
         conn, namespace, schema, tables, catalog.timescaledb, inherits="pg_inherits" in present
     )
+    if part == "tables":
+        return replace(catalog, tables=tuple(tables.values()), machinery=machinery)
     item = SchemaItem("schema", schema, f"CREATE SCHEMA IF NOT EXISTS {ident(schema)}")
     drafts = [Draft(item, [("pg_namespace", namespace)], f"SCHEMA {ident(schema)}")]
     drafts += await read_types(conn, namespace, schema, present)

@@ -92,7 +92,7 @@ async def judge_statements(
         schema = statement.schema or (statement.table or statement.name).split(".", 1)[0]
         if schema not in catalogs:
             bare = await is_bare(conn, schema, statements)
-            catalogs[schema] = await read_catalog(conn, schema, objects=not bare)
+            catalogs[schema] = await read_catalog(conn, schema, part="server" if bare else "everything")
         # which side prints names in another way follows from the version that a statement comes from
         key = (schema, statement.server_version or catalogs[schema].server_version)
         if key not in judges:
