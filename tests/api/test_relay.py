@@ -174,3 +174,15 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_the_command_refuses_an_address_that_is_not_ours(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["relay", "--listen", "192.0.2.1:3201", "--to", "http://127.0.0.1:1"]) == 2
     assert "--listen 192.0.2.1:3201" in capsys.readouterr().err
+
+
+async def test_a_connection_that_waits_to_be_accepted_is_served_when_it_ends() -> None:
+    """Closing a listening socket resets what is in its queue; the clients' answers would be lost."""
+    async with service() as port:
+        async with relaying(port) as (relay, _):
+            # nothing runs between this and the relay's end that could accept it
+            client = socket.create_connection(relay.listen)
+            client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        client.settimeout(30)
+        with client:
+            assert await asyncio.to_thread(client.recv, 12) == b"HTTP/1.1 200"

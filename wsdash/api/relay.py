@@ -30,6 +30,8 @@ IDLE_SECONDS = 300.0
 """A connection on which nothing comes from either side for so long is closed."""
 END_SECONDS = 5.0
 """How long answers that are under way may take when it ends."""
+FIRST_WORD_SECONDS = 0.5
+"""How long a connection that has just been made may then take to say something."""
 QUIET_SECONDS = 0.1
 """An answer after which nothing comes for so long is over."""
 REST_SECONDS = 1.0
@@ -89,8 +91,11 @@ class Relay:
         try:
             await stop.wait()
         finally:
-            await accepted()
+            waiting = last_connections(held)
             server.close()
+            for connection in waiting:
+                reader, writer = await asyncio.open_connection(sock=connection, limit=PIECE)
+                self._tasks.add(asyncio.create_task(self._accept(reader, writer)))
             await self._end()
 
     def page(self) -> dict[str, object]:
@@ -185,23 +190,31 @@ class Relay:
             await _say(writer, "404 Not Found", {"success": False, "message": "there is no such page"})
 
     async def _end(self) -> None:
-        """Close what is quiet; wait for answers that are under way."""
-        deadline = time.monotonic() + END_SECONDS
-        while self._talks and time.monotonic() < deadline:
+        """Close what is quiet; wait for answers that are under way and requests that are about to come."""
+        ended = time.monotonic()
+        while self._tasks and time.monotonic() < ended + END_SECONDS:
             for talk in list(self._talks):
                 if not talk.asked and time.monotonic() - talk.moved > QUIET_SECONDS:
                     talk.writer.close()
                     self._talks.discard(talk)
+            if not self._talks and time.monotonic() > ended + FIRST_WORD_SECONDS:
+                break
             await asyncio.sleep(QUIET_SECONDS / 4)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def accepted() -> None:
-    """Let the loop accept what waits: closing a listening socket resets the connections in its queue."""
-    for _ in range(2):
-        await asyncio.sleep(0)
+def last_connections(listening: socket.socket) -> list[socket.socket]:
+    """Accept what waits in a listening socket's queue, right before it is closed: that would reset it."""
+    found: list[socket.socket] = []
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # nothing more, or one that was given up
+            return found
+        connection.setblocking(False)
+        found.append(connection)
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:

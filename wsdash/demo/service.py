@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ from typing import Any
 
 from aiohttp import web
 
-from wsdash.api.relay import accepted
+from wsdash.api.relay import last_connections
 
 SHUTDOWN_SECONDS = 5.0
+FIRST_WORD_SECONDS = 0.2
+"""How long a connection that has just been made may take to send its request when the service ends."""
 QUIET = ("/health", "/metrics", "/v1/status")
 """Paths that probes ask all the time: logged only when the answer is no success."""
 
@@ -54,10 +57,17 @@ async def serve(application: web.Application, host: str, port: int, name: str) -
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, reuse_address=True).start()
+        listening = socket.create_server((host, port), reuse_port=False)
+        listening.setblocking(False)
+        site = web.SockSite(runner, listening)
+        await site.start()
         log("info", f"{name} listens on {host}:{port}")
         await stop.wait()
         log("info", f"{name} stops")
-        await accepted()
+        waiting = last_connections(listening)
+        await site.stop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(runner.server, connection)  # type: ignore[arg-type]
+        await asyncio.sleep(FIRST_WORD_SECONDS)
     finally:
         await runner.cleanup()

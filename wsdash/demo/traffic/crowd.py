@@ -69,6 +69,8 @@ class Client:
     refusals: list[tuple[float, str]] = field(default_factory=list)
     """Of its request: when, in monotonic seconds, and by whom."""
     began: float = 0.0
+    late: float = 0.0
+    """By how much its pauses were longer than they should have been: that is not the service's refusing."""
     asked_at: float = 0.0
     """When the last attempt began; began: the first one."""
 
@@ -174,7 +176,7 @@ class Client:
         tally.reads_answered += 1
         self.crowd.counts["read"] += 1
         if self.refusals:
-            refused_ms = (self.asked_at - self.refusals[0][0]) * 1000
+            refused_ms = (self.asked_at - self.refusals[0][0] - self.late) * 1000
             tally.longest_read_refusal_ms = max(tally.longest_read_refusal_ms, refused_ms)
             if refused_ms > LONG_MS:
                 told = "; ".join(f"{(at - self.began) * 1000:.0f} ms: {why}" for at, why in self.refusals)
@@ -187,7 +189,7 @@ class Client:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, Any]:
         """Status and content of the first answer that is no refusal; status 0 when it is over before."""
-        self.refusals, self.began = [], time.monotonic()
+        self.refusals, self.began, self.late = [], time.monotonic(), 0.0
         while not self.crowd.over.is_set():
             self.asked_at = time.monotonic()
             if self.at and self.asked_at - self.away_since > AWAY_SECONDS:
@@ -202,7 +204,9 @@ class Client:
             self.crowd.refuses(read=method == "GET")
             self.at = (self.at + 1) % len(self.crowd.apis)
             self.away_since = time.monotonic()
-            await self.crowd.pause(PAUSES[min(len(self.refusals), len(PAUSES)) - 1])
+            paused, pause = time.monotonic(), PAUSES[min(len(self.refusals), len(PAUSES)) - 1]
+            await self.crowd.pause(pause)
+            self.late += time.monotonic() - paused - pause
             del self.refusals[MOST_REFUSALS:]
         return 0, None
 

@@ -65,9 +65,9 @@ class Tally(msgspec.Struct):
     counts once in reads_answered when it was answered at last.
 
     interval: seconds between two writes at the rate that was asked for. longest_read_refusal_ms: from a
-    read's first refusal to the attempt that was answered. reads_stale: of an acknowledged row that was not
-    found. faults: answers that must not be. notes: how the first answers were lost, and which reads were
-    refused for over 100 ms, attempt by attempt.
+    read's first refusal to the attempt that was answered, less what this process was late by. reads_stale: of
+    an acknowledged row that was not found. faults: answers that must not be. notes: how the first answers
+    were lost, and which reads were refused for over 100 ms, attempt by attempt.
     """
 
     run: str
