@@ -104,7 +104,7 @@ def test_what_was_carried_back_is_told() -> None:
         SwitchedOver("source", 0.2, 3, 1234),
         RunFinished(Outcome.ROLLED_BACK),
     )
-    assert "with 1 234 changes carried back" in leading(view)
+    assert "with 1,234 changes carried back" in leading(view)
     assert view.run.went_back is not None
     assert view.run.went_back.seconds == 1.0
 

@@ -18,7 +18,7 @@ _PLACES = {
     "look": (
         "alerts=A attention=space before=shift+tab branches=b checklist=1 containers=2 "
         "copy=ctrl+c,super+c differences=d evidence=e help=question_mark jump=J latency=4 leave=q "
-        "logs=5 metrics=m next=tab rehearsal=H report=w rows=3 schema=s tests=c theme=t "
+        "logs=5 metrics=m move=M next=tab rehearsal=H report=w rows=3 schema=s tests=c theme=t "
         "timeline=y zoom=z"
     ),
     "list": "down=down,j end=end,G halfdown=ctrl+d halfup=ctrl+u home=home,g up=up,k",

@@ -23,7 +23,7 @@ USUAL = (
     *("do.run", "do.auto", "do.pause", "do.retry", "do.rollback"),
     *("look.evidence", "look.differences", "look.schema", "look.zoom", "look.jump", "app.palette"),
     *("look.alerts", "look.tests", "look.metrics", "look.timeline", "look.report", "look.branches"),
-    *("look.rehearsal", "do.compare", "do.skip", "look.theme"),
+    *("look.rehearsal", "look.move", "do.compare", "do.skip", "look.theme"),
 )
 """What there is to press while nothing stands out, in the order in which room is given."""
 BESIDE = (

@@ -110,7 +110,7 @@ async def test_the_switch_is_proven_by_both_sides_and_timed_from_fence_to_open(
     assert (await step.check(ctx)).holds
     (over,) = of_kind(events, SwitchedOver)
     last = of_kind(events, Downtime)[-1]
-    assert last.ended_at - last.started_at == pytest.approx(over.seconds)
+    assert last.ended_at - last.started_at == pytest.approx(over.seconds, abs=1e-3)
     assert await opened(move) == (False, True)
 
 

@@ -81,7 +81,7 @@ LOOKING: list[BindingType] = [
         "y", "timeline", "Days", show=False, id="look.timeline", tooltip="The fourteen days and the criteria"
     ),
     Binding(
-        "O", "move", "Move", show=False, id="look.move", tooltip="The online move: lag, go/no-go, conflicts"
+        "M", "move", "Move", show=False, id="look.move", tooltip="The online move: lag, go/no-go, conflicts"
     ),
     Binding("H", "rehearsal", "Rehearse", show=False, id="look.rehearsal", tooltip="The newest rehearsal"),
     Binding("w", "report", "Report", show=False, id="look.report", tooltip="The report as it was written"),
