@@ -13,7 +13,7 @@ from tests.watch.support import EPOCH, FakeClock, Recorder, polling
 from wsdash.model import Liveness, SourceState
 from wsdash.watch.liveness import backoff
 from wsdash.watch.pollers.poller import Pace, Poller
-from wsdash.watch.sources import NotStartedError
+from wsdash.watch.sources import NotAskedError, NotStartedError
 
 
 def poller_of(
@@ -154,6 +154,34 @@ async def test_what_is_deliberately_not_there_is_down_without_attempts_and_found
         SourceState("it", Liveness.DOWN, "not started: it is created", attempt=0, next_try_at=None),
         SourceState("it", Liveness.LIVE),
     ]
+
+
+async def test_a_tick_on_which_nothing_was_asked_changes_nothing() -> None:
+    clock, seen, ticks = FakeClock(), Recorder(), 0
+
+    async def probe() -> None:
+        nonlocal ticks
+        ticks += 1
+        raise NotAskedError if ticks % 2 == 0 else NotStartedError("not started: it is stopped")
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(10)
+    assert ticks > 9
+    assert [state.liveness for state in seen.of(SourceState)] == [Liveness.DOWN]
+
+
+async def test_a_source_that_is_asked_seldom_does_not_turn_stale() -> None:
+    clock, seen, ticks = FakeClock(), Recorder(), 0
+
+    async def probe() -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks % 10 != 1:
+            raise NotAskedError
+
+    async with polling(poller_of(probe, clock, seen).run):
+        await clock.advance(30)
+    assert [state.liveness for state in seen.of(SourceState)] == [Liveness.LIVE]
 
 
 async def test_any_error_of_a_probe_is_told_and_does_not_end_the_loop() -> None:

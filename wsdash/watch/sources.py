@@ -47,3 +47,7 @@ class Connections:
 
 class NotStartedError(Exception):
     """The service a probe asks is deliberately not running: down, but no failure."""
+
+
+class NotAskedError(Exception):
+    """It was not this probe's turn to ask: what was told of the service stands."""

@@ -14,7 +14,7 @@ from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
 from wsdash.watch.pollers.http import PROBE_TIMEOUT, Timing, timed_get
 from wsdash.watch.pollers.poller import Pace
-from wsdash.watch.sources import Emit, NotStartedError
+from wsdash.watch.sources import Emit, NotAskedError, NotStartedError
 
 PACE = Pace(interval=1.0, timeout=2 * PROBE_TIMEOUT + 1, overlap=int(2 * PROBE_TIMEOUT + 1))
 WAITS_FOR_TABLES = re.compile(rb"does not exist|\"schema\": *\"missing\"")
@@ -50,11 +50,11 @@ class ApiProbe:
         self._in_doubt = True
 
     async def __call__(self) -> None:
-        """One measurement. Raises NotStartedError or UnreachableError."""
+        """One measurement. Raises NotStartedError, NotAskedError or UnreachableError."""
         if not self._allowance.watch_turn():
             if self._allowance.refused:
                 raise NotStartedError("not asked: the API answered 429 (too many requests from this address)")
-            return  # the API takes fewer questions a minute than one a second
+            raise NotAskedError  # the API takes fewer questions a minute than one a second
         if self._in_doubt and self._api.health_path:
             await self._get(self._api.health_path)
             self._allowance.count()

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from wsdash.clock import Clock, SystemClock
+from wsdash.model import Liveness
 from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
-from wsdash.watch.sources import Emit, NotStartedError
+from wsdash.watch.sources import Emit, NotAskedError, NotStartedError
 
 STALE_INTERVALS = 3
 SHORTEST_STALE = 3.0
@@ -97,6 +98,9 @@ class Poller:
         try:
             async with asyncio.timeout(self._pace.timeout) as limit:
                 await self._probe()
+        except NotAskedError:
+            if self._teller.liveness is Liveness.LIVE:
+                self._answered_at = self._clock.monotonic()
         except NotStartedError as error:
             self._absent(begun, str(error))
         except TimeoutError as error:
