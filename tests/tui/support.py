@@ -40,6 +40,7 @@ from wsdash.model import (
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
 from wsdash.tui.feed import JournalFeed
+from wsdash.tui.panes.checklist import ItemList
 
 ITEMS = "workspace.workspace_items"
 SIZES = ((80, 24), (120, 36), (200, 60))
@@ -161,6 +162,12 @@ class Stage:
         await self.pilot.press(*keys)
         await self.app.workers.wait_for_complete()
         await self.pilot.pause()
+
+    async def click_item(self, item_id: str, times: int = 1) -> None:
+        """Click an item's line of the checklist."""
+        lines = self.app.main.checklist.query_one(ItemList)
+        number = lines.line_of(self.app.main.plan.item(item_id)) - lines.scroll_offset.y
+        await self.pilot.click(lines, offset=(5, number), times=times)
 
     def text(self) -> str:
         """What the screen shows, as plain lines."""

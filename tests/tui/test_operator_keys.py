@@ -36,8 +36,7 @@ async def test_enter_runs_the_selected_item(tmp_path: Path) -> None:
 
 async def test_a_double_click_is_enter(tmp_path: Path) -> None:
     async with stage(tmp_path, started()) as on:
-        row = next(row for row in on.app.main.query(".row") if "Verify ports" in str(row.render()))
-        await on.pilot.click(row, times=2)
+        await on.click_item("ports-free", times=2)
         await on.app.workers.wait_for_complete()
         assert on.intents == [Intent("run-item", item="ports-free")]
 
@@ -84,8 +83,7 @@ async def test_enter_on_a_done_item_opens_its_evidence_and_runs_nothing(tmp_path
 
 async def test_a_double_click_on_a_done_item_runs_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path, started(), *done("ports-free")) as on:
-        row = next(row for row in on.app.main.query(".row") if "Verify ports" in str(row.render()))
-        await on.pilot.click(row, times=2)
+        await on.click_item("ports-free", times=2)
         await on.app.workers.wait_for_complete()
         assert isinstance(on.app.screen, EvidencePanel)
         assert on.intents == []

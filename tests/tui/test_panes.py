@@ -74,7 +74,7 @@ def test_a_body_is_drawn_anew_for_new_readings_and_a_new_second_only(
     logged = msgspec.structs.replace(view, trouble="")
     assert pane.body(logged, replace(FRAME, now=NOW + 0.4)) is first
     assert pane.body(changed, FRAME) is not first
-    assert pane.body(changed, replace(FRAME, now=NOW + 1)).plain
+    assert plain(pane.body(changed, replace(FRAME, now=NOW + 1)))
     assert pane.body(view, replace(FRAME, now=NOW + 1)) is not first
 
 

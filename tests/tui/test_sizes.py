@@ -79,10 +79,17 @@ async def test_a_resize_changes_the_layout(tmp_path: Path) -> None:
         await on.until(lambda: "5 Logs" in on.text() and "workspace-api" not in on.text())
 
 
+async def test_after_a_resize_the_selected_item_is_in_sight(tmp_path: Path) -> None:
+    async with stage(tmp_path, *halfway(), size=(120, 36)) as on:
+        await on.press("end")
+        await on.pilot.resize_terminal(80, 24)
+        await on.until(lambda: "5 Logs" in on.text().splitlines()[3])
+        await on.until(lambda: "❯" in on.text())
+
+
 async def test_a_click_selects_an_item(tmp_path: Path) -> None:
     async with stage(tmp_path, *halfway(), size=(120, 36)) as on:
-        row = next(row for row in on.app.main.query(".row") if "Stop old" in str(row.render()))
-        await on.pilot.click(row)
+        await on.click_item("stop-old")
         assert on.app.main.checklist.selected.id == "stop-old"
         assert on.intents == []
 

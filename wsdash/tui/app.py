@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
+from rich.console import RenderableType
 from textual import constants
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -28,6 +30,7 @@ from wsdash.tui.copying import to_tmux
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.harmless import Harmless
 from wsdash.tui.lead import setup_failed
+from wsdash.tui.painted import Painted
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
@@ -73,6 +76,14 @@ class WsdashApp(App[str], inherit_bindings=False):
             id="app.palette",
             tooltip="Find a command by its name",
         ),
+        Binding(
+            "ctrl+l",
+            "repaint",
+            "Repaint",
+            show=False,
+            id="app.repaint",
+            tooltip="Paint all again, where another program wrote to the terminal",
+        ),
     ]
 
     class FeedReady(Message):
@@ -103,8 +114,9 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._starting = starting
         self._attention = attention
         self._clock = clock
-        self._view = ViewState()
+        self._view = self._taken = ViewState()
         self._notified_until = 0.0
+        self._ticks = 0
         self._mounted = 0.0
         self._trouble = ""
         self._awaited_until = 0.0
@@ -113,6 +125,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.failure = ""
         """What ended the screen against its will, in one sentence; '' while nothing did."""
         self._harmless = Harmless()
+        self._painted = Painted()
         self.set_keymap(dict(keys or {}))
         for theme in OURS:
             self.register_theme(theme)
@@ -137,10 +150,28 @@ class WsdashApp(App[str], inherit_bindings=False):
         self._mounted = self._clock()
         self._show()
         self.feed.start(self._wake)
-        self.set_interval(TICK_SECONDS, self._show)
+        self.set_interval(TICK_SECONDS, self._tick)
         if self._starting is not None:
             self._awaited_until = self._mounted + PATIENCE_SECONDS
             self.run_worker(self._start(self._starting), group="starting", exit_on_error=False)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send what differs from what the terminal shows.
+
+        Textual has no public hook for this; the version is pinned.
+        """
+        if isinstance(renderable, ChopsUpdate | LayoutUpdate) and not (self._batch_count or self.is_headless):
+            difference = self._painted.difference(renderable, self.console, self.size)
+            cursor = self.screen.outer_size.clamp_offset(self.cursor_position)
+            moved = cursor != self._previous_cursor_position
+            super()._display(screen, difference if difference.pieces or moved else None)
+            return
+        super()._display(screen, renderable)
+
+    def action_repaint(self) -> None:
+        """Paint all again: another program wrote to the terminal."""
+        self._painted.forget()
+        self.screen.refresh()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, and the last gate before the terminal."""
@@ -164,15 +195,28 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.feed.stop()
 
     def on_wsdash_app_feed_ready(self) -> None:
-        """Take what is new and show it."""
+        """Take what is new and show it; where only log lines came, nothing else is drawn."""
+        if self._take():
+            self._show()
+
+    def _tick(self) -> None:
+        """Show what came without being announced, and how late it is; twice as often while something runs."""
+        self._ticks += 1
+        if self._ticks % 2 == 0 or self._view.running or self._view.run.rehearsing is not None:
+            self._take()
+            self._show()
+
+    def _take(self) -> bool:
+        """Take what the feed holds; whether the view is another one than before."""
         update = self.feed.take()
+        another, self._taken = update.view is not self._taken, update.view
         self._view = update.view
         self._tell(update)
         if self._attention is not None:
             self._attention.look(update.view, run_time(update.view, self._clock()), self._write_raw)
         if update.lines or update.lost_lines:
             self.main.add_lines(update.lines, update.lost_lines)
-        self._show()
+        return another
 
     def on_latency_pane_look_back(self, message: LatencyPane.LookBack) -> None:
         """The latency pane wants another window."""
@@ -214,6 +258,8 @@ class WsdashApp(App[str], inherit_bindings=False):
         view = in_run_time(self._awaiting(self._view, machine), machine)
         if self.main.is_mounted:
             self.main.show(view, frame)
+        else:  # what came before the first frame must not wait for the next second
+            self.call_after_refresh(self._show)
         screen = self.screen if self.screen_stack else self.main
         if screen is not self.main and hasattr(screen, "show"):
             screen.show(view, self.main.frame)

@@ -1,7 +1,8 @@
 """Where a screen's state comes from: a thread that follows the journal and the log spool, and folds.
 
 The thread never touches the screen: it puts its newest result into a mailbox and says so; however fast
-events come, it says so at most ten times a second.
+events come, it says so at most ten times a second. What only goes on as before waits for the screen's next
+second.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from wsdash.engine.operator.launch import LOG_FILE, engine_log_tail
 from wsdash.errors import InputError
 from wsdash.model import ItemChanged, ItemState, LogLine, Notice, Recorded
 from wsdash.tui.looks import ITEM, NOTICE, took
+from wsdash.tui.news import is_news, pressing_lines
 from wsdash.tui.past import Past
 from wsdash.tui.viewstate import ViewState, fold, fold_all, run_time
 
-POLL_SECONDS = 0.06
+POLL_SECONDS = 0.08
 DELIVER_SECONDS = 0.1
 TAIL_LINES = 3000
 MOST_WAITING_LINES = 20_000
 BATCH = 2000
 IMPATIENT_SECONDS = 5.0
-QUIET_SECONDS = 0.5
 LAST_WORDS_SECONDS = 3.0
 LOOK_EVERY = (10.0, 60.0, 120.0)
 """Seconds between two looks at each window of the history."""
@@ -59,7 +60,7 @@ class Feed:
         self._window = 0
         self._look_now = threading.Event()
         self._lock = threading.Lock()
-        self._view = ViewState()
+        self._view = self._taken = self._taken_from = ViewState()
         self._lines: deque[LogLine] = deque()
         self._lost = 0
         self._posted = False
@@ -88,10 +89,15 @@ class Feed:
             self._thread.join(0.5)
 
     def take(self) -> Update:
-        """The newest view and the lines that came since the last take. Never blocks."""
+        """The newest view (the same object while it stands) and the lines that came since the last take.
+
+        Never blocks.
+        """
         with self._lock:
-            view = msgspec.structs.replace(self._view, past=self._past)
-            update = Update(view, tuple(self._lines), self._lost)
+            if self._taken.past is not self._past or self._taken_from is not self._view:
+                self._taken = msgspec.structs.replace(self._view, past=self._past)
+                self._taken_from = self._view
+            update = Update(self._taken, tuple(self._lines), self._lost)
             self._lines.clear()
             self._lost = 0
             self._posted = False
@@ -100,7 +106,10 @@ class Feed:
     def _run(self) -> None:
         raise NotImplementedError
 
-    def _deliver(self, view: ViewState, lines: list[LogLine], lost: int = 0) -> None:
+    def _deliver(
+        self, view: ViewState, lines: list[LogLine], lost: int = 0, *, announced: bool = True
+    ) -> None:
+        """Put it into the mailbox; what is not announced waits there until somebody looks."""
         with self._lock:
             self._view = view
             self._lines.extend(lines)
@@ -108,7 +117,8 @@ class Feed:
             while len(self._lines) > MOST_WAITING_LINES:
                 self._lines.popleft()
                 self._lost += 1
-        self._announce()
+        if announced:
+            self._announce()
 
     def _look_back(self, state: Path) -> None:
         """Read the latencies' history again and again; in a thread of its own, the journal does not wait."""
@@ -129,8 +139,10 @@ class Feed:
                 except InputError as error:
                     past = Past(window, until, until, trouble=error.what)
                 with self._lock:
+                    awaited = self._past is None or self._past.window != window
                     self._past = past
-                self._announce()
+                if awaited:
+                    self._announce()
             young = self._past is None or self._past.until - self._past.since < YOUNG_SECONDS
             fast = view.run.passing is not None and view.run.passing.scale > 1
             self._look_now.wait(FIRST_LOOKS if young or fast else LOOK_EVERY[window])
@@ -156,8 +168,6 @@ class Follower:
         self._looked = 0.0
         self._unread = False
         """Whether the last batch was full: a journal that nobody writes to any more has a rest, too."""
-        self.quiet = False
-        """Whether the last poll brought nothing but a sign of life."""
 
     def poll(self, view: ViewState) -> tuple[ViewState, list[LogLine], int, bool]:
         """The view after what is new, new log lines, lost lines, and whether there may be more at once."""
@@ -181,7 +191,6 @@ class Follower:
         if self._reader is None:
             self._reader = JournalReader(self.state)
         if not self._unread and not self._reader.changed():
-            self.quiet = True
             return self._after_death(view), [], False
         events = self._reader.events(view.seq, BATCH)
         self._unread = len(events) == BATCH
@@ -189,7 +198,6 @@ class Follower:
         beat = self._reader.heartbeat()
         if (beat, view.feed, view.trouble) != (before.heartbeat, "journal", ""):
             view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="")
-        self.quiet = not events
         entries = [line for event in events if (line := as_line(event)) is not None]
         return view, entries, self._unread
 
@@ -242,18 +250,16 @@ class JournalFeed(Feed):
 
     def _run(self) -> None:
         follower = Follower(self.state)
-        view = ViewState()
-        waiting: list[LogLine] = []
-        lost, entries_at, shown, quiet = 0, 0.0, ViewState(), True
+        view = announced = ViewState()
+        pressing, announced_at = False, 0.0
         while not self._stop.is_set():
-            view, lines, missed, more = follower.poll(view)
-            waiting += lines
-            lost += missed
-            quiet = quiet and follower.quiet and view.trouble == shown.trouble
-            pace = QUIET_SECONDS if quiet and not waiting else DELIVER_SECONDS
-            if time.monotonic() - entries_at >= pace and (view is not shown or waiting or lost):
-                self._deliver(view, waiting, lost)
-                waiting, lost, entries_at, shown, quiet = [], 0, time.monotonic(), view, True
+            before, (view, lines, lost, more) = view, follower.poll(view)
+            if view is not before or lines or lost:
+                self._deliver(view, lines, lost, announced=False)
+                pressing = pressing or lost > 0 or pressing_lines(lines) or is_news(announced, view)
+            if pressing and time.monotonic() - announced_at >= DELIVER_SECONDS:
+                self._announce()
+                announced, pressing, announced_at = view, False, time.monotonic()
             if not more:
                 self._stop.wait(POLL_SECONDS)
         follower.close()

@@ -62,6 +62,11 @@ def pattern(text: str) -> re.Pattern[str]:
         return re.compile(re.escape(text), re.I)
 
 
+def own_probe(line: LogLine) -> bool:
+    """Whether a line only tells of a probe of ours that went well."""
+    return OWN_PROBE in line.text and severity(line) < 2
+
+
 @dataclass
 class LogLines:
     """The newest lines of all, and those of them that pass the filters.
@@ -141,7 +146,7 @@ class LogLines:
 
     def _own(self, line: LogLine) -> bool:
         """Whether it only tells of a probe of ours that went well, and such lines are hidden."""
-        return not self.probes and OWN_PROBE in line.text and severity(line) < 2
+        return not self.probes and own_probe(line)
 
     def refilter(self) -> None:
         """Apply changed filters to what is kept."""

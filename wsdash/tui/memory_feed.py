@@ -13,6 +13,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, LogLine, Recorded, TimePassing
 from wsdash.outside import clean, clean_texts, without_sequences
 from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line
+from wsdash.tui.news import is_news, pressing_lines
 from wsdash.tui.viewstate import ViewState, fold, run_time
 
 Emit = Callable[[AnyEvent], None]
@@ -45,7 +46,7 @@ class MemoryFeed(Feed):
         follower = Follower(self.state) if self.state is not None else None
         begun = time.monotonic()
         watching: asyncio.Task[None] | None = None
-        shown = self._folded
+        shown = announced = self._folded
         try:
             async with asyncio.TaskGroup() as tasks:
                 while not self._stop.is_set():
@@ -58,8 +59,10 @@ class MemoryFeed(Feed):
                         self._let_time_pass()
                         watching = tasks.create_task(self._watch())
                     if self._folded is not shown or self._waiting:
+                        news = pressing_lines(self._waiting) or is_news(announced, self._folded)
                         shown = self._folded
-                        self._deliver(shown, self._waiting, self._lost_lines)
+                        announced = shown if news else announced
+                        self._deliver(shown, self._waiting, self._lost_lines, announced=news)
                         self._waiting, self._lost_lines = [], 0
                     await asyncio.sleep(DELIVER_SECONDS)
                 if watching is not None:

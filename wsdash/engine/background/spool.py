@@ -135,6 +135,8 @@ class SpoolReader:
         """Up to `limit` lines after the cursor (None: from the oldest), and where to go on."""
         cursor = cursor or SpoolCursor()
         lines: list[LogLine] = []
+        if self._nothing_since(cursor):
+            return lines, cursor
         for number in _segments(self.directory):
             if number < cursor.segment or len(lines) >= limit:
                 continue
@@ -145,6 +147,17 @@ class SpoolReader:
             lines += found
             cursor = SpoolCursor(number, offset, cursor.skipped)
         return lines, cursor
+
+    def _nothing_since(self, cursor: SpoolCursor) -> bool:
+        """Whether nothing was written after the cursor, without listing the directory.
+
+        A segment that is full is followed by the next number, which is made when it is first written to.
+        """
+        try:
+            here = _path(self.directory, cursor.segment).stat().st_size
+        except OSError:
+            return False
+        return here <= cursor.offset and not _path(self.directory, cursor.segment + 1).exists()
 
     def tail(self, count: int) -> tuple[list[LogLine], SpoolCursor]:
         """The newest `count` lines, and the cursor behind them."""

@@ -12,20 +12,21 @@ from collections.abc import Callable
 from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.engine.operator.lock import OperatorLock
 
-BEAT_SECONDS = 0.05
+TURN_SECONDS = 0.1
+BEAT_TURNS = 4
 LOCK_SECONDS = 1.0
 
 
 async def beat(journal: Journal, current: Callable[[], str]) -> None:
-    """For ever: a heartbeat every 0.1 s, with the longest gap between two turns of this loop so far."""
+    """For ever: a heartbeat every 0.4 s, with the longest gap between two turns of this loop so far."""
     host, pid = socket.gethostname(), os.getpid()
     worst, turn, last = 0.0, 0, time.monotonic()
     while True:
-        await asyncio.sleep(BEAT_SECONDS)
+        await asyncio.sleep(TURN_SECONDS)
         now = time.monotonic()
         worst, last = max(worst, now - last), now
         turn += 1
-        if turn % 2:
+        if turn % BEAT_TURNS == 1:
             journal.beat(Heartbeat(pid, host, time.time(), current(), worst))
 
 

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from wsdash.tui.freshness import EngineState, Freshness, engine_standing
 from wsdash.tui.keymap import with_keys
 from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
+from wsdash.tui.panes.lines import LinesView
 from wsdash.tui.viewstate import ViewState
 
 Lines = list[Content]
@@ -109,27 +107,21 @@ MOTIONS: list[BindingType] = [
 """As in less and vi."""
 
 
-class Pane(VerticalScroll, can_focus=True):
+class Pane(LinesView, can_focus=True):
     """A bordered pane whose body is lines; subclasses draw, and redraw only reaches the screen on change."""
 
     NAME: ClassVar[str] = ""
     HELP_TITLE: ClassVar[str] = "In the panes of readings"
     BINDINGS: ClassVar[list[BindingType]] = MOTIONS
 
-    def __init__(self, id: str) -> None:
-        super().__init__(id=id, classes="pane")
+    def __init__(self, id: str, *, wraps: bool = False) -> None:
+        super().__init__(id=id, classes="pane", wraps=wraps)
         self._titled = self.NAME
         self.border_title = self.NAME
-        self._body = Static(markup=False, classes="body")
-        self._drawn = Content()
-        self._made = Content()
+        self._made: Sequence[Content] = ()
         self._drawn_for: object = None
         self._view = ViewState()
         self._frame = Frame(0.0, 0)
-
-    def compose(self) -> ComposeResult:
-        """One body, whatever is drawn in it."""
-        yield self._body
 
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render a state. frame.width is ignored: the pane knows its own."""
@@ -138,6 +130,7 @@ class Pane(VerticalScroll, can_focus=True):
 
     def on_resize(self) -> None:
         """Draw again for the new width."""
+        super().on_resize()
         self._redraw()
 
     def action_half(self, by: int) -> None:
@@ -155,12 +148,12 @@ class Pane(VerticalScroll, can_focus=True):
         """
         return None
 
-    def body(self, view: ViewState, frame: Frame) -> Content:
+    def body(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """What is drawn, or was drawn before where nothing of it changed."""
         seen = self.seen(view, frame)
         drawn_for = (seen, int(frame.now), frame.width, frame.height)
         if seen is None or drawn_for != self._drawn_for:
-            self._drawn_for, self._made = drawn_for, Content("\n").join(self.draw(view, frame))
+            self._drawn_for, self._made = drawn_for, self.draw(view, frame)
         return self._made
 
     def title(self, view: ViewState, frame: Frame) -> str:
@@ -168,7 +161,7 @@ class Pane(VerticalScroll, can_focus=True):
         return self.NAME
 
     def _redraw(self) -> None:
-        width, height = self.scrollable_content_region.size
+        width, height = self.room
         if width < 4:
             return
         frame = Frame(self._frame.now, width, height, self._frame.operator)
@@ -176,9 +169,6 @@ class Pane(VerticalScroll, can_focus=True):
         if self._titled != title:
             self._titled = title
             self.border_title = as_title(title)
-        content = self.body(self._view, frame)
-        if content.is_same(self._drawn):
-            return
-        grown = content.plain.count("\n") != self._drawn.plain.count("\n") or not self._drawn
-        self._drawn = content
-        self._body.update(content, layout=grown)
+        lines = self.body(self._view, frame)
+        if lines is not self._given:
+            self.show_lines(lines)

@@ -9,11 +9,10 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Offset
 from textual.message import Message
-from textual.widgets import Static
 
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.model import ItemKind, ItemState, Meaning, Phase
@@ -41,6 +40,7 @@ from wsdash.tui.looks import (
     took,
 )
 from wsdash.tui.panes.base import Frame, Lines, cell, row
+from wsdash.tui.panes.lines import LinesView
 from wsdash.tui.transfers import Transfer
 from wsdash.tui.viewstate import ViewState
 
@@ -172,24 +172,26 @@ def _numbers(transfer: Transfer) -> Iterator[str]:
         yield " · ".join(text for text in parts if text)
 
 
-class ChecklistRow(Static):
-    """One line of the list; a click selects it, a double click is Enter."""
+class ItemList(LinesView):
+    """The lines of the list; a click selects one, a double click is Enter."""
 
-    def __init__(self, item: Item | None) -> None:
-        super().__init__(markup=False, classes="row")
-        self.item = item
-        self._drawn = Content()
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(classes="list")
+        self.items: list[Item | None] = []
+        """What each line is about; None: the name of a phase."""
+        for phase in Phase:
+            self.items += [None, *(item for item in plan.items if item.phase is phase)]
 
-    def show(self, content: Content) -> None:
-        """Redraw when changed."""
-        if not content.is_same(self._drawn):
-            self._drawn = content
-            self.update(content, layout=False)
+    def line_of(self, item: Item) -> int:
+        """The number of an item's line, from 0."""
+        return self.items.index(item)
 
     def on_click(self, event: events.Click) -> None:
         """Tell the list."""
-        if self.item is not None:
-            self.post_message(Checklist.Clicked(self.item, event.chain >= 2))
+        number = self.scroll_offset.y + event.y
+        item = self.items[number] if 0 <= number < len(self.items) else None
+        if item is not None:
+            self.post_message(Checklist.Clicked(item, event.chain >= 2))
 
 
 class Checklist(Vertical, can_focus=True):
@@ -218,28 +220,25 @@ class Checklist(Vertical, can_focus=True):
             self.item = item
             self.twice = twice
 
+    class Selected(Message):
+        """The cursor is at another item."""
+
     def __init__(self, plan: Plan, id: str = "checklist") -> None:
         super().__init__(id=id, classes="pane")
         self.border_title = "1 Checklist"
         self.plan = plan
         self.selected: Item = plan.items[0]
+        self._wanted = self.selected
         self._moved = False
         self._view = ViewState()
         self._frame = Frame(0.0, 0)
-        self._rows = [ChecklistRow(item) for item in plan.items]
-        self._phases = {phase: ChecklistRow(None) for phase in Phase}
-        self._detail = Static(markup=False, classes="detail")
-        self._detail_drawn = Content()
-        self._drawn_for: object = None
-        self._list = VerticalScroll(classes="list", can_focus=False)
-        self._details = VerticalScroll(self._detail, classes="details", can_focus=False)
+        self._list = ItemList(plan)
+        self._details = LinesView(classes="details", wraps=True)
+        self._made: dict[str, tuple[object, Content]] = {}
 
     def compose(self) -> ComposeResult:
         """The phases, each with its items below it, and the details of the item under the cursor."""
-        with self._list:
-            for phase in Phase:
-                yield self._phases[phase]
-                yield from (line for line in self._rows if line.item and line.item.phase is phase)
+        yield self._list
         yield self._details
 
     def show(self, view: ViewState, frame: Frame) -> None:
@@ -248,11 +247,10 @@ class Checklist(Vertical, can_focus=True):
         Where somebody moved it, it stays, until an item fails: that is what the operator has to see.
         """
         before, self._view, self._frame = self._view, view, frame
-        wanted = attention(self.plan, view)
+        wanted = attention(self.plan, view) if view.run.items is not before.run.items else self._wanted
         failed = view.run.item(wanted.id).state is ItemState.FAILED
-        if wanted is not attention(self.plan, before) or failed != (
-            before.run.item(wanted.id).state is ItemState.FAILED
-        ):
+        if wanted is not self._wanted or failed != (before.run.item(wanted.id).state is ItemState.FAILED):
+            self._wanted = wanted
             if failed:
                 self._moved = False
             if not self._moved:
@@ -266,8 +264,9 @@ class Checklist(Vertical, can_focus=True):
         self._redraw()
 
     def on_resize(self) -> None:
-        """Draw again for the new width."""
+        """Draw again for the new width, with the selected item in sight once its list has its new height."""
         self._redraw()
+        self.call_after_refresh(self._into_sight)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by that many items."""
@@ -282,12 +281,11 @@ class Checklist(Vertical, can_focus=True):
 
     def places(self) -> list[tuple[str, Offset]]:
         """The items that are in sight, each with the first cell of its line on the screen."""
-        found = []
-        for line in self._rows:
-            if line.item is not None and line.is_on_screen:
-                seen = self.screen.find_widget(line).visible_region
-                found += [(line.item.id, seen.offset)] if seen else []
-        return found
+        if not self._list.is_on_screen:
+            return []
+        first, top = self._list.content_region.offset, self._list.scroll_offset.y
+        seen = enumerate(self._list.items[top : top + self._list.size.height])
+        return [(item.id, first + Offset(0, y)) for y, item in seen if item is not None]
 
     def select(self, item_id: str) -> None:
         """Put the cursor on that item."""
@@ -301,41 +299,40 @@ class Checklist(Vertical, can_focus=True):
         self.select(message.item.id)
 
     def _select(self, item: Item) -> None:
-        self.selected = item
-        line = next(line for line in self._rows if line.item is item)
-        if line.is_mounted:
-            line.scroll_visible(animate=False)
+        if item is not self.selected:
+            self.selected = item
+            self._details.scroll_to(y=0, animate=False, immediate=True, force=True)
+            self.post_message(self.Selected())
+        self._into_sight()
+
+    def _into_sight(self) -> None:
+        number = self._list.line_of(self.selected)
+        # with the first item of a phase its name is seen
+        self._list.scroll_to_line(number - 1 if self._list.items[number - 1] is None else number)
+        self._list.scroll_to_line(number)
 
     def _redraw(self) -> None:
-        width = self._list.scrollable_content_region.width
+        width = self._list.room.width
         if width < 10:
             return
         frame = replace(self._frame, width=width, height=self.size.height)
         view = self._view
-        moving = engine_standing(view, frame.now)
-        ticks = int(frame.now * 8) if view.running else 0  # the spinner's
-        seen = (
-            view.run.items,
-            view.doing,
-            view.transfers,
-            view.overall,
-            view.run.rehearsals,
-            self.selected.id,
-            moving,
-            ticks,
-            frame.width,
-        )
-        if seen == self._drawn_for:
-            return
-        self._drawn_for = seen
-        for phase, line in self._phases.items():
-            line.show(phase_line(phase, self.plan, self._view, frame))
-        for line in self._rows:
-            if line.item is not None:
-                line.show(item_line(line.item, self._view, frame, line.item is self.selected))
-        room = self._details.scrollable_content_region.width
-        below = replace(frame, width=room)
-        content = Content("\n").join(detail_lines(self.selected, self._view, below))
-        if not content.is_same(self._detail_drawn):
-            self._detail_drawn = content
-            self._detail.update(content)
+        lines: list[Content] = []
+        for phase in Phase:
+            items = [item for item in self.plan.items if item.phase is phase]
+            lines.append(phase_line(phase, self.plan, view, frame))
+            lines += [self._item_line(item, view, frame) for item in items]
+        self._list.show_lines(lines)
+        below = replace(frame, width=self._details.room.width)
+        self._details.show_lines(detail_lines(self.selected, view, below))
+
+    def _item_line(self, item: Item, view: ViewState, frame: Frame) -> Content:
+        selected = item is self.selected
+        look = view.run.item(item.id)
+        running = look.state is ItemState.RUNNING
+        ticks = (int(frame.now * 8), engine_standing(view, frame.now), view.last_at) if running else None
+        drawn_for = (look, selected, frame.width, ticks)
+        known = self._made.get(item.id)
+        if known is None or known[0] != drawn_for:
+            known = self._made[item.id] = (drawn_for, item_line(item, view, frame, selected))
+        return known[1]

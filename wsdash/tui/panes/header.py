@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from textual.content import Content
-from textual.widgets import Static
 
 from wsdash.model import Mode, Notice
 from wsdash.plan import Item, Plan
@@ -13,6 +12,7 @@ from wsdash.tui.freshness import EngineState, engine_standing, freshness, heartb
 from wsdash.tui.lead import lead, setup_failed
 from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size, took
 from wsdash.tui.panes.base import Frame
+from wsdash.tui.panes.lines import LinesView
 from wsdash.tui.viewstate import ViewState
 
 SEVERITY = {"critical": 3, "warning": 2, "info": 1}
@@ -160,19 +160,22 @@ def _alerts(view: ViewState, frame: Frame, room: int) -> Content:
     return told.truncate(room, ellipsis=True)
 
 
-class Header(Static):
+class Header(LinesView):
     """Three lines at the top."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(markup=False, id="header")
+        super().__init__(id="header")
         self._plan = plan
-        self._drawn = Content()
 
     def show(self, view: ViewState, frame: Frame, selected: Item) -> None:
         """Render a state. selected: the item under the cursor."""
+        self.show_lines(draw_header(view, self._fitting(frame), self._plan, selected))
+
+    def select(self, view: ViewState, frame: Frame, selected: Item) -> None:
+        """The cursor moved: what leads is told for the item that is under it now."""
+        if self._given:
+            self.show_lines([*self._given[:2], lead(self._plan, view, self._fitting(frame), selected)])
+
+    def _fitting(self, frame: Frame) -> Frame:
         width = self.content_size.width or self.app.size.width - 2
-        there = replace(frame, width=width)
-        content = Content("\n").join(draw_header(view, there, self._plan, selected))
-        if not content.is_same(self._drawn):
-            self._drawn = content
-            self.update(content, layout=False)
+        return replace(frame, width=width)

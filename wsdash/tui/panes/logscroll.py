@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from wsdash.model import LogLine
 from wsdash.tui.loglines import LogLines, Search, as_text, severity
+from wsdash.tui.panes.lines import resize_alone
 from wsdash.tui.panes.logrows import PREFIX, Rows, breaks, indent_of
 
 LONGEST_NAME = 24
@@ -270,18 +271,8 @@ class LogScroll(ScrollView, can_focus=True):
         self._changed()
 
     def _resized(self) -> None:
-        # setting virtual_size lays out the whole screen; only a scrollbar that comes or goes needs that
         width = self._prefix + self._widest if self._rows is None else 0
-        size = Size(width, self._height())
-        bars = (self.show_vertical_scrollbar, self.show_horizontal_scrollbar)
-        if bars != (size.height > self.size.height, size.width > self.size.width):
-            self.virtual_size = size
-            return
-        self.set_reactive(LogScroll.virtual_size, size)
-        if bars[0]:
-            self.vertical_scrollbar.window_virtual_size = size.height
-        if bars[1]:
-            self.horizontal_scrollbar.window_virtual_size = size.width
+        resize_alone(self, Size(width, self._height()))
 
     def _to_end(self) -> None:
         self._scroll_alone(self.max_scroll_y)

@@ -71,6 +71,9 @@ class SetupPane(Pane):
 
     NAME = "Setup"
 
+    def __init__(self, id: str) -> None:
+        super().__init__(id, wraps=True)
+
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """A line a stage of the world's building, with how far it is, and below what went wrong."""
         return draw_setup(view, frame)

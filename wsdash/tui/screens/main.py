@@ -216,7 +216,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Put the cursor where the run needs attention."""
         self.action_pane(1)
         self.checklist.to_attention()
-        self.header.show(self.view, self.frame, self.checklist.selected)
+
+    def on_checklist_selected(self) -> None:
+        """The line that leads is about the item under the cursor."""
+        self.header.select(self.view, self.frame, self.checklist.selected)
 
     def action_jump(self) -> None:
         """Put a label on every pane, tab and item in sight; the next key chooses one."""

@@ -1,0 +1,142 @@
+"""What the terminal shows, cell by cell, and of every update only what differs from that.
+
+Textual paints a whole widget again when anything of it changed. Over a slow line that is most of what is
+sent, and a screen at rest should send next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.color import ColorSystem
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.geometry import Size
+from textual.strip import Strip
+
+Cell = tuple[str, str]
+"""A sign and what sets its looks; the second cell of a wide sign has an empty one."""
+UNKNOWN: Cell = ("\0", "")
+WORTH_A_MOVE = 12
+"""Cells that are sent again sooner than the cursor is moved past them and the style is set anew."""
+
+
+class Difference(CompositorUpdate):
+    """Pieces of lines to be written, each at its column and row."""
+
+    def __init__(self, pieces: list[tuple[int, int, Strip]]) -> None:
+        self.pieces = pieces
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for x, y, strip in self.pieces:
+            yield Control.move_to(x, y).segment
+            yield from strip
+
+    def render_segments(self, console: Console) -> str:
+        """The pieces as what a terminal takes."""
+        return "".join(
+            Control.move_to(x, y).segment.text + strip.render(console) for x, y, strip in self.pieces
+        )
+
+
+class Painted:
+    """Remembers what was painted. Only what the compositor hands over may be written to the terminal."""
+
+    def __init__(self) -> None:
+        self._size = Size(0, 0)
+        self._rows: list[list[Cell]] = []
+        self._strips: list[dict[int, tuple[int, Strip]]] = []
+
+    def forget(self) -> None:
+        """Somebody else wrote to the terminal: all is painted again."""
+        self._size = Size(0, 0)
+
+    def difference(self, update: ChopsUpdate | LayoutUpdate, console: Console, size: Size) -> Difference:
+        """What of the update is not shown yet; from now on it counts as shown. size: of the terminal."""
+        if size != self._size:
+            self._size = size
+            self._rows = [[UNKNOWN] * size.width for _ in range(size.height)]
+            self._strips = [{} for _ in range(size.height)]
+        pieces: list[tuple[int, int, Strip]] = []
+        for y, x, strip in _pieces(update):
+            if y < size.height and strip.cell_length:
+                pieces += [(at, y, piece) for at, piece in self._news(y, x, strip, console)]
+        return Difference(pieces)
+
+    def _news(self, y: int, x: int, strip: Strip, console: Console) -> list[tuple[int, Strip]]:
+        end = x + strip.cell_length
+        strips = self._strips[y]
+        before = strips.get(x)
+        if before is not None and before[0] == end:
+            if before[1] is strip:
+                return []
+        else:
+            for start in [start for start, (until, _) in strips.items() if start < end and x < until]:
+                del strips[start]
+        strips[x] = (end, strip)
+        row, now = self._rows[y], _cells(strip, console)
+        found = [(x + a, strip.crop(a, b)) for a, b in _runs(row[x:end], now)]
+        row[x:end] = now[: self._size.width - x]
+        return found
+
+
+def _pieces(update: ChopsUpdate | LayoutUpdate) -> Iterable[tuple[int, int, Strip]]:
+    """Every strip of an update with its row and column."""
+    if isinstance(update, LayoutUpdate):
+        for y, line in enumerate(update.strips, update.region.y):
+            x = update.region.x
+            for strip in line:
+                yield y, x, strip
+                x += strip.cell_length
+        return
+    for y in sorted({y for y, _, _ in update.spans}):
+        for x, chop in update.chops[y].items():
+            if chop is not None:
+                yield y, x, chop
+
+
+def _cells(strip: Strip, console: Console) -> list[Cell]:
+    """Its cells: compared is what would be sent, not styles, which also say what a click means."""
+    colors = console._color_system or ColorSystem.TRUECOLOR
+    cells: list[Cell] = []
+    for segment in strip:
+        if segment.control:
+            continue
+        looks = _looks(segment, colors)
+        text = segment.text
+        if segment.cell_length == len(text):
+            cells += [(sign, looks) for sign in text]
+            continue
+        for sign in text:
+            width = Segment(sign).cell_length
+            if width:
+                cells += [(sign, looks), *[("", looks)] * (width - 1)]
+            elif cells:  # it joins the sign before it
+                at = max(n for n in range(len(cells)) if cells[n][0])
+                cells[at] = (cells[at][0] + sign, cells[at][1])
+    return cells
+
+
+def _looks(segment: Segment, colors: ColorSystem) -> str:
+    return "" if segment.style is None else Strip.render_style(segment.style, "\0", color_system=colors)
+
+
+def _runs(old: list[Cell], new: list[Cell]) -> list[tuple[int, int]]:
+    """Begin and end of the cells that differ; near ones together, a wide sign never cut in two."""
+    runs: list[tuple[int, int]] = []
+    count = len(new)
+    for n in range(count):
+        if n < len(old) and old[n] == new[n]:
+            continue
+        begin, end = n, n + 1
+        while begin and not new[begin][0]:
+            begin -= 1
+        while end < count and not new[end][0]:
+            end += 1
+        if runs and begin - runs[-1][1] < WORTH_A_MOVE:
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
+        else:
+            runs.append((begin, end))
+    return runs

@@ -1,0 +1,136 @@
+"""Lines that scroll, each drawn by itself: of new lines only those that differ are drawn and painted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.style import Style
+
+
+class LinesView(ScrollView, can_focus=False):
+    """Shows lines. Nothing is laid out when they change, unless a scrollbar comes or goes.
+
+    wraps: lines that are too long go on in the next one; else they end with an ellipsis.
+    """
+
+    DEFAULT_CSS = """
+    LinesView { overflow-x: hidden; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None, wraps: bool = False) -> None:
+        super().__init__(id=id, classes=classes)
+        self._wraps = wraps
+        self._given: Sequence[Content] = ()
+        self._lines: list[Content] = []
+        self._strips: dict[int, Strip] = {}
+
+    @property
+    def allow_select(self) -> bool:
+        """Lines can be selected with the mouse and copied."""
+        return True
+
+    @property
+    def room(self) -> Size:
+        """Cells and lines that can be seen at once."""
+        return self.scrollable_content_region.size
+
+    def show_lines(self, lines: Sequence[Content]) -> None:
+        """Show these; each is at most one line of text, unless they wrap."""
+        self._given = lines
+        before, self._lines = self._lines, self._fitted(lines)
+        top, height = self.scroll_offset.y, self.size.height
+        for number, (old, new) in enumerate(zip(before, self._lines, strict=False)):
+            if old is not new and not new.is_same(old):
+                self._strips.pop(number, None)
+                if top <= number < top + height:
+                    self.refresh_line(number)
+        common = min(len(before), len(self._lines))
+        if len(before) != len(self._lines):
+            for number in range(common, max(len(before), len(self._lines))):
+                self._strips.pop(number, None)
+            self.refresh_lines(common, max(len(before), len(self._lines)) - common)
+            resize_alone(self, Size(0, len(self._lines)))
+
+    def on_resize(self) -> None:
+        """Lines wrap anew."""
+        self._strips.clear()
+        if self._wraps:
+            self.show_lines(self._given)
+        if self.styles.overflow_y == "scroll":
+            resize_alone(self, Size(0, len(self._lines)))
+
+    def notify_style_update(self) -> None:
+        """Colours changed."""
+        self._strips.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the visible part."""
+        index = self.scroll_offset.y + y
+        strip = self._strips.get(index)
+        if strip is None:
+            strip = self._strips[index] = self._drawn(index)
+        return strip
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text."""
+        return selection.extract("\n".join(line.plain for line in self._lines)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Draw the selection."""
+        self._strips.clear()
+        self.refresh()
+
+    def scroll_to_line(self, number: int) -> None:
+        """Bring a line into sight, moving no further than needed."""
+        top, height = self.scroll_offset.y, self.room.height
+        if number < top:
+            self.scroll_to(y=number, animate=False, immediate=True, force=True)
+        elif height and number >= top + height:
+            self.scroll_to(y=number - height + 1, animate=False, immediate=True, force=True)
+
+    def _fitted(self, lines: Sequence[Content]) -> list[Content]:
+        width = self.room.width
+        if self._wraps and width > 0:
+            return [part for line in lines for part in line.wrap(width)]
+        return [part for line in lines for part in (line.split() if "\n" in line.plain else (line,))]
+
+    def _drawn(self, index: int) -> Strip:
+        width, base = self.size.width, self.visual_style
+        if index >= len(self._lines):
+            return Strip.blank(width, base.rich_style)
+        line = self._lines[index]
+        if line.cell_length > width:
+            line = line.truncate(width, ellipsis=True)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(index)) is not None:
+            start, end = span
+            chosen = Style.from_styles(self.screen.get_component_styles("screen--selection"))
+            line = line.stylize(chosen, start, len(line.plain) if end == -1 else end)
+        strip = Strip(line.render_segments(base), line.cell_length)
+        return strip.extend_cell_length(width, base.rich_style).apply_offsets(0, index)
+
+
+def resize_alone(view: ScrollView, size: Size) -> None:
+    """Set a view's virtual size without laying out the whole screen.
+
+    Only where a scrollbar comes or goes, or the view is as high as its lines, it is laid out.
+    """
+    always = view.styles.overflow_y == "scroll"  # its bar is blank where all fits
+    if always:
+        size = Size(size.width, max(size.height, view.size.height))
+    auto = view.styles.height is not None and view.styles.height.is_auto
+    bars = (view.show_vertical_scrollbar, view.show_horizontal_scrollbar)
+    if auto or bars != (always or size.height > view.size.height, size.width > view.size.width):
+        view.virtual_size = size
+        return
+    view.set_reactive(ScrollView.virtual_size, size)
+    if bars[0]:
+        view.vertical_scrollbar.window_virtual_size = size.height
+    if bars[1]:
+        view.horizontal_scrollbar.window_virtual_size = size.width
