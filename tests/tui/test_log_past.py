@@ -111,7 +111,8 @@ async def test_a_time_older_than_what_is_kept_comes_from_the_spool_and_f_comes_b
 async def test_a_time_that_is_kept_is_gone_to(tmp_path: Path) -> None:
     now = time.time()
     async with stage(tmp_path, started()) as on:
-        await in_logs(on, [line(f"line {n}", now - 600 + n) for n in range(600)])
+        lines = [line(f"line {n}", now - 600 + n) for n in range(600)]
+        await in_logs(on, [line("late, and first", now), *lines])
         await on.press("T", *"-5m", "enter")
         view = on.app.main.logs.log_view
         assert abs(view.lines.shown[view.here].at - (now - 300)) < 5

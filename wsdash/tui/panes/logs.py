@@ -121,7 +121,7 @@ class LogsPane(Vertical):
             self.notify(f"{error.what}: write {error.remedy}", severity="warning", markup=False)
             return
         lines = self.log_view.lines.all
-        if lines and lines[0].at <= at and not self.log_view.in_past:
+        if min((line.at for line in lines), default=at + 1) <= at and not self.log_view.in_past:
             self.log_view.go_to_time(at)
         else:
             self._look_back(lambda state: around(state, at), at)
@@ -138,8 +138,10 @@ class LogsPane(Vertical):
         lines = await asyncio.to_thread(read, state)
         if lines:
             self.log_view.show_past(lines, at)
-        else:
-            self.notify("The spool holds no older lines.")
+            return
+        self.notify("The spool holds no older lines.")
+        if at is not None:
+            self.log_view.go_to_time(at)
 
     def _close(self) -> None:
         self._find.display = False

@@ -102,11 +102,14 @@ class LogScroll(ScrollView, can_focus=True):
         self.go_to_time(at if at is not None else float("inf"))
 
     def go_to_time(self, at: float) -> None:
-        """Mark the first line at or after that moment (epoch seconds), else the last one."""
+        """Mark the first line at or after that moment (epoch seconds), else the last one.
+
+        Lines stand as they came, which is about, not wholly, in order of time.
+        """
         shown = self.lines.shown
+        since = [(line.at, number) for number, line in enumerate(shown) if line.at >= at]
         if shown:
-            place = next((number for number, line in enumerate(shown) if line.at >= at), len(shown) - 1)
-            self._go(place + self.lines.gone)
+            self._go((min(since)[1] if since else len(shown) - 1) + self.lines.gone)
 
     def _look_at(self, lines: LogLines) -> None:
         self.lines, self.here, self._widest = lines, -1, 0

@@ -52,7 +52,8 @@ class LogView(LogScroll):
 
     def action_older(self) -> None:
         """Look at what the spool holds before the oldest line."""
-        self.post_message(LogView.OlderWanted(self.lines.all[0].at if self.lines.all else float("inf")))
+        oldest = min((line.at for line in self.lines.all), default=float("inf"))
+        self.post_message(LogView.OlderWanted(oldest))
 
     def find(self, text: str) -> None:
         """Mark what matches and go to the newest match at or before the place being read."""

@@ -43,7 +43,7 @@ def draw_tabs(current: str, wrong: Mapping[str, int]) -> Content:
         tab += f" {number} {name.capitalize()} [/]"
         if name in wrong:
             sign = "✗" if name == "checklist" else "▲"
-            tab += f"[{BAD} reverse {link}]{sign}{wrong[name]}[/]"
+            tab += f"[{BAD} reverse]{sign}{wrong[name]}[/]"  # no link: a link's colour would be the tab's
         tabs.append(Content.from_markup(tab))
     return Content(" ").join(tabs)
 
