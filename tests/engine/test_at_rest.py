@@ -9,7 +9,8 @@ import pytest
 from wsdash.config import load_settings
 from wsdash.engine.at_rest import RunAtRest, asked_since, last_seen
 from wsdash.engine.journal.writer import Journal
-from wsdash.engine.run.duty import GRACE_SECONDS, Asked, duties
+from wsdash.engine.limits import GRACE_SECONDS
+from wsdash.engine.run.duty import Asked, duties
 from wsdash.model import (
     AnyEvent,
     ContainerAsked,

@@ -42,7 +42,7 @@ async def test_each_time_it_is_asked_the_sides_are_read_and_no_item_changes(
     tmp_path: Path, source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_to(monkeypatch, source=source, target=target)
-    monkeypatch.setattr("wsdash.steps.comparing.verify_now.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("wsdash.steps.comparing.verify_now.COMPARE_PAUSE_SECONDS", 0)
     for place in (source, target):
         await _run(place, TABLE)
     small = Small(tmp_path)

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from wsdash.config import load_settings
-from wsdash.engine.run.duty import GRACE_SECONDS, Asked, duties
+from wsdash.engine.limits import GRACE_SECONDS
+from wsdash.engine.run.duty import Asked, duties
 from wsdash.model import (
     AnyEvent,
     EngineStopped,

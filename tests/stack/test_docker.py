@@ -137,7 +137,7 @@ async def test_the_read_only_client_itself_refuses_to_post(engine: Engine) -> No
 async def test_logs_are_followed_without_loss_over_broken_connections(
     engine: Engine, stack: DockerStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker.follow._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("wsdash.stack.docker.follow.LOOK_AGAIN_SECONDS", 0.01)
     times = [n // 3 for n in range(60)]  # three lines at each very time
     engine.logs["data-timescale"] = [
         frame(1 + n % 2, f"2025-11-03T10:15:{t:02d}.000000001Z line {n}\n") for n, t in enumerate(times)
@@ -156,7 +156,7 @@ async def test_logs_are_followed_without_loss_over_broken_connections(
 async def test_a_restarted_container_is_followed_on(
     engine: Engine, stack: DockerStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker.follow._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("wsdash.stack.docker.follow.LOOK_AGAIN_SECONDS", 0.01)
     engine.logs["data-timescale"] = [frame(1, "2025-11-03T10:15:30.1Z one\n")]
     engine.containers["data-timescale"] = inspected("exited")
     lines = stack.follow_logs(0.0)
@@ -171,7 +171,7 @@ async def test_a_restarted_container_is_followed_on(
 async def test_following_a_dead_engine_ends_in_time(
     engine: Engine, settings: StackSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker.follow.RECONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("wsdash.stack.docker.follow.DOCKER_RECONNECT_SECONDS", 0.2)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     stack = DockerStack(settings)
     with pytest.raises(UnreachableError):
@@ -219,7 +219,7 @@ async def test_a_socket_we_may_not_use_is_said_so(
 async def test_an_engine_that_does_not_answer_is_given_up(
     settings: StackSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.docker.client._REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("wsdash.stack.docker.client.DOCKER_REQUEST_SECONDS", 0.2)
     with tempfile.TemporaryDirectory() as directory, sockets.socket(sockets.AF_UNIX) as mute:
         mute.bind(f"{directory}/s")
         mute.listen()

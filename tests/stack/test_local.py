@@ -186,7 +186,7 @@ async def test_a_stop_returns_when_the_port_is_free(tmp_path: Path) -> None:
 async def test_a_port_that_somebody_else_took_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.local.stack._PORTS_SECONDS", 0.1)
+    monkeypatch.setattr("wsdash.stack.local.stack.PORTS_SECONDS", 0.1)
     other = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     port = other.sockets[0].getsockname()[1]
     async with other, world_of(tmp_path, service("a", ports=[port])) as world:
@@ -236,7 +236,7 @@ async def test_without_a_supervisor_it_is_unreachable(tmp_path: Path) -> None:
 async def test_following_the_logs_of_a_dead_supervisor_ends_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.stack.local.stack.RECONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("wsdash.stack.local.stack.LOCAL_RECONNECT_SECONDS", 0.3)
     async with world_of(tmp_path, service("a")) as world:
         await world.stack.start(["a"], quiet)
         lines = world.stack.follow_logs(0.0)

@@ -53,7 +53,7 @@ async def test_one_that_never_is_healthy_is_described_with_its_checks_words(tmp_
 async def test_the_new_service_is_not_opened_for_writes_before_it_is_healthy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.steps.api.tests.READY_SECONDS", 0.0)
+    monkeypatch.setattr("wsdash.steps.api.tests.API_READY_SECONDS", 0.0)
     ctx = with_readings(tmp_path, ILL)
     with pytest.raises(WsdashError, match="the pool is exhausted"):
         await TestApi().act(ctx)

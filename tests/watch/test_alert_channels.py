@@ -25,14 +25,8 @@ from wsdash.model import (
     Recorded,
 )
 from wsdash.model.alert_board import AlertBoard, Silence, fold_alerts
-from wsdash.watch.alerting.channels import (
-    GIVE_UP_SECONDS,
-    MOST_A_WHILE,
-    REPEAT_SECONDS,
-    STORM,
-    Notifier,
-    channels_of,
-)
+from wsdash.watch.alerting.channels import MOST_A_WHILE, STORM, Notifier, channels_of
+from wsdash.watch.limits import GIVE_UP_SECONDS, REPEAT_SECONDS
 from wsdash.watch.outlets import OutletError
 
 RAISED = AlertChanged("disk", True, "Disk filling: 81 %", EPOCH, "disk", "disk:percent", "warning", 81.0)

@@ -7,15 +7,14 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
+from wsdash.engine.limits import CLEANUP_SECONDS, LAST_WORD_SECONDS, TEARDOWN_SECONDS
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS, Runner
+from wsdash.engine.run.runner import Runner
 from wsdash.engine.world import describe
 from wsdash.errors import WsdashError
 from wsdash.model import EngineStopped
 
-TEARDOWN_SECONDS = 60.0
-LAST_WORD_SECONDS = 5.0
 INTERRUPTED = 130
 
 

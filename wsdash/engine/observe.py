@@ -13,13 +13,12 @@ from wsdash.config import Settings
 from wsdash.engine.at_rest import RunAtRest, last_seen
 from wsdash.engine.journal.reader import NotBegunError
 from wsdash.engine.journal.writer import JournalReader, clock_of
+from wsdash.engine.limits import REFRESH_SECONDS
 from wsdash.engine.run.duty import duties
 from wsdash.engine.world import open_world_stack, watch_for_ever
 from wsdash.errors import InputError
 from wsdash.model import AnyEvent, LogLine, run_time
 from wsdash.plan import load_plan
-
-REFRESH_SECONDS = 2.0
 
 
 def clock_at_rest(state: Path | None) -> Clock:

@@ -7,9 +7,8 @@ import queue
 import threading
 from collections.abc import Callable
 
+from wsdash.engine.limits import FLUSH_SECONDS
 from wsdash.model import Recorded
-
-FLUSH_SECONDS = 5.0
 
 
 class Outlet:

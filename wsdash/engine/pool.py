@@ -15,6 +15,7 @@ import asyncpg
 from wsdash.config import Settings
 from wsdash.data.pg.connect import close_politely, open_connection
 from wsdash.data.pg.errors import ServerErrors
+from wsdash.engine.limits import POOL_TIMEOUT, SECONDS_TO_ASK
 from wsdash.errors import WsdashError
 from wsdash.steps.base import endpoint
 from wsdash.watch.sources import Connections
@@ -33,8 +34,6 @@ union all select 'role', rolname, rolconnlimit from pg_roles
   where rolcanlogin and not rolsuper and rolconnlimit >= 0"""
 """What clients without a reservation may have. reserved_connections is there from PostgreSQL 16 on. A role's
 limit counts its sessions in every database, and binds no superuser."""
-TIMEOUT = 5.0
-SECONDS_TO_ASK = 8.0
 
 
 class Client(NamedTuple):
@@ -104,8 +103,8 @@ class ConnectionCounter:
             with ServerErrors(self._side, "counting connections"):
                 async with asyncio.timeout(SECONDS_TO_ASK):
                     session = await self._kept()
-                    rows = await session.fetch(CLIENTS, timeout=TIMEOUT)
-                    limits = await session.fetch(LIMITS, timeout=TIMEOUT)
+                    rows = await session.fetch(CLIENTS, timeout=POOL_TIMEOUT)
+                    limits = await session.fetch(LIMITS, timeout=POOL_TIMEOUT)
         except WsdashError as error:
             if isinstance(error.__cause__, asyncpg.TooManyConnectionsError):
                 return Connections(self._limit, self._limit, {"refused": 1})

@@ -22,6 +22,7 @@ from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.ending import INTERRUPTED, Ending
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
+from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.control import ControlServer
 from wsdash.engine.operator.heartbeat import beat, keep_lock_fresh
 from wsdash.engine.operator.launch import LOG_FILE, note_config, run_mode
@@ -35,7 +36,7 @@ from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS, Runner
+from wsdash.engine.run.runner import Runner
 from wsdash.engine.run_clock import take_up
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import (

@@ -16,6 +16,7 @@ from wsdash.config import Settings, load_settings
 from wsdash.data.timescaledb.jobs import describe_jobs
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
+from wsdash.engine.limits import CLOSE_SECONDS
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import WsdashError
@@ -30,7 +31,6 @@ LAST = StepId.VERIFY_DATA
 READS = (StepId.BACKUP, StepId.MIGRATE_DATA, LAST, StepId.SWITCH)
 """Items that read the source for long, in their order; the switch needs its chunks as they are."""
 YES = "--yes"
-CLOSE_SECONDS = 20.0
 
 
 class SourceJobs:

@@ -12,6 +12,7 @@ import msgspec
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
+from wsdash.engine.limits import FIRST_PAUSE, LONGEST_PAUSE
 from wsdash.engine.pool import ConnectionCounter
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
@@ -21,9 +22,6 @@ from wsdash.stack.base import Stack
 from wsdash.steps.base import Step
 from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.pollers.containers import LastSeen
-
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,12 @@ from wsdash.model import ContainerReading, LogLine
 from wsdash.outside.http import client_session
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose.command import run_command
+from wsdash.stack.limits import ASK_SECONDS, BUILD_SECONDS, EXTERNAL_POLL_SECONDS
 from wsdash.stack.text import clean
 from wsdash.subprocesses import CannotStartError, OverdueError, limited_environment, run_program
 
 RUNS, STOPPED = 0, 3
 """Exit codes of a status command, as of an LSB init script and of `systemctl is-active`."""
-ASK_SECONDS = 5.0
-POLL_SECONDS = 0.25
-BUILD_SECONDS = 4 * 3600.0
 NOWHERE = ExternalService()
 
 
@@ -193,7 +191,7 @@ class ExternalStack:
                     where=name,
                     remedy="see its own log, then retry",
                 )
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(EXTERNAL_POLL_SECONDS)
 
     async def _until_gone(self, name: str) -> None:
         service, began = self._service(name), time.monotonic()
@@ -204,7 +202,7 @@ class ExternalStack:
                     where=name,
                     remedy="find what keeps it (wsdash doctor names who holds its port), stop it, then retry",
                 )
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(EXTERNAL_POLL_SECONDS)
 
 
 async def _run(what: str, argv: Sequence[str], service: ExternalService, output: OutputSink) -> None:

@@ -15,11 +15,8 @@ import aiohttp
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.outside import read_json
 from wsdash.outside.http import client_session
+from wsdash.stack.limits import CALL_SECONDS, CREATE_SECONDS, GONE_SECONDS
 
-CALL_SECONDS = 15.0
-CREATE_SECONDS = 330.0
-"""A branch waits up to 300 s on the pageserver for its LSN to be ingested."""
-GONE_SECONDS = 60.0
 BUSY_TRIES, BUSY_PAUSE = 5, 0.2
 """How often an inactive tenant (503) is asked again, as Neon's own tests do."""
 

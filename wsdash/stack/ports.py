@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterable
 
-_POLL_SECONDS = 0.03
+from wsdash.stack.limits import PORT_POLL_SECONDS
 
 
 def is_port_free(port: int) -> bool:
@@ -28,5 +28,5 @@ async def ports_still_taken(ports: Iterable[int], timeout: float) -> list[int]:
     while taken := [port for port in taken if not is_port_free(port)]:
         if time.monotonic() > deadline:
             break
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(PORT_POLL_SECONDS)
     return taken

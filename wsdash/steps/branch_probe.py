@@ -16,11 +16,10 @@ from wsdash.data.pg.quoting import ident, literal
 from wsdash.errors import WsdashError
 from wsdash.stack.base import Stack
 from wsdash.steps.base import StepContext
+from wsdash.steps.limits import CALL_SECONDS, OPEN_SECONDS
 
 TABLE = f"{SCHEMA}.branch_probe"
 """A table of wsdash's own in the target: users' tables are only read."""
-CALL_SECONDS = 30.0
-OPEN_SECONDS = 90.0
 SCRIPT, BRANCH_PORT = "/neon/branch.sh", "55433"
 """compose/neon/branch.sh as the compute's container sees it, and where it opens the branch."""
 

@@ -8,9 +8,8 @@ from wsdash.errors import WsdashError
 from wsdash.model import StepId
 from wsdash.runtime import report_directory
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.limits import REPORT_SECONDS
 from wsdash.subprocesses import CannotStartError, OverdueError, run_program
-
-REPORT_SECONDS = 120.0
 
 
 class UpdateDocs:

@@ -9,10 +9,8 @@ from wsdash.errors import InputError, WsdashError
 from wsdash.model import StepId
 from wsdash.model.facts import SENT
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.limits import COMMAND_TIMEOUT, POST_TIMEOUT
 from wsdash.watch.outlets import OutletError, post_message, run_with
-
-POST_TIMEOUT = 15.0
-COMMAND_TIMEOUT = 30.0
 
 
 class NotifyTeam:

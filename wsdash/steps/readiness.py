@@ -10,10 +10,8 @@ from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Notice
 from wsdash.steps.api.items import client
 from wsdash.steps.base import StepContext, command_output
+from wsdash.steps.limits import CONTAINER_READY_SECONDS, READY_POLL_SECONDS
 from wsdash.watch.board import containers_of_series
-
-READY_SECONDS = 60.0
-_POLL_SECONDS = 0.5
 
 
 def needs_schema(settings: Settings) -> frozenset[str]:
@@ -23,7 +21,7 @@ def needs_schema(settings: Settings) -> frozenset[str]:
     return frozenset(named or ([api] if api else []))
 
 
-async def wait_for_api(ctx: StepContext, within: float = READY_SECONDS) -> str:
+async def wait_for_api(ctx: StepContext, within: float = CONTAINER_READY_SECONDS) -> str:
     """Start what waited for the tables and ended meanwhile, and wait for the new API; '' once it is ready,
     else what it says. Nothing is waited for where the stack has no such container, or `within` is 0.
     """
@@ -62,7 +60,7 @@ async def unhealthy(ctx: StepContext) -> str:
     )
 
 
-async def require_healthy(ctx: StepContext, within: float = READY_SECONDS) -> None:
+async def require_healthy(ctx: StepContext, within: float = CONTAINER_READY_SECONDS) -> None:
     """Wait until no such container is unhealthy: its last check may be one of before the tables were there.
 
     Raises WsdashError with the health checks' own words after `within` seconds.
@@ -71,7 +69,7 @@ async def require_healthy(ctx: StepContext, within: float = READY_SECONDS) -> No
     while said := await unhealthy(ctx):
         if time.monotonic() > deadline:
             raise WsdashError(said, remedy="read the log of this container and its health check, then retry")
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(READY_POLL_SECONDS)
 
 
 async def api_state(ctx: StepContext) -> str:

@@ -10,8 +10,8 @@ from wsdash.data.pg.errors import DATABASE_ERRORS, describe
 from wsdash.data.pg.quoting import ident
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.steps.base import endpoint
+from wsdash.steps.limits import RIGHTS_SECONDS
 
-SECONDS = 10.0
 SOURCE = """
 SELECT r.rolsuper OR r.rolcreatedb AS createdb, r.rolsuper OR coalesce(
          has_schema_privilege(current_user, n.oid, 'USAGE'), false) AS usage,
@@ -57,7 +57,7 @@ async def lacking_rights(settings: Settings) -> dict[str, list[str]]:
 
 async def _source(side: Endpoint, schema: str) -> list[str]:
     async with connection(side, read_only=True) as session:
-        row = await session.fetchrow(SOURCE, schema, timeout=SECONDS)
+        row = await session.fetchrow(SOURCE, schema, timeout=RIGHTS_SECONDS)
     if row is None:
         raise WsdashError("the user has no role", where=side.address, remedy="correct source.user")
     user, lacking = ident(side.user), []
@@ -81,7 +81,7 @@ async def _source(side: Endpoint, schema: str) -> list[str]:
 async def _target(side: Endpoint, schema: str) -> list[str]:
     user, lacking = ident(side.user), []
     async with connection(side, read_only=True) as session:
-        row = await session.fetchrow(TARGET, schema, timeout=SECONDS)
+        row = await session.fetchrow(TARGET, schema, timeout=RIGHTS_SECONDS)
     if row is not None and row["there"] and not row["makes"]:
         lacking.append(f"CREATE in schema {schema}: GRANT CREATE ON SCHEMA {ident(schema)} TO {user}")
     if row is not None and not row["there"] and not row["makes_schemas"]:

@@ -18,7 +18,8 @@ from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
 from wsdash.model import Mode, Notice, SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.readiness import READY_SECONDS, api_state, wait_for_api
+from wsdash.steps.limits import CONTAINER_READY_SECONDS
+from wsdash.steps.readiness import api_state, wait_for_api
 from wsdash.steps.scope import RECOGNISED, compare_sides, read_mapping, recognise_rows
 
 
@@ -76,7 +77,7 @@ class InitNeon:
         switch, so nothing is waited for.
         """
         await self._create(ctx)
-        await wait_for_api(ctx, READY_SECONDS if ctx.mode == Mode.OFFLINE else 0.0)
+        await wait_for_api(ctx, CONTAINER_READY_SECONDS if ctx.mode == Mode.OFFLINE else 0.0)
 
     async def _create(self, ctx: StepContext) -> None:
         """Create what is missing, from the source's catalog or the configured SQL file.

@@ -15,7 +15,8 @@ from wsdash.model import ContainerReading, StepId
 from wsdash.model.facts import ANSWERED, RESTORE_FIRST, STARTED, STOPPED_AT
 from wsdash.steps.api.items import client
 from wsdash.steps.base import Evidence, StepContext, command_output
-from wsdash.steps.readiness import READY_SECONDS, needs_schema
+from wsdash.steps.limits import CONTAINER_READY_SECONDS
+from wsdash.steps.readiness import needs_schema
 from wsdash.steps.rows.counts import stored_items
 from wsdash.watch.board import not_known_to_fail
 
@@ -163,7 +164,7 @@ async def _serves(ctx: StepContext) -> str:
     """What shows that the old service serves again. Raises WsdashError where something speaks against it."""
     base, table = ctx.settings.api.old, ctx.settings.api.table
     async with client(ctx, base) as api:
-        pong = await api.wait_ready(READY_SECONDS)
+        pong = await api.wait_ready(CONTAINER_READY_SECONDS)
         stored = await stored_items(ctx.source, ctx.settings.source.schema, table)
         if stored is None or not api.api.path:
             return f"answers at {base} ({pong.said}); there is no table {table} to compare its items with"

@@ -15,12 +15,10 @@ from wsdash.model import ContainerReading
 from wsdash.model.facts import ComparedSides
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
+from wsdash.steps.limits import ASK_SECONDS, COMPARE_SECONDS
 from wsdash.steps.online.move import state_of
 from wsdash.steps.scope import read_carried
 
-ASK_SECONDS = 30.0
-COMPARE_SECONDS = 1800.0
-"""How long reading every row of the source may take."""
 OTHERS = """
 select count(distinct l.pid) from pg_locks l join pg_class c on c.oid = l.relation
 join pg_namespace n on n.oid = c.relnamespace join pg_stat_activity a on a.pid = l.pid

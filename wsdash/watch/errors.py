@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterable
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine, MetricsReading
 from wsdash.watch.duty import Duties, unknown
+from wsdash.watch.limits import LOOK_EVERY, TELL_EVERY
 from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
-
-TELL_EVERY = 10.0
-LOOK_EVERY = 1.0
 
 
 class ErrorRates:

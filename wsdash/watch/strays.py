@@ -6,9 +6,9 @@ from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
 from wsdash.model import MetricsReading
 from wsdash.watch.board import Board
+from wsdash.watch.limits import TELL_EVERY
 from wsdash.watch.sources import Emit
 
-TELL_EVERY = 10.0
 OLD = "api-old"
 
 

@@ -18,6 +18,7 @@ from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board, containers_of_series
 from wsdash.watch.duty import Duties, unknown
+from wsdash.watch.limits import JUDGE_EVERY
 from wsdash.watch.pollers import api, containers, host, metrics, ports, storage
 from wsdash.watch.pollers.containers import LastSeen
 from wsdash.watch.pollers.http import probe_session
@@ -36,7 +37,6 @@ from wsdash.watch.sources import (
 )
 from wsdash.watch.strays import Strays
 
-JUDGE_EVERY = 1.0
 BRANCHES_PACE = Pace(interval=10.0, timeout=20.0, longest_pause=60.0)
 POOL_PACE = Pace(interval=10.0, timeout=10.0, longest_pause=60.0)
 

@@ -16,10 +16,10 @@ from wsdash.data.catalog.present import read_present
 from wsdash.data.catalog.queries import OUTSIDE
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.catalog.types import read_functions, read_types
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.schema.ddl import Statement
 
-TIMEOUT = 60.0
 OTHER_SCHEMAS = """
 SELECT oid, nspname::text AS name FROM pg_namespace
 WHERE nspname <> $1 AND nspname !~ '^(pg_|_?timescaledb_|information_schema$)' ORDER BY 2

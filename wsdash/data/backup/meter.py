@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from wsdash.data.limits import METER_SECONDS
 from wsdash.model import Progress
 
 OnProgress = Callable[[Progress], None]
-_INTERVAL = 0.1
 
 
 class Meter:
@@ -36,7 +36,7 @@ class Meter:
         """Count, and report when it is time."""
         self.rows += rows
         self.bytes += size
-        if time.monotonic() - self._reported_at >= _INTERVAL:
+        if time.monotonic() - self._reported_at >= METER_SECONDS:
             self._tell(finished=False)
 
     def finish(self, rows: int | None = None) -> None:

@@ -29,11 +29,12 @@ from wsdash.data.backup.partial import remove_leftovers
 from wsdash.data.backup.result import object_counts
 from wsdash.data.backup.write import Draft, Frozen, new_file, write_draft
 from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.limits import STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.quoting import ident
 from wsdash.data.schema.ddl import Statement, post_data, pre_data, sequence_values
-from wsdash.data.scratch.limits import STATEMENT_SECONDS, server_errors
+from wsdash.data.scratch.limits import server_errors
 from wsdash.data.snapshot.chunk_states import read_anew
 from wsdash.data.snapshot.hold import Snapshot, open_snapshot
 from wsdash.data.tables.shape import Table

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 
 DROPPED_MEANWHILE = (asyncpg.InternalServerError, asyncpg.UndefinedTableError, asyncpg.UndefinedObjectError)
 """What functions like pg_get_indexdef say of an object that the snapshot still sees and another session has

@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.catalog.items import FIRST_USER_OID, PRE, VIEWS, Draft, Ref, SchemaItem
-from wsdash.data.catalog.queries import DEPENDENCIES, OUTSIDE, TIMEOUT
+from wsdash.data.catalog.queries import DEPENDENCIES, OUTSIDE
+from wsdash.data.limits import TIMEOUT
 
 
 async def ordered_items(

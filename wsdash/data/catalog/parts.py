@@ -20,11 +20,12 @@ from wsdash.data.catalog.items import (
     Draft,
     SchemaItem,
 )
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.hypertable import trigger_left_out
 
-TIMEOUT = queries.TIMEOUT
+TIMEOUT = TIMEOUT
 STATES = {"D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 """States of triggers and rules other than the usual one."""
 Named = Mapping[int, tuple[str, str]]

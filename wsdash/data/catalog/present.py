@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 
 Question = TypeVar("Question")
 

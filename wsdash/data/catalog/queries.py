@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-TIMEOUT = 60.0
-
 _OWN = """NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = '{catalog}'::regclass AND e.objid = {oid}
   AND e.deptype = 'e')"""
 

@@ -34,6 +34,7 @@ from wsdash.data.catalog.present import read_present
 from wsdash.data.catalog.rights import read_comments, read_grants
 from wsdash.data.catalog.tables import table_drafts, view_options
 from wsdash.data.catalog.types import read_functions, read_sequences, read_types
+from wsdash.data.limits import READ_PAUSE_SECONDS, TIMEOUT
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transactions import SNAPSHOT, begin, roll_back
@@ -41,10 +42,8 @@ from wsdash.data.tables.read import read_tables
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.hypertable import Machinery, read_machinery
 
-TIMEOUT = queries.TIMEOUT
 Part: TypeAlias = Literal["everything", "tables", "server"]
 READ_ATTEMPTS = 5
-READ_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ async def read_catalog(conn: asyncpg.Connection, schema: str, *, part: Part = "e
             try:
                 return await _read_catalog(conn, schema, part)
             except DROPPED_MEANWHILE:
-                await asyncio.sleep(READ_PAUSE)
+                await asyncio.sleep(READ_PAUSE_SECONDS)
         return await _read_catalog(conn, schema, part)
 
 

@@ -11,9 +11,10 @@ import asyncpg
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.items import COMMENTS, GRANTS, Draft, Ref, SchemaItem
 from wsdash.data.catalog.kinds.around import read_memberships
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 
-TIMEOUT = queries.TIMEOUT
+TIMEOUT = TIMEOUT
 NEW_PRIVILEGES = {"MAINTAIN": 170000}
 """Privileges that older servers do not know, with the version that brought them."""
 

@@ -9,6 +9,7 @@ import asyncpg
 
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.items import VIEWS, Draft, SchemaItem
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.tables.read import read_columns
 from wsdash.data.tables.shape import Column, Table
@@ -25,7 +26,7 @@ async def table_drafts(
     columns = {(oid, column.name): column for oid, table in tables.items() for column in table.columns}
     drafts: dict[int, Draft] = {}
     apart: dict[tuple[int, str], int] = {}
-    for row in await conn.fetch(queries.DEFAULTS, list(tables), namespace, timeout=queries.TIMEOUT):
+    for row in await conn.fetch(queries.DEFAULTS, list(tables), namespace, timeout=TIMEOUT):
         column = columns[row["relation"], row["name"]]
         drafts.setdefault(row["relation"], _empty(row["relation"]))
         if row["by_function"] and not column.generated:

@@ -11,9 +11,10 @@ from wsdash.data.catalog import queries
 from wsdash.data.catalog.dropped import fetch_defined
 from wsdash.data.catalog.items import Draft, SchemaItem
 from wsdash.data.catalog.present import worth_asking
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 
-TIMEOUT = queries.TIMEOUT
+TIMEOUT = TIMEOUT
 TIMESCALE_CALLS = re.compile(
     r"\b(time_bucket\w*|create_hypertable|drop_chunks|show_chunks|(de)?compress_chunk|add_\w+_policy"
     r"|remove_\w+_policy|hypertable_\w*size|approximate_row_count|_timescaledb_\w+)\b",

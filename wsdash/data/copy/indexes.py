@@ -13,11 +13,12 @@ from itertools import groupby
 import asyncpg
 
 from wsdash.data.copy.progress import Reporter
+from wsdash.data.limits import STATEMENT_TIMEOUT
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.pg.workers import Schedule
-from wsdash.data.schema.apply import STATEMENT_TIMEOUT, run_statement, run_together
+from wsdash.data.schema.apply import run_statement, run_together
 from wsdash.data.schema.ddl import INDEXES, KEYS, Statement
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError

@@ -12,6 +12,7 @@ import asyncpg
 from wsdash.data.copy.manifest import Range, finish_range
 from wsdash.data.copy.plan import TableCopyPlan
 from wsdash.data.copy.progress import Reporter
+from wsdash.data.limits import BEGIN_SECONDS, TRIGGER_SECONDS
 from wsdash.data.mapping.keys import STAGE, open_stage, pass_stage
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.transactions import begin
@@ -20,10 +21,6 @@ from wsdash.data.pg.workers import Schedule
 from wsdash.data.snapshot.hold import Snapshot
 from wsdash.data.verify.checksum import row_source
 from wsdash.tasks import task_group
-
-BEGIN_SECONDS = 60.0
-TRIGGER_SECONDS = 3600.0
-"""Ranges of a table whose triggers must be held off wait for each other."""
 
 
 @dataclass(frozen=True)

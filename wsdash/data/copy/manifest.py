@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.copy.plan import read_target_side
+from wsdash.data.limits import COPY_COMMIT_SECONDS, COUNT_SECONDS, TIMEOUT
 from wsdash.data.mapping.seed_rows import (
     CREATE_SEED_ROWS,
     SEED_ROWS,
@@ -29,9 +30,6 @@ from wsdash.data.tables.shape import Table
 from wsdash.errors import RefusedError, WsdashError
 
 SCHEMA = "wsdash"
-TIMEOUT = 60.0
-COUNT_SECONDS = 3600.0
-COMMIT_SECONDS = 300.0
 ASKED_AT_ONCE = 100
 """How many tables one question names."""
 
@@ -169,7 +167,7 @@ async def finish_range(
             f"finished_at = now() WHERE (run, table_schema, table_name, number) = "
             f"({literal(run)}, {literal(table.schema)}, {literal(table.name)}, {number:d}) "
             "AND finished_at IS NULL RETURNING 1) SELECT 1 / count(*) FROM line",
-            timeout=COMMIT_SECONDS,
+            timeout=COPY_COMMIT_SECONDS,
         )
     except asyncpg.DivisionByZeroError as error:
         raise WsdashError(
@@ -184,7 +182,7 @@ async def flush(conn: asyncpg.Connection, run: str) -> None:
     await conn.execute(
         "SET LOCAL synchronous_commit = on; "  # the server makes one transaction of a message
         f"UPDATE {SCHEMA}.load_ranges SET number = number WHERE (run, number) = ({literal(run)}, 0)",
-        timeout=COMMIT_SECONDS,
+        timeout=COPY_COMMIT_SECONDS,
     )
 
 

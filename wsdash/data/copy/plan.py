@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
 
-TIMEOUT = 60.0
 RANGE_BYTES = 16 << 20
 """About how much of a table one range holds."""
 SHARED_BYTES = 1 << 20

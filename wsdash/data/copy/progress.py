@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from wsdash.data.limits import TICK_SECONDS, VIEW_SECONDS
 from wsdash.model import Progress
 
-TICK_SECONDS = 0.5
 EVENTS_PER_TICK = 4
-VIEW_SECONDS = 10.0
 
 VIEWS = """
 SELECT pid, '' AS phase, tuples_processed AS done, 0::bigint AS total FROM pg_stat_progress_copy

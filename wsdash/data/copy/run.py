@@ -35,7 +35,8 @@ from wsdash.data.copy.plan import (
     read_target_side,
     with_children,
 )
-from wsdash.data.copy.progress import TICK_SECONDS, Reporter
+from wsdash.data.copy.progress import Reporter
+from wsdash.data.limits import TICK_SECONDS
 from wsdash.data.mapping.keys import fill_key_maps
 from wsdash.data.mapping.seed_rows import read_seed_rows
 from wsdash.data.mapping.types import KeyMap

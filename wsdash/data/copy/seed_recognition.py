@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.copy.manifest import tables_with_rows
-from wsdash.data.mapping.seed_rows import COUNT_SECONDS, CREATE_SEED_ROWS, SEED_ROWS, TIMEOUT
+from wsdash.data.limits import COUNT_SECONDS, TIMEOUT
+from wsdash.data.mapping.seed_rows import CREATE_SEED_ROWS, SEED_ROWS
 from wsdash.data.pg.errors import described
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transactions import transaction

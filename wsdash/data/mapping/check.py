@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.catalog.read import Catalog
+from wsdash.data.limits import PROBE_SECONDS, TIMEOUT
 from wsdash.data.mapping.file import Mapping
 from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan, all_go_somewhere, lay_out, require_sources
 from wsdash.data.mapping.seed_rows import SeedRows, is_seed_row, read_seed_rows
@@ -19,8 +20,6 @@ from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Table
 from wsdash.errors import InputError
 
-TIMEOUT = 60.0
-PROBE_SECONDS = 3600.0
 SHOWN = 3
 MOST_VALUES = 100_000
 """Distinct values of a reference that are taken to the target to be looked for there."""

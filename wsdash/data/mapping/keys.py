@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from wsdash.data.limits import FILL_SECONDS, TIMEOUT
 from wsdash.data.mapping.types import KEY_SCHEMA, KeyMap
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.errors import described
@@ -17,8 +18,6 @@ from wsdash.data.snapshot.hold import Snapshot
 from wsdash.data.tables.shape import Lookup, Table
 from wsdash.errors import WsdashError
 
-TIMEOUT = 60.0
-FILL_SECONDS = 3600.0
 STAGE = "wsdash_rows"
 """The temporary table through which rows with looked-up keys go, in their own transaction."""
 

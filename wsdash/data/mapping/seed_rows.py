@@ -12,13 +12,12 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from wsdash.data.limits import COUNT_SECONDS, TIMEOUT
 from wsdash.data.pg.errors import described
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.tables.shape import Table
 
 SEED_ROWS = "wsdash.seed_rows"
-TIMEOUT = 60.0
-COUNT_SECONDS = 3600.0
 CREATE_SEED_ROWS = f"""
 CREATE SCHEMA IF NOT EXISTS wsdash;
 CREATE TABLE IF NOT EXISTS {SEED_ROWS} (

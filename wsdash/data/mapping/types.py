@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import asyncpg
 
 from wsdash.data.catalog.read import Catalog
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.mapping.file import Mapping
 from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan
 from wsdash.data.mapping.seed_rows import SeedRows, is_seed_row
@@ -17,7 +18,6 @@ from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Lookup, Mapped, Reading, Table
 
-TIMEOUT = 60.0
 KEY_SCHEMA = "wsdash"
 OLD = '"wsdash old"'
 """A name that no expression of a mapping means."""

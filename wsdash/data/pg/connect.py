@@ -13,15 +13,11 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.limits import CONNECT_TIMEOUT, STARTING_PAUSE, STARTING_SECONDS
 from wsdash.data.pg.errors import DATABASE_ERRORS, Fault, describe_connecting, fault_of, remember_server
 from wsdash.data.pg.pooler import use_pooler
 from wsdash.data.pg.settings import FIXED_SETTINGS, fix_settings
 from wsdash.tasks import task_group
-
-CONNECT_TIMEOUT = 10.0
-STARTING_SECONDS = 30.0
-"""How long a server that starts up, shuts down or recovers is asked again before that is an error."""
-_STARTING_PAUSE = 0.25
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ async def _connect_when_started(arguments: dict[str, Any], settings: dict[str, s
         except DATABASE_ERRORS as error:
             if fault_of(error) is not Fault.STARTING or time.monotonic() >= deadline:
                 raise
-        await asyncio.sleep(_STARTING_PAUSE)
+        await asyncio.sleep(STARTING_PAUSE)
 
 
 async def _connect(arguments: dict[str, Any], settings: dict[str, str]) -> asyncpg.Connection:

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
+from wsdash.data.limits import ANSWER_SECONDS
 from wsdash.data.pg.settings import set_settings
 from wsdash.data.pg.transactions import begin, commit
 from wsdash.errors import InputError
 
-ANSWER_SECONDS = 10.0
 PROBES = 5
 """A pooler that deals its servers out in turn may give the same one twice; hardly so often."""
 

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
+from wsdash.data.limits import ANSWER_SECONDS
 from wsdash.data.pg.quoting import literal
-
-ANSWER_SECONDS = 10.0
 
 FIXED_SETTINGS = {
     "TimeZone": "UTC",

@@ -14,13 +14,11 @@ from typing import Any, TypeAlias
 import asyncpg
 import asyncpg.pool
 
+from wsdash.data.limits import COMMIT_SECONDS, SESSION_ANSWER_SECONDS
+
 Session: TypeAlias = "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy[Any]"
 """A session of our own, or one lent by a pool."""
 
-ANSWER_SECONDS = 20.0
-"""How long the server may take to begin or to take back."""
-COMMIT_SECONDS = 600.0
-"""How long a commit may take: deferred constraints are checked in it."""
 
 SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 """The mode of a transaction that reads one state of the database."""
@@ -43,7 +41,9 @@ async def transaction(
     is raised as itself. Raises what the driver raises when the session is lost.
     """
     nested = conn.is_in_transaction()
-    await conn.execute(f"SAVEPOINT {_SAVEPOINT}" if nested else f"BEGIN {mode}", timeout=ANSWER_SECONDS)
+    await conn.execute(
+        f"SAVEPOINT {_SAVEPOINT}" if nested else f"BEGIN {mode}", timeout=SESSION_ANSWER_SECONDS
+    )
     try:
         yield
     except BaseException:
@@ -62,7 +62,9 @@ async def transaction(
         await conn.execute(end, timeout=commit_seconds)
 
 
-async def begin(conn: Session, *commands: str, mode: str = "", timeout: float = ANSWER_SECONDS) -> None:
+async def begin(
+    conn: Session, *commands: str, mode: str = "", timeout: float = SESSION_ANSWER_SECONDS
+) -> None:
     """Begin a transaction that commit or roll_back ends, or the end of the session.
 
     commands are sent in the same message, after BEGIN. Raises RuntimeError when one is open already.
@@ -77,7 +79,7 @@ async def commit(conn: Session, *commands: str, timeout: float = COMMIT_SECONDS)
     await conn.execute("; ".join([*commands, "COMMIT"]), timeout=timeout)
 
 
-async def roll_back(conn: Session, timeout: float = ANSWER_SECONDS) -> None:
+async def roll_back(conn: Session, timeout: float = SESSION_ANSWER_SECONDS) -> None:
     """Take back the session's transaction; nothing on a session that is closed or has none."""
     # not asked before: until a cancelled command has ended, the driver knows only what was before it
     if not conn.is_closed():
@@ -86,4 +88,4 @@ async def roll_back(conn: Session, timeout: float = ANSWER_SECONDS) -> None:
 
 async def _take_back(conn: Session, nested: bool) -> None:
     undo = f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}; RELEASE SAVEPOINT {_SAVEPOINT}" if nested else "ROLLBACK"
-    await conn.execute(undo, timeout=ANSWER_SECONDS)
+    await conn.execute(undo, timeout=SESSION_ANSWER_SECONDS)

@@ -11,6 +11,7 @@ from typing import Literal
 
 import asyncpg
 
+from wsdash.data.limits import LAST_WORDS_SECONDS, STALL_SECONDS
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import WsdashError
@@ -19,10 +20,6 @@ from wsdash.tasks import task_group
 PIPE_BYTES = 4 << 20
 """How much one stream holds between the two servers."""
 PIECE_BYTES = 1 << 20
-STALL_SECONDS = 300.0
-"""A stream in which no byte moves for so long is given up."""
-LAST_WORDS_SECONDS = 0.3
-"""How long a half whose connection is gone may take to tell the server's own reason."""
 
 
 @dataclass(frozen=True)

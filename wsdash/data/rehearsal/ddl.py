@@ -16,6 +16,7 @@ import asyncpg
 
 from wsdash.data.catalog.items import FOREIGN_KEYS
 from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.limits import DOUBLES_SECONDS, REHEARSED_STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, remedy_for
 from wsdash.data.pg.quoting import column_list, ident
@@ -30,8 +31,6 @@ from wsdash.model import SchemaObject
 
 SAMPLE_ROWS = 20
 """Rows of each table that go along, so that checks, generated columns and index expressions are evaluated."""
-STATEMENT_SECONDS = 120.0
-DOUBLES_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ class _Rehearsal:
         for one in statements:
             self.tried += 1
             try:
-                await run_statement(self.new, _for_samples(one), STATEMENT_SECONDS)
+                await run_statement(self.new, _for_samples(one), REHEARSED_STATEMENT_SECONDS)
             except WsdashError as error:
                 cause = error.__cause__
                 if self.new.is_closed() or not isinstance(cause, asyncpg.PostgresError):
@@ -167,7 +166,7 @@ class _Rehearsal:
                 f"{row_source(table)} LIMIT {SAMPLE_ROWS}",
                 output=sample,
                 format="binary",
-                timeout=STATEMENT_SECONDS,
+                timeout=REHEARSED_STATEMENT_SECONDS,
             )
             sample.seek(0)
             async with transaction(self.new):
@@ -177,7 +176,7 @@ class _Rehearsal:
                     columns=columns or None,
                     source=sample,
                     format="binary",
-                    timeout=STATEMENT_SECONDS,
+                    timeout=REHEARSED_STATEMENT_SECONDS,
                 )
             self.samples[table.qualified] = int(done.split()[-1])
         except asyncpg.PostgresError as error:
@@ -205,7 +204,8 @@ class _Rehearsal:
         try:
             async with transaction(self.new):
                 seen = await self.new.fetchval(
-                    f"SELECT count(*) FROM {ident(table.schema, table.name)}", timeout=STATEMENT_SECONDS
+                    f"SELECT count(*) FROM {ident(table.schema, table.name)}",
+                    timeout=REHEARSED_STATEMENT_SECONDS,
                 )
         except asyncpg.PostgresError as error:
             seen, why = None, str(error)

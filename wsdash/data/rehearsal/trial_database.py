@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
+from wsdash.data.limits import TIMEOUT, TRIAL_PAUSE_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import described
 from wsdash.data.pg.quoting import ident, literal
@@ -26,9 +27,7 @@ from wsdash.data.scratch.owner import Owner
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.outside import DocumentError, read_json
 
-TIMEOUT = 60.0
 ATTEMPTS = 8
-PAUSE_SECONDS = 0.25
 MAINTENANCE = ("postgres", "template1")
 """Databases from which another one can be renamed, the first that takes a session."""
 _MARK = "wsdash rehearsal "
@@ -259,7 +258,7 @@ async def _alone(conn: asyncpg.Connection, database: str, change: Callable[[], A
         except asyncpg.ObjectInUseError:
             if attempt == ATTEMPTS:
                 raise
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(TRIAL_PAUSE_SECONDS)
 
 
 async def _run(conn: asyncpg.Connection, statement: str) -> None:

@@ -21,10 +21,11 @@ from wsdash.data.backup.manifest import (
 from wsdash.data.backup.meter import Meter, OnProgress
 from wsdash.data.backup.result import SESSION
 from wsdash.data.catalog.read import Catalog
+from wsdash.data.limits import STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.restore.reader import BackupReader
-from wsdash.data.scratch.limits import STATEMENT_SECONDS, Watchdog
+from wsdash.data.scratch.limits import Watchdog
 from wsdash.data.tables.shape import Table
 from wsdash.data.verify.checksum import TableChecksum, checksum_table
 from wsdash.errors import WsdashError

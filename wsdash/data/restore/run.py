@@ -12,17 +12,17 @@ from wsdash.data.backup.meter import OnProgress
 from wsdash.data.backup.result import RestoreResult, object_counts, owners_of, refuse_differences
 from wsdash.data.backup.take import database_identity, keep_copy
 from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.limits import STATEMENT_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.quoting import ident
 from wsdash.data.restore.play import all_or_nothing, differences, play, verified_path
 from wsdash.data.restore.reader import BackupReader
 from wsdash.data.restore.source import restore_missing_into_source
-from wsdash.data.scratch.limits import STATEMENT_SECONDS, server_errors
+from wsdash.data.scratch.limits import server_errors
 from wsdash.errors import RefusedError
 
 __all__ = ["RestoreResult", "restore_backup", "restore_missing_into_source"]
 
-_TIMEOUT = 60.0
 
 _OBJECTS = """
 SELECT count(*) FROM (
@@ -103,9 +103,9 @@ async def _occupied(target: Endpoint, schema: str) -> Catalog | None:
     """The catalog of the target's schema when there is anything in it, else None."""
     async with connection(target, read_only=True) as conn:
         namespace = await conn.fetchval(
-            "SELECT oid FROM pg_namespace WHERE nspname = $1", schema, timeout=_TIMEOUT
+            "SELECT oid FROM pg_namespace WHERE nspname = $1", schema, timeout=TIMEOUT
         )
-        if namespace is None or not await conn.fetchval(_OBJECTS, namespace, timeout=_TIMEOUT):
+        if namespace is None or not await conn.fetchval(_OBJECTS, namespace, timeout=TIMEOUT):
             return None
         return await read_catalog(conn, schema)
 
@@ -132,9 +132,9 @@ async def _may_replace(
         )
     async with connection(target, read_only=True) as conn:
         namespace = await conn.fetchval(
-            "SELECT oid FROM pg_namespace WHERE nspname = $1", content.schema, timeout=_TIMEOUT
+            "SELECT oid FROM pg_namespace WHERE nspname = $1", content.schema, timeout=TIMEOUT
         )
-        outside = [row["name"] for row in await conn.fetch(_DEPENDENTS, namespace, timeout=_TIMEOUT)]
+        outside = [row["name"] for row in await conn.fetch(_DEPENDENTS, namespace, timeout=TIMEOUT)]
     if outside:
         raise RefusedError(
             f"objects outside schema {content.schema} depend on it: {', '.join(outside[:10])}",
@@ -175,7 +175,7 @@ async def _drop_kept(
     """Drop the schema, whose tables nobody can write any more, if the kept copy still equals it."""
     for table in kept.tables.values():
         name = ident(table.schema, table.name)
-        await conn.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE", timeout=_TIMEOUT)
+        await conn.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE", timeout=TIMEOUT)
     catalog = await read_catalog(conn, kept.schema)
     lines = await differences(conn, catalog, kept, item, on_progress)
     lines += [f"{t.qualified}: new" for t in catalog.tables if t.qualified not in kept.tables]

@@ -13,6 +13,7 @@ from wsdash.data.backup.manifest import BackupContent, BackupTable
 from wsdash.data.backup.meter import OnProgress
 from wsdash.data.backup.result import RestoreResult, object_counts, owners_of, refuse_differences
 from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.limits import STATEMENT_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.quoting import ident
 from wsdash.data.restore.play import (
@@ -26,14 +27,12 @@ from wsdash.data.restore.play import (
 )
 from wsdash.data.restore.reader import BackupReader
 from wsdash.data.schema.ddl import post_data, pre_data
-from wsdash.data.scratch.limits import STATEMENT_SECONDS, server_errors
+from wsdash.data.scratch.limits import server_errors
 from wsdash.data.tables.routers import routers_always
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.definitions import enable_compression, made_again, make_hypertable
 from wsdash.data.timescaledb.jobs import HOME
 from wsdash.errors import RefusedError
-
-_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ async def restore_missing_into_source(
             all_or_nothing(source) as conn,
         ):
             gaps = await _find_gaps(conn, source, content, item, on_progress)
-            _refuse_unknown(content, gaps, source, bool(await conn.fetchval(HOME, timeout=_TIMEOUT)))
+            _refuse_unknown(content, gaps, source, bool(await conn.fetchval(HOME, timeout=TIMEOUT)))
             if gaps.restored:
                 await _triggers_off(conn, source)
                 async with routers_always(conn, _inheriting(gaps.empty)):
@@ -155,7 +154,7 @@ def _objects(catalog: Catalog) -> frozenset[tuple[str, str]]:
 async def _lock_empty(conn: asyncpg.Connection, table: Table, entry: BackupTable) -> list[str]:
     """Keep writers out of an empty table; what speaks against filling it."""
     name = ident(table.schema, table.name)
-    await conn.execute(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE", timeout=_TIMEOUT)
+    await conn.execute(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE", timeout=TIMEOUT)
     if await conn.fetchval(f"SELECT EXISTS (SELECT FROM {name})", timeout=STATEMENT_SECONDS):
         return [f"{table.qualified}: rows are being written, the backup has {entry.rows:,}"]
     lacking = sorted(set(entry.columns) - {column.name for column in table.copied_columns})
@@ -164,7 +163,7 @@ async def _lock_empty(conn: asyncpg.Connection, table: Table, entry: BackupTable
 
 async def _triggers_off(conn: asyncpg.Connection, source: Endpoint) -> None:
     try:
-        await conn.execute("SET LOCAL session_replication_role = replica", timeout=_TIMEOUT)
+        await conn.execute("SET LOCAL session_replication_role = replica", timeout=TIMEOUT)
     except asyncpg.InsufficientPrivilegeError as error:
         raise RefusedError(
             f"user {source.user} may not load rows with the triggers off, which would add rows of their own",

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from wsdash.data.catalog.read import Catalog, read_catalog
+from wsdash.data.limits import FILE_TIMEOUT, STATEMENT_TIMEOUT
 from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, describe, server_of, session_lives, words_of
 from wsdash.data.pg.script import Command, split_script
 from wsdash.data.pg.settings import fix_settings
@@ -20,12 +21,9 @@ from wsdash.data.schema.ddl import Statement, search_path
 from wsdash.data.schema.judge import ObjectJudge
 from wsdash.errors import InputError, RefusedError
 
-STATEMENT_TIMEOUT = 6 * 3600.0
-"""Seconds for one statement: an index over a very large table takes its time."""
 LOCK_TIMEOUT = "30s"
 TOGETHER = 50
 """How many quick statements are sent to the server in one message, which it does all or none of."""
-FILE_TIMEOUT = 3600.0
 
 
 def _local(statement: Statement) -> str:

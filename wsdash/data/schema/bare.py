@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.errors import described
 from wsdash.data.schema.ddl import Statement
 
-TIMEOUT = 60.0
 AFTER_ROWS = frozenset(
     {
         "comment",

@@ -9,10 +9,10 @@ import asyncpg
 
 from wsdash.data.catalog.items import FOREIGN_KEYS, INDEXES, KEYS, PRE, SchemaItem
 from wsdash.data.catalog.read import Catalog
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.errors import described
 from wsdash.data.pg.quoting import ident, literal
 
-TIMEOUT = 60.0
 PARALLEL_STAGES = frozenset({KEYS, INDEXES})
 """Statements of one of these stages need nothing of each other and may run at once, stage after stage."""
 

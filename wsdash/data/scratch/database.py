@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 import psutil
 
+from wsdash.data.limits import ABANDONED_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.scratch.limits import server_errors
@@ -25,14 +26,11 @@ from wsdash.outside import DocumentError, read_json
 from wsdash.tasks import finished_though_cancelled
 
 PREFIX = "wsdash_scratch_"
-ABANDONED_SECONDS = 24 * 3600.0
-"""After this long a scratch database of another host that nobody is connected to counts as left behind."""
 _NAME = re.compile(
     PREFIX + "([0-9a-f]{8})(?:_([0-9a-f]{8})_([0-9a-f]+)_([0-9a-f]{8})_[0-9a-f]{6}|[0-9a-f]{12})"
 )
 """When it was made, on which host (a digest), by which process, and when that was started (seconds); an
 earlier version's names end in chance alone."""
-_TIMEOUT = 60.0
 
 _LEFTOVERS = """
 SELECT d.datname AS name, shobj_description(d.oid, 'pg_database') AS tag
@@ -74,12 +72,12 @@ async def drop_leftovers(server: Endpoint) -> list[str]:
         connection(server, read_only=False) as conn,
     ):
         dropped = []
-        for row in await conn.fetch(_LEFTOVERS, timeout=_TIMEOUT):
+        for row in await conn.fetch(_LEFTOVERS, timeout=TIMEOUT):
             match = _NAME.fullmatch(row["name"])
             if match is None or _may_live(match, row["tag"] or ""):
                 continue
             try:
-                await conn.execute(f"DROP DATABASE IF EXISTS {ident(row['name'])}", timeout=_TIMEOUT)
+                await conn.execute(f"DROP DATABASE IF EXISTS {ident(row['name'])}", timeout=TIMEOUT)
             except asyncpg.ObjectInUseError:
                 continue
             dropped.append(row["name"])
@@ -92,13 +90,13 @@ async def _create(server: Endpoint, name: str) -> None:
             server_errors(server, "creating the scratch database"),
             connection(server, read_only=False) as conn,
         ):
-            (like,) = await conn.fetch(_LIKE_OURS, timeout=_TIMEOUT)
+            (like,) = await conn.fetch(_LIKE_OURS, timeout=TIMEOUT)
             await conn.execute(
                 f"CREATE DATABASE {ident(name)} TEMPLATE template0 ENCODING {literal(like['encoding'])} "
                 f"LC_COLLATE {literal(like['collate'])} LC_CTYPE {literal(like['ctype'])}",
-                timeout=_TIMEOUT,
+                timeout=TIMEOUT,
             )
-            await conn.execute(f"COMMENT ON DATABASE {ident(name)} IS {literal(_tag())}", timeout=_TIMEOUT)
+            await conn.execute(f"COMMENT ON DATABASE {ident(name)} IS {literal(_tag())}", timeout=TIMEOUT)
     except WsdashError as error:
         if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
             raise WsdashError(
@@ -116,7 +114,7 @@ async def _drop(server: Endpoint, name: str) -> None:
         server_errors(server, "dropping the scratch database"),
         connection(server, read_only=False) as conn,
     ):
-        await conn.execute(f"DROP DATABASE IF EXISTS {ident(name)} WITH (FORCE)", timeout=_TIMEOUT)
+        await conn.execute(f"DROP DATABASE IF EXISTS {ident(name)} WITH (FORCE)", timeout=TIMEOUT)
 
 
 def _tag() -> str:

@@ -6,13 +6,9 @@ import asyncio
 
 import asyncpg
 
+from wsdash.data.limits import STALL_SECONDS
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.errors import ServerErrors
-
-STALL_SECONDS = 300.0
-"""A COPY that moves no byte for so long is given up."""
-STATEMENT_SECONDS = 3600.0
-"""The longest a single command (an index build, a checksum) may take."""
 
 
 def server_errors(server: Endpoint | asyncpg.Connection, doing: str) -> ServerErrors:

@@ -20,12 +20,12 @@ from typing import TypeVar
 
 import asyncpg
 
+from wsdash.data.limits import RETAKE_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
 
-TIMEOUT = 60.0
 KIND = "timescaledb"
 """What Table.hypertable says of a real hypertable."""
 COMPRESSED = 1
@@ -33,8 +33,6 @@ PARTIAL = 8
 """Bits of a chunk's status (2 is: compressed, with unordered batches; 4 is: frozen)."""
 SHOWN = 3
 READ_ATTEMPTS = 5
-RETAKE_SECONDS = 1.0
-"""The pause before all is read anew."""
 
 T = TypeVar("T")
 

@@ -11,6 +11,13 @@ from functools import partial
 
 import asyncpg
 
+from wsdash.data.limits import (
+    BUSY_SECONDS,
+    HEARTBEAT_SECONDS,
+    LOCK_SECONDS,
+    SESSION_ANSWER_SECONDS,
+    UNHELD_SECONDS,
+)
 from wsdash.data.pg.connect import Endpoint, connection, open_connection, opened_together
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.quoting import ident
@@ -26,23 +33,14 @@ from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
 from wsdash.tasks import task_group
 
-LOCK_SECONDS = 60.0
-"""How long we wait for a table that somebody holds exclusively."""
-HEARTBEAT_SECONDS = 5.0
-ANSWER_SECONDS = 20.0
-"""How long the server may take to answer the heartbeat and the commands that begin a session."""
-
 HELD_BY_ALL = 200
 """So many tables and chunks every session of a snapshot locks; more where the server has room for the
 locks."""
-UNHELD_SECONDS = 5.0
-"""How long a session waits for a lock that it could not take together with the others."""
 ROOM = """
 SELECT current_setting('max_locks_per_transaction')::bigint
      * (current_setting('max_connections')::bigint + current_setting('max_prepared_transactions')::bigint)
 """
 BUSY_ATTEMPTS = 5
-BUSY_SECONDS = 1.0
 
 
 class BusyError(WsdashError):
@@ -168,7 +166,7 @@ async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Seque
         await begin(conn, f"SET LOCAL lock_timeout = '{LOCK_SECONDS:.0f}s'", mode=SNAPSHOT)
         if names:
             lock = f"LOCK TABLE {names} IN ACCESS SHARE MODE"
-            await conn.execute(lock, timeout=LOCK_SECONDS + ANSWER_SECONDS)
+            await conn.execute(lock, timeout=LOCK_SECONDS + SESSION_ANSWER_SECONDS)
         locked = await lock_chunks(conn, tables)
         return await read_states(conn, tables, locked)
 
@@ -181,7 +179,9 @@ async def _freeze(
 ) -> Snapshot:
     states = await hold_still(holder, endpoint, tables)
     with ServerErrors(endpoint, "the snapshot cannot be exported"):
-        snapshot_id: str = await holder.fetchval("SELECT pg_export_snapshot()", timeout=ANSWER_SECONDS)
+        snapshot_id: str = await holder.fetchval(
+            "SELECT pg_export_snapshot()", timeout=SESSION_ANSWER_SECONDS
+        )
         taken_at, relations = time.time(), sum(1 + len(table.chunks) for table in tables)
         held = relations <= HELD_BY_ALL or await _has_room(holder, relations * (1 + len(readers)))
     return Snapshot(endpoint, snapshot_id, readers[0], taken_at, tuple(tables), states, held)
@@ -189,7 +189,7 @@ async def _freeze(
 
 async def _has_room(conn: asyncpg.Connection, locks: int) -> bool:
     """Whether so many locks take no more than a quarter of what the server has room for."""
-    return bool(await conn.fetchval(f"SELECT {locks:d} <= ({ROOM}) / 4", timeout=ANSWER_SECONDS))
+    return bool(await conn.fetchval(f"SELECT {locks:d} <= ({ROOM}) / 4", timeout=SESSION_ANSWER_SECONDS))
 
 
 async def _join(conn: asyncpg.Connection, snapshot: Snapshot) -> None:
@@ -229,4 +229,4 @@ async def _heartbeat(holder: asyncpg.Connection, endpoint: Endpoint, lost: async
                 pass
             else:
                 raise ConnectionResetError("the session was ended")
-            await holder.execute("SELECT", timeout=ANSWER_SECONDS)
+            await holder.execute("SELECT", timeout=SESSION_ANSWER_SECONDS)

@@ -13,10 +13,9 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.transactions import transaction
-
-TIMEOUT = 60.0
 
 TUPLES_PER_PAGE = 291
 """As many rows as a page of 8 KB can hold: a line pointer and a header without columns."""

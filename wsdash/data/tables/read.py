@@ -9,11 +9,11 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.estimates import HEAP, heap_bounds, total
 from wsdash.data.tables.shape import Column, Table
 
-TIMEOUT = 60.0
 SERVERS_OWN = "pg_"
 """Column options that a server keeps for itself begin so: PostgreSQL 15.20 writes `pg_attver` into
 pg_attribute.attoptions of every column. Its own pg_dump leaves it out; other servers refuse it."""

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident
 
-TIMEOUT = 60.0
 ROUTERS = """
 SELECT tgname AS name FROM pg_trigger
 WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgtype & 7 = 7 AND tgenabled = 'O' ORDER BY tgname

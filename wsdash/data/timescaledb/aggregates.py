@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.tables.read import read_columns
 from wsdash.data.tables.shape import Table
 
-TIMEOUT = 60.0
 KIND = "aggregate"
 """What Table.hypertable says of one."""
 

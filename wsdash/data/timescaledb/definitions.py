@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.snapshot import chunk_states as states
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb import aggregates, jobs
 from wsdash.errors import RefusedError
-
-TIMEOUT = 60.0
 
 DIMENSIONS = """
 SELECT hypertable_name AS name, column_name AS column, time_interval::text AS interval, integer_interval,

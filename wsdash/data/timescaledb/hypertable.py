@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.tables.estimates import compressed_bounds, read_compressed, total
@@ -19,7 +20,6 @@ from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.aggregates import read_aggregates
 from wsdash.data.timescaledb.jobs import fetch_jobs
 
-TIMEOUT = 60.0
 INTERNAL = "_timescaledb_"
 
 _ROUTES = re.compile(r"return\s+null", re.IGNORECASE)

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, described
 from wsdash.data.pg.transactions import transaction
 from wsdash.errors import WsdashError
-
-TIMEOUT = 60.0
 
 PRESENT = "SELECT to_regclass('timescaledb_information.jobs') IS NOT NULL"
 HOME = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'"

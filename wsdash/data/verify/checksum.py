@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.limits import CHECKSUM_SECONDS
 from wsdash.data.pg.errors import described
 from wsdash.data.pg.quoting import column_list, ident
 from wsdash.data.tables.shape import Column, Side, Table
 
-CHECKSUM_SECONDS = 6 * 3600.0
-"""The longest a checksum of one table may take."""
 FENCE = "OFFSET '0'::bigint"
 """Ends a subquery whose values are to be made once, not once for each use. A bare 0 is cast and folded only
 later in planning, so that it counts as a limit and keeps the parallel workers out of the hashing."""

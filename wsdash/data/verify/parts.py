@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.limits import SAMPLE_SECONDS
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.tables.shape import Column, Side, Table
 from wsdash.data.verify.checksum import FENCE, row_text
@@ -26,7 +27,6 @@ MOST_HASHES = 1 << 12
 BYTES_PER_ROW = 256
 NULLS = -1
 """The number of the part without a value: a target may lack the NOT NULL."""
-SAMPLE_SECONDS = 60.0
 
 ORDERED = frozenset(
     {

@@ -9,6 +9,7 @@ from functools import partial
 
 import asyncpg
 
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.pg.workers import Schedule
@@ -36,7 +37,6 @@ from wsdash.data.verify.sessions import (
 from wsdash.model import TableVerified
 from wsdash.tasks import task_group
 
-TIMEOUT = 60.0
 SESSION_BYTES = 32 << 20
 """A further pair of sessions is opened for every so much to read."""
 

@@ -9,18 +9,14 @@ from typing import Any
 
 import asyncpg
 
+from wsdash.data.limits import CHECKSUM_SECONDS, SHORT_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transactions import roll_back
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.snapshot.chunk_states import NO_CHUNKS, ChunkStates, require_unmoved
 from wsdash.data.snapshot.hold import Snapshot, hold_still
 from wsdash.data.tables.shape import Side, Table
-from wsdash.data.verify.checksum import CHECKSUM_SECONDS
 from wsdash.tasks import task_group
-
-TIMEOUT = 60.0
-SHORT_SECONDS = 600.0
-"""The longest a query of a lone pair may take: it reads little."""
 
 Query = Callable[[asyncpg.Connection, Side], str]
 """Makes a query for a session of one of the sides."""

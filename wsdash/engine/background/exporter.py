@@ -13,13 +13,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from wsdash.engine.background.exposition import Exposition
+from wsdash.engine.limits import END_SECONDS, PAGE_SECONDS
 from wsdash.engine.options import MetricsAddress
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader, StoreSize
 from wsdash.history.store import FILE
-
-PAGE_SECONDS = 5.0
-END_SECONDS = 2.0
 
 
 class _Page(Collector):

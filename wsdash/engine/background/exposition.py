@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 from wsdash import __version__
+from wsdash.engine.limits import FRESH_SECONDS, ROWS_FRESH_SECONDS
 from wsdash.engine.measured import MeasuredAlerts
 from wsdash.engine.run.outcome import outcome
 from wsdash.history.reader import StoreSize
@@ -35,9 +36,6 @@ from wsdash.model.fold import RunView, fold
 from wsdash.plan import Plan
 from wsdash.watch.alerting.judge import ABSENCE
 
-FRESH_SECONDS = 90.0
-ROWS_FRESH_SECONDS = 300.0
-"""A reading that is older says nothing of now; rows are counted less often."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds in seconds, the guide's 100, 200 and 500 ms among them."""
 CONTAINER_STATES = ("created", "running", "restarting", "paused", "exited", "missing")

@@ -17,8 +17,8 @@ from wsdash.data.online.follow import FollowProgress, follow, keep_small
 from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
 from wsdash.data.online.overhead import measure_overhead
+from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import Downtime, Followed, Notice
 from wsdash.model.facts import FOLLOWS

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from wsdash.engine.limits import LOOK_EVERY
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import AnyEvent, BackupTaken, Notice, Recorded
 from wsdash.model.samples import SampleFold
-
-LOOK_EVERY = 5.0
 
 
 class EngineHistory:

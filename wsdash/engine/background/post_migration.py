@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from wsdash.config import Thresholds
+from wsdash.engine.limits import DAYS_LOOK_SECONDS, FAST_LOOK_SECONDS, FIRST_LOOK, WRITER_POLL_SECONDS
 from wsdash.engine.run.decisions import CONFIRM, DECIDE, decide
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import InputError
@@ -27,11 +28,6 @@ from wsdash.timeline.judge import calm_day, judge
 from wsdash.timeline.spec import TimelineSpec
 from wsdash.timeline.story import Story, fold_story
 
-LOOK_SECONDS = 60.0
-FAST_LOOK_SECONDS = 1.0
-"""How often the days are judged while time runs faster than the machine's."""
-BREATH = 0.002
-FIRST_LOOK = 2.0
 INTENTS = (DECIDE, CONFIRM)
 
 
@@ -70,13 +66,13 @@ class PostMigration:
                 await self.look()
             except InputError as error:  # the writer reports a damaged history; the run goes on
                 self._recorder.tell(str(error))
-            await asyncio.sleep(FAST_LOOK_SECONDS if self.fast else LOOK_SECONDS)
+            await asyncio.sleep(FAST_LOOK_SECONDS if self.fast else DAYS_LOOK_SECONDS)
 
     async def look(self) -> TimelineJudged:
         """Judge now; tell it when it changed, and let the first 24 hours be done when they are."""
         async with self._one_at_a_time:
             while self._recorder.journal.waiting:  # noqa: ASYNC110 - its thread is waited for
-                await asyncio.sleep(BREATH)
+                await asyncio.sleep(WRITER_POLL_SECONDS)
             now = self._recorder.journal.clock.time()
             story = fold_story(await self._recorder.journal.history(), self._plan)
             if story.migrated_at is not None:

@@ -14,13 +14,13 @@ from wsdash.engine.background.following import Follower
 from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import PostMigration
 from wsdash.engine.background.spool import LogSpool
+from wsdash.engine.limits import CLEANUP_SECONDS, REMIND_SECONDS
 from wsdash.engine.options import EngineOptions, MetricsAddress
 from wsdash.engine.run.comparing import Comparer
 from wsdash.engine.run.containers import ContainerHands
 from wsdash.engine.run.duty import Asked, duties
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.source import EventSource, RunHandle
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import World, watch_for_ever
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from wsdash.engine.background.exposition import Exposition
     from wsdash.engine.measured import MeasuredAlerts
     from wsdash.watch.alerting.channels import Notifier
-
-
-REMIND_SECONDS = 30.0
 
 
 class BackgroundServices:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wsdash.engine.journal.store import FILE, JOURNAL, Heartbeat, decode_all, decode_facts, time_of
+from wsdash.engine.limits import BUSY_SECONDS
 from wsdash.errors import InputError
 from wsdash.model import Recorded, TimePassing, run_time
 from wsdash.sqlite_file import Signature, connect_read_only, signature
-
-_BUSY_SECONDS = 0.5
 
 T = TypeVar("T")
 
@@ -94,7 +93,7 @@ class JournalReader:
         return self._asked(lambda: self._db.execute(sql, parameters).fetchall())
 
     def _asked(self, ask: Callable[[], T]) -> T:
-        deadline = time.monotonic() + _BUSY_SECONDS
+        deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 return ask()
@@ -112,7 +111,7 @@ class JournalReader:
                 remedy="start one with `wsdash` or `wsdash demo`, or name its directory with --state",
             )
         try:
-            db, self._frozen = connect_read_only(self.path, _BUSY_SECONDS)
+            db, self._frozen = connect_read_only(self.path, BUSY_SECONDS)
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from wsdash.engine.limits import GONE_SECONDS
 from wsdash.errors import WsdashError
 from wsdash.model import (
     READINGS,
@@ -56,10 +57,6 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)
 _SUSPECT = re.compile(rb"\\u00|\\u20|\\ufe|\\ud|[\x7f\xc2\xd8\xe1\xe2\xef\xf3]")
 """What every harmful character has among its bytes, as it is or as JSON escapes it."""
-
-
-GONE_SECONDS = 6.0
-"""Without a sign of life for so long an engine is taken for dead, by every screen."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

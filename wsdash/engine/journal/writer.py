@@ -32,6 +32,7 @@ from wsdash.engine.journal.store import (
     reading_key,
     time_of,
 )
+from wsdash.engine.limits import KEEP_SECONDS, RETRY_SECONDS
 from wsdash.model import AnyEvent, Notice, Progress, Recorded, TimePassing, run_time
 from wsdash.model.facts import Fact
 from wsdash.model.facts import T as F
@@ -39,11 +40,9 @@ from wsdash.model.facts import T as F
 __all__ = ["Heartbeat", "Journal", "JournalError", "JournalReader"]
 
 KEEP_READINGS = 20_000
-KEEP_SECONDS = 1800.0
 PRUNE_EVERY = 1000
 LONGEST_QUEUE = 50_000
 BATCH = 500
-RETRY_SECONDS = 0.5
 
 
 @dataclass

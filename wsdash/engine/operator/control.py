@@ -13,6 +13,7 @@ from types import TracebackType
 
 import msgspec
 
+from wsdash.engine.limits import HANDLE_SECONDS, LINE_SECONDS, WRITE_SECONDS
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import Intent, Reply
 from wsdash.outside import DocumentError, clean_texts, read_json
@@ -20,10 +21,6 @@ from wsdash.runtime import socket_path
 
 NAME = "control"
 LONGEST_LINE = 64 * 1024
-HANDLE_SECONDS = 30.0
-WRITE_SECONDS = 5.0
-LINE_SECONDS = 5.0
-"""From an intent's first byte to its last."""
 MOST_CLIENTS = 32
 
 Handler = Callable[[Intent], Awaitable[Reply]]

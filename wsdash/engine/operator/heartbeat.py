@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable
 
 from wsdash.engine.journal.writer import Heartbeat, Journal
+from wsdash.engine.limits import BEAT_TURNS, LOCK_SECONDS, TURN_SECONDS
 from wsdash.engine.operator.lock import OperatorLock
-
-TURN_SECONDS = 0.1
-BEAT_TURNS = 4
-LOCK_SECONDS = 1.0
 
 
 async def beat(journal: Journal, current: Callable[[], str]) -> None:

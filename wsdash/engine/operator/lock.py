@@ -12,13 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from wsdash.engine.limits import PATIENCE
 from wsdash.errors import InputError, LockHeldError
 from wsdash.model.written import age, stamp
 from wsdash.outside import DocumentError, read_json
 
 FILE = "operator.lock"
-PATIENCE = 0.5
-"""A screen that merely looks holds the lock for an instant; so a refusal is only final after this long."""
 
 
 class Holder(msgspec.Struct, frozen=True):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from wsdash.engine.limits import OLD_SECONDS
 from wsdash.model import ExpectedDowntime, RehearsalOutcome, Rehearsed
 from wsdash.model.written import age, size
 
-OLD_SECONDS = 7 * 86_400.0
-"""After this long a rehearsal says little about tonight."""
 REHEARSED = "rehearsed "
 """How the summary of a rehearsal begins."""
 _STATES = {"done": "✓", "failed": "✗", "estimated": "~", "not-rehearsed": "–"}

@@ -10,13 +10,12 @@ from pathlib import Path
 from wsdash.config import Settings
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.transfer import server_words
+from wsdash.engine.limits import MEASURE_EVERY_SECONDS, MEASURE_TIMEOUT
 from wsdash.errors import WsdashError
 from wsdash.model import ResourceUse
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
 
-EVERY_SECONDS = 1.0
-TIMEOUT = 60.0
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -38,14 +37,16 @@ class ResourceMeter:
                 readings = await self._stack.readings()
                 used = sum(one.memory_bytes or 0 for one in readings if one.name in names)
                 self._memory = max(self._memory, used)
-            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.sleep(MEASURE_EVERY_SECONDS)
 
     async def weigh_database(self) -> None:
         """Read how large the target's database is with all its rows. Raises UnreachableError, WsdashError."""
         target = endpoint(self._settings.target)
         async with connection(target, read_only=True) as conn:
             with server_words(target, "reading the database's size", "then retry"):
-                size = await conn.fetchval("SELECT pg_database_size(current_database())", timeout=TIMEOUT)
+                size = await conn.fetchval(
+                    "SELECT pg_database_size(current_database())", timeout=MEASURE_TIMEOUT
+                )
         self._database = max(self._database, size)
 
     async def uses(self) -> tuple[ResourceUse, ...]:

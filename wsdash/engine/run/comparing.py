@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from wsdash.config import Settings
+from wsdash.engine.limits import CLEANUP_SECONDS, COMPARE_LOOK_SECONDS
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.errors import RefusedError
 from wsdash.model import REHEARSAL, ComparisonBegan, Intent, Reply, SidesCompared, StepId, TableCompared
 from wsdash.steps.comparing.verify_now import ComparedNow, verify_now
@@ -20,7 +20,6 @@ WRITING = {
     REHEARSAL: "a rehearsal has its own copy of the target in the target's place",
 }
 """What may not be held up by a comparison, nor be read in its middle; and how it is said."""
-LOOK_SECONDS = 0.1
 
 
 def refusal(intent: Intent, running: str) -> str:
@@ -94,7 +93,7 @@ class Comparer:
                 running = self._running()
                 if running in WRITING:
                     raise RefusedError(f"{WRITING[running]}: the comparison was ended for it")
-                await asyncio.wait({comparing}, timeout=LOOK_SECONDS)
+                await asyncio.wait({comparing}, timeout=COMPARE_LOOK_SECONDS)
             return comparing.result()
         finally:
             comparing.cancel()

@@ -8,11 +8,11 @@ from pathlib import Path
 from wsdash.config import Settings
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
+from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.launch import LOG_FILE, run_mode
 from wsdash.engine.run.duty import Asked
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.runner import CLEANUP_SECONDS
 from wsdash.engine.world import load_world, open_world_stack
 from wsdash.model import REHEARSAL, ContainerAsked, Intent, ItemState, Meaning, Notice, Phase, Reply
 from wsdash.model.fold import RunView, fold_all

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from wsdash.config import Settings
+from wsdash.engine.limits import GRACE_SECONDS
 from wsdash.model import SATISFIED, ContainerAsked, ItemState, Meaning, Recorded, RunStarted
 from wsdash.model.fold import RunView
 from wsdash.plan import Plan
@@ -16,8 +17,6 @@ from wsdash.watch.duty import Duties, Duty
 
 SHUTDOWN = "test-shutdown"
 REHEARSES = "the rehearsal"
-GRACE_SECONDS = 60.0
-"""A container that was asked to start anew answers again that long after at the latest."""
 
 
 class Asked:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from wsdash.engine.limits import LAST_WORD_SECONDS
 from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
 from wsdash.engine.run.migration import set_back
 from wsdash.engine.run.outcome import opened
@@ -16,7 +17,6 @@ from wsdash.model import Downtime, ItemChanged, ItemIntended, ItemState, Meaning
 from wsdash.plan import Item, Plan
 from wsdash.steps.base import Evidence, RecheckedStep, Step, StepContext
 
-LAST_WORD_SECONDS = 5.0
 REMEDY = {
     ItemState.FAILED: "see the logs, correct what the evidence names, then retry",
     ItemState.INSUFFICIENT: "let it be watched for longer, then try again",

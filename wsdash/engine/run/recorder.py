@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from wsdash.engine.journal.writer import Journal, JournalError
+from wsdash.engine.limits import RETRY_SECONDS
 from wsdash.model import AnyEvent, Recorded
 from wsdash.model.facts import Fact
 from wsdash.model.facts import T as F
 from wsdash.model.fold import RunView, fold
-
-RETRY_SECONDS = 0.5
 
 T = TypeVar("T")
 

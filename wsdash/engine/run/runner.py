@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.due import AutoRun, Order, due, halted, restore_refusal, to_undo
 from wsdash.engine.run.intents import kept, refusal, ticked
 from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
@@ -39,8 +40,6 @@ from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK
 from wsdash.model.fold import RunView
 from wsdash.model.rehearsal import ROUNDS
 from wsdash.plan import Item, Plan
-
-CLEANUP_SECONDS = 20.0
 
 
 class Runner:

@@ -15,12 +15,10 @@ from wsdash.errors import RefusedError, WsdashError
 from wsdash.stack.base import OutputSink
 from wsdash.stack.compose.description import ComposeService
 from wsdash.stack.compose.variables import without_unnamed
+from wsdash.stack.limits import PULL_SECONDS, UP_SECONDS, VERSION_SECONDS
 from wsdash.stack.text import LineSplitter
 from wsdash.subprocesses import ProgramError, limited_environment, run_program
 
-_VERSION_SECONDS = 20.0
-_UP_SECONDS = 1800.0
-_PULL_SECONDS = 3600.0
 # both files are one project where they lie in one directory: each would call the other's containers orphans
 _ENVIRONMENT = {"COMPOSE_ANSI": "never", "COMPOSE_PROGRESS": "plain", "COMPOSE_IGNORE_ORPHANS": "1"}
 
@@ -43,7 +41,7 @@ async def compose_command() -> list[str]:
     if shutil.which("docker"):
         with suppress(ProgramError):
             asked, env = ("docker", "compose", "version"), limited_environment()
-            if (await run_program(asked, seconds=_VERSION_SECONDS, env=env)).code == 0:
+            if (await run_program(asked, seconds=VERSION_SECONDS, env=env)).code == 0:
                 return ["docker", "compose"]
     if shutil.which("docker-compose"):
         return ["docker-compose"]
@@ -61,7 +59,7 @@ async def compose_up(service: ComposeService, output: OutputSink) -> None:
     """
     argv = [*await _compose(service), "up", "-d", "--no-deps", service.service]
     env = await _environment(service)
-    await run_command(argv, output, _UP_SECONDS, where=f"{service.service} in {service.files[0]}", env=env)
+    await run_command(argv, output, UP_SECONDS, where=f"{service.service} in {service.files[0]}", env=env)
 
 
 async def compose_pull(services: Iterable[ComposeService], output: OutputSink) -> None:
@@ -69,7 +67,7 @@ async def compose_pull(services: Iterable[ComposeService], output: OutputSink) -
     for service in services:
         argv = [*await _compose(service), "pull", service.service]
         where, env = f"{service.image}, named in {service.files[0]}", await _environment(service)
-        await run_command(argv, output, _PULL_SECONDS, where=where, env=env)
+        await run_command(argv, output, PULL_SECONDS, where=where, env=env)
 
 
 def built_image(service: ComposeService) -> str:
@@ -88,7 +86,7 @@ async def compose_build(services: Iterable[ComposeService], output: OutputSink) 
     for service in services:
         argv = [*await _compose(service), "build", service.service]
         where, env = f"{service.service} in {service.files[0]}", await _environment(service)
-        await run_command(argv, output, _PULL_SECONDS, where=where, env=env)
+        await run_command(argv, output, PULL_SECONDS, where=where, env=env)
 
 
 async def run_command(

@@ -12,10 +12,10 @@ from typing import Any
 from wsdash.errors import InputError
 from wsdash.outside import DocumentError, read_yaml
 from wsdash.stack.compose.variables import without_unnamed
+from wsdash.stack.limits import CONFIG_SECONDS
 from wsdash.stack.text import clean
 from wsdash.subprocesses import ProgramError, run_program
 
-CONFIG_SECONDS = 60.0
 _OUTPUT_BYTES = 8 * 2**20
 _MISSING_VARIABLES = 50
 _MOST_PORTS = 1000

@@ -19,12 +19,11 @@ from wsdash.outside.http import BodyError, client_session
 from wsdash.stack.docker.logs import Stamped, read_frames, read_lines
 from wsdash.stack.docker.place import Place, find_engine
 from wsdash.stack.docker.ssh import SshBridge
+from wsdash.stack.limits import DOCKER_CONNECT_SECONDS, DOCKER_REQUEST_SECONDS
 
 NEWEST_API = (1, 50)
 """The newest version of the engine's interface that this client was written against (Docker 28)."""
 
-_REQUEST_SECONDS = 15.0
-_CONNECT_SECONDS = 5.0
 _STREAMED_LINE = 4 * 2**20
 _MOST_SAID = 8 * 2**20
 _LONGEST_WORDS = 1_000
@@ -100,7 +99,7 @@ class DockerClient:
         return str(answer.get("Name") or "") == socket.gethostname()
 
     async def get(
-        self, path: str, params: dict[str, str] | None = None, *, timeout: float = _REQUEST_SECONDS
+        self, path: str, params: dict[str, str] | None = None, *, timeout: float = DOCKER_REQUEST_SECONDS
     ) -> Any:
         """GET and decode JSON; None when there is no such thing.
 
@@ -109,7 +108,7 @@ class DockerClient:
         """
         return await self._query(path, "GET", timeout, params)
 
-    async def post(self, path: str, timeout: float = _REQUEST_SECONDS) -> None:
+    async def post(self, path: str, timeout: float = DOCKER_REQUEST_SECONDS) -> None:
         """POST. Raises RefusedError when read-only, before anything is sent; else as get."""
         if self._read_only:
             raise refusal()
@@ -191,12 +190,12 @@ class DockerClient:
     async def _streaming(
         self, path: str, params: dict[str, str], silence: float | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=silence)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=DOCKER_CONNECT_SECONDS, sock_read=silence)
         engine = await self._engine()
         try:
             async with contextlib.AsyncExitStack() as stack:
                 # the answer's head must come in time; what follows may take for ever
-                async with asyncio.timeout(_REQUEST_SECONDS):
+                async with asyncio.timeout(DOCKER_REQUEST_SECONDS):
                     asked = engine._query(path, params=params, timeout=timeout)
                     answer = await stack.enter_async_context(await stack.enter_async_context(asked))
                 yield answer

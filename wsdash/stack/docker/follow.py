@@ -15,12 +15,9 @@ from wsdash.stack.docker.client import DockerClient, MissingError
 from wsdash.stack.docker.inspect import Inspections
 from wsdash.stack.docker.logs import Cursor, as_log_line
 from wsdash.stack.docker.names import ComposeNames
-
-RECONNECT_SECONDS = 2.0
-"""How long follow_logs goes on trying by itself before it says that the engine is gone."""
+from wsdash.stack.limits import DOCKER_RECONNECT_SECONDS, LOOK_AGAIN_SECONDS
 
 _BETWEEN_TRIES = 0.1
-_LOOK_AGAIN = 1.0
 _LONGEST_NAME = 100
 _WAITING_LINES = 2_000
 """Lines that may wait for the reader; then the engine waits, and nothing is lost."""
@@ -37,7 +34,7 @@ async def follow_logs(
 ) -> AsyncGenerator[LogLine, None]:
     """Lines of all containers after `since` (seconds since the epoch), for ever.
 
-    Raises UnreachableError when no engine answers for RECONNECT_SECONDS.
+    Raises UnreachableError when no engine answers for DOCKER_RECONNECT_SECONDS.
     """
     queue: _Waiting = asyncio.Queue(_WAITING_LINES)
     followers = [_Follower(client, names, inspections, name, since, queue) for name in containers]
@@ -90,7 +87,7 @@ class _Follower:
                 # an engine whose connections break in mid-stream answers all the same
                 if lost_at is None or self._lines > heard:
                     lost_at = time.monotonic()
-                if time.monotonic() - lost_at > RECONNECT_SECONDS:
+                if time.monotonic() - lost_at > DOCKER_RECONNECT_SECONDS:
                     await self._queue.put(error)
                     return
                 await asyncio.sleep(_BETWEEN_TRIES)
@@ -103,7 +100,7 @@ class _Follower:
             except Exception as error:  # else nobody would hear of it
                 await self._queue.put(error)
                 return
-            await self._inspections.wait(self._name, _LOOK_AGAIN)
+            await self._inspections.wait(self._name, LOOK_AGAIN_SECONDS)
 
     async def _follow_once(self) -> None:
         inspected = await self._names.inspect(self._name)

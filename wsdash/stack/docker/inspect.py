@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wsdash.errors import UnreachableError, WsdashError
+from wsdash.stack.limits import ANSWER_SECONDS
 from wsdash.stack.order import together
 
 ROUNDS = 5
 """While events come, a container that none names is asked about once in so many readings."""
-ANSWER_SECONDS = 2.0
-"""How long one container may hold up the others (the engine waits for its lock, say)."""
 
 
 @dataclass

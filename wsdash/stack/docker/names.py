@@ -15,12 +15,7 @@ from wsdash.config import StackSettings
 from wsdash.errors import WsdashError
 from wsdash.stack.compose import ComposeService, compose_command, described_services
 from wsdash.stack.docker.client import DockerClient
-
-LEARN_SECONDS = 3.0
-"""How long a reading waits for what compose says of its files; compose goes on in the background."""
-
-_AGAIN_SECONDS = 60.0
-"""After so long a failed attempt to read the files is made again."""
+from wsdash.stack.limits import AGAIN_SECONDS, LEARN_SECONDS
 
 _PROJECT = "com.docker.compose.project.working_dir"
 _SERVICE = "com.docker.compose.service"
@@ -70,7 +65,7 @@ class ComposeNames:
         """
         if self._known:
             return False
-        if self._learning is None and time.monotonic() - self._asked > _AGAIN_SECONDS:
+        if self._learning is None and time.monotonic() - self._asked > AGAIN_SECONDS:
             self._asked = time.monotonic()
             self._learning = asyncio.create_task(self._learn())
         if self._learning is not None:

@@ -18,8 +18,9 @@ import re
 import signal
 from pathlib import Path
 
+from wsdash.stack.limits import HEAD_SECONDS
+
 HEAD_BYTES = 16_384
-HEAD_SECONDS = 10.0
 CONNECTIONS = 100
 _PIECE = 65_536
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.:@/-]*"

@@ -14,10 +14,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from wsdash.errors import InputError, UnreachableError
+from wsdash.stack.limits import SSH_CONNECT_SECONDS
 from wsdash.stack.text import clean
 from wsdash.subprocesses import ProgramError, run_program
 
-CONNECT_SECONDS = 10
 _PIECE = 65_536
 _LAST_WORDS = 4_096
 _MOST_SOCKETS = 4 * 2**20
@@ -34,7 +34,7 @@ async def listening_ports(url: str) -> frozenset[int] | None:
     """TCP ports that programs of an ssh:// engine's machine listen on; None when it does not tell."""
     argv = [*_login(url)[0], "cat", "/proc/net/tcp", "/proc/net/tcp6"]
     try:
-        done = await run_program(argv, seconds=2 * CONNECT_SECONDS, keep=_MOST_SOCKETS)
+        done = await run_program(argv, seconds=2 * SSH_CONNECT_SECONDS, keep=_MOST_SOCKETS)
     except ProgramError:
         return None
     rows = [line.split() for line in done.stdout.decode("ascii", "replace").splitlines()]
@@ -58,7 +58,7 @@ def _login(url: str) -> tuple[list[str], str]:
             where="DOCKER_HOST or the Docker context",
             remedy="use ssh://user@host or ssh://user@host:port, without a password",
         )
-    argv = ["ssh", "-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={CONNECT_SECONDS}"]
+    argv = ["ssh", "-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SSH_CONNECT_SECONDS}"]
     argv += ["-l", unquote(parts.username)] if parts.username else []
     argv += ["-p", str(port)] if port else []
     return [*argv, "--", host], parts.path

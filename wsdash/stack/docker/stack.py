@@ -31,15 +31,11 @@ from wsdash.stack.docker.names import ComposeNames
 from wsdash.stack.docker.parse import healthy_within, host_ports, parse_container
 from wsdash.stack.docker.ssh import listening_ports
 from wsdash.stack.docker.watch import EventFollower, StatsFollower
+from wsdash.stack.limits import BUILD_SECONDS, DOCKER_POLL_SECONDS, DOCKER_STOP_MARGIN_SECONDS, PORTS_SECONDS
 from wsdash.stack.order import in_order, together, with_needs
 from wsdash.stack.ports import ports_still_taken
 from wsdash.subprocesses import limited_environment
 from wsdash.tasks import task_group
-
-_POLL_SECONDS = 0.1
-_STOP_MARGIN_SECONDS = 30.0
-_PORTS_SECONDS = 5.0
-_BUILD_SECONDS = 4 * 3600.0
 
 
 class DockerStack:
@@ -110,7 +106,7 @@ class DockerStack:
                 await self._client.post(f"containers/{inspected['Id']}/unpause")
             elif not state.get("Running"):
                 output(f"starting {name}")
-                await self._client.post(f"containers/{inspected['Id']}/start", _STOP_MARGIN_SECONDS)
+                await self._client.post(f"containers/{inspected['Id']}/start", DOCKER_STOP_MARGIN_SECONDS)
             if name not in unready:
                 await self._until_healthy(name)
 
@@ -139,7 +135,7 @@ class DockerStack:
             inspected = await self._names.inspect(name)
             if inspected is None or not (inspected.get("State") or {}).get("Running"):
                 return
-            seconds = _grace(inspected) + _STOP_MARGIN_SECONDS
+            seconds = _grace(inspected) + DOCKER_STOP_MARGIN_SECONDS
             await self._client.post(f"containers/{inspected['Id']}/stop", seconds)
             taken = await self._ports_still_taken(inspected)
             if taken:
@@ -171,7 +167,7 @@ class DockerStack:
         if (inspected.get("State") or {}).get("Paused"):
             await self._client.post(f"containers/{inspected['Id']}/unpause")
         output(f"restarting {name}")
-        seconds = _grace(inspected) + _STOP_MARGIN_SECONDS
+        seconds = _grace(inspected) + DOCKER_STOP_MARGIN_SECONDS
         await self._client.post(f"containers/{inspected['Id']}/restart", seconds)
         await self._until_healthy(name)
 
@@ -265,7 +261,7 @@ class DockerStack:
         command = self._settings.workspace.build_command
         if command:
             env = limited_environment(self._settings.workspace.build_environment)
-            await run_command(command, output, _BUILD_SECONDS, where="stack.workspace.build_command", env=env)
+            await run_command(command, output, BUILD_SECONDS, where="stack.workspace.build_command", env=env)
             return
         missing = {image for image, present in (await self.images()).items() if not present}
         described = (await self._names.described()).values()
@@ -338,7 +334,7 @@ class DockerStack:
             ill = now.health == "unhealthy" and not ill_before
             if ill or time.monotonic() - began > healthy_within(inspected):
                 raise self._failed(name, f"{name} is not healthy", now.detail)
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(DOCKER_POLL_SECONDS)
 
     def _failed(self, name: str, what: str, detail: str) -> WsdashError:
         said = f"; its health check says: {detail}" if detail else ""
@@ -347,7 +343,7 @@ class DockerStack:
     async def _ports_still_taken(self, inspected: dict[str, Any]) -> list[int]:
         if not await self._client.here():
             return []  # its ports are another machine's
-        return await ports_still_taken(host_ports(inspected), _PORTS_SECONDS)
+        return await ports_still_taken(host_ports(inspected), PORTS_SECONDS)
 
 
 def _grace(inspected: dict[str, Any]) -> float:

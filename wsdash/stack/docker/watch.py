@@ -13,6 +13,7 @@ from wsdash.errors import WsdashError
 from wsdash.outside import DocumentError, read_json
 from wsdash.stack.docker.client import DockerClient
 from wsdash.stack.docker.inspect import Inspections
+from wsdash.stack.limits import STALE_SECONDS
 from wsdash.tasks import task_group
 
 EVENTS = (
@@ -22,8 +23,6 @@ EVENTS = (
 """Events after which a container may look different. Health checks' own exec_* events are left out: they come
 with every check."""
 
-STALE_SECONDS = 5.0
-"""After which stats say nothing about now."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _SILENCE = 10.0

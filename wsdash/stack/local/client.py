@@ -15,12 +15,10 @@ from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.model import LogLine
 from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import client_session
+from wsdash.stack.limits import LOCAL_REQUEST_SECONDS, SILENCE_SECONDS
 from wsdash.stack.local.view import Failure, SupervisorView, supervisor_socket
 
 _BASE = "http://supervisor"
-_REQUEST_SECONDS = 10.0
-_SILENCE_SECONDS = 15.0
-"""A log stream says something every 5 s; silent for this long it is dead."""
 
 _T = TypeVar("_T")
 
@@ -38,9 +36,9 @@ class SupervisorClient:
     async def get(self, path: str, kind: type[_T]) -> _T:
         """GET and decode. Raises UnreachableError, or WsdashError with the supervisor's own words."""
         await self._renew_lease()
-        return self._decoded(await self._request("GET", path, _REQUEST_SECONDS), kind)
+        return self._decoded(await self._request("GET", path, LOCAL_REQUEST_SECONDS), kind)
 
-    async def post(self, path: str, kind: type[_T], timeout: float = _REQUEST_SECONDS) -> _T:
+    async def post(self, path: str, kind: type[_T], timeout: float = LOCAL_REQUEST_SECONDS) -> _T:
         """POST and decode. Raises RefusedError when read-only, before anything is sent."""
         return self._decoded(await self._request("POST", path, timeout), kind)
 
@@ -54,7 +52,7 @@ class SupervisorClient:
     async def log_lines(self, since: float) -> AsyncIterator[LogLine]:
         """Lines after `since` until the connection breaks. Raises UnreachableError when it does."""
         decoder = msgspec.json.Decoder(LogLine)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=_SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=2, sock_read=SILENCE_SECONDS)
         path = f"/logs?since={since!r}&group=apps&group=workspace"
         try:
             async with self._open().get(_BASE + path, timeout=timeout, read_bufsize=2**18) as answer:
@@ -76,7 +74,7 @@ class SupervisorClient:
         if self._read_only or time.monotonic() - self._renewed < self._renew_after:
             return
         self._renewed = time.monotonic()
-        view = self._decoded(await self._request("PUT", "/lease", _REQUEST_SECONDS), SupervisorView)
+        view = self._decoded(await self._request("PUT", "/lease", LOCAL_REQUEST_SECONDS), SupervisorView)
         self._renew_after = min(5.0, (view.lease_seconds or 20.0) / 4)
 
     def _decoded(self, body: bytes, kind: type[_T]) -> _T:

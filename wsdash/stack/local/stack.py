@@ -12,18 +12,18 @@ from wsdash.model import ContainerReading, LogLine
 from wsdash.model.ports import PortPlan
 from wsdash.stack.base import OutputSink
 from wsdash.stack.cause import cause_of
+from wsdash.stack.limits import (
+    LOCAL_POLL_SECONDS,
+    LOCAL_RECONNECT_SECONDS,
+    LOCAL_STOP_MARGIN_SECONDS,
+    PORTS_SECONDS,
+    START_SECONDS,
+)
 from wsdash.stack.local.client import SupervisorClient
 from wsdash.stack.local.view import ContainerDetail, ContainerView
 from wsdash.stack.order import in_order, with_needs
 from wsdash.stack.ports import ports_still_taken
 
-RECONNECT_SECONDS = 10.0
-"""How long follow_logs goes on trying before it says that the supervisor is gone."""
-
-_POLL_SECONDS = 0.05
-_START_SECONDS = 60.0
-_STOP_MARGIN_SECONDS = 20.0
-_PORTS_SECONDS = 5.0
 _GROUPS = ("apps", "workspace")
 
 
@@ -61,7 +61,7 @@ class LocalStack:
             if before.reading.state != "running":
                 output(f"starting {name}")
             began = time.monotonic()
-            after = await self._client.post(f"/containers/{name}/start", ContainerView, _START_SECONDS)
+            after = await self._client.post(f"/containers/{name}/start", ContainerView, START_SECONDS)
             if name not in unready:
                 await self._until_healthy(after, output)
             if before.reading.state != "running":
@@ -83,11 +83,11 @@ class LocalStack:
 
         async def stop_one(name: str) -> None:
             before = views[name]
-            timeout = before.grace_seconds + _STOP_MARGIN_SECONDS
+            timeout = before.grace_seconds + LOCAL_STOP_MARGIN_SECONDS
             await self._client.post(f"/containers/{name}/stop", ContainerView, timeout)
             if before.pid is None:
                 return
-            taken = await ports_still_taken(before.reading.ports, _PORTS_SECONDS)
+            taken = await ports_still_taken(before.reading.ports, PORTS_SECONDS)
             if taken:
                 raise WsdashError(
                     f"{name} is stopped, but port {taken[0]} is still taken by another process",
@@ -104,7 +104,7 @@ class LocalStack:
         views = await self._views()
         self._known([name], views)
         output(f"restarting {name}")
-        timeout = views[name].grace_seconds + _STOP_MARGIN_SECONDS + _START_SECONDS
+        timeout = views[name].grace_seconds + LOCAL_STOP_MARGIN_SECONDS + START_SECONDS
         after = await self._client.post(f"/containers/{name}/restart", ContainerView, timeout)
         await self._until_healthy(after, output)
 
@@ -155,9 +155,9 @@ class LocalStack:
             except UnreachableError:
                 now = time.monotonic()
                 lost_at = None if await self._answers() else lost_at or now
-                if lost_at is not None and now - lost_at > RECONNECT_SECONDS:
+                if lost_at is not None and now - lost_at > LOCAL_RECONNECT_SECONDS:
                     raise
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(LOCAL_POLL_SECONDS)
 
     async def close(self) -> None:
         """Let go of connections; the services go on."""
@@ -196,7 +196,7 @@ class LocalStack:
             if time.monotonic() > deadline:
                 what = f"{name} is not healthy {started.start_period:g} s after its start"
                 raise self._failed(detail, what, output)
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(LOCAL_POLL_SECONDS)
 
     def _failed(self, detail: ContainerDetail, what: str, output: OutputSink) -> WsdashError:
         view = detail.view

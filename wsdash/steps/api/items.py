@@ -16,9 +16,9 @@ from wsdash.model import Notice
 from wsdash.model.facts import TEST_ROWS, RowsOfTests
 from wsdash.steps.api.rows import Traces, count_rows, found_ids, remove_rows
 from wsdash.steps.base import StepContext
+from wsdash.steps.limits import START_SECONDS
 
 PREFIX = "wsdash-test-"
-START_SECONDS = 60.0
 MOST_THROUGH_API = 200
 """Items removed one by one through the API; what is left then goes in the database alone."""
 

@@ -19,10 +19,8 @@ from wsdash.data.pg.errors import DATABASE_ERRORS, describe, session_lives, word
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transactions import transaction
 from wsdash.errors import WsdashError
+from wsdash.steps.limits import SEARCH_SECONDS, SLACK_SECONDS
 
-SEARCH_SECONDS = 120.0
-SLACK_SECONDS = 120.0
-"""How far the server's clock may be behind ours."""
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 COLUMNS = """
 SELECT c.oid, c.relname AS name, a.attname AS attribute, t.typcategory = 'D' AS timed,

@@ -10,11 +10,9 @@ from wsdash.model.facts import API_TESTED, Tried
 from wsdash.steps.api.checks import functional_checks, latencies, percentile
 from wsdash.steps.api.items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.limits import API_READY_SECONDS
 from wsdash.steps.readiness import require_healthy, unhealthy
 from wsdash.steps.rows.counts import stored_items
-
-READY_SECONDS = 30.0
-"""How long the new API may take to become ready, and its container to become healthy."""
 
 
 class TestApi:
@@ -44,12 +42,12 @@ class TestApi:
 
     async def act(self, ctx: StepContext) -> None:
         """Run the list once the API's container is healthy; the test rows are removed whatever happens."""
-        await require_healthy(ctx, READY_SECONDS)
+        await require_healthy(ctx, API_READY_SECONDS)
         begun: Tried = {"holds": False, "text": "the tests were begun and not ended", "at": time.time()}
         await ctx.facts.put(API_TESTED, begun)
         expected = await self._expected(ctx)
         async with items_for_test(ctx) as (api, items):
-            await api.wait_ready(READY_SECONDS)
+            await api.wait_ready(API_READY_SECONDS)
             checks = await functional_checks(api, items, expected)
             gets, posts = await latencies(api, items)
             pace = api.allowance.text

@@ -19,9 +19,8 @@ from wsdash.errors import InputError
 from wsdash.model import TableVerified
 from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
 from wsdash.steps.base import endpoint
+from wsdash.steps.limits import COMPARE_PAUSE_SECONDS
 from wsdash.steps.scope import read_carried
-
-PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ async def verify_now(
     settings: Settings,
     on_table: Callable[[TableVerified], None] = lambda _: None,
     *,
-    pause: float = PAUSE_SECONDS,
+    pause: float = COMPARE_PAUSE_SECONDS,
 ) -> list[ComparedNow]:
     """Compare every table that is carried. Writes nothing. Raises InputError where there is no table,
     UnreachableError and WsdashError.

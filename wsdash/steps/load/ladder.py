@@ -17,6 +17,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import EndpointTimes, LoadRung
 from wsdash.steps.api.checks import category_names, changed_body, item_id_of, new_body, percentile
 from wsdash.steps.api.items import TestItems
+from wsdash.steps.limits import PAUSE_AFTER_ERROR
 from wsdash.tasks import task_group
 
 LADDER = (1, 2, 4, 8, 16, 32)
@@ -30,8 +31,6 @@ FREE_FROM = 6_000
 """Requests a minute: an API whose limit is lower cannot be loaded from here, only measured at its pace."""
 PACED_REQUESTS = 40
 """So many are measured then."""
-PAUSE_AFTER_ERROR = 0.05
-"""Seconds: a service that refuses at once is not to be flooded."""
 
 
 @dataclass(frozen=True)

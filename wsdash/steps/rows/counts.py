@@ -16,6 +16,7 @@ from wsdash.data.pg.quoting import ident
 from wsdash.errors import DefectError, InputError, WsdashError
 from wsdash.model import RowsReading
 from wsdash.steps.base import endpoint
+from wsdash.steps.limits import COUNT_SECONDS, CREDIT_SECONDS, ROUND_SECONDS, STATISTICS_SECONDS
 from wsdash.steps.rows.pairs import NOT_BY_COUNT, CountPair, Pairing
 from wsdash.watch.clock import Clock, SystemClock
 
@@ -35,15 +36,8 @@ GROUP BY r.relname, r.oid ORDER BY 1
 """Every root table: what changes when it is made anew or truncated, a guess of its rows out of the
 statistics of the relations that hold them (the root of a hypertable knows nothing), and how many were
 inserted less those deleted."""
-LOOK_SECONDS = 10.0
-COUNT_SECONDS = 15.0
-"""The longest one count may take; a table that takes longer is estimated."""
-ROUND_SECONDS = 30.0
-"""After so much counting, the other tables of a round are estimated."""
 SHARE = 0.05
 """Exact counting takes at most this part of the time."""
-CREDIT_SECONDS = 1.0
-"""So much counting may be saved up."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ class RowWatch:
     async def _look(self, stack: AsyncExitStack, side: DatabaseSettings) -> _View:
         session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
         with ServerErrors(session, "counting rows"):
-            rows = await session.fetch(STANDING, side.schema, timeout=LOOK_SECONDS)
+            rows = await session.fetch(STANDING, side.schema, timeout=STATISTICS_SECONDS)
         tables = {row["name"]: CountedSides(row["identity"], row["guess"], row["net"]) for row in rows}
         return _View(session, side.schema, tables)
 

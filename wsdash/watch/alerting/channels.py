@@ -21,21 +21,17 @@ from wsdash.model import AlertChanged, AlertSent, Notice
 from wsdash.model.alert_board import AlertBoard, AlertSpan
 from wsdash.tasks import task_group
 from wsdash.watch.alerting.rules import SEVERITIES
+from wsdash.watch.limits import CHANNEL_TIMEOUT, GIVE_UP_SECONDS, REPEAT_SECONDS
 from wsdash.watch.outlets import OutletError, post_message, run_with
 from wsdash.watch.sources import Emit
 
-TIMEOUT = 15.0
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
-GIVE_UP_SECONDS = 6 * 3600.0
-"""For how long an outlet that fails is tried again."""
 MOST_WAITING = 200
 STORM = 5
 """So many that wait are sent as one message."""
 MOST_LINES = 50
 MOST_A_WHILE, WHILE_SECONDS = 3, 3600.0
 """An alert that comes and goes is sent this many times within so many seconds."""
-REPEAT_SECONDS = 4 * 3600.0
-"""A raised alert that nobody acknowledges is sent again."""
 
 KINDS = {"info": "info", "warning": "warning", "critical": "failure"}
 """Severity -> apprise's word."""
@@ -75,7 +71,7 @@ def channels_of(settings: AlertSettings) -> dict[str, Send]:
         channels[f"apprise {variable}"] = partial(_apprise, variable)
     if settings.command:
         channels["command"] = lambda message: run_with(
-            settings.command, msgspec.json.encode(message), TIMEOUT, settings.environment
+            settings.command, msgspec.json.encode(message), CHANNEL_TIMEOUT, settings.environment
         )
     return channels
 
@@ -241,7 +237,7 @@ async def _apprise(variable: str, message: dict[str, Any]) -> None:
     payload = {"title": head if rest else f"wsdash: {message['state']}", "text": rest or head, "kind": kind}
     argv = [sys.executable, "-m", "wsdash.watch.alerting.apprise_child", variable]
     try:
-        await run_with(argv, msgspec.json.encode(payload), TIMEOUT, [variable])
+        await run_with(argv, msgspec.json.encode(payload), CHANNEL_TIMEOUT, [variable])
     except OutletError as error:
         # its own words, without the program's name
         raise OutletError(str(error).rpartition("exited 1: ")[2]) from error
@@ -258,4 +254,4 @@ async def _post(settings: AlertSettings, message: dict[str, Any]) -> None:
             ) from None
     if not url:
         raise OutletError(f"the variable {settings.webhook_env} is not set")
-    await post_message(url, message, TIMEOUT)
+    await post_message(url, message, CHANNEL_TIMEOUT)

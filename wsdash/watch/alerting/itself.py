@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from wsdash.watch.limits import SILENT_SECONDS
+
 JOB = "wsdash"
 """The name of wsdash's own job in config/monitoring/prometheus-scrape.yml."""
-SILENT_SECONDS = 120
-"""A probe is asked every second or two, and waits 5 s for its answer: two minutes are no pause."""
 PROBED = 'wsdash_newest_reading_timestamp_seconds{kind="probe"}'
 
 

@@ -12,7 +12,8 @@ from wsdash.config import ApiSettings
 from wsdash.errors import UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
-from wsdash.watch.pollers.http import PROBE_TIMEOUT, Timing, timed_get
+from wsdash.watch.limits import PROBE_TIMEOUT
+from wsdash.watch.pollers.http import Timing, timed_get
 from wsdash.watch.pollers.poller import Pace
 from wsdash.watch.sources import Emit, NotAskedError, NotStartedError
 

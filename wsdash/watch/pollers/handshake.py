@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 
 from wsdash.errors import UnreachableError
-from wsdash.watch.pollers.http import PROBE_TIMEOUT
+from wsdash.watch.limits import PROBE_TIMEOUT
 from wsdash.watch.reasons import reason
 
 SSL_REQUEST = bytes.fromhex("00000008 04d2162f")

@@ -11,9 +11,8 @@ from typing import Any
 import aiohttp
 
 from wsdash.outside.http import client_session
+from wsdash.watch.limits import PROBE_TIMEOUT
 from wsdash.watch.reasons import reason
-
-PROBE_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)

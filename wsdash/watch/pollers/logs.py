@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine
 from wsdash.outside.severity import ERROR, severity
+from wsdash.watch.limits import FIRST_PAUSE, LONGEST_PAUSE
 from wsdash.watch.liveness import SourceTeller, backoff
 from wsdash.watch.reasons import reason
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
@@ -19,8 +20,6 @@ OVERLAP = 30.0
 BACKLOG = 600.0
 """Seconds before the watch began whose lines are read too, where nobody says from when on."""
 SETTLED = 1.0
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 5.0
 MINUTE = 60.0
 MOST_COUNTED = 100_000
 

@@ -19,6 +19,7 @@ from wsdash.config import Settings
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import MetricsReading
 from wsdash.watch.board import Board
+from wsdash.watch.limits import PAGE_TIMEOUT
 from wsdash.watch.pollers.histogram import Counters, Growth, buckets, quantile
 from wsdash.watch.pollers.http import timed_get
 from wsdash.watch.pollers.poller import Pace
@@ -26,7 +27,6 @@ from wsdash.watch.pollers.prometheus import Family, parse_metrics
 from wsdash.watch.sources import Emit, NotStartedError
 
 PACE = Pace(interval=5.0, timeout=8.0, longest_pause=15.0)
-PAGE_TIMEOUT = 5.0
 GETPAGE = "pageserver_smgr_query_seconds_global"
 REDO = "pageserver_wal_redo_seconds"
 WAITS = "pageserver_wait_lsn_seconds"

@@ -17,6 +17,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import PortReading
 from wsdash.model.ports import PortPlan, in_the_way
 from wsdash.watch.board import Board
+from wsdash.watch.limits import PLAN_SECONDS
 from wsdash.watch.pollers.poller import Pace
 from wsdash.watch.pollers.threads import Blocking
 from wsdash.watch.sources import Emit
@@ -24,7 +25,6 @@ from wsdash.watch.sources import Emit
 PACE = Pace(interval=5.0, timeout=10.0, longest_pause=30.0)
 UNKNOWN = "unknown process (needs root to see)"
 LONGEST_COMMAND = 100
-PLAN_SECONDS = 600.0
 READS = 3  # a holder that has ended since the sockets were listed is looked for again
 
 _SECRET = re.compile(

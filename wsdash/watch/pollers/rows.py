@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from wsdash.clock import Clock, SystemClock
+from wsdash.watch.limits import LONGEST_INTERVAL
 from wsdash.watch.pollers.poller import Pace, Poller
 from wsdash.watch.sources import CountRows, Emit
 
 PACE = Pace(interval=2.0, timeout=120.0, longest_pause=15.0)
 SHARE = 10
 """A look at both servers takes at most one part in this many of the time."""
-LONGEST_INTERVAL = 10.0
 
 
 def rows_poller(count_rows: CountRows, emit: Emit, clock: Clock | None = None) -> Poller:

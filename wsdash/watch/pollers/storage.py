@@ -9,8 +9,9 @@ import aiohttp
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
+from wsdash.watch.limits import PROBE_TIMEOUT
 from wsdash.watch.pollers.handshake import ask_database, ask_storage
-from wsdash.watch.pollers.http import PROBE_TIMEOUT, timed_get
+from wsdash.watch.pollers.http import timed_get
 from wsdash.watch.pollers.poller import Pace
 from wsdash.watch.sources import Emit, NotStartedError
 

@@ -8,7 +8,7 @@ from typing import Literal
 import asyncpg
 
 from wsdash.data.catalog.items import Draft, SchemaItem
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 
 Fate = Literal["carried", "named", "owner", "derived", "physical", "server"]
 """carried: made again in the target. named: a line says that it is not carried and what that costs. owner:

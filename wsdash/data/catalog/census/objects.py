@@ -7,7 +7,7 @@ from collections.abc import Collection
 import asyncpg
 
 from wsdash.data.catalog.items import Draft, Ref, SchemaItem
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 
 OF_SCHEMAS = {
     "pg_class": "relnamespace",

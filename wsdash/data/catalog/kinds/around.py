@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from wsdash.data.catalog.items import Draft, SchemaItem
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 
 REASONS = {
     "publication": "what it publishes is replicated to nobody in the target; make it by hand where needed",

@@ -11,6 +11,7 @@ import asyncpg
 
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.items import COMMENTS, SchemaItem
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 
 IGNORED = frozenset({"plpgsql", "timescaledb"})
@@ -35,7 +36,7 @@ async def with_extensions(
     names: dict[str, set[str]] = defaultdict(set)
     unknown = sorted(set(installed) - needed - IGNORED)
     if unknown:
-        for row in await conn.fetch(queries.EXTENSION_MEMBERS, unknown, timeout=queries.TIMEOUT):
+        for row in await conn.fetch(queries.EXTENSION_MEMBERS, unknown, timeout=TIMEOUT):
             names[row["name"]].add(row["extension"])
     found: list[SchemaItem] = []
     for item in items:
@@ -55,7 +56,7 @@ async def with_extensions(
             f"COMMENT ON EXTENSION {ident(row['name'])} IS {literal(row['comment'])}",
             stage=COMMENTS,
         )
-        for row in await conn.fetch(queries.EXTENSION_COMMENTS, timeout=queries.TIMEOUT)
+        for row in await conn.fetch(queries.EXTENSION_COMMENTS, timeout=TIMEOUT)
         if row["name"] in needed - IGNORED
     ]
     return (*found, *unused, *comments)

@@ -11,7 +11,7 @@ import asyncpg
 from wsdash.data.catalog.items import Draft, SchemaItem
 from wsdash.data.catalog.kinds import queries
 from wsdash.data.catalog.present import worth_asking
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 
 Make: TypeAlias = Callable[[str, Any], Draft]

@@ -18,7 +18,7 @@ import asyncpg
 from wsdash.data.catalog.dropped import fetch_defined
 from wsdash.data.catalog.items import FOREIGN_KEYS, INDEXES, KEYS, TRIGGERS, Draft, SchemaItem
 from wsdash.data.catalog.kinds import part_queries as queries
-from wsdash.data.catalog.queries import TIMEOUT
+from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident
 from wsdash.data.tables.shape import Table
 
