@@ -104,11 +104,11 @@ async def test_it_tells_who_asked_how_often_and_when() -> None:
         for _ in range(3):
             async with client.get(url + "/x") as answer:
                 await answer.read()
-        told = await read_relayed(url)
-    assert told is not None
-    (only,) = told.clients
+        seen = await read_relayed(url)
+    assert seen is not None
+    (only,) = seen.clients
     assert (only.address, only.requests) == ("127.0.0.1", 3)
-    assert told.since <= only.last_seen
+    assert seen.since <= only.last_seen
 
 
 async def test_where_no_relay_answers_nobody_is_told() -> None:

@@ -26,6 +26,8 @@ from wsdash.model import (
     ItemState,
     LoadRung,
     LoadTested,
+    OldPortClient,
+    OldPortClients,
 )
 from wsdash.review.blocks import Cell
 from wsdash.review.report.build import build_report, rendered
@@ -300,3 +302,15 @@ def test_the_write_downtime_leaves_out_what_the_old_service_ran_in_between(run: 
     assert report.verdict is not None
     told = [cell.text for _, cell in verdict_lines(report, report.verdict)]
     assert f"{first + 8.5:.1f} s in 2 stretches" in told
+
+
+def test_who_still_comes_to_the_old_port_is_named_the_busiest_first(run: Path) -> None:
+    came = (OldPortClient("10.0.0.4", 3, 1_790_000_000.0), OldPortClient("10.0.0.9", 1_200, 1_790_000_060.0))
+    record(run, OldPortClients(1_789_000_000.0, came))
+    report = build_report(run)
+    assert [(one.address, one.requests) for one in report.old_port_clients] == [
+        ("10.0.0.9", 1_200),
+        ("10.0.0.4", 3),
+    ]
+    shown = rendered(read_story(run), ".md")
+    assert "10.0.0.9 (1,200 requests, last 2026-09-21 14:14), 10.0.0.4 (3 requests" in shown

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import aiohttp
-import msgspec
 
+from wsdash.model import OldPortClients
 from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import client_session
 from wsdash.outside.text import clean_texts
@@ -12,22 +12,7 @@ from wsdash.outside.text import clean_texts
 SECONDS = 5.0
 
 
-class RelayClient(msgspec.Struct, frozen=True):
-    """One client of the old port. requests: since the relay took it; last_seen: epoch seconds."""
-
-    address: str
-    requests: int
-    last_seen: float
-
-
-class Relayed(msgspec.Struct, frozen=True):
-    """Who came. since: when the relay got the port, epoch seconds."""
-
-    since: float
-    clients: tuple[RelayClient, ...]
-
-
-async def read_relayed(old_api: str) -> Relayed | None:
+async def read_relayed(old_api: str) -> OldPortClients | None:
     """Who still asks at the old service's address; None where no relay answers there.
 
     The relay tells it to its own machine alone.
@@ -41,7 +26,7 @@ async def read_relayed(old_api: str) -> Relayed | None:
         ):
             if answer.status != 200:
                 return None
-            told = read_json(await answer.read(), Relayed)
+            counted = read_json(await answer.read(), OldPortClients)
     except (OSError, TimeoutError, aiohttp.ClientError, DocumentError):
         return None
-    return clean_texts(told)
+    return clean_texts(counted)

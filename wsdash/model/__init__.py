@@ -51,6 +51,8 @@ from wsdash.model.online import (
     Followed,
     GoNoGo,
     GoNoGoLine,
+    OldPortClient,
+    OldPortClients,
     SwitchedOver,
     TrafficJudged,
 )
@@ -141,6 +143,8 @@ __all__ = [
     "MetricsReading",
     "Mode",
     "Notice",
+    "OldPortClient",
+    "OldPortClients",
     "Outcome",
     "PauseChanged",
     "Phase",

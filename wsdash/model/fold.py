@@ -20,7 +20,14 @@ from wsdash.model.items import (
 )
 from wsdash.model.journal import Recorded
 from wsdash.model.migration import ROLLED_BACK, ended_by, loads_kept
-from wsdash.model.online import ConflictsFound, Followed, GoNoGo, SwitchedOver, TrafficJudged
+from wsdash.model.online import (
+    ConflictsFound,
+    Followed,
+    GoNoGo,
+    OldPortClients,
+    SwitchedOver,
+    TrafficJudged,
+)
 from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
 from wsdash.model.run import Downtime, EngineStopped, PauseChanged, RunFinished, RunStarted
 from wsdash.model.source_jobs import JobsAnswered, JobsAsked
@@ -115,6 +122,7 @@ class RunView(msgspec.Struct, frozen=True):
     """How carrying changes goes, in mode online."""
     followed_at: float | None = None
     panel: GoNoGo | None = None
+    old_port: OldPortClients | None = None
     """What spoke against the switch when it was last looked."""
     switched: SwitchedOver | None = None
     """The newest switch, and when it was."""
@@ -224,6 +232,8 @@ def fold(view: RunView, recorded: Recorded) -> RunView:
             changes |= {"followed": event, "followed_at": recorded.at}
         case GoNoGo():
             changes |= {"panel": event}
+        case OldPortClients():
+            changes |= {"old_port": event}
         case SwitchedOver():
             changes |= _switched(view, event, recorded.at)
         case ConflictsFound():

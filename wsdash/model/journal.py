@@ -18,7 +18,14 @@ from wsdash.model.items import (
     SchemaCompared,
     TableVerified,
 )
-from wsdash.model.online import ConflictsFound, Followed, GoNoGo, SwitchedOver, TrafficJudged
+from wsdash.model.online import (
+    ConflictsFound,
+    Followed,
+    GoNoGo,
+    OldPortClients,
+    SwitchedOver,
+    TrafficJudged,
+)
 from wsdash.model.readings import (
     BranchesReading,
     ContainerReading,
@@ -105,6 +112,7 @@ AnyEvent = (
     | JobsAnswered
     | Followed
     | GoNoGo
+    | OldPortClients
     | SwitchedOver
     | ConflictsFound
     | TrafficJudged

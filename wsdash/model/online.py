@@ -69,6 +69,21 @@ class SwitchedOver(Event, frozen=True, tag="switched-over"):
     """Rows of which a person chose which side's stays."""
 
 
+class OldPortClient(msgspec.Struct, frozen=True):
+    """Somebody who asked at the old port. requests: since the relay took it; last_seen: epoch seconds."""
+
+    address: str
+    requests: int
+    last_seen: float
+
+
+class OldPortClients(Event, frozen=True, tag="old-port-clients"):
+    """Who still comes to the old service's port, as its relay counted them since `since` (epoch seconds)."""
+
+    since: float
+    clients: tuple[OldPortClient, ...]
+
+
 class TrafficJudged(Event, frozen=True, tag="traffic-judged"):
     """What the demo's users were told of their writes, held against the side that serves, row by row.
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from wsdash.api.relayed import read_relayed
 from wsdash.config import Settings
 from wsdash.data.online.follow import FollowProgress, follow, keep_small
 from wsdash.data.online.link import open_link
@@ -20,7 +21,7 @@ from wsdash.data.online.overhead import measure_overhead
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import RefusedError, WsdashError
-from wsdash.model import Downtime, Followed, Notice
+from wsdash.model import Downtime, Followed, Notice, OldPortClients
 from wsdash.model.facts import FOLLOWS
 from wsdash.stack.base import Stack
 from wsdash.steps.base import StepContext
@@ -31,6 +32,8 @@ TELL_SECONDS = 1.0
 """How often it is told how it goes."""
 PANEL_SECONDS = 10.0
 """How often it is looked whether a switch could begin, while the target keeps up."""
+OLD_PORT_SECONDS = 3600.0
+"""How often the count of who comes to the old port is recorded, while nobody new does."""
 KEEP_SECONDS = 60.0
 """How often the log that keeps the way back open is folded."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -61,6 +64,8 @@ class Follower:
         self._told_at = 0.0
         self._overhead: float | None = None
         self._alarmed = ""
+        self._old_port: OldPortClients | None = None
+        self._old_port_at = -OLD_PORT_SECONDS
 
     @property
     def newest(self) -> Followed | None:
@@ -193,7 +198,20 @@ class Follower:
             async with open_link(move, move.target) as link:
                 size = await keep_small(link)
             self._tell(Followed("target", None, 0, size), now=True)
+            await self._see_old_port()
             await self._pause(KEEP_SECONDS)
+
+    async def _see_old_port(self) -> None:
+        """Record who still comes to the old service's port: when somebody new does, else once an hour."""
+        seen = await read_relayed(self._settings.api.old)
+        if seen is None or seen == self._old_port:
+            return
+        known = self._old_port.clients if self._old_port is not None else ()
+        new = {client.address for client in seen.clients} - {client.address for client in known}
+        now = time.monotonic()
+        if new or now - self._old_port_at >= OLD_PORT_SECONDS:
+            self._old_port, self._old_port_at = seen, now
+            self._recorder.journal.emit(seen)
 
     async def _settle_clock(self) -> None:
         """What a killed engine left running ended when its fence fell, if the source is open."""

@@ -32,6 +32,7 @@ from wsdash.review.report.form import (
     DecisionReport,
     DowntimeReport,
     ItemReport,
+    OldPortReport,
     ReadsReport,
     RehearsalReport,
     Report,
@@ -97,6 +98,11 @@ def _add_online(report: Report, view: RunView) -> None:
         report.writes = WritesReport(seen.acknowledged, seen.lost, seen.duplicated, seen.wrong, seen.unknown)
         longest = round(seen.longest_read_refusal, 3)
         report.reads = ReadsReport(seen.reads_answered, seen.reads_refused, longest)
+    if view.old_port is not None:
+        busiest = sorted(view.old_port.clients, key=lambda client: -client.requests)
+        report.old_port_clients = [
+            OldPortReport(client.address, client.requests, iso(client.last_seen)) for client in busiest
+        ]
     if back is not None:
         lost = seen.lost if seen is not None and seen.side == "source" else None
         report.rollback = RollbackReport(round(back.seconds, 3), back.carried, lost, back.conflicts)

@@ -226,6 +226,14 @@ class WritesReport(msgspec.Struct):
     unknown: int
 
 
+class OldPortReport(msgspec.Struct):
+    """A client that still asked at the old port. requests: since the relay took it."""
+
+    address: str
+    requests: int
+    last_seen: str
+
+
 class ReadsReport(msgspec.Struct):
     """Their reads. longest_refusal_seconds: from a read's first refusal to its answer."""
 
@@ -278,5 +286,7 @@ class Report(msgspec.Struct):
     writes: WritesReport | None = None
     reads: ReadsReport | None = None
     rollback: RollbackReport | None = None
+    old_port_clients: list[OldPortReport] = []
+    """Who still came to the old port after an online switch, the busiest first."""
     fortnight: str = ""
     """The demo's fortnight whose readings are a stand-in's, '' for a real run."""

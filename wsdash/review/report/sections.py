@@ -26,6 +26,8 @@ from wsdash.watch.alerting.words import amount
 LATENCIES, APPENDIX = "latencies", "appendix"
 """Keys of the section that a plot is drawn in, and of the one that plots precede."""
 REHEARSED = {"clean": GOOD, "interrupted": WAIT}
+SHOWN_CLIENTS = 5
+"""So many clients of the old port are named."""
 PHASES = {"pre": "Pre-Migration", "migration": "Migration Steps", "post": "Post-Migration"}
 GROUPS = {"functional": "Functional", "performance": "Performance", "neon": "Neon-specific"}
 
@@ -100,6 +102,13 @@ def _online(report: Report) -> list[tuple[str, Cell]]:
     if (reads := report.reads) is not None:
         told = f"{reads.answered:,} answered, {reads.refused} refused (at most for "
         lines.append(("Users' reads", Cell(f"{told}{reads.longest_refusal_seconds * 1000:.0f} ms)")))
+    if report.old_port_clients:
+        named = ", ".join(
+            f"{client.address} ({client.requests:,} requests, last {minute(client.last_seen)})"
+            for client in report.old_port_clients[:SHOWN_CLIENTS]
+        )
+        more = len(report.old_port_clients) - SHOWN_CLIENTS
+        lines.append(("Still at the old port", Cell(named + (f" and {more} more" if more > 0 else ""), WAIT)))
     if (back := report.rollback) is not None:
         told = f"{back.changes_carried:,} changes carried back, {back.conflicts} conflicts decided; "
         lines.append(("Way back", Cell(f"{told}the old service took writes after {back.seconds:.1f} s")))
