@@ -108,7 +108,7 @@ PASTES = st.text(max_size=40).map(lambda text: f"paste:{text}")
 BURSTS = st.lists(st.lists(KEYS | PASTES, min_size=1, max_size=12), min_size=1, max_size=8)
 STATES: dict[str, list[AnyEvent]] = {"started": [started()], "halfway": halfway(), "differing": differing()}
 PLACES: tuple[tuple[str, ...], ...] = (
-    *((key,) for key in "12345sdcmbeAyHwJRq"),
+    *((key,) for key in "12345sdcmbeAyHwJRMq"),
     *(("5", key) for key in ("slash", "I", "T", "O", "L")),
     ("question_mark", *"roll"),
 )

@@ -27,12 +27,12 @@ def load(directory: Path, keys: object) -> dict[str, str]:
 
 
 REFUSED: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
-    "an id with a typo": ({"log.wrap": "M"}, ("screen.keys.log.wrap", "did you mean logs.wrap?")),
-    "an id like nothing": ({"zzz": "M"}, ("screen.keys.zzz", "lists the id of every key")),
+    "an id with a typo": ({"log.wrap": "Q"}, ("screen.keys.log.wrap", "did you mean logs.wrap?")),
+    "an id like nothing": ({"zzz": "Q"}, ("screen.keys.zzz", "lists the id of every key")),
     "no key": ({"logs.wrap": "hyperspace"}, ("screen.keys.logs.wrap", "use one sign, or a name such as f5")),
     "nothing": ({"logs.wrap": ""}, ("use one sign",)),
     "a key of another": ({"look.zoom": "a"}, ("screen.keys.look.zoom", "a is the key of do.auto too")),
-    "a key twice": ({"do.auto": "M", "look.zoom": "M"}, ("screen.keys.do.auto", "look.zoom")),
+    "a key twice": ({"do.auto": "Q", "look.zoom": "Q"}, ("screen.keys.do.auto", "look.zoom")),
     "a pane's key": ({"do.auto": "f"}, ("f is the key of logs.follow too",)),
     "no text": ({"do.auto": 7}, ("screen.keys",)),
 }
@@ -50,7 +50,7 @@ def test_a_key_that_cannot_be_is_refused_with_what_to_do(tmp_path: Path, case: s
     "keys",
     [
         {},
-        {"do.auto": "f9,M"},
+        {"do.auto": "f9,Q"},
         {"do.auto": "r", "do.retry": "a"},
         {"look.help": "?"},
         {"logs.find": "ctrl+f"},
@@ -67,10 +67,10 @@ def test_signs_have_the_names_that_the_terminals_library_gives_them() -> None:
 
 
 async def test_a_changed_key_acts_and_the_old_one_no_longer_does(tmp_path: Path) -> None:
-    async with stage(tmp_path, started(), keys={"do.auto": "M"}) as on:
+    async with stage(tmp_path, started(), keys={"do.auto": "Q"}) as on:
         await on.press("a")
         assert on.intents == []
-        await on.press("M")
+        await on.press("Q")
         assert on.intents == [Intent("run-auto")]
 
 

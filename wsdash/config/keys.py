@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from wsdash.config.rules import Refuse
 
 _PLACES = {
-    "app": "leave=ctrl+q,ctrl+c palette=ctrl+p,colon",
+    "app": "leave=ctrl+q,ctrl+c palette=ctrl+p,colon repaint=ctrl+l",
     "do": "auto=a compare=v force=F pause=p retry=r rollback=R run=enter skip=x",
     "look": (
         "alerts=A attention=space before=shift+tab branches=b checklist=1 containers=2 "
