@@ -12,6 +12,7 @@ import msgspec
 from rich.color import ColorSystem
 from textual.pilot import Pilot
 from textual.strip import Strip
+from textual.widgets import Input
 
 from tests.tui.support import halfway
 from wsdash.engine.journal.store import Heartbeat
@@ -182,6 +183,8 @@ async def _walk(app: WsdashApp, pilot: Pilot[str], *, whole: bool) -> AsyncItera
 
 async def _settled(app: WsdashApp, pilot: Pilot[str]) -> Picture:
     """A picture that is still the same a moment later: the footer follows the focus in its own time."""
+    for field in app.screen.query(Input):
+        field.cursor_blink = False
     seen = picture(app)
     for _ in range(20):
         before = seen
