@@ -55,7 +55,6 @@ from wsdash.model import (
     Meaning,
     Mode,
     Notice,
-    Outcome,
     Recorded,
     Reply,
     RunStarted,
@@ -339,11 +338,10 @@ class Engine:
 
     async def _witnessed(self, recorder: Recorder) -> bool:
         """Have judged what the world's users were told; whether nothing of it is lost, twice or wrong."""
-        ended = recorder.view.finished
-        if self.options.witness is None or ended not in (Outcome.MIGRATED, Outcome.ROLLED_BACK):
+        switched = recorder.view.switched
+        if self.options.witness is None or switched is None:
             return True
-        side = "target" if ended is Outcome.MIGRATED else "source"
-        found = await self.options.witness(side, recorder.view.switch_window)
+        found = await self.options.witness(switched.opened, recorder.view.switch_window)
         if found is None:
             return True
         await recorder.record(found)
