@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.data.backup.disk import require_space, write_failure
 from wsdash.data.backup.file import BackupWriter
-from wsdash.data.backup.partial import open_partial, remove_leftovers
+from wsdash.data.backup.partial import open_partial, remove_leftovers, require_space, write_failure
 from wsdash.errors import InputError, WsdashError
 from wsdash.model.written import size
 

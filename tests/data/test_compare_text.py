@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdash.data.pg.quoting import ident, literal
-from wsdash.data.schema.compare_text import canonical, tokenize
+from wsdash.data.schema.compare_tables import canonical, tokenize
 
 
 def test_an_array_cast_reads_as_casts_of_its_elements() -> None:

@@ -32,7 +32,7 @@ from wsdash.data.backup.take import find_backups, load_manifest
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.restore import reader as restore_reader
 from wsdash.data.restore.run import restore_backup
-from wsdash.data.scratch import limits as backup_errors
+from wsdash.data.scratch import database as backup_errors
 from wsdash.errors import InputError, RefusedError, UnreachableError, WsdashError
 from wsdash.model import Progress
 

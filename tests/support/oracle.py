@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tests.support.servers import PASSWORD
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.schema.compare_text import canonical
+from wsdash.data.schema.compare_tables import canonical
 from wsdash.demo.world.postgres import programs
 from wsdash.model import SchemaObject
 

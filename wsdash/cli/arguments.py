@@ -268,8 +268,8 @@ def _decide(sub: argparse.ArgumentParser) -> None:
 
 def _ticks(commands: Commands) -> None:
     """A person's word on one item of the checklist."""
-    confirm = commands.add("confirm", "tick an item that a person confirms", "ticks", "confirm")
-    skip = commands.add("skip", "leave an item out, with a reason", "ticks", "skip")
+    confirm = commands.add("confirm", "tick an item that a person confirms", "decide", "confirm")
+    skip = commands.add("skip", "leave an item out, with a reason", "decide", "skip")
     for sub in (confirm, skip):
         sub.add_argument("item", metavar="ITEM", help="the item's id (wsdash status lists them)")
         sub.add_argument("--who", required=True, metavar="NAME", help="who says so")

@@ -1,16 +1,57 @@
-"""`wsdash decide` and `wsdash finish`: the people's word on the fourteen days."""
+"""A person's word without a screen: `wsdash decide` and `finish` on the fourteen days, `confirm` and `skip`
+on an item. The living engine records it, else the journal under the operator's lock."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
-from wsdash.cli.places import config_of, needed_state
+from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
-from wsdash.cli.word import record_word
+from wsdash.engine.operator.control import ControlClient
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.run.decisions import CONFIRM, DECIDE, decide_at_rest
 from wsdash.errors import InputError
-from wsdash.model import Intent
+from wsdash.model import Intent, Reply
+
+
+def confirm(arguments: argparse.Namespace) -> int:
+    """Tick an item that a person confirms; --fails says that it does not hold."""
+    options = {"holds": not arguments.fails}
+    return _tick(arguments, Intent("confirm", arguments.item, arguments.who, arguments.note, options=options))
+
+
+def skip(arguments: argparse.Namespace) -> int:
+    """Leave an item out with a name and a reason; during a rollback: leave it as it is."""
+    return _tick(arguments, Intent("skip", arguments.item, arguments.who, arguments.why))
+
+
+def _tick(arguments: argparse.Namespace, intent: Intent) -> int:
+    """Exit 0 when it was recorded, 2 when it was refused, with the reason."""
+    from wsdash.engine.run.ticks import tick_at_rest
+
+    reply = record_word(arguments, intent, tick_at_rest)
+    if not reply.ok:
+        raise InputError(reply.text, where=f"wsdash {intent.do} {intent.item}", remedy="nothing was recorded")
+    done = {"confirm": "confirmed" if intent.options.get("holds") else "does not hold", "skip": "skipped"}
+    say(f"{intent.item}: {done[intent.do]}, says {intent.who}")
+    return 0
+
+
+AtRest = Callable[[Path, Path | None, Intent], Coroutine[Any, Any, Reply]]
+"""Records an intent without an engine, given state directory and configuration."""
+
+
+def record_word(arguments: argparse.Namespace, intent: Intent, at_rest: AtRest) -> Reply:
+    """The answer to the intent. Raises InputError where there is no run, LockHeldError, UnreachableError."""
+    state = needed_state(arguments)
+    if living_engine(arguments, state):
+        return asyncio.run(ControlClient(state).send(intent))
+    with OperatorLock.held(state, take_over=arguments.take_over):
+        return asyncio.run(at_rest(state, config_of(arguments, state), intent))
 
 
 def decide(arguments: argparse.Namespace) -> int:

@@ -11,8 +11,17 @@ logs, files, journals of other versions, messages on sockets, environment variab
 from __future__ import annotations
 
 from wsdash.outside.documents import DocumentError, read_json, read_yaml
-from wsdash.outside.signs import PLAIN_SIGNS, in_plain, plain_signs_wanted
-from wsdash.outside.text import HARMFUL, LONGEST_TEXT, change_texts, clean, clean_texts, without_sequences
+from wsdash.outside.text import (
+    HARMFUL,
+    LONGEST_TEXT,
+    PLAIN_SIGNS,
+    change_texts,
+    clean,
+    clean_texts,
+    in_plain,
+    plain_signs_wanted,
+    without_sequences,
+)
 
 __all__ = [
     "HARMFUL",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.engine.outlook.forecast import IN_DOWNTIME, forecast
-from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.outlook.words import IN_DOWNTIME, forecast, rehearsal_summary, trustworthy
 from wsdash.engine.run.rehearsing import refusal
 from wsdash.model import ItemState, RehearsalOutcome, Rehearsed, RehearsedItem
 from wsdash.model.fold import ItemView, RunView

@@ -16,9 +16,8 @@ from typing import TypeVar
 
 import msgspec
 
-from wsdash.data.backup.disk import write_failure
 from wsdash.data.backup.manifest import FORMAT, BackupContent, BackupTable
-from wsdash.data.backup.partial import open_partial, publish
+from wsdash.data.backup.partial import open_partial, publish, write_failure
 from wsdash.data.pg.quoting import column_list, ident
 from wsdash.errors import InputError
 

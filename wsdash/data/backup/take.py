@@ -13,7 +13,6 @@ import asyncpg
 
 from wsdash import __version__
 from wsdash.data.backup.borrowed import self_contained
-from wsdash.data.backup.disk import require_space, write_failure
 from wsdash.data.backup.manifest import (
     BackupContent,
     BackupManifest,
@@ -25,7 +24,7 @@ from wsdash.data.backup.manifest import (
     load_manifest,
 )
 from wsdash.data.backup.meter import Meter, OnProgress
-from wsdash.data.backup.partial import remove_leftovers
+from wsdash.data.backup.partial import remove_leftovers, require_space, write_failure
 from wsdash.data.backup.result import object_counts
 from wsdash.data.backup.write import Draft, Frozen, new_file, write_draft
 from wsdash.data.catalog.read import Catalog, read_catalog
@@ -34,7 +33,7 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.quoting import ident
 from wsdash.data.schema.ddl import Statement, post_data, pre_data, sequence_values
-from wsdash.data.scratch.limits import server_errors
+from wsdash.data.scratch.database import server_errors
 from wsdash.data.snapshot.chunk_states import read_anew
 from wsdash.data.snapshot.hold import Snapshot, open_snapshot
 from wsdash.data.tables.shape import Table

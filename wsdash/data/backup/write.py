@@ -12,7 +12,6 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from wsdash.data.backup.disk import write_failure
 from wsdash.data.backup.file import (
     END_OF_ROWS,
     FIRST_LINE,
@@ -33,8 +32,9 @@ from wsdash.data.backup.manifest import (
     write_manifest,
 )
 from wsdash.data.backup.meter import Meter, OnProgress
+from wsdash.data.backup.partial import write_failure
 from wsdash.data.schema.ddl import Statement, search_path
-from wsdash.data.scratch.limits import Watchdog
+from wsdash.data.scratch.database import Watchdog
 from wsdash.data.snapshot.hold import Snapshot
 from wsdash.data.tables.shape import Table
 from wsdash.data.verify.checksum import row_source

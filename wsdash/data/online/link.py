@@ -24,7 +24,7 @@ from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors
 from wsdash.data.pg.transactions import begin, commit, roll_back, transaction
 from wsdash.data.snapshot.chunk_states import NO_CHUNKS, ChunkStates, require_unmoved
 from wsdash.data.snapshot.hold import Snapshot, hold_still
-from wsdash.data.tables.routers import routers_always
+from wsdash.data.tables.read import routers_always
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.tasks import task_group
 

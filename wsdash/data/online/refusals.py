@@ -14,7 +14,7 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, session_lives
 from wsdash.data.pg.quoting import ident
 from wsdash.data.pg.transactions import transaction
-from wsdash.data.timescaledb.aggregates import KIND as AGGREGATE
+from wsdash.data.timescaledb.definitions import AGGREGATE
 from wsdash.errors import RefusedError
 
 SECONDS = 60.0

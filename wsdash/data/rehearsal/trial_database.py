@@ -22,8 +22,7 @@ from wsdash.data.limits import TIMEOUT, TRIAL_PAUSE_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import described
 from wsdash.data.pg.quoting import ident, literal
-from wsdash.data.scratch.limits import server_errors
-from wsdash.data.scratch.owner import Owner
+from wsdash.data.scratch.database import Owner, server_errors
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.outside import DocumentError, read_json
 

@@ -25,7 +25,7 @@ from wsdash.data.limits import STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.restore.reader import BackupReader
-from wsdash.data.scratch.limits import Watchdog
+from wsdash.data.scratch.database import Watchdog
 from wsdash.data.tables.shape import Table
 from wsdash.data.verify.checksum import TableChecksum, checksum_table
 from wsdash.errors import WsdashError

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.data.backup.disk import write_failure
 from wsdash.data.backup.manifest import (
     BackupManifest,
     BackupProof,
@@ -17,6 +16,7 @@ from wsdash.data.backup.manifest import (
     write_manifest,
 )
 from wsdash.data.backup.meter import OnProgress
+from wsdash.data.backup.partial import write_failure
 from wsdash.data.backup.result import RestoreResult
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.restore.run import restore_backup

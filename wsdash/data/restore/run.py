@@ -18,7 +18,7 @@ from wsdash.data.pg.quoting import ident
 from wsdash.data.restore.play import all_or_nothing, differences, play, verified_path
 from wsdash.data.restore.reader import BackupReader
 from wsdash.data.restore.source import restore_missing_into_source
-from wsdash.data.scratch.limits import server_errors
+from wsdash.data.scratch.database import server_errors
 from wsdash.errors import RefusedError
 
 __all__ = ["RestoreResult", "restore_backup", "restore_missing_into_source"]

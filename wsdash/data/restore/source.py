@@ -27,8 +27,8 @@ from wsdash.data.restore.play import (
 )
 from wsdash.data.restore.reader import BackupReader
 from wsdash.data.schema.ddl import post_data, pre_data
-from wsdash.data.scratch.limits import server_errors
-from wsdash.data.tables.routers import routers_always
+from wsdash.data.scratch.database import server_errors
+from wsdash.data.tables.read import routers_always
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.definitions import enable_compression, made_again, make_hypertable
 from wsdash.data.timescaledb.jobs import HOME

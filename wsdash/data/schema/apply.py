@@ -15,9 +15,8 @@ from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, describe, serve
 from wsdash.data.pg.script import Command, split_script
 from wsdash.data.pg.settings import fix_settings
 from wsdash.data.pg.transactions import transaction
-from wsdash.data.schema.bare import is_bare
-from wsdash.data.schema.compare_text import canonical
-from wsdash.data.schema.ddl import Statement, search_path
+from wsdash.data.schema.compare_tables import canonical
+from wsdash.data.schema.ddl import Statement, is_bare, search_path
 from wsdash.data.schema.judge import ObjectJudge
 from wsdash.errors import InputError, RefusedError
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from wsdash.data.catalog.items import SchemaItem
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.catalog.rights import NEW_PRIVILEGES
-from wsdash.data.schema.compare_tables import compare_tables
-from wsdash.data.schema.compare_text import canonical
+from wsdash.data.schema.compare_tables import canonical, compare_tables
 from wsdash.data.tables.shape import Table
 
 RENAMED = frozenset({"constraint", "index"})

@@ -1,7 +1,9 @@
-"""Scratch databases: made for a proof, dropped whatever happens, never anybody else's."""
+"""Scratch databases: made for a proof, dropped whatever happens, never anybody else's; and the watch over a
+transfer in which nothing moves."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -16,14 +18,65 @@ import asyncpg
 import msgspec
 import psutil
 
-from wsdash.data.limits import ABANDONED_SECONDS, TIMEOUT
+from wsdash.data.limits import ABANDONED_SECONDS, STALL_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.quoting import ident, literal
-from wsdash.data.scratch.limits import server_errors
-from wsdash.data.scratch.owner import Owner
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.outside import DocumentError, read_json
 from wsdash.tasks import finished_though_cancelled
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A process: its host, pid, and when it started (epoch seconds), because pids are used again."""
+
+    host: str
+    pid: int
+    started: float
+
+    @classmethod
+    def ourselves(cls) -> Owner:
+        """This process."""
+        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+
+    @property
+    def here(self) -> bool:
+        """Whether it is (or was) of this host: only then can we know that it is dead."""
+        return self.host == socket.gethostname()
+
+    def may_live(self) -> bool:
+        """Whether it may still be at work; a process of another host always may."""
+        if not self.here:
+            return True
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 2
+        except (psutil.NoSuchProcess, OverflowError, ValueError):
+            return False
+
+
+def server_errors(server: Endpoint | asyncpg.Connection, doing: str) -> ServerErrors:
+    """ServerErrors for a backup or a restore, which leave nothing half done."""
+    return ServerErrors(server, doing, "then retry; nothing half was left behind")
+
+
+class Watchdog:
+    """Ends a transfer that makes no progress: raises TimeoutError after STALL_SECONDS without any."""
+
+    def __init__(self) -> None:
+        self._seconds = STALL_SECONDS
+        self._timeout = asyncio.timeout(self._seconds)
+
+    async def __aenter__(self) -> Watchdog:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self._timeout.__aexit__(*details)  # type: ignore[arg-type]
+
+    def alive(self) -> None:
+        """Something moved: wait another full period."""
+        self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
 
 PREFIX = "wsdash_scratch_"
 _NAME = re.compile(

@@ -1,4 +1,5 @@
-"""What made a table a hypertable, noted in a backup, and made again where a source has lost the table."""
+"""What made a table a hypertable or a continuous aggregate: noted in a backup, and made
+again in a source that lost the table; aggregates are read as tables."""
 
 from __future__ import annotations
 
@@ -10,9 +11,49 @@ import msgspec
 from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.quoting import ident, literal
 from wsdash.data.snapshot import chunk_states as states
+from wsdash.data.tables.read import read_columns
 from wsdash.data.tables.shape import Table
-from wsdash.data.timescaledb import aggregates, jobs
+from wsdash.data.timescaledb import jobs
 from wsdash.errors import RefusedError
+
+AGGREGATE = "aggregate"
+"""What Table.hypertable says of one."""
+
+AGGREGATES = """
+SELECT a.view_schema || '.' || a.view_name AS name, a.view_schema AS schema, a.view_name AS view, c.oid,
+       a.hypertable_schema || '.' || a.hypertable_name AS source
+FROM timescaledb_information.continuous_aggregates a
+JOIN pg_catalog.pg_namespace n ON n.nspname = a.view_schema
+JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = a.view_name
+WHERE a.hypertable_schema = $1 OR a.view_schema = $1 ORDER BY 1
+"""
+
+
+async def read_aggregates(
+    conn: asyncpg.Connection, schema: str
+) -> tuple[dict[int, Table], list[tuple[str, str]]]:
+    """The schema's continuous aggregates as tables by the oid of their view, and (name, what becomes of it)
+    of each; the latter also of those that lie in another schema. Raises asyncpg.PostgresError.
+    """
+    rows = await conn.fetch(AGGREGATES, schema, timeout=TIMEOUT)
+    here = {row["oid"]: row for row in rows if row["schema"] == schema}
+    columns = await read_columns(conn, list(here))
+    tables = {
+        oid: Table(schema, row["view"], tuple(columns.get(oid, ())), hypertable=AGGREGATE)
+        for oid, row in here.items()
+    }
+    lines = []
+    for row in rows:
+        if row["schema"] == schema:
+            what = (
+                "carried as a table with all rows it has now, also those whose raw rows retention dropped; "
+            )
+            what += "nothing refreshes it in the target (docs/timescaledb.md: a view that continues it)"
+        else:
+            what = f"it lies in schema {row['schema']} and stays there, with the history that only it holds"
+        lines.append((row["name"], f"a continuous aggregate of {row['source']}: {what}"))
+    return tables, lines
+
 
 DIMENSIONS = """
 SELECT hypertable_name AS name, column_name AS column, time_interval::text AS interval, integer_interval,
@@ -61,7 +102,7 @@ async def read_definitions(
 
     Raises asyncpg.PostgresError.
     """
-    special = [table for table in tables if table.hypertable in (states.KIND, aggregates.KIND)]
+    special = [table for table in tables if table.hypertable in (states.KIND, AGGREGATE)]
     if not special:
         return {}
     dimensions: dict[str, list[Dimension]] = {}

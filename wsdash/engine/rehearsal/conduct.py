@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 
-from wsdash.engine.outlook.forecast import forecast
+from wsdash.engine.outlook.words import forecast
 from wsdash.engine.rehearsal.found import RehearsalFinds, StoppedError
 from wsdash.engine.rehearsal.measure import ResourceMeter
 from wsdash.engine.rehearsal.round import Round

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.engine.outlook.forecast import IN_DOWNTIME
+from wsdash.engine.outlook.words import IN_DOWNTIME
 from wsdash.model import RehearsalOutcome, RehearsedItem, ResourceUse, StepId, TableVerified
 from wsdash.model.facts import Fact, T
 

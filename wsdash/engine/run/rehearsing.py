@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.engine.outlook.forecast import IN_DOWNTIME
+from wsdash.engine.outlook.words import IN_DOWNTIME
 from wsdash.model import ItemState
 from wsdash.model.fold import RunView
 from wsdash.model.rehearsal import MOST_ROUNDS

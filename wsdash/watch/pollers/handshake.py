@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from wsdash.errors import UnreachableError
 from wsdash.watch.limits import PROBE_TIMEOUT
-from wsdash.watch.reasons import reason
+from wsdash.watch.liveness import reason
 
 SSL_REQUEST = bytes.fromhex("00000008 04d2162f")
 _PARAMETERS = b"user\0wsdash\0application_name\0wsdash probe\0\0"

@@ -11,8 +11,7 @@ from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine
 from wsdash.outside.severity import ERROR, severity
 from wsdash.watch.limits import FIRST_PAUSE, LONGEST_PAUSE
-from wsdash.watch.liveness import SourceTeller, backoff
-from wsdash.watch.reasons import reason
+from wsdash.watch.liveness import SourceTeller, backoff, reason
 from wsdash.watch.sources import Emit, OnLog, WatchedStack
 
 OVERLAP = 30.0

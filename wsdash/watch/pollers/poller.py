@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import Liveness
 from wsdash.watch.limits import STALE_INTERVALS
-from wsdash.watch.liveness import SourceTeller, backoff
-from wsdash.watch.reasons import reason
+from wsdash.watch.liveness import SourceTeller, backoff, reason
 from wsdash.watch.sources import Emit, NotAskedError, NotStartedError
 
 SHORTEST_STALE = 3.0
