@@ -49,7 +49,7 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def rechecked(self) -> bool:
-        """Later items stand on what it means: it is read again before they act (its step is a
+        """Later items depend on what it means: it is read again before they act (its step is a
         RecheckedStep)."""
         return any(meaning in RECHECKED for meaning in self.meanings)
 

@@ -1,7 +1,7 @@
 """A small relay: it takes the port that the old service has freed, and passes all of it to the new one.
 
 It passes bytes as they are: bodies stream, answers (503 too) are the service's own; where the service is away
-it says 503. Of HTTP it knows the first line of a connection, for two pages of its own, told to this machine
+it says 503. Of HTTP it knows the first line of a connection, for two pages of its own, for this machine
 alone and asked for on a connection of their own: /relay/health and /relay/clients. Only the standard library
 is used: the file runs by itself in any Python image (compose/docker-compose.relay.yml).
 """

@@ -122,9 +122,9 @@ def _remove_traces(arguments: argparse.Namespace) -> int:
     config = config_of(arguments, state)
     with OperatorLock.held(state):
         if asyncio.run(serving_side(config)) == "target":
-            told = finishing(state, load_settings(config), config)
-            if not told.approved:
-                say("\n".join(told.lines))
+            outcome = finishing(state, load_settings(config), config)
+            if not outcome.approved:
+                say("\n".join(outcome.lines))
                 say("Traces stay: without them there is no way back for what users wrote.")
                 return 1
         what = "capture and schema wsdash are removed from both databases; the way back ends with them"

@@ -50,7 +50,7 @@ async def observe(
     logs_since: epoch seconds of the newest log line that the caller has; without it logs begin with the
     last minutes before.
     clock: the run's; None: the machine's. state: the run's directory: what should run follows from where its
-    journal stands, never from how a container ended.
+    the journal's state, never from how a container ended.
 
     Raises InputError or UnreachableError when the containers cannot be read at all.
     """

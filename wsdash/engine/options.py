@@ -16,7 +16,9 @@ from wsdash.stack.base import Stack
 from wsdash.steps.base import Step
 
 Witness = Callable[[str, tuple[float, float] | None], Awaitable[TrafficJudged | None]]
-"""(source or target, from when to when the switch refused writers) -> what users of the world were told."""
+"""(source or target, from when to when the switch refused writers) -> what users of the world learnt of their
+writes.
+"""
 Prepare = Callable[[Callable[[SetupProgress], None]], Awaitable[Path]]
 
 
@@ -53,7 +55,7 @@ class EngineOptions:
     after it.
     metrics: where wsdash's own metrics are served; None: nowhere.
     then_rollback: roll back what auto migrated. keep: what was chosen of conflicts.
-    witness: judges what users of this world were told, once all is done.
+    witness: judges what users of this world learnt of their writes, once all is done.
     pause_jobs: whether the source's background jobs are paused, as a person answered beforehand; None: nobody
     was asked.
     scratch_server: where a rehearsal tries the schema when the target cannot be started; None: nowhere.

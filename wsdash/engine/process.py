@@ -337,7 +337,7 @@ class Engine:
         return 0 if clean and runner.succeeded is not False else 1
 
     async def _witnessed(self, recorder: Recorder) -> bool:
-        """Have judged what the world's users were told; whether nothing of it is lost, twice or wrong."""
+        """Have the users' ledger judged; whether nothing of it is lost, twice or wrong."""
         switched = recorder.view.switched
         if self.options.witness is None or switched is None:
             return True

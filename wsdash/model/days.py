@@ -71,7 +71,7 @@ class TimePassing(Event, frozen=True, tag="time-passing", rename={"source": "for
     `scale` times as fast (0: as fast as it can). source: what tells the time; only the demo has one.
 
     over: the source has ended; the run's time passes as the machine's and stays ahead of it, with an
-    engine and without. While it is not over the run's time stands still when no engine lives.
+    engine and without. While it is not over the run's time stops when no engine lives.
     """
 
     scale: float

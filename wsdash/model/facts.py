@@ -100,7 +100,7 @@ what a killed engine paused can be put back by the next one."""
 MANIFEST: Fact[str] = Fact("backup.manifest", str)
 """Where the manifest of the proven backup is."""
 SENT: Fact[str] = Fact("notify-team.sent", str)
-"""How and when the team was told."""
+"""How and when the team was notified."""
 STOPPED_AT: Fact[float] = Fact("stop-old.at", float)
 """When the old service was stopped last (epoch seconds)."""
 ANSWERED: Fact[str] = Fact("stop-old.answered", str)

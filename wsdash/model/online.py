@@ -14,7 +14,7 @@ KEEPS_UP_SECONDS = 3.0
 
 
 class Followed(Event, frozen=True, tag="followed"):
-    """How the move stands. open: the side that takes writes, '' while neither does.
+    """The state of the move. open: the side that takes writes, '' while neither does.
 
     lag: seconds that the other side is behind; None while that is not known. carried: log lines since the
     engine began to follow. log_bytes: what the log of changes takes on the open side. overhead: seconds
@@ -85,7 +85,7 @@ class OldPortClients(Event, frozen=True, tag="old-port-clients"):
 
 
 class TrafficJudged(Event, frozen=True, tag="traffic-judged"):
-    """What the demo's users were told of their writes, held against the side that serves, row by row.
+    """What the demo's users learnt of their writes, compared with the side that serves, row by row.
 
     unknown: writes whose answer was lost. longest_read_refusal, gap: seconds. gap: the longest time without
     an acknowledged write about the switch, less the usual interval; None without a switch.

@@ -76,7 +76,7 @@ class Rehearsed(Event, frozen=True, tag="rehearsed"):
 
     where: target, or scratch (only the schema's statements, on a scratch server of the target's version).
     world: source and target, as one text: only rehearsals of the same are compared. blocked, differed: what
-    stands in the way. moved: what changed in the source meanwhile, which is no fault. left: what could not be
+    prevents it. moved: what changed in the source meanwhile, which is no fault. left: what could not be
     cleaned up; empty when nothing is left.
     """
 

@@ -62,7 +62,7 @@ class Downtime(Event, frozen=True, tag="downtime"):
 class Restored(Event, frozen=True, tag="restored"):
     """A backup is about to be restored by hand: side is source or target, file the backup's path.
 
-    Recorded before the first row is written, so that a crash in the middle leaves no proof standing.
+    Recorded before the first row is written, so that a crash in the middle leaves no proof behind.
     """
 
     side: str

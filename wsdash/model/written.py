@@ -39,12 +39,12 @@ def when(at: float) -> str:
 
 
 def stamp(at: float) -> str:
-    """A moment to the second with its zone, where it stands alone: 2025-11-29 22:12:05 CET."""
+    """A moment to the second with its zone, for use by itself: 2025-11-29 22:12:05 CET."""
     return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at))
 
 
 def zone() -> str:
-    """The name of the zone in which every time is told; named once where times stand."""
+    """The name of the zone of every time; shown once, where times are."""
     return time.strftime("%Z") or "local time"
 
 

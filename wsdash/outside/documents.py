@@ -68,7 +68,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"key {key.value} stands twice", problem_mark=key.start_mark
+                    problem=f"key {key.value} is given twice", problem_mark=key.start_mark
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
@@ -78,7 +78,7 @@ def read_yaml(text: str, *, largest: int = 1 << 20) -> Any:
     """Parse one YAML document of plain values. Raises DocumentError, and nothing else.
 
     Refused: more than `largest` characters, nesting deeper than DEEPEST, aliases that expand to more than
-    MOST_NODES values or for themselves, a key that stands twice, numbers and dates that cannot be read.
+    MOST_NODES values or for themselves, a duplicate key, numbers and dates that cannot be read.
     """
     if len(text) > largest:
         raise DocumentError(f"it is larger than {largest:,} characters")

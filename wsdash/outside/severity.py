@@ -43,7 +43,7 @@ _NAMED = re.compile(
 _LEADING = re.compile(r"^(?:[\d\-:.,TZ+/\s]{0,40})(\w{3,9}):\s")
 """error: x, after at most a time"""
 _SIGNS = ("error", "exception", "traceback", "panic", "unhandled", "uncaught", "segmentation fault")
-"""One of these stands in every line that _GRAVE finds, so that most lines are not searched at all."""
+"""One of these is in every line that _GRAVE finds, so that most lines are not searched at all."""
 _GRAVE = re.compile(
     r"(?-i:\w(?:Error|Exception)\b)|_error\b|\btraceback \(most recent|\bpanic: |\bpanicked at\b"
     r"|\bunhandled\b|\buncaught\b|\bsegmentation fault\b|(?<![/\w=-])errors?(?![\w/-])",

@@ -45,7 +45,7 @@ class Following(Protocol):
 
     @property
     def newest(self) -> Followed | None:
-        """How it stands; None while it does not run."""
+        """Its progress; None while it does not run."""
         ...
 
     async def begin(self) -> None:

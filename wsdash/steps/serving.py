@@ -94,8 +94,8 @@ async def look_at_source(settings: Settings, compared: ComparedSides | None) -> 
         async with asyncio.timeout(COMPARE_SECONDS):
             state = await state_of(side)
             if state is not None and not state.open:
-                told = "closed since the online switch: its gates refuse every writer"
-                return ServingSides(title, True, told)
+                sentence = "closed since the online switch: its gates refuse every writer"
+                return ServingSides(title, True, sentence)
             carried = await read_carried(settings)
             changed, rows = [], 0
             async with connection(side, read_only=True) as session:

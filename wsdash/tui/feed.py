@@ -89,7 +89,8 @@ class Feed:
             self._thread.join(0.5)
 
     def take(self) -> Update:
-        """The newest view (the same object while it stands) and the lines that came since the last take.
+        """The newest view (the same object while nothing changed) and the lines that came since the last
+        take.
 
         Never blocks.
         """

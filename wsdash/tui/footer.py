@@ -25,7 +25,7 @@ USUAL = (
     *("look.alerts", "look.tests", "look.metrics", "look.timeline", "look.report", "look.branches"),
     *("look.rehearsal", "look.move", "do.compare", "do.skip", "look.theme"),
 )
-"""What there is to press while nothing stands out, in the order in which room is given."""
+"""What there is to press while nothing is urgent, in the order in which room is given."""
 BESIDE = (
     *("logs.clear", "logs.next", "logs.before", "logs.top", "logs.end", "logs.up", "logs.down"),
     *("logs.halfup", "logs.halfdown", "logs.more", "logs.less"),
@@ -79,7 +79,7 @@ def chosen(hints: Sequence[Hint], wanted: Sequence[str], pane: Sequence[str]) ->
 
 
 def lay_out(hints: Sequence[Hint], ends: Sequence[Hint], width: int) -> list[tuple[int, Hint]]:
-    """What fits into `width` cells, with the cell at which each begins; `ends` stand at the right end."""
+    """What fits into `width` cells, with the cell at which each begins; `ends` are at the right end."""
     after = sum(_width(hint) for hint in ends) + max(0, len(ends) - 1)
     place, placed = 0, []
     for hint in hints:

@@ -194,8 +194,8 @@ def _rolled_back(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
         return None
     again = _keys(frame, "{do.auto} migrates again") if frame.operator else Content()
     if view.run.went_back is not None:
-        told = f"the old service takes writes, with {count(view.run.went_back.carried)} changes carried back"
-        return _line("↶ ROLLED BACK", WARN, told, again)
+        text = f"the old service takes writes, with {count(view.run.went_back.carried)} changes carried back"
+        return _line("↶ ROLLED BACK", WARN, text, again)
     return _line("↶ ROLLED BACK", WARN, "the old service serves; the backup is kept", again)
 
 

@@ -98,7 +98,7 @@ class MemoryFeed(Feed):
             await asyncio.sleep(AGAIN_SECONDS)
 
     def _let_time_pass(self) -> None:
-        """Where a fortnight stands still, what we see ourselves comes after it, for us alone."""
+        """Where a fortnight is interrupted, what we see ourselves comes after it, for us alone."""
         passing = self._folded.run.passing
         if passing is not None and not passing.over:
             machine = time.time()

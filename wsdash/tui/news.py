@@ -51,9 +51,9 @@ def _first(before: ViewState, now: ViewState, name: str) -> bool:
     return bool(new) and not old
 
 
-def _otherwise(before: Mapping[str, Any], now: Mapping[str, Any], told: Any) -> bool:
+def _otherwise(before: Mapping[str, Any], now: Mapping[str, Any], look: Any) -> bool:
     return before is not now and any(
-        name not in before or (before[name] is not new and told(before[name]) != told(new))
+        name not in before or (before[name] is not new and look(before[name]) != look(new))
         for name, new in now.items()
     )
 

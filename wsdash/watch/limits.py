@@ -12,7 +12,7 @@ SILENT_SECONDS = 120
 """A probe is asked every second or two, and waits 5 s for its answer: two minutes are no pause."""
 
 TELL_EVERY = 10.0
-"""How often what has not changed is told again: alerts want fresh samples."""
+"""How often what has not changed is reported again: alerts want fresh samples."""
 LOOK_EVERY = 1.0
 """How often the error lines of the last minute are counted."""
 

@@ -50,4 +50,4 @@ class NotStartedError(Exception):
 
 
 class NotAskedError(Exception):
-    """It was not this probe's turn to ask: what was told of the service stands."""
+    """It was not this probe's turn to ask: the last report of the service still counts."""

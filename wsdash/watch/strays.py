@@ -16,9 +16,9 @@ class Strays:
     """Tells the series stray:api-old: 1 while the old service serves though it is stopped, else 0.
 
     It serves when its address answers anything at all (unless a relay of the new stack has that address), or
-    its container runs. Nothing is told where nobody knows what is meant to run, while somebody has it stopped
-    or started at this moment, and where both services have one address, of which nobody can tell whose answer
-    it was.
+    its container runs. Nothing is reported where nobody knows what is meant to run, while somebody has it
+    stopped or started at this moment, and where both services have one address, of which nobody can tell
+    whose answer it was.
     """
 
     def __init__(self, settings: Settings, board: Board, emit: Emit, clock: Clock | None = None) -> None:

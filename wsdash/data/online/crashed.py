@@ -34,9 +34,9 @@ async def emptied_by_crash(
 ) -> frozenset[int]:
     """Numbers of unlogged tables that must be taken whole, since the side's server was started anew.
 
-    A clean restart leaves their rows, and is not told from a crash: the target's are taken whole after
-    either. Of the source's only those without a row are, since its rows are never removed at once. Raises
-    asyncpg.PostgresError.
+    A clean restart leaves their rows, and cannot be distinguished from a crash: the target's are taken whole
+    after either. Of the source's only those without a row are, since its rows are never removed at once.
+    Raises asyncpg.PostgresError.
     """
     if state.own_boot in ("", (await read_position(conn)).boot):
         return frozenset()

@@ -1,8 +1,8 @@
 """How far a side's changes are known: a snapshot, not a sequence number and not a horizon.
 
-A sequence's order is not the order of commits, and a horizon stands still while anybody on the server writes.
-What is new is what is visible now and was not in the last snapshot: a transaction from its xmax on, or one
-that was running then. PgQ asks the same (pgq.batch_event_sql).
+A sequence's order is not the order of commits, and a horizon does not move while anybody on the server
+writes. What is new is what is visible now and was not in the last snapshot: a transaction from its xmax on,
+or one that was running then. PgQ asks the same (pgq.batch_event_sql).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Days that an earlier engine lived in part: gone through again, while only what is missing is told."""
+"""Days that an earlier engine lived in part: gone through again, reporting only what is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Relived:
     """What the journal holds of the days, up to `until`: the run's time when that engine was gone.
 
     Between the newest event and the one before it an engine may have died anywhere: of that time events are
-    compared one by one. recall: takes what was told already, for samples that were lost with the engine.
+    compared one by one. recall: takes what was reported already, for samples that were lost with the engine.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Relived:
                 self._said.add(event.who)
 
     def told(self, at: float, event: AnyEvent) -> bool:
-        """Whether the event was told already. Of readings only the newest are kept: the older ones were."""
+        """Whether the event was reported already. Only the newest readings are kept: the older ones were."""
         if at > self.until:
             return False
         known = self._told[at, encode(event)] > 0

@@ -1,4 +1,4 @@
-"""Users of the workspace API, who keep a ledger of what they were told, and the judgement over it.
+"""Users of the workspace API, who keep a ledger of the answers they got, and the judgement over it.
 
 `python -m wsdash.demo.traffic --api URL [--api URL] --writes-per-second W --directory DIR` works until
 SIGTERM, in a process of its own that outlives any engine. `tally.json` in DIR is written every second,

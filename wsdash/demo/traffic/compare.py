@@ -27,7 +27,7 @@ HAS_AUDIT = "select to_regclass('workspace.workspace_audit_log') is not null"
 
 @dataclass
 class Judged:
-    """How many acknowledged writes are lost, there twice, or wrong; told: the first of them, in words."""
+    """How many acknowledged writes are lost, there twice, or wrong; told: the first of them, as sentences."""
 
     lost: int = 0
     duplicated: int = 0

@@ -179,8 +179,8 @@ class Client:
             refused_ms = (self.asked_at - self.refusals[0][0] - self.late) * 1000
             tally.longest_read_refusal_ms = max(tally.longest_read_refusal_ms, refused_ms)
             if refused_ms > LONG_MS:
-                told = "; ".join(f"{(at - self.began) * 1000:.0f} ms: {why}" for at, why in self.refusals)
-                tally.note(f"GET refused for {refused_ms:.0f} ms ({told})")
+                words = "; ".join(f"{(at - self.began) * 1000:.0f} ms: {why}" for at, why in self.refusals)
+                tally.note(f"GET refused for {refused_ms:.0f} ms ({words})")
         if row is not None and status == 404:
             untouched = title not in self.crowd.in_flight and row.writes == writes
             tally.reads_stale += untouched and row.certain
@@ -226,8 +226,8 @@ class Client:
         except aiohttp.ClientConnectorError as error:
             raise _RefusedError(f"{api} refused the connection") from error
         except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
-            told = f"{api}: {str(error) or type(error).__name__}"
-            raise _RefusedError(told) if read else LostAnswerError(told) from error
+            words = f"{api}: {str(error) or type(error).__name__}"
+            raise _RefusedError(words) if read else LostAnswerError(words) from error
 
 
 class Traffic:

@@ -1,4 +1,4 @@
-"""What clients were told, row by row, and as figures; the files in which it outlives them."""
+"""What clients learnt of their writes, row by row, and as figures; the files in which it outlives them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class DemoWorld:
     """real-shape: with the real API's rules and limit of requests; whole-list: also with its list, which is
     all items in one answer; simple: without any of them."""
     online: bool = False
-    """It is to move while it serves: clients know both APIs, and a relay stands ready for the old port."""
+    """It is to move while it serves: clients know both APIs, and a relay is ready for the old port."""
 
     @property
     def traffic(self) -> Path:

@@ -225,19 +225,19 @@ class Exposition:
             yield _one("wsdash_write_downtime_running", description, float(down.ended_at is None))
 
     def _of_the_move(self, now: float) -> Iterator[Metric]:
-        told = self._run.followed
+        followed = self._run.followed
         modes = [([mode.value], float(mode == self._run.mode)) for mode in Mode if self._run.mode]
         yield _gauge("wsdash_run_mode", "1 for the mode of the run.", ["mode"], modes)
-        if told is None or self._run.followed_at is None or now - self._run.followed_at > FRESH_SECONDS:
+        if followed is None or self._run.followed_at is None or now - self._run.followed_at > FRESH_SECONDS:
             return
-        sides = [([side], float(told.open == side)) for side in ("source", "target")]
+        sides = [([side], float(followed.open == side)) for side in ("source", "target")]
         yield _gauge("wsdash_online_open", "1 for the side that takes writes.", ["side"], sides)
-        if told.lag is not None:
-            yield _one("wsdash_online_lag_seconds", "How far the other side is behind.", told.lag)
-        yield _one("wsdash_online_log_bytes", "What the log of changes takes.", float(told.log_bytes))
-        if told.overhead is not None:
+        if followed.lag is not None:
+            yield _one("wsdash_online_lag_seconds", "How far the other side is behind.", followed.lag)
+        yield _one("wsdash_online_log_bytes", "What the log of changes takes.", float(followed.log_bytes))
+        if followed.overhead is not None:
             text = "What capture adds to a write of one row."
-            yield _one("wsdash_online_capture_seconds", text, told.overhead)
+            yield _one("wsdash_online_capture_seconds", text, followed.overhead)
 
     def _of_the_alerts(self, now: float) -> Iterator[Metric]:
         raised = self._alerts.raised.values()

@@ -29,7 +29,7 @@ from wsdash.steps.online.move import read_move, standing_of
 from wsdash.steps.online.panel import panel
 
 TELL_SECONDS = 1.0
-"""How often it is told how it goes."""
+"""How often progress is reported."""
 PANEL_SECONDS = 10.0
 """How often it is looked whether a switch could begin, while the target keeps up."""
 OLD_PORT_SECONDS = 3600.0
@@ -69,7 +69,7 @@ class Follower:
 
     @property
     def newest(self) -> Followed | None:
-        """How it stands; None while nothing was carried by this engine."""
+        """Its progress; None while nothing was carried by this engine."""
         return self._newest
 
     async def open(self) -> None:
@@ -124,7 +124,9 @@ class Follower:
             await asyncio.wait({doing}, timeout=CLEANUP_SECONDS)
 
     async def _for_ever(self) -> None:
-        """Carry, or keep the way back open, as the two sides stand. A failure is told, and tried again."""
+        """Carry, or keep the way back open, as the two sides' states demand. A failure is reported, and tried
+        again.
+        """
         pause = FIRST_PAUSE
         while not self._over.is_set():
             try:

@@ -89,8 +89,8 @@ class BackgroundServices:
         for recorded in await self._recorder.journal.history():
             self._asked.see(recorded)
         passing, source = self._recorder.journal.passing, self._options.source
-        told = passing is not None and not passing.over
-        if told and source is not None:
+        telling = passing is not None and not passing.over
+        if telling and source is not None:
             # samples that a crash lost are not written again yet: nothing may be judged without them
             self.after.not_yet = "what was told before the engine was gone is taken up again; try in a moment"
         else:
@@ -104,7 +104,7 @@ class BackgroundServices:
             await self.follower.open()
         if self._options.metrics is not None:
             await self._export(world, self._options.metrics)
-        if self._options.watch and not told:  # what a source tells is not for the pollers
+        if self._options.watch and not telling:  # what a source tells is not for the pollers
             self._watch(world, stack)
         if source is not None:
             self._run_source(source, world, stack, self.after)

@@ -1,4 +1,4 @@
-"""How the run stands: what its items come to."""
+"""The outcome of the run: what its items come to."""
 
 from __future__ import annotations
 

@@ -86,8 +86,8 @@ async def _source(side: Endpoint, before: list[str] | None) -> list[str]:
     if not added and not gone:
         return [f"{side.label}: {len(now)} objects, exactly those of before the capture"]
     others = [*(f"+ {line}" for line in added), *(f"- {line}" for line in gone)]
-    told = "; ".join(others[:SHOWN])
-    return [f"{side.label}: nothing of wsdash is left; others have changed {len(others)} objects: {told}"]
+    named = "; ".join(others[:SHOWN])
+    return [f"{side.label}: nothing of wsdash is left; others have changed {len(others)} objects: {named}"]
 
 
 async def _target(side: Endpoint) -> str:

@@ -37,7 +37,7 @@ def _keys() -> str:
     places: dict[str, list[str]] = {}
     for id, keys in DEFAULTS.items():
         places.setdefault(id.partition(".")[0], []).append(f"`{id}` {keys}")
-    lines = "\n".join(f"- {' · '.join(told)}" for told in places.values())
+    lines = "\n".join(f"- {' · '.join(names)}" for names in places.values())
     return f"## The ids of screen.keys\n\nWith the keys that they have where nothing else is said.\n\n{lines}"
 
 

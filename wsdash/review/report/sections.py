@@ -96,12 +96,12 @@ def _online(report: Report) -> list[tuple[str, Cell]]:
         lines.append(("Longest pause of users' writes", Cell(f"{gap:.2f} s")))
     if (writes := report.writes) is not None:
         amiss = writes.lost or writes.duplicated or writes.wrong
-        told = f"{writes.acknowledged:,} acknowledged, {writes.lost} lost, {writes.duplicated} twice, "
-        told += f"{writes.wrong} wrong, {writes.unknown} without an answer"
-        lines.append(("Users' writes", Cell(told, BAD if amiss else GOOD)))
+        text = f"{writes.acknowledged:,} acknowledged, {writes.lost} lost, {writes.duplicated} twice, "
+        text += f"{writes.wrong} wrong, {writes.unknown} without an answer"
+        lines.append(("Users' writes", Cell(text, BAD if amiss else GOOD)))
     if (reads := report.reads) is not None:
-        told = f"{reads.answered:,} answered, {reads.refused} refused (at most for "
-        lines.append(("Users' reads", Cell(f"{told}{reads.longest_refusal_seconds * 1000:.0f} ms)")))
+        text = f"{reads.answered:,} answered, {reads.refused} refused (at most for "
+        lines.append(("Users' reads", Cell(f"{text}{reads.longest_refusal_seconds * 1000:.0f} ms)")))
     if report.old_port_clients:
         named = ", ".join(
             f"{client.address} ({client.requests:,} requests, last {minute(client.last_seen)})"
@@ -110,8 +110,8 @@ def _online(report: Report) -> list[tuple[str, Cell]]:
         more = len(report.old_port_clients) - SHOWN_CLIENTS
         lines.append(("Still at the old port", Cell(named + (f" and {more} more" if more > 0 else ""), WAIT)))
     if (back := report.rollback) is not None:
-        told = f"{back.changes_carried:,} changes carried back, {back.conflicts} conflicts decided; "
-        lines.append(("Way back", Cell(f"{told}the old service took writes after {back.seconds:.1f} s")))
+        text = f"{back.changes_carried:,} changes carried back, {back.conflicts} conflicts decided; "
+        lines.append(("Way back", Cell(f"{text}the old service took writes after {back.seconds:.1f} s")))
     return lines
 
 

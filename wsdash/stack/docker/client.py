@@ -27,7 +27,7 @@ NEWEST_API = (1, 50)
 _STREAMED_LINE = 4 * 2**20
 _MOST_SAID = 8 * 2**20
 _LONGEST_WORDS = 1_000
-"""Characters of the engine's own words that are told: they may hold a container's whole command."""
+"""Characters of the engine's own words that are shown: they may hold a container's whole command."""
 
 
 class _Engine(aiodocker.Docker):

@@ -128,8 +128,8 @@ def _is_of(container: Mapping[str, Any], service: ComposeService) -> bool:
 
 def _number(container: Mapping[str, Any]) -> int:
     """Which of a service's containers it is, as compose counts them; whoever makes one may write anything."""
-    told = _label(container, _NUMBER)
-    return int(told) if len(told) < _DIGITS and told.isdecimal() else 0
+    label = _label(container, _NUMBER)
+    return int(label) if len(label) < _DIGITS and label.isdecimal() else 0
 
 
 def _label(container: Mapping[str, Any], key: str) -> str:

@@ -29,7 +29,7 @@ class VerifyData:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Compare both sides now. Once the new service is open for writes, the comparison made before that
-        stands: the target is then meant to differ. The source is not: when the old service ran again since,
+        counts: the target is then meant to differ. The source is not: when the old service ran again since,
         it is held against what it was.
         """
         stored = ctx.facts.get(RESULT)

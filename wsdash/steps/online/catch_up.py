@@ -12,7 +12,7 @@ from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.online.move import following_of, went_over
 
 LONGEST_SECONDS = 4 * 3600.0
-"""Catching up for so long is told as a failure: changes come faster than they are carried."""
+"""Catching up for so long is a failure: changes come faster than they are carried."""
 TROUBLE_SECONDS = 120.0
 """How long a server may be away meanwhile."""
 POLL_SECONDS = 0.2

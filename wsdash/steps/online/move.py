@@ -1,4 +1,4 @@
-"""What moves in this run, and where the move stands."""
+"""What moves in this run, and the state of the move."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ async def move_of(ctx: StepContext) -> Move:
 
 
 async def state_of(side: Endpoint) -> State | None:
-    """How this side stands; None where it knows of no online move. Raises UnreachableError, WsdashError."""
+    """This side's state; None where it knows of no online move. Raises UnreachableError, WsdashError."""
     async with connection(side, read_only=True) as session:
-        with ServerErrors(side, "reading where the move stands"):
+        with ServerErrors(side, "reading the state of the move"):
             return await read_state(session)
 
 
 async def standing_of(move: Move) -> MoveState | None:
-    """Where the move stands; None while one of the sides has no capture yet.
+    """The state of the move; None while one of the sides has no capture yet.
 
     Raises RefusedError when both sides are open, UnreachableError.
     """

@@ -45,8 +45,8 @@ def _lag(ctx: StepContext) -> GoNoGoLine:
     newest = ctx.following.newest if ctx.following is not None else None
     if newest is None:
         return GoNoGoLine("lag", False, "nothing carries changes", "run item catch-up")
-    told = newest.trouble or ("unknown" if newest.lag is None else f"{newest.lag:.2f} s behind")
-    return GoNoGoLine("lag", newest.keeps_up, told, "wait until the target keeps up")
+    text = newest.trouble or ("unknown" if newest.lag is None else f"{newest.lag:.2f} s behind")
+    return GoNoGoLine("lag", newest.keeps_up, text, "wait until the target keeps up")
 
 
 def _compared(ctx: StepContext) -> GoNoGoLine:
@@ -67,8 +67,8 @@ async def _jobs(ctx: StepContext) -> GoNoGoLine:
         return GoNoGoLine(name, False, error.what, error.remedy)
     soon = datetime.now(UTC) + timedelta(seconds=JOB_SECONDS)
     near = [job for job in jobs if job.scheduled and (job.running or (job.next_start or soon) <= soon)]
-    told = "; ".join(job.described for job in near) or f"none starts within {JOB_SECONDS / 60:.0f} min"
-    return GoNoGoLine(name, not near, told, "wait for them, or pause them: source.pause_jobs: yes")
+    text = "; ".join(job.described for job in near) or f"none starts within {JOB_SECONDS / 60:.0f} min"
+    return GoNoGoLine(name, not near, text, "wait for them, or pause them: source.pause_jobs: yes")
 
 
 async def _disk(ctx: StepContext) -> GoNoGoLine:

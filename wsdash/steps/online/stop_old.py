@@ -33,8 +33,8 @@ class StopOldOnline(StopOld):
         well = passes.state == "running" and passes.health in ("healthy", "none")
         async with client(ctx, base) as api:
             pong = await api.ping()
-        told = f"{name} is {old.state}; {relay} is {passes.state}, {passes.health}; {base}: {pong.said}"
-        return Evidence(well and pong.ready, told)
+        text = f"{name} is {old.state}; {relay} is {passes.state}, {passes.health}; {base}: {pong.said}"
+        return Evidence(well and pong.ready, text)
 
     async def act(self, ctx: StepContext) -> None:
         """Stop the old service, and have the relay take its address."""

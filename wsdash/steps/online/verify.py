@@ -21,7 +21,7 @@ class VerifyOnline(VerifyData):
     async def check(self, ctx: StepContext) -> Evidence:
         """Hold a snapshot of the source, bring the target to exactly it, compare all; nothing is excluded.
 
-        After the switch the comparison made before it stands: the target is meant to differ then.
+        After the switch the comparison made before it counts: the target is meant to differ then.
         """
         stored = ctx.facts.get(VERIFIED)
         if await went_over(ctx.settings):

@@ -20,7 +20,7 @@ APART = "  "
 LEAST_ALERT = 36
 """Cells that the worst alert gets, whatever else there is to say."""
 STALE_SECONDS = 10.0
-"""After so long what was told of the lag is no news."""
+"""After so long a reading of the lag is out of date."""
 
 
 def draw_header(
@@ -64,19 +64,19 @@ def downtime(view: ViewState, now: float) -> Content:
 
 def carrying(view: ViewState, now: float) -> Content:
     """Online: how far the other side is behind, and what capture costs a write; stale words say so."""
-    told, at = view.run.followed, view.run.followed_at
-    if view.run.mode != Mode.ONLINE or told is None or at is None:
+    followed, at = view.run.followed, view.run.followed_at
+    if view.run.mode != Mode.ONLINE or followed is None or at is None:
         return Content()
-    if told.trouble:
+    if followed.trouble:
         return Content.styled("lag ? nothing is carried", BAD)
-    if told.open == "target":
-        return Content(f"way back {size(told.log_bytes)}")
-    if told.lag is None or told.open != "source":
+    if followed.open == "target":
+        return Content(f"way back {size(followed.log_bytes)}")
+    if followed.lag is None or followed.open != "source":
         return Content.styled("lag –", DIM)
     if now - at > STALE_SECONDS:
-        return Content.styled(f"lag {told.lag:.1f} s, {age(now - at)} ago", WARN)
-    cost = "" if told.overhead is None else f" capture +{told.overhead * 1000:.2f} ms"
-    return Content.styled(f"lag {told.lag:.1f} s{cost}", "" if told.keeps_up else WARN)
+        return Content.styled(f"lag {followed.lag:.1f} s, {age(now - at)} ago", WARN)
+    cost = "" if followed.overhead is None else f" capture +{followed.overhead * 1000:.2f} ms"
+    return Content.styled(f"lag {followed.lag:.1f} s{cost}", "" if followed.keeps_up else WARN)
 
 
 def _run_line(view: ViewState, frame: Frame) -> Content:
@@ -156,8 +156,8 @@ def _alerts(view: ViewState, frame: Frame, room: int) -> Content:
     if not unheeded:
         return Content.styled(f"▲ {len(view.alerts)} {word}, acknowledged or silenced", WARN)
     worst = max(unheeded, key=lambda span: (SEVERITY.get(span.severity, 0), span.begun))
-    told = Content.assemble((f"▲ {len(view.alerts)} {word}:", f"{BAD} reverse"), (f" {worst.text}", BAD))
-    return told.truncate(room, ellipsis=True)
+    text = Content.assemble((f"▲ {len(view.alerts)} {word}:", f"{BAD} reverse"), (f" {worst.text}", BAD))
+    return text.truncate(room, ellipsis=True)
 
 
 class Header(LinesView):
@@ -172,7 +172,7 @@ class Header(LinesView):
         self.show_lines(draw_header(view, self._fitting(frame), self._plan, selected))
 
     def select(self, view: ViewState, frame: Frame, selected: Item) -> None:
-        """The cursor moved: what leads is told for the item that is under it now."""
+        """The cursor moved: the leading line is about the item that is under it now."""
         if self._given:
             self.show_lines([*self._given[:2], lead(self._plan, view, self._fitting(frame), selected)])
 

@@ -22,7 +22,7 @@ def indent_of(width: int, prefix: int) -> int:
 
 
 def breaks(text: str, width: int, prefix: int) -> list[int]:
-    """Where the rows of a line begin in its text. prefix: cells before what is to stand below each other."""
+    """Where the rows of a line begin in its text. prefix: cells before what is aligned below each other."""
     width = max(1, width)
     after = width - indent_of(width, prefix)
     if text.isascii():

@@ -104,7 +104,7 @@ class LogScroll(ScrollView, can_focus=True):
     def go_to_time(self, at: float) -> None:
         """Mark the first line at or after that moment (epoch seconds), else the last one.
 
-        Lines stand as they came, which is about, not wholly, in order of time.
+        Lines are in the order they came, which is about, not wholly, in order of time.
         """
         shown = self.lines.shown
         since = [(line.at, number) for number, line in enumerate(shown) if line.at >= at]

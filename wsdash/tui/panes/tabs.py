@@ -21,7 +21,7 @@ PANES = {
     "logs": "What the containers write",
 }
 _SERIES = {"latency": "latency", "errors": "logs", "backup": "rows", "wal-lag": "rows"}
-"""First word of an alert's series -> the pane that shows it; the rest is told of by the containers'."""
+"""First word of an alert's series -> the pane that shows it; the rest shows on the containers' tab."""
 
 
 def badges(view: ViewState, now: float) -> dict[str, int]:

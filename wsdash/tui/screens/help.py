@@ -67,7 +67,7 @@ def draw_help(
     if signs:
         lines += [*([Content("")] if lines else []), Content.styled("Signs", TITLE)]
         lines += _signs(signs, width)
-    return lines or [Content.styled(f"No key and no sign is told of by {sought!r}.", DIM)]
+    return lines or [Content.styled(f"No key and no sign matches {sought!r}.", DIM)]
 
 
 def _fits(words: Sequence[str], *said: str) -> bool:

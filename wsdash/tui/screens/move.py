@@ -21,7 +21,7 @@ class MovePanel(ViewPanel):
     NAME = "Online move"
 
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """Where it stands, the panel before the switch, and conflicts of the way back."""
+        """Its state, the panel before the switch, and conflicts of the way back."""
         if view.run.mode != Mode.ONLINE:
             return [
                 Content("This run is of mode offline: the old service is stopped while rows are carried.")
@@ -32,17 +32,17 @@ class MovePanel(ViewPanel):
 def _standing(view: ViewState, now: float) -> Lines:
     run = view.run
     lines: Lines = [Content.styled("Where it stands", TITLE)]
-    told, at = run.followed, run.followed_at
-    if told is None or at is None:
+    followed, at = run.followed, run.followed_at
+    if followed is None or at is None:
         return [*lines, Content.styled("Nothing is carried yet.", DIM), Content("")]
     facts = {
-        "takes writes": told.open or "neither side",
-        "behind by": "–" if told.lag is None else f"{told.lag:.2f} s",
-        "carried": f"{count(told.carried)} changes",
-        "log of changes": f"{size(told.log_bytes)} on the {told.open or 'left'} side",
+        "takes writes": followed.open or "neither side",
+        "behind by": "–" if followed.lag is None else f"{followed.lag:.2f} s",
+        "carried": f"{count(followed.carried)} changes",
+        "log of changes": f"{size(followed.log_bytes)} on the {followed.open or 'left'} side",
         "capture adds": "–"
-        if told.overhead is None
-        else f"{told.overhead * 1000:.3f} ms to a write of one row",
+        if followed.overhead is None
+        else f"{followed.overhead * 1000:.3f} ms to a write of one row",
         "told": f"{age(now - at)} ago",
     }
     if run.switched is not None:
@@ -50,11 +50,11 @@ def _standing(view: ViewState, now: float) -> Lines:
         facts["newest switch"] = f"to the {run.switched.opened}" + (
             f", writers refused for {took(down)}" if down is not None else ", taken up after a crash"
         )
-    if told.open == "target":
+    if followed.open == "target":
         facts["way back"] = "open until Day 14; the log above is what it costs"
     lines += [Content.assemble((f"{name:<{NAME}}", DIM), text) for name, text in facts.items()]
-    if told.trouble:
-        lines.append(Content.styled(told.trouble, BAD))
+    if followed.trouble:
+        lines.append(Content.styled(followed.trouble, BAD))
     return [*lines, Content("")]
 
 

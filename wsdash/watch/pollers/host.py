@@ -21,7 +21,7 @@ LAG_STEP = 0.1
 def disk_of(paths: Sequence[Path]) -> tuple[float, int]:
     """(per cent used, bytes free) of the fullest file system under these paths, as df counts. Blocking.
 
-    At least one path; one that does not exist yet stands for its nearest parent that does.
+    At least one path; one that does not exist yet is replaced by its nearest parent that does.
     """
     usages = []
     for path in paths:
