@@ -7,7 +7,7 @@ import difflib
 import pytest
 
 from tests.tui.snapshots.files import file_of, sections_of, written
-from tests.tui.snapshots.take import SIZES, take_all
+from tests.tui.snapshots.take import PANELS, SIZES, take_all
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -27,4 +27,6 @@ async def test_every_screen_looks_as_it_did(size: tuple[int, int]) -> None:
         ["`python -m tests.tui.snapshots` takes them anew if this is meant:", *differing]
     )
     for screen, (text, _) in taken.get("plain", {}).items():
+        if screen in PANELS:
+            continue  # without colours nothing shines through from below a panel
         assert text == taken["dark"][screen][0], f"{screen} says something else without colours"

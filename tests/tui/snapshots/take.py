@@ -162,7 +162,7 @@ async def take(size: tuple[int, int], *looks: str) -> dict[str, dict[str, Pictur
 
 async def _walk(app: WsdashApp, pilot: Pilot[str], *, whole: bool) -> AsyncIterator[str]:
     """Show one screen after the other."""
-    await pilot.pause()
+    await pilot.pause(1.0)  # the first tick shows everything once more
     yield "main"
     if not whole:
         return
@@ -186,11 +186,13 @@ async def _settled(app: WsdashApp, pilot: Pilot[str]) -> Picture:
     for field in app.screen.query(Input):
         field.cursor_blink = False
     seen = picture(app)
-    for _ in range(20):
+    same = 0
+    for _ in range(40):
         before = seen
-        await pilot.pause(0.02)
+        await pilot.pause(0.05)
         seen = picture(app)
-        if seen == before:
+        same = same + 1 if seen == before else 0
+        if same == 3:
             break
     return seen
 
