@@ -302,7 +302,7 @@ async def test_every_binding_has_an_id_a_description_and_a_tooltip(tmp_path: Pat
 
 
 async def test_help_lists_every_key_that_works_here(tmp_path: Path) -> None:
-    async with stage(tmp_path, started(), size=(120, 90)) as on:
+    async with stage(tmp_path, started(), size=(120, 110)) as on:
         tips = {b.tooltip for n in on.app.main.help_nodes() for _, b in n._bindings if b.tooltip and b.id}
         await on.press("question_mark")
         shown = on.text()
