@@ -12,7 +12,7 @@ import pytest
 from tests.review.migrated import migrated
 from wsdash.config import load_settings
 from wsdash.history.store import FILE, HistoryWriter
-from wsdash.model import BackupTaken, DecisionRecorded
+from wsdash.model import BackupTaken, DecisionRecorded, OldPortClient, OldPortClients
 from wsdash.review import finish
 from wsdash.review.finish import finishing
 from wsdash.review.story import KnownStory, read_story
@@ -54,14 +54,17 @@ def finished(
     known: KnownStory,
     asked: list[ServingSides],
     old: list[float] | None = None,
+    stray: float = 0.0,
 ) -> tuple[bool, str]:
-    """What is said when the world answers so; old: days at which the old service still answered a probe."""
+    """What is said when the world answers so; old: days at which the old service still answered a probe;
+    stray: whether it served beside the new one."""
     began = known.story.migrated_at or 0.0
     path = known.state / FILE
     path.unlink(missing_ok=True)
     writer = HistoryWriter.open(path)
     for minute in range(int((known.now - began) // 60)):
         writer.add("latency:api-new", began + minute * 60, 0.02)
+        writer.add("stray:api-old", began + minute * 60, stray)
     for day in old or ():
         writer.add("latency:api-old", began + day * DAY, 0.02)
     writer.flush()
@@ -149,3 +152,46 @@ def test_a_world_that_cannot_be_asked_is_no_yes(tmp_path: Path) -> None:
     looks = asyncio.run(finish._asked(settings, {"verify.result": {"holds": True, "source": {"a": "b"}}}))
     assert looks
     assert all(look.holds is not True for look in looks), looks
+
+
+def online(known: KnownStory, *clients: OldPortClient) -> KnownStory:
+    """The same run as an online one, whose relay counted these clients."""
+    stack = known.settings.stack
+    workspace = msgspec.structs.replace(stack.workspace, relay="workspace-api-relay")
+    settings = msgspec.structs.replace(
+        known.settings, stack=msgspec.structs.replace(stack, workspace=workspace)
+    )
+    came = OldPortClients(known.story.migrated_at or 0.0, clients)
+    view = msgspec.structs.replace(known.view, mode="online", old_port=came)
+    return dataclasses.replace(known, settings=settings, view=view)
+
+
+def test_behind_a_relay_the_probes_answers_are_not_the_old_services(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = after(read_story(run), 14.0, *GO)
+    probes = OldPortClient("127.0.0.1", 90_000, known.now)
+    gone = OldPortClient("10.0.0.4", 12, known.now - 9 * DAY)
+    approved, text = finished(monkeypatch, online(known, probes, gone), YES, old=[13.0])
+    assert approved
+    assert "only this machine came to its port, where workspace-api-relay answers" in text
+
+
+def test_a_client_that_still_comes_to_the_old_port_is_a_user_of_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = after(read_story(run), 14.0, *GO)
+    approved, text = finished(
+        monkeypatch, online(known, OldPortClient("10.0.0.9", 3, known.now - 2 * DAY)), YES
+    )
+    assert not approved
+    assert "its port is still asked by 10.0.0.9" in text
+
+
+def test_behind_a_relay_an_old_service_that_ran_beside_was_used(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = online(after(read_story(run), 14.0, *GO))
+    approved, text = finished(monkeypatch, known, YES, stray=1.0)
+    assert not approved
+    assert "it served again beside the new one" in text

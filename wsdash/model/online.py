@@ -83,6 +83,11 @@ class OldPortClients(Event, frozen=True, tag="old-port-clients"):
     since: float
     clients: tuple[OldPortClient, ...]
 
+    @property
+    def others(self) -> tuple[OldPortClient, ...]:
+        """Those at other addresses than wsdash's own probes."""
+        return tuple(client for client in self.clients if client.address not in ("127.0.0.1", "::1"))
+
 
 class TrafficJudged(Event, frozen=True, tag="traffic-judged"):
     """What the demo's users learnt of their writes, compared with the side that serves, row by row.

@@ -15,14 +15,17 @@ from wsdash.engine.world import open_world_stack
 from wsdash.errors import WsdashError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
+from wsdash.model.checklist import Mode
 from wsdash.model.facts import ANSWERED, VERIFIED
 from wsdash.review.story import KnownStory, read_story
 from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.timeline.judge import GO
+from wsdash.watch.strays import OLD
 
 FINAL_DAY, REVIEW_DAY = 14, 7
 UNUSED_DAYS = 7.0
 """For how long nobody may have used the old service."""
+SHOWN_CLIENTS = 5
 DAY = 86_400.0
 WATCHED = 0.9
 GLYPHS = {True: "✓", False: "✗", None: "?"}
@@ -99,12 +102,17 @@ def _unused(known: KnownStory) -> ServingSides:
     since = known.now - UNUSED_DAYS * DAY
     if known.story.migrated_at is None or known.story.migrated_at > since:
         return ServingSides(title, None, "the migration ended later than that")
+    relay = known.settings.stack.workspace.relay if known.view.mode == Mode.ONLINE else ""
     history = HistoryReader(known.state / FILE)
     try:
-        answered = history.summary("latency:api-old", since, known.now)
+        # what answers at the old address then is the relay; the old service itself is told as a stray
+        series = f"stray:{OLD}" if relay else f"latency:{OLD}"
+        answered = history.summary(series, since, known.now)
         watched = history.summary("latency:api-new", since, known.now).coverage
     finally:
         history.close()
+    if relay:
+        return _unused_behind(relay, known, since, answered.maximum or 0.0, watched)
     if answered.count:
         last = f", last {_when(answered.last_at)}" if answered.last_at is not None else ""
         return ServingSides(title, False, f"it answered {answered.count} probes{last}")
@@ -113,6 +121,22 @@ def _unused(known: KnownStory) -> ServingSides:
             title, None, f"no answer was seen, but only {watched:.0%} of the minutes were watched"
         )
     return ServingSides(title, True, f"no answer was seen, {watched:.0%} of the minutes were watched")
+
+
+def _unused_behind(relay: str, known: KnownStory, since: float, stray: float, watched: float) -> ServingSides:
+    """The same, where a relay has the old port: who came to it, and whether the old service ran beside."""
+    title = f"The old service was not used for {UNUSED_DAYS:.0f} days"
+    if stray:
+        return ServingSides(title, False, "it served again beside the new one")
+    if known.view.old_port is None:
+        return ServingSides(title, None, f"who comes to the old port is not known: {relay} was never asked")
+    others = [one for one in known.view.old_port.others if one.last_seen >= since]
+    if others:
+        named = ", ".join(f"{one.address} (last {_when(one.last_seen)})" for one in others[:SHOWN_CLIENTS])
+        return ServingSides(title, False, f"its port is still asked by {named}")
+    if watched < WATCHED:
+        return ServingSides(title, None, f"nobody came, but only {watched:.0%} of the minutes were watched")
+    return ServingSides(title, True, f"only this machine came to its port, where {relay} answers")
 
 
 def _backup(known: KnownStory) -> ServingSides:

@@ -99,7 +99,7 @@ def _add_online(report: Report, view: RunView) -> None:
         longest = round(seen.longest_read_refusal, 3)
         report.reads = ReadsReport(seen.reads_answered, seen.reads_refused, longest)
     if view.old_port is not None:
-        busiest = sorted(view.old_port.clients, key=lambda client: -client.requests)
+        busiest = sorted(view.old_port.others, key=lambda client: -client.requests)
         report.old_port_clients = [
             OldPortReport(client.address, client.requests, iso(client.last_seen)) for client in busiest
         ]
