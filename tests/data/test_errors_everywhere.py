@@ -22,6 +22,9 @@ import wsdash
 from tests.data.copying import catalog_of, ignore, prepare, request_of, run_sql
 from tests.data.database_faults import FAULTS
 from tests.data.mapping_world import MAPPING, SOURCE, TARGET
+from tests.data.online.calls import ELSEWHERE as ONLINE_ELSEWHERE
+from tests.data.online.calls import LETTING_GO, MOVES
+from tests.data.online.world import make_move
 from tests.support.servers import Server
 from wsdash.data.backup.take import keep_copy, take_backup
 from wsdash.data.catalog.read import Catalog, read_catalog
@@ -32,6 +35,7 @@ from wsdash.data.mapping.check import fit, understood_by_source
 from wsdash.data.mapping.file import load_mapping
 from wsdash.data.mapping.keys import serial_values
 from wsdash.data.mapping.seed_rows import changed_seed_rows, note_seed_rows, read_seed_rows
+from wsdash.data.online.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import UNREACHABLE, Fault
 from wsdash.data.rehearsal.ddl import rehearse_ddl
@@ -215,8 +219,8 @@ def _imported_elsewhere() -> set[str]:
 
 
 def test_every_function_that_another_room_calls_is_in_the_table() -> None:
-    known = NO_STATEMENT | ELSEWHERE.keys()
-    assert _imported_elsewhere() - known <= {inspect.unwrap(work).__name__ for work in CALLS}
+    known = NO_STATEMENT | ELSEWHERE.keys() | ONLINE_ELSEWHERE.keys()
+    assert _imported_elsewhere() - known <= {inspect.unwrap(work).__name__ for work in [*CALLS, *MOVES]}
 
 
 async def _world(pg16: Server, pg18: Server, directory: Path) -> World:
@@ -255,20 +259,43 @@ async def _outcome(work: Awaitable[Any]) -> WsdashError | None:
     return None
 
 
+async def _try_everything(
+    call: Callable[[], Awaitable[Any]], after: int, patches: pytest.MonkeyPatch
+) -> None:
+    """Every error at the call's first, a middle and its last statement. after: statements of cleaning up."""
+    healthy = Injection()
+    with patches.context() as patch:
+        healthy.install(patch)
+        await call()
+    assert healthy.calls
+    tried = FAULTS if healthy.calls <= MANY_STATEMENTS else {name: FAULTS[name] for name in FEW}
+    for number, (name, (make, fault)) in enumerate(tried.items()):
+        last = healthy.calls - 1 - after
+        at = (0, last // 2, last)[number % 3]
+        with patches.context() as patch:
+            Injection(make, at).install(patch)
+            error = await _outcome(call())
+        assert _is_the_answer(error, fault), f"{name} at statement {at}: {type(error)} {error}"
+
+
 @pytest.mark.parametrize("work", CALLS, ids=lambda work: work.__name__)
 async def test_every_error_at_the_first_a_middle_and_the_last_statement_has_its_answer(
     world: World, work: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    healthy = Injection()
-    with monkeypatch.context() as patch:
-        healthy.install(patch)
-        await CALLS[work](world)
-    assert healthy.calls
-    tried = FAULTS if healthy.calls <= MANY_STATEMENTS else {name: FAULTS[name] for name in FEW}
-    for number, (name, (make, fault)) in enumerate(tried.items()):
-        last = healthy.calls - 1 - CLEANING_UP.get(work, 0)
-        at = (0, last // 2, last)[number % 3]
-        with monkeypatch.context() as patch:
-            Injection(make, at).install(patch)
-            error = await _outcome(CALLS[work](world))
-        assert _is_the_answer(error, fault), f"{name} at statement {at}: {type(error)} {error}"
+    await _try_everything(lambda: CALLS[work](world), CLEANING_UP.get(work, 0), monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def move(pg16: Server, pg18: Server) -> Move:
+    async def made() -> Move:
+        return await make_move(await pg16.fresh_database(), await pg18.fresh_database())
+
+    return asyncio.run(made())
+
+
+@pytest.mark.parametrize("work", MOVES, ids=lambda work: work.__name__)
+async def test_so_has_every_function_of_the_online_move(
+    move: Move, work: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await MOVES[work](move)  # what the others left is carried now, and not by the call that is counted
+    await _try_everything(lambda: MOVES[work](move), LETTING_GO.get(work, 0), monkeypatch)

@@ -71,10 +71,11 @@ def test_an_unknown_command_is_bad_input(program: Program) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_online_mode_is_refused_plainly(program: Program) -> None:
-    done = program.demo("--mode", "online")
+def test_a_mode_that_is_none_is_refused_with_those_there_are(program: Program) -> None:
+    done = program.demo("--mode", "sideways")
     assert done.returncode == 2
     assert "offline" in done.stderr
+    assert "online" in done.stderr
 
 
 def test_a_report_without_a_run_says_how_to_begin_one(program: Program) -> None:

@@ -60,9 +60,10 @@ FITTED = {
 
 
 def mapped(source: Endpoint, target: Endpoint, tmp_path: Path, mapping: str = FILE) -> Settings:
-    (tmp_path / "mapping.yaml").write_text(mapping)
+    file = tmp_path / "mapping.yaml"
+    file.write_text(mapping)
     settings = settings_of(source, target)
-    side = msgspec.structs.replace(settings.target, mapping="mapping.yaml")
+    side = msgspec.structs.replace(settings.target, mapping=str(file))
     return msgspec.structs.replace(settings, target=side, directory=str(tmp_path))
 
 

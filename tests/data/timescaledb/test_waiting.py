@@ -108,11 +108,11 @@ async def test_sizes_are_read_while_maintenance_waits(
     calls: list[object] = []
     original = read_catalog
 
-    async def reading(*arguments: Any) -> Any:
+    async def reading(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 2:
             tasks.append(await start(small, call))
-        return await original(*arguments)
+        return await original(*arguments, **options)
 
     monkeypatch.setattr(backup, "read_catalog", reading)
     async with asyncio.timeout(90):
