@@ -76,7 +76,7 @@ def test_a_refusal_of_less_than_a_second_is_not_rounded_away() -> None:
 
 
 def test_the_next_line_says_why_this_is_no_moment_for_the_switch() -> None:
-    assert 'NO-GO for "Switch writes to the new database": alerts: disk' in leading(online(*UP_TO_VERIFY, NO))
+    assert 'NO-GO for "Switch writes over": alerts: disk' in leading(online(*UP_TO_VERIFY, NO))
 
 
 def test_the_panel_shows_each_line_with_what_to_do() -> None:

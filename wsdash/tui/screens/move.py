@@ -43,7 +43,7 @@ def _standing(view: ViewState, now: float) -> Lines:
         "capture adds": "–"
         if followed.overhead is None
         else f"{followed.overhead * 1000:.3f} ms to a write of one row",
-        "told": f"{age(now - at)} ago",
+        "seen": f"{age(now - at)} ago",
     }
     if run.switched is not None:
         down = run.switched.seconds
