@@ -114,7 +114,7 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "it was rolled back": (
         seen(*pre(*AUTOMATIC), RunFinished(Outcome.ROLLED_BACK)),
-        "↶ ROLLED BACK the old service serves; the backup is kept a migrates again",
+        "↶ ROLLED BACK the old service serves; the backup is kept · a migrates again",
         "↶ ROLLED BACK the old service serves; the backup is kept",
     ),
     "the engine is gone": (

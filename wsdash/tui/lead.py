@@ -195,8 +195,9 @@ def _rolled_back(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
     again = _keys(frame, "{do.auto} migrates again") if frame.operator else Content()
     if view.run.went_back is not None:
         text = f"the old service takes writes, with {count(view.run.went_back.carried)} changes carried back"
-        return _line("↶ ROLLED BACK", WARN, text, again)
-    return _line("↶ ROLLED BACK", WARN, "the old service serves; the backup is kept", again)
+    else:
+        text = "the old service serves; the backup is kept"
+    return _line("↶ ROLLED BACK", WARN, text, *(("·", again) if frame.operator else ()))
 
 
 def _paused(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
