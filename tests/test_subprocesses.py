@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -84,6 +85,25 @@ async def test_a_cancelled_program_is_killed_with_the_children_it_has(
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert is_gone(shell)
+    await until(lambda: is_gone(child))
+
+
+async def test_one_that_is_cancelled_before_its_start_was_noticed_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    running = asyncio.create_task(run_program(["sh", "-c", FAMILY + "wait"], seconds=LONG))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it runs from here on
+    for _ in range(3000):
+        if (tmp_path / "family").exists():
+            break
+        time.sleep(0.01)  # noqa: ASYNC251 - so that the loop does not learn of it
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    child, shell = await family(tmp_path)
     assert is_gone(shell)
     await until(lambda: is_gone(child))
 

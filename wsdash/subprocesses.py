@@ -10,10 +10,10 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 KEEP_BYTES = 65_536
 
@@ -95,7 +95,7 @@ async def run_program(
     output = _Output(keep)
     pipe, quiet = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     try:
-        transport, _ = await asyncio.get_running_loop().subprocess_exec(
+        starting = asyncio.get_running_loop().subprocess_exec(
             lambda: output,
             *argv,
             stdin=pipe if data else quiet,
@@ -104,6 +104,7 @@ async def run_program(
             env=env,
             start_new_session=True,
         )
+        transport = await _started(starting, output)
     except OSError as error:
         raise CannotStartError(argv[0], error.strerror or type(error).__name__) from error
     except ValueError as error:  # a NUL byte, or a letter that the file system's encoding lacks
@@ -121,6 +122,25 @@ async def run_program(
     finally:
         await _put_away(transport, stdin, output)
     return Finished(cast(int, transport.get_returncode()), output.of(1), output.of(2))
+
+
+async def _started(
+    starting: Coroutine[Any, Any, tuple[asyncio.SubprocessTransport, asyncio.SubprocessProtocol]],
+    output: _Output,
+) -> asyncio.SubprocessTransport:
+    """The program, once its pipes are connected.
+
+    Cancelled meanwhile, it is put away with its children: asyncio would kill the program alone.
+    """
+    task = asyncio.ensure_future(starting)
+    try:
+        transport, _ = await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(OSError, ValueError):
+            transport, _ = await task
+            await _put_away(transport, None, output)
+        raise
+    return transport
 
 
 async def _put_away(

@@ -41,12 +41,12 @@ async def test_h_opens_it_and_the_operator_begins_and_ends_one(tmp_path: Path) -
         await on.press("H")
         assert on.intents == [Intent("rehearse")]
         await on.emit(RUNNING, Progress("rehearsal", "workspace.workspace_items", "copying", 10, 20))
-        assert "rehearsing: migrate-data, round 1 of 2" in on.text()
-        assert "workspace_items" in on.text()
+        await on.until(lambda: "rehearsing: migrate-data, round 1 of 2" in on.text())
+        await on.until(lambda: "workspace_items" in on.text())
         await on.press("X")
         assert on.intents == [Intent("rehearse"), Intent("stop-rehearsal")]
         await on.emit(FOUND)
-        assert "20,010 rows copied" in on.text()
+        await on.until(lambda: "20,010 rows copied" in on.text())
         assert "from 9 to 14 s" in on.text()
 
 
