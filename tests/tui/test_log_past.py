@@ -18,7 +18,7 @@ from wsdash.errors import InputError
 from wsdash.model import LogLine
 from wsdash.tui.loglines import LogLines, Search, as_text, pattern
 from wsdash.tui.logpast import around, moment, older
-from wsdash.tui.panes.logrows import Rows, breaks
+from wsdash.tui.panes.logrows import LogRows, breaks
 
 NOON = datetime(2025, 11, 30, 12, 0).timestamp()
 
@@ -180,10 +180,10 @@ def test_broken_rows_hold_the_whole_line_and_fit(text: str, width: int) -> None:
 
 def test_rows_are_kept_up_as_lines_come_and_go() -> None:
     lines = [line("x" * (n * 9 % 70)) for n in range(50)]
-    rows = Rows(lines[:20], 30, 8)
+    rows = LogRows(lines[:20], 30, 8)
     assert rows.drop(5) == rows.__class__(lines[:5], 30, 8).__len__()
     rows.extend(lines[20:])
-    anew = Rows(lines[5:], 30, 8)
+    anew = LogRows(lines[5:], 30, 8)
     assert len(rows) == len(anew)
     assert [rows.line(n) for n in range(len(rows))] == [anew.line(n) for n in range(len(anew))]
     assert [rows.row(n) for n in range(46)] == [anew.row(n) for n in range(46)]

@@ -74,7 +74,7 @@ class ComparedSides(TypedDict, total=False):
     diverged: str
 
 
-class Fence(TypedDict):
+class FenceNote(TypedDict):
     """Behind which stop of the old service the rows were copied."""
 
     stopped_at: float | None
@@ -107,7 +107,7 @@ ANSWERED: Fact[str] = Fact("stop-old.answered", str)
 """The base URL at which the old API answered before it was stopped."""
 STARTED: Fact[bool] = Fact("start-stack.started", bool)
 """The new stack's containers were all started by this run."""
-FENCE: Fact[Fence] = Fact("migrate-data.fence", Fence)
+FENCE: Fact[FenceNote] = Fact("migrate-data.fence", FenceNote)
 READ: Fact[str] = Fact("migrate-data.read", str)
 """How the rows were read, for the evidence."""
 VERIFIED: Fact[ComparedSides] = Fact("verify.result", ComparedSides)

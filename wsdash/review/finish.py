@@ -17,6 +17,7 @@ from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model.checklist import Mode
 from wsdash.model.facts import ANSWERED, VERIFIED
+from wsdash.review.report.sections import SHOWN_CLIENTS
 from wsdash.review.story import KnownStory, read_story
 from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.timeline.judge import GO
@@ -25,7 +26,6 @@ from wsdash.watch.strays import OLD
 FINAL_DAY, REVIEW_DAY = 14, 7
 UNUSED_DAYS = 7.0
 """For how long nobody may have used the old service."""
-SHOWN_CLIENTS = 5
 DAY = 86_400.0
 WATCHED = 0.9
 GLYPHS = {True: "✓", False: "✗", None: "?"}

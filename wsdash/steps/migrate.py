@@ -11,7 +11,7 @@ from wsdash.data.copy.run import CopyRequest, CopyResult, copied_state, copy_tab
 from wsdash.data.pg.connect import connection
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
-from wsdash.model.facts import API_TESTED, FENCE, READ, STOPPED_AT, Fence
+from wsdash.model.facts import API_TESTED, FENCE, READ, STOPPED_AT, FenceNote
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.scope import read_carried, written_tables
 
@@ -46,7 +46,7 @@ class MigrateData:
         and still equals the source is kept.
         """
         await ctx.facts.put(API_TESTED, None)  # what was compared and tested is not what will be there
-        await ctx.facts.put(FENCE, Fence(stopped_at=ctx.facts.get(STOPPED_AT)))
+        await ctx.facts.put(FENCE, FenceNote(stopped_at=ctx.facts.get(STOPPED_AT)))
         carried = await read_carried(ctx.settings, probe=True)
         if ctx.force:
             await self._keep_foreign(ctx)

@@ -26,7 +26,7 @@ from wsdash.data.backup.manifest import (
 from wsdash.data.backup.meter import Meter, OnProgress
 from wsdash.data.backup.partial import remove_leftovers, require_space, write_failure
 from wsdash.data.backup.result import object_counts
-from wsdash.data.backup.write import Draft, Frozen, new_file, write_draft
+from wsdash.data.backup.write import Frozen, WrittenBackup, new_file, write_draft
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.limits import STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
@@ -92,7 +92,7 @@ async def take_backup(
             # the snapshot has ended: nothing that happens to its sessions can take back what gets its name
             return await draft.publish()
 
-    async def write(stack: AsyncExitStack) -> Draft:
+    async def write(stack: AsyncExitStack) -> WrittenBackup:
         async with (
             server_errors(source, doing),
             _snapshot_with_catalog(source, schema) as (snapshot, catalog),

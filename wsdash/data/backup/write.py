@@ -93,7 +93,7 @@ class Frozen:
 
 
 @dataclass(frozen=True)
-class Draft:
+class WrittenBackup:
     """A backup that is complete under a hidden name; publish() gives it its own."""
 
     writer: BackupWriter
@@ -151,7 +151,7 @@ async def write_draft(
     item: str,
     on_progress: OnProgress,
     retakes: Sequence[str] = (),
-) -> Draft:
+) -> WrittenBackup:
     """Write what the snapshot holds. retakes: why it was begun anew, for the manifest.
 
     The snapshot may end afterwards. Raises WsdashError when the disk is full, MovedError when chunks were
@@ -160,7 +160,7 @@ async def write_draft(
     await _write_sections(writer, snapshot.conn, frozen, item, on_progress)
     await writer.flush()
     await snapshot.require_unmoved()
-    return Draft(writer, frozen, snapshot.chunks.evidence, tuple(retakes))
+    return WrittenBackup(writer, frozen, snapshot.chunks.evidence, tuple(retakes))
 
 
 def _free_path(path: Path) -> Path:

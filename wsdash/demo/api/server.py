@@ -40,7 +40,7 @@ from wsdash.demo.api.categories import add_category_routes
 from wsdash.demo.api.items import add_item_routes
 from wsdash.demo.api.limit import RateLimit, rate_limited
 from wsdash.demo.api.requests import POOL, SHAPE, WHOLE_LIST, ApiError
-from wsdash.demo.api.side import Side
+from wsdash.demo.api.side import ServedSide
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
@@ -114,7 +114,7 @@ def create_app(
     """
     middlewares: list[Middleware] = [_boundary]
     if generation == "new":
-        middlewares.append(_open_side(Side()))
+        middlewares.append(_open_side(ServedSide()))
     if limit is not None:
         middlewares.insert(0, rate_limited(limit))
     application = web.Application(middlewares=middlewares, client_max_size=1024**2)
@@ -243,7 +243,7 @@ def _failure(status: int, message: str, *, retry: bool = False) -> web.Response:
     return response
 
 
-def _open_side(side: Side) -> Middleware:
+def _open_side(side: ServedSide) -> Middleware:
     """Refuse reads while the database is not the side that serves. Writes its own gates refuse."""
 
     @web.middleware

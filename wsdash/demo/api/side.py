@@ -19,7 +19,7 @@ OPEN = f"select state = 'open' from {STATE}"
 
 
 @dataclass
-class Side:
+class ServedSide:
     """What is known of the database of one API. noted: the last answer spoke of an online move."""
 
     noted: bool = False

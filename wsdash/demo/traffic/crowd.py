@@ -56,7 +56,7 @@ class _RefusedError(Exception):
 
 
 @dataclass
-class Client:
+class TrafficClient:
     """One client. book: everybody's. rows: the titles of its own, which nobody else writes."""
 
     number: int
@@ -263,7 +263,7 @@ class Traffic:
         self._answered = time.monotonic()
         self._away = False
         self._number = 0
-        self._writers: list[Client] = []
+        self._writers: list[TrafficClient] = []
 
     @property
     def tally(self) -> Tally:
@@ -296,8 +296,8 @@ class Traffic:
         The ledger is written at the end. Raises OSError when its directory cannot be written to.
         """
         self._answered = time.monotonic()
-        self._writers = [Client(n, self, random.Random(self._seed * 1000 + n)) for n in range(WRITERS)]
-        readers = [Client(n, self, random.Random(-self._seed * 1000 - n)) for n in range(READERS)]
+        self._writers = [TrafficClient(n, self, random.Random(self._seed * 1000 + n)) for n in range(WRITERS)]
+        readers = [TrafficClient(n, self, random.Random(-self._seed * 1000 - n)) for n in range(READERS)]
         try:
             async with AsyncExitStack() as stack:
                 self._sessions = [await stack.enter_async_context(_session(a)) for a in self._addresses]

@@ -14,8 +14,7 @@ from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
 from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId, TableVerified
-from wsdash.model.facts import API_TESTED, STOPPED_AT, ComparedSides
-from wsdash.model.facts import VERIFIED as RESULT
+from wsdash.model.facts import API_TESTED, STOPPED_AT, VERIFIED, ComparedSides
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.scope import read_carried
 
@@ -32,7 +31,7 @@ class VerifyData:
         counts: the target is then meant to differ. The source is not: when the old service ran again since,
         it is held against what it was.
         """
-        stored = ctx.facts.get(RESULT)
+        stored = ctx.facts.get(VERIFIED)
         if stored is not None and stored["holds"] and ctx.facts.get(API_TESTED) is not None:
             if "stopped_at" in stored and stored["stopped_at"] != ctx.facts.get(STOPPED_AT):
                 return await self._since_opened(ctx, stored)
@@ -59,7 +58,7 @@ class VerifyData:
             source=checksums,
             stopped_at=ctx.facts.get(STOPPED_AT),
         )
-        await ctx.facts.put(RESULT, found)
+        await ctx.facts.put(VERIFIED, found)
         return evidence
 
     def _evidence(self, results: Sequence[TableVerified], seeds: Sequence[str] = ()) -> Evidence:
@@ -101,7 +100,7 @@ class VerifyData:
             read, lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item))
         )
         if not changed:
-            await ctx.facts.put(RESULT, stored | {"stopped_at": ctx.facts.get(STOPPED_AT), "diverged": ""})
+            await ctx.facts.put(VERIFIED, stored | {"stopped_at": ctx.facts.get(STOPPED_AT), "diverged": ""})
             return Evidence(
                 True, stored["text"] + BEFORE + "; the old service ran since, and changed nothing"
             )
@@ -109,12 +108,12 @@ class VerifyData:
             "the old service ran again after the new one was opened, and was written to: "
             f"{', '.join(changed)}; the target does not have these changes"
         )
-        await ctx.facts.put(RESULT, stored | {"diverged": text})
+        await ctx.facts.put(VERIFIED, stored | {"diverged": text})
         return Evidence(False, text)
 
     async def act(self, ctx: StepContext) -> None:
         """A difference is never talked away: raises WsdashError that names the way out."""
-        stored: ComparedSides = ctx.facts.get(RESULT) or {"text": "the sides were not compared"}
+        stored: ComparedSides = ctx.facts.get(VERIFIED) or {"text": "the sides were not compared"}
         if stored.get("diverged"):
             raise WsdashError(
                 stored["diverged"],
@@ -129,5 +128,5 @@ class VerifyData:
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The comparison no longer counts."""
-        await ctx.facts.put(RESULT, None)
+        await ctx.facts.put(VERIFIED, None)
         return None

@@ -37,7 +37,7 @@ def breaks(text: str, width: int, prefix: int) -> list[int]:
     return begins
 
 
-class Rows:
+class LogRows:
     """The rows of all lines at one width, kept up as lines come at the end and go at the top."""
 
     def __init__(self, lines: Iterable[LogLine], width: int, name_width: int) -> None:

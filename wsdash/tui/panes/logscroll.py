@@ -18,7 +18,7 @@ from textual.strip import Strip
 from wsdash.model import LogLine
 from wsdash.tui.loglines import LogLines, Search, as_text, severity
 from wsdash.tui.panes.lines import resize_alone
-from wsdash.tui.panes.logrows import PREFIX, Rows, breaks, indent_of
+from wsdash.tui.panes.logrows import PREFIX, LogRows, breaks, indent_of
 
 LONGEST_NAME = 24
 
@@ -56,7 +56,7 @@ class LogScroll(ScrollView, can_focus=True):
         self._name_width = 8
         self._widest = 0
         self._ours = False
-        self._rows: Rows | None = None
+        self._rows: LogRows | None = None
 
     @property
     def allow_select(self) -> bool:
@@ -246,7 +246,7 @@ class LogScroll(ScrollView, can_focus=True):
     def _break(self) -> None:
         """Reckon all rows anew."""
         shown = self.lines.shown
-        self._rows = Rows(shown, self._width, self._name_width) if self.wrapped else None
+        self._rows = LogRows(shown, self._width, self._name_width) if self.wrapped else None
         self._resized()
 
     def _keep_rows(self, added: int, pruned: int, anew: bool) -> int:
@@ -256,7 +256,7 @@ class LogScroll(ScrollView, can_focus=True):
         gone = self._rows.drop(pruned)
         shown = self.lines.shown
         if anew:
-            self._rows = Rows(shown, self._width, self._name_width)
+            self._rows = LogRows(shown, self._width, self._name_width)
         else:
             self._rows.extend(islice(shown, max(0, len(shown) - added), None))
         return gone
