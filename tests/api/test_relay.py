@@ -186,3 +186,21 @@ async def test_a_connection_that_waits_to_be_accepted_is_served_when_it_ends() -
         client.settimeout(30)
         with client:
             assert await asyncio.to_thread(client.recv, 12) == b"HTTP/1.1 200"
+
+
+async def test_a_connection_with_a_request_that_is_not_read_yet_is_not_closed_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Closing it would reset it: the client could not know whether its request was served."""
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.01)
+    async with service() as port, aiohttp.ClientSession() as client:
+        async with relaying(port) as (relay, url):
+            assert await _text(client, url + "/x") == ""
+            (talk,) = relay._talks
+            transport = talk.writer.transport
+            assert isinstance(transport, asyncio.Transport)
+            transport.pause_reading()  # a busy machine: what comes is not seen for a while
+            asked = asyncio.create_task(_text(client, url + "/x"))
+            await until(lambda: module._unread(talk.writer))
+            asyncio.get_running_loop().call_later(0.3, transport.resume_reading)
+        assert await asked == ""

@@ -9,13 +9,17 @@ is used: the file runs by itself in any Python image (compose/docker-compose.rel
 from __future__ import annotations
 
 import argparse
+import array
 import asyncio
 import errno
+import fcntl
 import ipaddress
 import json
+import os
 import signal
 import socket
 import sys
+import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -91,7 +95,7 @@ class Relay:
         try:
             await stop.wait()
         finally:
-            waiting = last_connections(held)
+            waiting = close_listening(held)
             server.close()
             for connection in waiting:
                 reader, writer = await asyncio.open_connection(sock=connection, limit=PIECE)
@@ -194,7 +198,8 @@ class Relay:
         ended = time.monotonic()
         while self._tasks and time.monotonic() < ended + END_SECONDS:
             for talk in list(self._talks):
-                if not talk.asked and time.monotonic() - talk.moved > QUIET_SECONDS:
+                quiet = not talk.asked and time.monotonic() - talk.moved > QUIET_SECONDS
+                if quiet and not _unread(talk.writer):
                     talk.writer.close()
                     self._talks.discard(talk)
             if not self._talks and time.monotonic() > ended + FIRST_WORD_SECONDS:
@@ -205,16 +210,36 @@ class Relay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def last_connections(listening: socket.socket) -> list[socket.socket]:
-    """Accept what waits in a listening socket's queue, right before it is closed: that would reset it."""
+def close_listening(listening: socket.socket) -> list[socket.socket]:
+    """Close a listening socket; returns the connections that waited in its queue, which closing would reset.
+
+    It is closed in the moment after the queue was found empty, by putting another socket under its number:
+    who listens with it (an asyncio server) closes that one in its own time.
+    """
     found: list[socket.socket] = []
-    while True:
-        try:
-            connection, _ = listening.accept()
-        except OSError:  # nothing more, or one that was given up
-            return found
-        connection.setblocking(False)
-        found.append(connection)
+    with socket.socket() as other:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except ConnectionAbortedError:  # one that was given up meanwhile
+                continue
+            except OSError:  # nothing more
+                os.dup2(other.fileno(), listening.fileno())
+                break
+            connection.setblocking(False)
+            found.append(connection)
+    return found
+
+
+def _unread(writer: asyncio.StreamWriter) -> bool:
+    """Whether something has come that nobody has read yet: closing would reset the connection, and the client
+    could not know what became of its request."""
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(writer.get_extra_info("socket").fileno(), termios.FIONREAD, count)
+    except (OSError, ValueError):  # it is closed
+        return False
+    return count[0] > 0
 
 
 async def _first_line(reader: asyncio.StreamReader) -> bytes:

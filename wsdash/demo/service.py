@@ -8,16 +8,21 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
-from wsdash.api.relay import last_connections
+from wsdash.api.relay import close_listening
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SHUTDOWN_SECONDS = 5.0
-FIRST_WORD_SECONDS = 0.2
-"""How long a connection that has just been made may take to send its request when the service ends."""
+QUIET_SECONDS, LEAVING_SECONDS = 0.2, 2.0
+"""A service that ends answers until nobody has asked for QUIET_SECONDS (a connection that has just been made
+may take as long to send its request), at most LEAVING_SECONDS."""
 QUIET = ("/health", "/metrics", "/v1/status")
 """Paths that probes ask all the time: logged only when the answer is no success."""
 
@@ -48,12 +53,47 @@ def log_request(request: web.Request, status: int, began: float) -> None:
     log(level, f"{request.method} {request.path_qs} {status}", status=status, ms=milliseconds, **known)
 
 
+class _Leaving:
+    """From the service's end on each answer closes its connection: one that stays open is closed later,
+    perhaps in the moment when its client sends a request on it, whose fate nobody knows then."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._answered = 0.0
+
+    @property
+    def middleware(self) -> Middleware:
+        """The outermost middleware."""
+
+        @web.middleware
+        async def close_when_leaving(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            if self._begun:
+                self._answered = time.monotonic()
+                response.force_close()
+            return response
+
+        return close_when_leaving
+
+    async def until_quiet(self) -> None:
+        """Return when no request came for QUIET_SECONDS, or after LEAVING_SECONDS."""
+        self._begun, began = True, time.monotonic()
+        self._answered = began
+        while True:
+            over = min(self._answered + QUIET_SECONDS, began + LEAVING_SECONDS)
+            if (left := over - time.monotonic()) <= 0:
+                return
+            await asyncio.sleep(left)
+
+
 async def serve(application: web.Application, host: str, port: int, name: str) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is being answered (at most 5 s) and return."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    leaving = _Leaving()
+    application.middlewares.insert(0, leaving.middleware)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -64,10 +104,10 @@ async def serve(application: web.Application, host: str, port: int, name: str) -
         log("info", f"{name} listens on {host}:{port}")
         await stop.wait()
         log("info", f"{name} stops")
-        waiting = last_connections(listening)
+        waiting = close_listening(listening)
         await site.stop()
         for connection in waiting:
             await loop.connect_accepted_socket(runner.server, connection)  # type: ignore[arg-type]
-        await asyncio.sleep(FIRST_WORD_SECONDS)
+        await leaving.until_quiet()
     finally:
         await runner.cleanup()
