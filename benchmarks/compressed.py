@@ -18,7 +18,7 @@ from tests.support.servers import PASSWORD, PASSWORD_ENV, running_server
 from tests.support.timescaledb import SKIPPED, make_field_schema, timescaledb_server
 from wsdash.data.copy.run import CopyRequest, copy_tables
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.snapshot.chunk_states import KIND
 from wsdash.data.verify.checksum import row_source
 from wsdash.demo.world.postgres import programs

@@ -24,8 +24,7 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.schema.apply import ensure_schema
 from wsdash.data.schema.ddl import pre_data
 from wsdash.demo.world import postgres
-from wsdash.demo.world.generate import load_items
-from wsdash.demo.world.schema import after_rows, before_rows
+from wsdash.demo.world.schema import after_rows, before_rows, load_items
 
 SCHEMA = "workspace"
 USER = "bench"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.cli import background_jobs
-from wsdash.cli.background_jobs import ask_jobs
+from wsdash.cli import compare
+from wsdash.cli.compare import ask_jobs
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.timescaledb.jobs import BackgroundJob
 from wsdash.engine.journal.writer import Journal
@@ -38,7 +38,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, jobs: Sequence[BackgroundJob] | Excep
             raise jobs
         return list(jobs)
 
-    monkeypatch.setattr(background_jobs, "scheduled_jobs", read)
+    monkeypatch.setattr(compare, "scheduled_jobs", read)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from tests.support.servers import PASSWORD_ENV, Server
 from tests.support.terminal import Terminal
 from wsdash.cli import main
-from wsdash.cli.init import database_of
+from wsdash.cli.configure import database_of
 from wsdash.config import load_settings, shipped
 from wsdash.errors import InputError
 from wsdash.outside import read_yaml
-from wsdash.review.beginning.discover import compose_files_below, kind_of, taken_ports, values_of
-from wsdash.review.beginning.write import with_values
+from wsdash.review.beginning import compose_files_below, kind_of, taken_ports, values_of, with_values
 from wsdash.stack.compose import ComposeService
 
 TEXT = shipped("config", "wsdash.yaml").read_text()

@@ -9,7 +9,7 @@ import pytest
 
 import wsdash.cli
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.review.beginning.reference import configuration_reference
+from wsdash.review.reference import configuration_reference
 
 PAGE = Path(wsdash.__file__).parents[1] / "docs" / "configuration.md"
 

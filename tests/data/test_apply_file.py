@@ -9,7 +9,7 @@ import pytest
 
 from tests.data.edges import EDGES, read
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.script import split_script
+from wsdash.data.pg.sql import split_script
 from wsdash.data.schema.apply import apply_file
 from wsdash.errors import InputError
 

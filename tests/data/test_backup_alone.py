@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.data.backup_world import back_up, contents, program, quiet, run_sql, value
 from tests.support.servers import Server
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.restore.proof import prove_backup
+from wsdash.data.restore.run import prove_backup
 
 BESIDE = """
 CREATE SCHEMA beside; CREATE SCHEMA workspace;

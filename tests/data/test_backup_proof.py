@@ -22,8 +22,8 @@ from tests.data.backup_world import (
 from tests.support.servers import Server
 from wsdash.data.backup.take import BackupManifest, check_backup, find_backups, load_manifest
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.restore.proof import prove_backup
-from wsdash.data.scratch.database import PREFIX
+from wsdash.data.restore.run import prove_backup
+from wsdash.data.scratch import PREFIX
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import Progress
 

@@ -13,8 +13,8 @@ import pytest
 from tests.support.servers import Server
 from wsdash.data.limits import ABANDONED_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.quoting import literal
-from wsdash.data.scratch.database import PREFIX, drop_leftovers, scratch_database
+from wsdash.data.pg.sql import literal
+from wsdash.data.scratch import PREFIX, drop_leftovers, scratch_database
 from wsdash.errors import WsdashError
 
 DEAD_HERE = json.dumps({"host": socket.gethostname(), "pid": 2**22 + 1, "started": 1.0})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.cli.test_hostile_text import ATTACKS
 from tests.support.servers import Server
 from wsdash.data.catalog.read import read_catalog
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.schema.compare import compare
 from wsdash.data.schema.ddl import post_data, pre_data
 from wsdash.outside import HARMFUL, clean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.servers import Server
-from wsdash.data.catalog.collation import changed_order
+from wsdash.data.catalog.items import changed_order
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.schema.compare import compare

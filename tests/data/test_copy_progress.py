@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wsdash.data.copy.progress import EVENTS_PER_TICK, Reporter
+from wsdash.data.copy.load import EVENTS_PER_TICK, Reporter
 from wsdash.model import Progress
 
 

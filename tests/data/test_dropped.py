@@ -9,7 +9,7 @@ import pytest
 
 from tests.data.copying import run_sql
 from wsdash.data.catalog import queries as catalog_queries
-from wsdash.data.catalog.dropped import DROPPED_MEANWHILE, fetch_defined
+from wsdash.data.catalog.items import DROPPED_MEANWHILE, fetch_defined
 from wsdash.data.catalog.read import read_catalog
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transactions import SNAPSHOT, begin

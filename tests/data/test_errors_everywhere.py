@@ -40,8 +40,8 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import UNREACHABLE, Fault
 from wsdash.data.rehearsal.ddl import rehearse_ddl
 from wsdash.data.rehearsal.trial_database import find_trial, read_mark
-from wsdash.data.restore.proof import prove_backup
-from wsdash.data.restore.run import restore_backup, restore_missing_into_source
+from wsdash.data.restore.run import prove_backup, restore_backup
+from wsdash.data.restore.source import restore_missing_into_source
 from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
 from wsdash.data.timescaledb.jobs import read_jobs, scheduled_jobs

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.data.copying import catalog_of, run_sql
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.tables.estimates import Bounds, compressed_bounds, heap_bounds
+from wsdash.data.tables.shape import Bounds, compressed_bounds, heap_bounds
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.data.copying import carry, catalog_of, run_sql
 from tests.data.test_copy_exact import NASTY
-from wsdash.data.catalog.kinds.queries import FAMILIES, OPERATORS
+from wsdash.data.catalog.kinds.made import FAMILIES, OPERATORS
 from wsdash.data.catalog.read import read_catalog
 from wsdash.data.pg.connect import Endpoint, connection
 

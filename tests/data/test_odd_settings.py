@@ -11,9 +11,8 @@ from tests.data.backup_world import back_up, contents, program, promised
 from tests.data.copying import prepare, request_of
 from tests.support.servers import Server
 from wsdash.data.copy.run import copy_tables
-from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.quoting import ident
-from wsdash.data.pg.settings import FIXED_SETTINGS, KNOWN_BY_SOME, PRIVILEGED
+from wsdash.data.pg.connect import FIXED_SETTINGS, KNOWN_BY_SOME, PRIVILEGED, Endpoint, connection
+from wsdash.data.pg.sql import ident
 from wsdash.data.restore.run import restore_backup
 from wsdash.data.verify.run import verify_tables
 

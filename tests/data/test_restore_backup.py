@@ -28,11 +28,11 @@ from tests.data.backup_world import (
     value,
 )
 from tests.support.servers import Server
+from wsdash.data import scratch as backup_errors
 from wsdash.data.backup.take import find_backups, load_manifest
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.restore import reader as restore_reader
+from wsdash.data.restore import play as restore_reader
 from wsdash.data.restore.run import restore_backup
-from wsdash.data.scratch import database as backup_errors
 from wsdash.errors import InputError, RefusedError, UnreachableError, WsdashError
 from wsdash.model import Progress
 

@@ -23,8 +23,8 @@ from wsdash.data.backup.file import (
     statement_section,
 )
 from wsdash.data.backup.manifest import BackupContent, BackupTable
-from wsdash.data.restore import reader as restore_reader
-from wsdash.data.restore.reader import BackupReader
+from wsdash.data.restore import play as restore_reader
+from wsdash.data.restore.play import BackupReader
 from wsdash.errors import InputError, WsdashError
 
 TABLE = BackupTable("we ird", 't"able', ("a", "b c"), 3, "0")

@@ -20,7 +20,7 @@ from tests.data.backup_world import (
 )
 from tests.support.servers import Server
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.restore.run import restore_missing_into_source
+from wsdash.data.restore.source import restore_missing_into_source
 from wsdash.errors import RefusedError, WsdashError
 
 ITEMS = "workspace.workspace_items"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.servers import Server
 from wsdash.data.catalog.read import read_catalog
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.schema.ddl import post_data, pre_data
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")

@@ -9,8 +9,8 @@ from tests.data.copying import catalog_of, run_sql
 from tests.data.test_verify import verify
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.tables.shape import Table
+from wsdash.data.verify.checksum import NULLS, Parts, by_hash, range_column, rows_guessed, sample_borders
 from wsdash.data.verify.diff import Differing, sums_of
-from wsdash.data.verify.parts import NULLS, Parts, by_hash, range_column, rows_guessed, sample_borders
 
 KEYS = {
     "smallint": "(n - 500)::smallint",

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.data.copying import carry, checksums, run_sql
 from tests.data.test_verify import verify as compare
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.quoting import ident, literal
-from wsdash.data.verify import parts as verify_parts
+from wsdash.data.pg.sql import ident, literal
+from wsdash.data.verify import checksum as verify_parts
 from wsdash.data.verify import run as verify
 
 VALUES: dict[str, tuple[str | None, ...]] = {

@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from tests.support.servers import Server
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.demo.api.limit import RateLimit
+from wsdash.demo.api.gate import RateLimit
 from wsdash.demo.api.server import Database, create_app
 from wsdash.demo.world import schema
-from wsdash.demo.world.generate import STATUSES, load_items
+from wsdash.demo.world.schema import STATUSES, load_items
 
 Client = TestClient[Any, Any]
 NEW_ITEM = {"title": "Ação ✓", "category": "dashboard", "tags": ["a,b", 'c"d'], "metadata": {"k": [1, None]}}

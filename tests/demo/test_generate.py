@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world import schema
-from wsdash.demo.world.generate import (
+from wsdash.demo.world.schema import (
     CATEGORIES,
     COLUMNS,
     PRIORITIES,

@@ -19,7 +19,7 @@ from wsdash.data.online.cutover import STAGES, OnStage
 from wsdash.data.online.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world import schema
-from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.schema import load_items
 
 pytestmark = pytest.mark.timeout(7200)
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.servers import PASSWORD_ENV
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world import postgres, schema
-from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.schema import load_items
 
 KINDS = ("partitions", "inheritance")
 

@@ -19,9 +19,9 @@ from wsdash.data.online.capture import install
 from wsdash.data.online.tracked import FENCE, track
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.api import server as api
-from wsdash.demo.api.limit import RateLimit
-from wsdash.demo.traffic.compare import compare
+from wsdash.demo.api.gate import RateLimit
 from wsdash.demo.traffic.crowd import Traffic
+from wsdash.demo.traffic.judge import compare
 from wsdash.demo.traffic.ledger import Gap, Ledger, Row, Tally, read_ledgers, read_tally
 from wsdash.demo.world import schema
 

@@ -22,7 +22,7 @@ from wsdash.demo.supervisor.main import ask
 from wsdash.demo.world import ports as port_room
 from wsdash.demo.world import schema
 from wsdash.demo.world.build import STAGES, WorldOptions, build_world, remove_world
-from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.schema import load_items
 from wsdash.demo.world.services import NEW_STACK
 from wsdash.errors import InputError
 from wsdash.model import SetupProgress

@@ -22,7 +22,7 @@ from tests.support.program import Program
 from wsdash.config import Settings, load_settings, read_yaml, shipped
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world import schema
-from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.schema import load_items
 from wsdash.stack.compose import compose_command
 from wsdash.steps.base import endpoint
 

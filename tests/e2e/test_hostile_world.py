@@ -12,7 +12,7 @@ import pytest
 from tests.cli.test_hostile_text import ATTACKS, HOSTILE, ON_THE_WIRE
 from tests.support.terminal import Terminal
 from tests.support.world import World
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.outside import HARMFUL
 
 NAMES = {kind: f"MARK {text}"[:40] for kind, text in ATTACKS.items()}

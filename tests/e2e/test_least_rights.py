@@ -8,7 +8,7 @@ import re
 from tests.support.world import World
 from wsdash.config import shipped
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.demo.world.clusters import TARGET_ADMIN
+from wsdash.demo.world.postgres import TARGET_ADMIN
 from wsdash.steps.base import endpoint
 
 PASSWORD = "least-rights-7f1c"

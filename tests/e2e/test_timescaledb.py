@@ -19,11 +19,11 @@ from tests.support.program import Program, read_json
 from tests.support.servers import PASSWORD_ENV, Server, free_port
 from tests.support.timescaledb import SETTINGS, SKIPPED, find_binaries, make_field_schema
 from tests.support.world import World
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.demo.world import postgres
 from wsdash.demo.world.build import WorldOptions, build_world, remove_world
-from wsdash.demo.world.clusters import SOURCE_DATABASE, SOURCE_USER
 from wsdash.demo.world.files import ensure_secret
+from wsdash.demo.world.postgres import SOURCE_DATABASE, SOURCE_USER
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.model import Notice
 from wsdash.plan import load_plan

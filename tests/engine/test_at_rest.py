@@ -23,7 +23,7 @@ from wsdash.model import (
     RunStarted,
 )
 from wsdash.plan import load_plan
-from wsdash.watch.duty import Duty
+from wsdash.watch.sources import Duty
 
 SETTINGS, PLAN = load_settings(), load_plan()
 OLD, API = SETTINGS.stack.apps.old_service, "workspace-api"

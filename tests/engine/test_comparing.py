@@ -14,10 +14,10 @@ from tests.steps.test_verify_now import TABLE, _run
 from wsdash.config import Settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.model import COPIES, AnyEvent, ComparisonBegan, ItemIntended, Recorded, SidesCompared
-from wsdash.model.comparison import COMPARE, DIFFERS, EQUAL
 from wsdash.model.fold import fold, fold_all
+from wsdash.model.run import COMPARE, DIFFERS, EQUAL
 from wsdash.steps.base import Step
-from wsdash.steps.comparing.verify_now import ComparedNow
+from wsdash.steps.verify import ComparedNow
 
 
 def lead_to(monkeypatch: pytest.MonkeyPatch, **sides: Endpoint) -> None:
@@ -42,7 +42,7 @@ async def test_each_time_it_is_asked_the_sides_are_read_and_no_item_changes(
     tmp_path: Path, source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_to(monkeypatch, source=source, target=target)
-    monkeypatch.setattr("wsdash.steps.comparing.verify_now.COMPARE_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("wsdash.steps.verify.COMPARE_PAUSE_SECONDS", 0)
     for place in (source, target):
         await _run(place, TABLE)
     small = Small(tmp_path)
@@ -126,7 +126,7 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             said.append("ended")
         return []
 
-    monkeypatch.setattr("wsdash.engine.run.comparing.verify_now", standin_verify_now)
+    monkeypatch.setattr("wsdash.engine.run.asked.verify_now", standin_verify_now)
     return said
 
 

@@ -22,7 +22,7 @@ from wsdash.model import (
 )
 from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import load_plan
-from wsdash.watch.duty import Duty
+from wsdash.watch.sources import Duty
 
 SETTINGS, PLAN = load_settings(), load_plan()
 OLD = SETTINGS.stack.apps.old_service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.engine.run.outcome import outcome
+from wsdash.engine.run.due import outcome
 from wsdash.model import (
     AnyEvent,
     BackupTaken,

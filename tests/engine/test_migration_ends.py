@@ -14,7 +14,7 @@ from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.process import serve
 from wsdash.engine.run.decisions import AGAINST, decide_at_rest
-from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, note_restore
+from wsdash.engine.run.recorder import OF_ONE_MIGRATION, PROOFS, note_restore
 from wsdash.model import CriterionConfirmed, DecisionRecorded, Intent, ItemState, LoadTested, Recorded
 from wsdash.plan import load_plan
 from wsdash.review.finish import finishing

@@ -11,7 +11,7 @@ import pytest
 from tests.support.processes import until
 from wsdash.config import Settings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection, open_connection
-from wsdash.data.pg.quoting import literal
+from wsdash.data.pg.sql import literal
 from wsdash.engine.pool import Client, ConnectionCounter, Limit, nearest
 from wsdash.errors import UnreachableError
 

@@ -18,7 +18,7 @@ from tests.support.servers import free_port
 from tests.watch.support import answer, http_server
 from wsdash.config import Settings, Thresholds
 from wsdash.engine.journal.reader import JournalReader
-from wsdash.engine.run.containers import CONTAINER, act_at_rest
+from wsdash.engine.run.asked import CONTAINER, act_at_rest
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import (
@@ -130,7 +130,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Living:
     async def open_stack(settings: Settings, *, read_only: bool = False) -> Stack:
         return living
 
-    monkeypatch.setattr("wsdash.engine.run.containers.open_world_stack", open_stack)
+    monkeypatch.setattr("wsdash.engine.run.asked.open_world_stack", open_stack)
     return living
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.engine.session import Session, done_events, history, states, view
 from tests.engine.small_world import AUTOMATIC, PARTS, Small
 from wsdash.engine.process import serve
-from wsdash.engine.run.outcome import outcome
+from wsdash.engine.run.due import outcome
 from wsdash.errors import InputError, RefusedError
 from wsdash.model import (
     Downtime,

@@ -30,7 +30,7 @@ from wsdash.engine.source_jobs import paused_at_rest
 from wsdash.errors import UnreachableError
 from wsdash.model import PAUSE_JOBS, JobsAnswered, JobsAsked, Notice, Recorded
 from wsdash.model.facts import PAUSED
-from wsdash.steps import source_jobs
+from wsdash.steps import backup
 from wsdash.steps.base import Evidence, StepContext
 
 ITEMS = ("backup", "stop-old", "migrate-data", "verify-data", "test-api")
@@ -142,9 +142,9 @@ async def source(
     """A source with two active jobs."""
     if not template:
         made = Imitated()
-        monkeypatch.setattr(source_jobs, "scheduled_jobs", made.read)
-        monkeypatch.setattr(source_jobs, "pause_jobs", made.setting(False))
-        monkeypatch.setattr(source_jobs, "resume_jobs", made.setting(True))
+        monkeypatch.setattr(backup, "scheduled_jobs", made.read)
+        monkeypatch.setattr(backup, "pause_jobs", made.setting(False))
+        monkeypatch.setattr(backup, "resume_jobs", made.setting(True))
         yield made
         return
     server: Server = request.getfixturevalue("timescale_server")

@@ -9,7 +9,7 @@ import pytest
 from tests.engine.three_ways import API, Do, Played
 from wsdash.model import ContainerRestarted, MetricsReading
 from wsdash.model.alert_board import AlertSpan
-from wsdash.watch.duty import Duty
+from wsdash.watch.sources import Duty
 
 STOPPED = Duty(False, "apps-workspace is stopped by item stop-old")
 ASKED = Duty(True, "", "Ada")

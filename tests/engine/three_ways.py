@@ -26,11 +26,10 @@ from wsdash.model.samples import SampleFold
 from wsdash.watch.alerting.export import EVERY, alert_name, prometheus_rules
 from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import AlertRule
-from wsdash.watch.alerts import Alerts
+from wsdash.watch.alerts import Alerts, ErrorRates
 from wsdash.watch.board import Board, containers_of_series
-from wsdash.watch.duty import Duty
-from wsdash.watch.errors import ErrorRates
 from wsdash.watch.pollers.logs import ErrorCounter
+from wsdash.watch.sources import Duty
 from wsdash.watch.world import rules_of
 
 API = "workspace-api"

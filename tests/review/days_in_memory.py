@@ -10,7 +10,7 @@ from wsdash.clock import VirtualClock
 from wsdash.config import Thresholds, load_settings
 from wsdash.demo.days import FortnightBegun, Life
 from wsdash.demo.days.fortnight import FortnightScript
-from wsdash.demo.days.relived import Relived
+from wsdash.demo.days.life import Relived
 from wsdash.engine.run.decisions import decide
 from wsdash.model import (
     READINGS,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsdash.review.axes import DAY, label, round_scale, round_times
+from wsdash.review.report.plots import label, round_scale, round_times
+from wsdash.timeline.evidence import DAY
 
 NOON = 1_700_049_600.0  # 2023-11-15 12:00 UTC
 

@@ -29,13 +29,13 @@ from wsdash.model import (
     OldPortClient,
     OldPortClients,
 )
-from wsdash.review.blocks import Cell
+from wsdash.review.report.blocks import Cell
 from wsdash.review.report.build import build_report, rendered
 from wsdash.review.report.folder import write_folder
 from wsdash.review.report.form import Report
-from wsdash.review.report.latencies import latencies
-from wsdash.review.report.markdown import literal
+from wsdash.review.report.render import literal
 from wsdash.review.report.sections import sections, verdict_lines
+from wsdash.review.report.verdict import latencies
 from wsdash.review.story import read_story
 from wsdash.timeline.evidence import FEWEST
 

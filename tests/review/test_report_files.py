@@ -18,8 +18,8 @@ from wsdash.engine.journal.writer import Journal
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import Notice
-from wsdash.review.calendar import calendar_of
 from wsdash.review.report.build import build_report, rendered
+from wsdash.review.report.folder import calendar_of
 from wsdash.review.story import read_story
 
 

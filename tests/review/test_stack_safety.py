@@ -15,9 +15,17 @@ from tests.watch.support import answer, http_server, settings_of
 from wsdash.config import CopySettings, EndpointSettings, shipped
 from wsdash.outside.http import client_session
 from wsdash.review.doctor.finding import Finding
-from wsdash.review.doctor.memory import build_memory, compaction_memory
-from wsdash.review.doctor.stack_safety import kernel, limits, open_ports, processes, stale_locks, storage
-from wsdash.stack.docker.facts import ContainerFacts, EngineFacts, facts_of
+from wsdash.review.doctor.stack_safety import (
+    build_memory,
+    compaction_memory,
+    kernel,
+    limits,
+    open_ports,
+    processes,
+    stale_locks,
+    storage,
+)
+from wsdash.stack.docker.parse import ContainerFacts, EngineFacts, facts_of
 
 COMPUTE = "workspace-db-compute"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.review.migrated import migrated
 from tests.review.test_report_content import record, words
 from wsdash.model import ItemChanged, ItemState, Outcome, TableVerified
-from wsdash.review.blocks import BAD, GOOD, WAIT
+from wsdash.review.report.blocks import BAD, GOOD, WAIT
 from wsdash.review.report.build import build_report, rendered
 from wsdash.review.report.form import AlertReport, DayCriterionReport, DayReport, DecisionReport, Report
 from wsdash.review.report.sections import summary, verdict_lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.stack.cause import LONGEST, cause_of
+from wsdash.stack.text import LONGEST, cause_of
 
 PYTHON = [
     "Traceback (most recent call last):",

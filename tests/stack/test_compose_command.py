@@ -21,7 +21,7 @@ from wsdash.config import (
 )
 from wsdash.errors import WsdashError
 from wsdash.stack.compose import described_services, run_command
-from wsdash.stack.compose.variables import without_unnamed
+from wsdash.stack.compose.description import without_unnamed
 from wsdash.stack.docker.stack import DockerStack
 from wsdash.stack.external import ExternalStack
 

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.stack.docker.inspect import Inspections
-from wsdash.stack.docker.names import _number
+from wsdash.stack.docker.inspect import Inspections, _number
 
 
 async def test_an_event_while_another_container_is_slow_makes_no_silence() -> None:

@@ -18,8 +18,7 @@ from tests.support.servers import free_port
 from tests.watch.support import http_server
 from wsdash.errors import InputError, UnreachableError
 from wsdash.stack.docker.client import DockerClient, negotiated
-from wsdash.stack.docker.place import find_engine
-from wsdash.stack.docker.ssh import listening_ports, ssh_command
+from wsdash.stack.docker.place import find_engine, listening_ports, ssh_command
 
 
 @pytest.fixture

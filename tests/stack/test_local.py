@@ -17,8 +17,8 @@ from tests.support.processes import until
 from tests.support.servers import free_port
 from wsdash.demo.supervisor.main import shut_down
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
+from wsdash.stack.local.client import supervisor_socket
 from wsdash.stack.local.stack import LocalStack
-from wsdash.stack.local.view import supervisor_socket
 
 LISTENS = """
 import socket, sys, time

@@ -15,11 +15,11 @@ import pytest
 
 from tests.stack.world import FOREVER, World, quiet, service, sleeper, world_of
 from tests.support.processes import is_gone, until
+from wsdash.demo.supervisor.guardian import owner_of, write_pid
 from wsdash.demo.supervisor.main import ask, shut_down, spawn
-from wsdash.demo.supervisor.pidfile import owner_of, write_pid
 from wsdash.demo.supervisor.tree import MARKER, ProcessId, identify
 from wsdash.errors import InputError, WsdashError
-from wsdash.stack.local.view import supervisor_socket
+from wsdash.stack.local.client import supervisor_socket
 
 PRINTS_CHILD = (
     "import subprocess, sys\n"

@@ -15,9 +15,8 @@ from typing import Any
 from tests.support.processes import is_gone, until
 from wsdash.demo.supervisor.main import ask, shut_down, spawn
 from wsdash.model import ContainerReading
-from wsdash.stack.local.client import SupervisorClient
+from wsdash.stack.local.client import ContainerDetail, ContainerView, SupervisorClient
 from wsdash.stack.local.stack import LocalStack
-from wsdash.stack.local.view import ContainerDetail, ContainerView
 
 FOREVER = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(60)"
 

@@ -16,16 +16,15 @@ from tests.steps.support import context
 from wsdash.api.client import ApiClient
 from wsdash.config import ApiSettings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.demo.api.limit import RateLimit
+from wsdash.demo.api.gate import RateLimit
 from wsdash.demo.api.server import Database, create_app
 from wsdash.demo.world import schema
-from wsdash.demo.world.generate import load_items
+from wsdash.demo.world.schema import load_items
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
 from wsdash.model.facts import API_TESTED, TEST_ROWS, RowsOfTests
-from wsdash.steps.api.checks import create_item, read_back
 from wsdash.steps.api.items import TestItems, clear_at_start, client, items_for_test
-from wsdash.steps.api.tests import TestApi
+from wsdash.steps.api.tests import TestApi, create_item, read_back
 from wsdash.steps.base import StepContext
 
 ITEMS, AUDIT = "workspace.workspace_items", "workspace.workspace_audit_log"

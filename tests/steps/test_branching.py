@@ -19,13 +19,13 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.standins.branches import BranchDatabases, branch_database
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
 from wsdash.demo.standins.storage import create_app
-from wsdash.demo.world.clusters import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
+from wsdash.demo.world.postgres import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import BranchesReading, ContainerReading
 from wsdash.review.doctor.connection_test import connection_test
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.neon_api import NeonApi
-from wsdash.steps import branch_probe
+from wsdash.steps import branching
 from wsdash.steps.base import StepContext
 from wsdash.steps.branching import Branching, branch_id, is_ours, made_at, workspace_timeline
 
@@ -111,7 +111,7 @@ async def test_a_branch_is_made_proven_and_removed(ctx: StepContext) -> None:
     assert await _timelines(ctx) == [TIMELINE_ID]
     assert await _databases(ctx) == []
     async with connection(_target(ctx), read_only=True) as conn:
-        assert await conn.fetchval(f"select to_regclass('{branch_probe.TABLE}')") is None
+        assert await conn.fetchval(f"select to_regclass('{branching.TABLE}')") is None
         assert await conn.fetchval("select count(*) from workspace.workspace_items") == 7
 
 
@@ -207,7 +207,7 @@ async def test_a_branch_that_shares_the_parents_rows_is_no_proof(
 ) -> None:
     # a branch that is really the parent itself must be found out
     monkeypatch.setattr(
-        "wsdash.steps.branching.open_branch", lambda ctx, timeline: branch_probe.session_on(ctx.target)
+        "wsdash.steps.branching.open_branch", lambda ctx, timeline: branching.session_on(ctx.target)
     )
     with pytest.raises(WsdashError, match="not isolated"):
         await Branching().act(ctx)

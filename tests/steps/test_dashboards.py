@@ -17,7 +17,7 @@ from tests.watch.support import answer, http_server
 from wsdash.config import ApiSettings, EndpointSettings, MetricsSettings
 from wsdash.errors import WsdashError
 from wsdash.steps.base import StepContext
-from wsdash.steps.dashboards import UpdateDashboards
+from wsdash.steps.publishing import UpdateDashboards
 
 STEP = UpdateDashboards()
 

@@ -16,7 +16,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import DecisionRecorded
 from wsdash.plan import load_plan
 from wsdash.runtime import report_directory
-from wsdash.steps.documentation import UpdateDocs
+from wsdash.steps.publishing import UpdateDocs
 
 STEP = UpdateDocs()
 

@@ -20,8 +20,7 @@ from wsdash.model import LoadTested
 from wsdash.model.facts import BASELINE
 from wsdash.model.slower import slower
 from wsdash.steps.api.items import TestItems
-from wsdash.steps.load.benchmarks import Benchmarks, record_baseline
-from wsdash.steps.load.ladder import LoadPlan, run_load
+from wsdash.steps.load import Benchmarks, LoadPlan, record_baseline, run_load
 
 QUICK = LoadPlan(ladder=(1, 4), seconds=0.1, warm_up=0.05)
 

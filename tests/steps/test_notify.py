@@ -14,7 +14,7 @@ from tests.steps.support import context
 from tests.support.servers import free_port
 from wsdash.config import NotifySettings
 from wsdash.errors import InputError, WsdashError
-from wsdash.steps.notify import NotifyTeam
+from wsdash.steps.publishing import NotifyTeam
 
 
 class Webhook:

@@ -13,8 +13,7 @@ from tests.steps.test_rows import Costly, change, costly, settings_of
 from wsdash.config import Settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.model import RowsReading
-from wsdash.steps.rows.counts import RowWatch
-from wsdash.steps.rows.pairs import LEFT_OUT, NOT_BY_COUNT
+from wsdash.steps.rows import LEFT_OUT, NOT_BY_COUNT, RowWatch
 
 __all__ = ["costly"]
 OLD = """

@@ -17,8 +17,8 @@ from wsdash.config import DatabaseSettings, Settings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import UnreachableError
 from wsdash.model import RowsReading
-from wsdash.steps.rows import counts as rows
-from wsdash.steps.rows.counts import RowWatch, count_rows
+from wsdash.steps import rows as rows
+from wsdash.steps.rows import RowWatch, count_rows
 
 TABLE = "CREATE SCHEMA workspace; CREATE TABLE workspace.t (a int); "
 FLUSH = "SELECT pg_stat_force_next_flush()"

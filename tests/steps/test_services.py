@@ -17,7 +17,7 @@ from wsdash.config import ApiSettings, load_settings
 from wsdash.model import ContainerReading
 from wsdash.model.facts import ANSWERED
 from wsdash.steps.base import StepContext
-from wsdash.steps.ports import PortsFree
+from wsdash.steps.readiness import PortsFree
 from wsdash.steps.services import StartStack, StopOld, stack_evidence
 
 OLD, API = "apps-workspace", "workspace-api"

@@ -18,9 +18,9 @@ from wsdash.model import AnyEvent, Notice
 from wsdash.model.facts import MANIFEST
 from wsdash.steps.backup import Backup
 from wsdash.steps.base import StepContext
-from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.migrate import MigrateData
 from wsdash.steps.schema import InitNeon
+from wsdash.steps.verify import VerifyData
 
 pytestmark = pytest.mark.timescaledb
 

@@ -11,8 +11,8 @@ from wsdash.config import Settings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import InputError
 from wsdash.model import TableVerified
-from wsdash.model.comparison import DIFFERS, EQUAL, MOVING
-from wsdash.steps.comparing.verify_now import judge, verify_now
+from wsdash.model.run import DIFFERS, EQUAL, MOVING
+from wsdash.steps.verify import judge, verify_now
 
 TABLE = (
     "create schema s; create table s.t (id int primary key, v text);insert into s.t values (1, 'a'), (2, 'b')"

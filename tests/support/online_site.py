@@ -25,7 +25,7 @@ from wsdash.data.online.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.demo.api.server import PREFIXES
 from wsdash.demo.traffic import traffic_for
-from wsdash.demo.traffic.compare import Judged, compare
+from wsdash.demo.traffic.judge import Judged, compare
 from wsdash.demo.traffic.ledger import Tally, read_ledgers, read_tally
 from wsdash.errors import RefusedError
 

@@ -26,9 +26,8 @@ from wsdash.model import (
     LoadTested,
     TableVerified,
 )
-from wsdash.timeline.evidence import DAY, SampleEvidence
-from wsdash.timeline.measures import find
-from wsdash.timeline.windows import Window
+from wsdash.timeline.evidence import DAY, SampleEvidence, Window
+from wsdash.timeline.judge import find
 
 HOUR = 3600.0
 DAYS = 1.0

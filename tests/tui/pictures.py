@@ -35,7 +35,7 @@ from wsdash.model import (
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
 from wsdash.tui.feed import Feed
-from wsdash.tui.picture import as_svg
+from wsdash.tui.shot import as_svg
 from wsdash.tui.viewstate import fold_all
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "pictures"

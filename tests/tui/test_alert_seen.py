@@ -10,7 +10,7 @@ import pytest
 from tests.tui.drawing import NOW, seen
 from tests.tui.support import differing, halfway, stage
 from wsdash.model import AlertAcknowledged, AlertChanged
-from wsdash.tui.footer import Hint, chosen, lay_out, pressing
+from wsdash.tui.keys import Hint, chosen, lay_out, pressing
 from wsdash.tui.panes.tabs import badges
 
 SEVEN = ((40, 10), (60, 20), (80, 24), (100, 30), (120, 36), (200, 60), (70, 110))

@@ -6,7 +6,7 @@ from tests.tui.support import recorded
 from wsdash.model import AnyEvent, Branch, BranchesReading, Liveness, SourceState
 from wsdash.tui.looks import GOOD
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.screens.branches import draw_branches
+from wsdash.tui.screens.databases import draw_branches
 from wsdash.tui.viewstate import ViewState, fold_all
 
 NOW = 10_000.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.tui.support import halfway, stage, started
 from wsdash.model import Intent
-from wsdash.tui.commands import BindingCommands
+from wsdash.tui.keys import BindingCommands
 from wsdash.tui.screens.help import bindings_of
 from wsdash.tui.screens.views import SchemaPanel
 

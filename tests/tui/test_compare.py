@@ -17,10 +17,10 @@ from wsdash.model import (
     SourceState,
     TableCompared,
 )
-from wsdash.model.comparison import COMPARE
+from wsdash.model.run import COMPARE
 from wsdash.tui.looks import count
 from wsdash.tui.panes.base import Frame
-from wsdash.tui.screens.differences import DifferencesPanel, draw_compared
+from wsdash.tui.screens.evidence import DifferencesPanel, draw_compared
 from wsdash.tui.viewstate import fold_all
 
 AGAIN = Intent(COMPARE, who=getpass.getuser())

@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.color import Color
 
 from wsdash.outside import HARMFUL
-from wsdash.tui.harmless import Harmless
+from wsdash.tui.terminal import Harmless
 
 BLACK = Color(0, 0, 0)
 

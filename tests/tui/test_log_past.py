@@ -16,9 +16,8 @@ from tests.tui.support import Stage, stage, started
 from wsdash.engine.background.spool import LogSpool
 from wsdash.errors import InputError
 from wsdash.model import LogLine
-from wsdash.tui.loglines import LogLines, Search, as_text, pattern
-from wsdash.tui.logpast import around, moment, older
-from wsdash.tui.panes.logrows import LogRows, breaks
+from wsdash.tui.loglines import LogLines, Search, around, as_text, moment, older, pattern
+from wsdash.tui.panes.logscroll import LogRows, breaks
 
 NOON = datetime(2025, 11, 30, 12, 0).timestamp()
 
@@ -73,8 +72,8 @@ async def test_the_spool_is_read_around_a_moment_and_backwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await spooled(tmp_path, many(3000), monkeypatch)
-    monkeypatch.setattr("wsdash.tui.logpast.MOST_LINES", 500)
-    monkeypatch.setattr("wsdash.tui.logpast.BEFORE", 100)
+    monkeypatch.setattr("wsdash.tui.loglines.MOST_LINES", 500)
+    monkeypatch.setattr("wsdash.tui.loglines.BEFORE", 100)
     assert len(list((tmp_path / "logs").iterdir())) >= 3
     assert [one.at for one in around(tmp_path, 1500.0)] == [float(n) for n in range(1400, 1900)]
     assert [one.at for one in around(tmp_path, 0.0)] == [float(n) for n in range(500)]

@@ -7,7 +7,7 @@ import pytest
 from wsdash.model import ContainerReading, ItemState, Liveness
 from wsdash.tui import looks
 from wsdash.tui.freshness import EngineState
-from wsdash.tui.latency import summarize, verdict
+from wsdash.tui.plot import summarize, verdict
 from wsdash.tui.viewstate import HOLE, LatencySample
 
 

@@ -12,8 +12,8 @@ from tests.tui.support import SIZES, Stage, halfway, stage
 from wsdash.history.reader import Point
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import MetricsReading
-from wsdash.tui.panes.metrics import amount, curve
-from wsdash.tui.trends import PRESENCE
+from wsdash.tui.past import PRESENCE
+from wsdash.tui.screens.metrics import amount, curve
 
 DAY = 86_400.0
 API = "latency:api-new"

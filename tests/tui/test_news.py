@@ -20,7 +20,7 @@ from wsdash.model import (
     RowsReading,
     SourceState,
 )
-from wsdash.tui.news import is_news, pressing_lines
+from wsdash.tui.feed import is_news, pressing_lines
 from wsdash.tui.viewstate import ViewState, fold
 
 BEFORE = seen(

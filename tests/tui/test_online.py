@@ -21,10 +21,10 @@ from wsdash.model import (
     SwitchedOver,
 )
 from wsdash.plan import load_plan
-from wsdash.tui.going_back import rollback_lines
+from wsdash.tui.consequences import rollback_lines
 from wsdash.tui.lead import lead
 from wsdash.tui.panes.header import carrying, downtime
-from wsdash.tui.screens.move import MovePanel
+from wsdash.tui.screens.databases import MovePanel
 from wsdash.tui.viewstate import ViewState
 
 PLAN = load_plan().in_mode("online")

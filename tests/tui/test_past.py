@@ -18,8 +18,7 @@ from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import LatencyReading
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import WINDOW_NAMES, draw_latency, window_words
-from wsdash.tui.past import PARTS, Part, Past, SeriesPast, read_past, spread
-from wsdash.tui.trends import WINDOWS
+from wsdash.tui.past import PARTS, WINDOWS, Part, Past, SeriesPast, read_past, spread
 from wsdash.tui.viewstate import ViewState, fold_all
 
 HOUR, DAY = 3600.0, 86_400.0

@@ -19,7 +19,7 @@ from wsdash.plan import load_plan
 from wsdash.tui.lead import lead
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import detail_lines
-from wsdash.tui.screens.rehearsal import draw_rehearsal
+from wsdash.tui.screens.trials import draw_rehearsal
 
 RUNNING = RehearsalProgress("rehearsal-1", "migrate-data", 1, 2)
 FOUND = Rehearsed(

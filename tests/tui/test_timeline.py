@@ -31,9 +31,8 @@ from wsdash.model import (
 from wsdash.tui.freshness import EngineState, engine_standing, freshness
 from wsdash.tui.loglines import as_text
 from wsdash.tui.looks import WARN
-from wsdash.tui.panes.timeline import Ask, asks, draw_timeline
 from wsdash.tui.screens.operator import OperatorScreen
-from wsdash.tui.screens.timeline import TimelinePanel
+from wsdash.tui.screens.timeline import Ask, TimelinePanel, asks, draw_timeline
 from wsdash.tui.viewstate import ViewState, fold_all, in_run_time, run_time
 
 DAY = 86_400.0

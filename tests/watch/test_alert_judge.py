@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.watch.alert_support import START, changes, judged, rule
 from wsdash.watch.alerting.judge import AlertJudge
-from wsdash.watch.alerting.statistics import forecast, increase, measure, percentile
+from wsdash.watch.alerting.rules import forecast, increase, measure, percentile
 
 LOW, HIGH, BETWEEN = 1.0, 20.0, 9.0
 

@@ -11,8 +11,8 @@ import yaml
 from tests.watch.alert_support import rule
 from wsdash.config import Thresholds, shipped
 from wsdash.errors import InputError
+from wsdash.watch.alerting.judge import describe
 from wsdash.watch.alerting.rules import AlertRule, load_rules
-from wsdash.watch.alerting.words import describe
 
 GUIDE = {
     "API response time > 500ms",

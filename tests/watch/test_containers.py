@@ -11,8 +11,8 @@ from tests.watch.support import EPOCH, FakeClock, FakeStack, Recorder, running, 
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, ContainerRestarted, Notice
 from wsdash.watch.board import Board
-from wsdash.watch.duty import Duty
 from wsdash.watch.pollers.containers import ContainerWatch, restart_between
+from wsdash.watch.sources import Duty
 
 
 class Watched:

@@ -11,10 +11,10 @@ import pytest
 from tests.watch.support import FakeClock, FakeStack, Recorder, running, settings_of
 from tests.watch.test_alerts import Judged
 from wsdash.model import AlertChanged, ContainerRestarted, LogLine, MetricsReading, Notice
+from wsdash.watch.alerts import ErrorRates
 from wsdash.watch.board import Board
-from wsdash.watch.duty import Duty
-from wsdash.watch.errors import ErrorRates
 from wsdash.watch.pollers.containers import ContainerWatch
+from wsdash.watch.sources import Duty
 from wsdash.watch.world import _World, rules_of
 
 API = "workspace-api"

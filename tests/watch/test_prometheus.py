@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdash.demo import prometheus as demo
+from wsdash.demo import service as demo
 from wsdash.errors import WsdashError
 from wsdash.watch.pollers.prometheus import metric_names, parse_metrics
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from wsdash.clock import ShiftedClock
 from wsdash.model import ContainerReading, LogLine
-from wsdash.watch.shifted import ShiftedStack
+from wsdash.watch.world import ShiftedStack
 
 OVER, AHEAD = 1_000.0, 50_000.0
 

@@ -12,11 +12,9 @@ from tests.watch.support import FakeClock, Recorder, answer, http_server, runnin
 from tests.watch.test_alerts import Judged
 from wsdash.config import ApiSettings
 from wsdash.errors import WsdashError
-from wsdash.watch.board import Board
-from wsdash.watch.duty import Duty
+from wsdash.watch.board import OLD, Board, Strays
 from wsdash.watch.pollers.api import ApiProbe
-from wsdash.watch.sources import NotStartedError
-from wsdash.watch.strays import OLD, Strays
+from wsdash.watch.sources import Duty, NotStartedError
 
 STOPPED = Duty(False, "apps-workspace is stopped by item stop-old")
 GONE = running("apps-workspace", state="exited", exit_code=0)

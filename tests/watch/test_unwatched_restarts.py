@@ -10,8 +10,8 @@ import pytest
 from tests.watch.support import FakeClock, FakeStack, Recorder, running, settings_of
 from wsdash.model import ContainerReading, ContainerRestarted, Notice
 from wsdash.watch.board import Board
-from wsdash.watch.duty import Duty
 from wsdash.watch.pollers.containers import ContainerWatch, LastSeen
+from wsdash.watch.sources import Duty
 
 API = "workspace-api"
 BEFORE = running(API, started_at=1000.0, restarts=2, instance="a")

@@ -1,9 +1,6 @@
 """A small relay: it takes the port that the old service has freed, and passes all of it to the new one.
 
-It passes bytes as they are: bodies stream, answers (503 too) are the service's own; where the service is away
-it says 503. Of HTTP it knows the first line of a connection, for two pages of its own, for this machine
-alone and asked for on a connection of their own: /relay/health and /relay/clients. Only the standard library
-is used: the file runs by itself in any Python image (compose/docker-compose.relay.yml).
+It answers who still comes to the old port, and asks another process's relay the same.
 """
 
 from __future__ import annotations
@@ -25,6 +22,36 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+import aiohttp
+
+from wsdash.model import OldPortClients
+from wsdash.outside import DocumentError, read_json
+from wsdash.outside.http import client_session
+from wsdash.outside.text import clean_texts
+
+SECONDS = 5.0
+
+
+async def read_relayed(old_api: str) -> OldPortClients | None:
+    """Who still asks at the old service's address; None where no relay answers there.
+
+    The relay tells it to its own machine alone.
+    """
+    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    try:
+        # a session of its own: on one that speaks with the service, the service would be asked
+        async with (
+            client_session(timeout=timeout) as session,
+            session.get(old_api.rstrip("/") + "/relay/clients") as answer,
+        ):
+            if answer.status != 200:
+                return None
+            counted = read_json(await answer.read(), OldPortClients)
+    except (OSError, TimeoutError, aiohttp.ClientError, DocumentError):
+        return None
+    return clean_texts(counted)
+
 
 BIND_SECONDS = 0.005
 """Between two attempts at a port that somebody still holds."""

@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     state: Path | None = None
     try:
         from wsdash.cli.arguments import parse
-        from wsdash.cli.last_resort import catch_background_failures
+        from wsdash.cli.printing import catch_background_failures
 
         arguments = parse(sys.argv[1:] if argv is None else argv)
         state = arguments.state
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        from wsdash.cli.last_resort import tell_unforeseen
+        from wsdash.cli.printing import tell_unforeseen
 
         tell_unforeseen(error, state)
         return 1

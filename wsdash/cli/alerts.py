@@ -19,11 +19,10 @@ from wsdash.history.store import FILE
 from wsdash.model import RunStarted, TimePassing
 from wsdash.model.alert_board import AlertSpan, fold_alerts
 from wsdash.model.written import stamp
-from wsdash.watch.alerting.export import prometheus_rules, untold
-from wsdash.watch.alerting.itself import rules_of_itself
+from wsdash.watch.alerting.export import prometheus_rules, rules_of_itself, untold
+from wsdash.watch.alerting.judge import amount
 from wsdash.watch.alerting.replay import replay
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
-from wsdash.watch.alerting.words import amount
 from wsdash.watch.board import containers_of_series
 
 DAY = 86400.0

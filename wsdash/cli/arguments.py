@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wsdash import __version__
 from wsdash.cli.parser import Commands, Parser, lazily, meant
-from wsdash.model.rehearsal import MOST_ROUNDS, ROUNDS
+from wsdash.model.run import MOST_ROUNDS, ROUNDS
 
 HIDDEN = frozenset({"engine"})
 """Commands that only wsdash itself uses."""
@@ -68,7 +68,7 @@ def _beginning(commands: Commands) -> None:
     text = "build the embedded world and open the operator's screen on it"
     _demo(commands.add("demo", text, "demo", "demo"))
     text = "ask, test and find what a configuration needs, and write it with comments"
-    init = commands.add("init", text, "init", "init")
+    init = commands.add("init", text, "configure", "init")
     url = "postgresql://USER@HOST:PORT/DATABASE"
     for side, what in (("source", "old"), ("target", "new")):
         init.add_argument(f"--{side}", metavar="URL", help=f"the {what} database: {url}")
@@ -89,7 +89,7 @@ def _beginning(commands: Commands) -> None:
         "--replace", action="store_true", help="replace the configuration; it is kept beside it"
     )
     init.add_argument("--unchecked", action="store_true", help="write it though the source does not answer")
-    config = commands.add("config", "check the configuration, or list its keys", "config", "config")
+    config = commands.add("config", "check the configuration, or list its keys", "configure", "config")
     config.add_argument(
         "action",
         choices=("check", "reference"),
@@ -123,7 +123,7 @@ def _carrying(commands: Commands) -> None:
     """Commands that carry the service, or its rows, there and back."""
     _migrate(commands.add("migrate", "run the plan without a screen", "headless", "migrate"))
     text = "the whole migration while the old service serves; changes nothing, tells the downtime to expect"
-    rehearse = commands.add("rehearse", text, "rehearse", "rehearse")
+    rehearse = commands.add("rehearse", text, "trials", "rehearse")
     _json(rehearse)
     _take_over(rehearse)
     rehearse.add_argument(
@@ -134,7 +134,7 @@ def _carrying(commands: Commands) -> None:
         help=f"how often, for the spread ({ROUNDS})",
     )
     text = "record without a screen, until it is stopped (SIGTERM or Ctrl-C)"
-    _watch(commands.add("watch", text, "watch", "watch"))
+    _watch(commands.add("watch", text, "processes", "watch"))
     rollback = commands.add("rollback", "back to the old service", "headless", "rollback")
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
@@ -152,7 +152,7 @@ def _carrying(commands: Commands) -> None:
         help="the same for one row (may be repeated)",
     )
     _take_over(rollback)
-    restore = commands.add("restore", "restore a backup into the new database", "restore", "restore")
+    restore = commands.add("restore", "restore a backup into the new database", "headless", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
     restore.add_argument(
         "--to", choices=("target", "source"), default="target", help="which side (default: target)"
@@ -167,12 +167,12 @@ def _carrying(commands: Commands) -> None:
 def _telling(commands: Commands) -> None:
     """Commands that read and tell, and change nothing."""
     text = "what becomes of every object of the source, and what blocks"
-    _json(commands.add("schema", text, "schema", "schema"))
+    _json(commands.add("schema", text, "compare", "schema"))
     status = commands.add("status", "the state of the run now", "inspect", "status")
     how = status.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="as one JSON object")
     how.add_argument("--watch", action="store_true", help="go on: one line a change, until Ctrl-C")
-    report = commands.add("report", "the whole story of the run", "report", "report")
+    report = commands.add("report", "the whole story of the run", "inspect", "report")
     _json(report)
     report.add_argument(
         "--output",
@@ -193,10 +193,10 @@ def _telling(commands: Commands) -> None:
 def _judging(commands: Commands) -> None:
     """Commands of the fourteen days' end."""
     text = "record a go or no-go, or a person's tick of a criterion"
-    _decide(commands.add("decide", text, "decide", "decide"))
+    _decide(commands.add("decide", text, "by_hand", "decide"))
     _ticks(commands)
     text = "what decommissioning would remove; of itself it removes its own traces, where that is asked for"
-    finish = commands.add("finish", text, "decide", "finish")
+    finish = commands.add("finish", text, "by_hand", "finish")
     finish.add_argument(
         "--remove-traces",
         action="store_true",
@@ -209,31 +209,31 @@ def _trying(commands: Commands) -> None:
     """Commands that try the world: what answers, and how well."""
     text = "diagnostics: what is reachable, what is not, and what to do"
     _json(commands.add("doctor", text, "inspect", "doctor"))
-    test = commands.add("test", "try the guide's testing checklist", "testing", "test")
+    test = commands.add("test", "try the guide's testing checklist", "trials", "test")
     test.add_argument("--group", choices=("functional", "performance", "neon"), help="only this group")
     test.add_argument("--only", action="append", metavar="TEST", help="only this test (may be repeated)")
     _json(test)
-    load = commands.add("load-test", "load the new API and compare with the baseline", "testing", "load_test")
+    load = commands.add("load-test", "load the new API and compare with the baseline", "trials", "load_test")
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
     _json(load)
     _take_over(test, load)
     text = "both sides compared by content, now; changes nothing"
-    _json(commands.add("verify", text, "verify", "verify"))
+    _json(commands.add("verify", text, "compare", "verify"))
 
 
 def _tending(commands: Commands) -> None:
     """Commands for what is raised, for one container by hand, and for whoever still asks at the old port."""
     text = "the state of alerts; replay the history against the rules"
     _alerts(commands.add("alerts", text, "alerts", "listed"))
-    _container(commands.add("container", "start, stop or restart one container", "container", "container"))
-    relay = commands.add("relay", "pass the old service's port to the new one", "relay", "relay")
+    _container(commands.add("container", "start, stop or restart one container", "by_hand", "container"))
+    relay = commands.add("relay", "pass the old service's port to the new one", "processes", "relay")
     relay.add_argument("--listen", required=True, metavar="HOST:PORT", help="the old service's address")
     relay.add_argument("--to", required=True, metavar="URL", help="the new service, http://HOST:PORT")
 
 
 def _hidden(commands: Commands) -> None:
     """The engine's own process, which screens start."""
-    engine = commands.add("engine", "", "engine", "engine", hidden=True)
+    engine = commands.add("engine", "", "processes", "engine", hidden=True)
     engine.add_argument("--take-over", action="store_true")
     _demo(engine, engine=True)
 
@@ -268,8 +268,8 @@ def _decide(sub: argparse.ArgumentParser) -> None:
 
 def _ticks(commands: Commands) -> None:
     """A person's word on one item of the checklist."""
-    confirm = commands.add("confirm", "tick an item that a person confirms", "decide", "confirm")
-    skip = commands.add("skip", "leave an item out, with a reason", "decide", "skip")
+    confirm = commands.add("confirm", "tick an item that a person confirms", "by_hand", "confirm")
+    skip = commands.add("skip", "leave an item out, with a reason", "by_hand", "skip")
     for sub in (confirm, skip):
         sub.add_argument("item", metavar="ITEM", help="the item's id (wsdash status lists them)")
         sub.add_argument("--who", required=True, metavar="NAME", help="who says so")

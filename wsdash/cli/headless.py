@@ -1,4 +1,4 @@
-"""migrate and rollback: the engine in the foreground, printing."""
+"""`wsdash migrate`, `rollback` and `restore FILE`: the engine, or a backup, in the foreground, printing."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli import printing
-from wsdash.cli.background_jobs import ask_jobs
+from wsdash.cli.compare import ask_jobs
 from wsdash.cli.places import config_of, needed_state, own_state
 from wsdash.cli.printing import say
+from wsdash.config import load_settings
 from wsdash.data.backup.take import load_manifest
+from wsdash.data.restore.run import restore_backup
+from wsdash.data.restore.source import restore_missing_into_source
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.options import Keep
-from wsdash.engine.outlook.words import REHEARSED
+from wsdash.engine.outlook import REHEARSED
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.engine.run.intents import SIDES
+from wsdash.engine.run.recorder import note_restore
 from wsdash.errors import InputError
 from wsdash.model import (
     AlertChanged,
@@ -29,12 +34,14 @@ from wsdash.model import (
     ItemState,
     Notice,
     PauseChanged,
+    Progress,
     Recorded,
     RunFinished,
     RunStarted,
     SetupProgress,
 )
 from wsdash.review.report.build import write_report
+from wsdash.steps.base import endpoint
 
 GLYPHS = {
     ItemState.DONE: "✓",
@@ -223,3 +230,52 @@ def confirm_phrase(word: str, consequence: str, yes: bool) -> str:
     if typed != word:
         raise InputError("not confirmed; nothing was changed", where="standard input", remedy=f"type {word}")
     return word
+
+
+def restore(arguments: argparse.Namespace) -> int:
+    """Restore a backup; nothing is changed unless the file is whole and the target may be written."""
+    state = own_state(arguments)
+    config = config_of(arguments, state)
+    settings = load_settings(config)
+    if arguments.replace and arguments.to == "source":
+        raise InputError(
+            "--replace does nothing with --to source: rows there are never replaced",
+            where="--replace",
+            remedy="leave it out: what the source lacks is filled, what it holds stays",
+        )
+    side = endpoint(settings.target if arguments.to == "target" else settings.source)
+    if arguments.replace:
+        confirm_phrase(
+            "REPLACE", f"what {side.address} holds will be replaced, a copy is kept", arguments.yes
+        )
+    with OperatorLock.held(state, take_over=arguments.take_over):
+        asyncio.run(note_restore(state, config, arguments.to, arguments.file))
+        if arguments.to == "source":
+            done = asyncio.run(
+                restore_missing_into_source(arguments.file, side, item="restore", on_progress=_show())
+            )
+        else:
+            done = asyncio.run(
+                restore_backup(
+                    arguments.file, side, replace=arguments.replace, item="restore", on_progress=_show()
+                )
+            )
+    rows = sum(done.rows.values())
+    say(f"restored {rows:,} rows of {len(done.rows)} tables into {side.address}")
+    for name, count in sorted(done.rows.items()):
+        say(f"  {name:<40} {count:>12,}")
+    for note in done.notes:
+        say(f"  {note}")
+    return 0
+
+
+def _show() -> Callable[[AnyEvent], None]:
+    last = 0.0
+
+    def show(event: AnyEvent) -> None:
+        nonlocal last
+        if isinstance(event, Progress) and (event.finished or time.monotonic() - last > 1):
+            last = time.monotonic()
+            say(f"  {event.activity} {event.subject}: {event.rows:,} rows")
+
+    return show

@@ -90,8 +90,8 @@ def operate(
         held.enter_context(OperatorLock.held(state / "screen", take_over=take_over, purpose="screen"))
         remember_current(state)
         from wsdash.tui.app import WsdashApp
-        from wsdash.tui.attention import Attention
         from wsdash.tui.feed import JournalFeed
+        from wsdash.tui.terminal import Attention
 
         settings = load_settings(config)
         app = WsdashApp(

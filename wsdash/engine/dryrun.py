@@ -11,7 +11,7 @@ from typing import Any
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.outlook import rehearsal_summary, trustworthy
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.world import World, load_world, open_world_stack
 from wsdash.errors import InputError, WsdashError
@@ -33,7 +33,7 @@ from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
 from wsdash.steps.online.refused import online_refusals
-from wsdash.steps.rights import lacking_rights
+from wsdash.steps.readiness import lacking_rights
 
 
 class ReadFacts:

@@ -1,19 +1,25 @@
-"""How an engine ends: who asked for it, what its exit code is then, its world taken down, its last word."""
+"""How an engine ends: who asked for it, what its exit code is then, its world taken down, its last word.
+
+What it records meanwhile goes to a callback in a thread of its own: a terminal nobody reads stalls only
+itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
-from wsdash.engine.limits import CLEANUP_SECONDS, LAST_WORD_SECONDS, TEARDOWN_SECONDS
+from wsdash.engine.limits import CLEANUP_SECONDS, FLUSH_SECONDS, LAST_WORD_SECONDS, TEARDOWN_SECONDS
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import Runner
 from wsdash.engine.world import describe
 from wsdash.errors import WsdashError
-from wsdash.model import EngineStopped
+from wsdash.model import EngineStopped, Recorded
 
 INTERRUPTED = 130
 
@@ -82,3 +88,31 @@ class Ending:
     def _signalled(self, number: signal.Signals, stops: bool) -> None:
         if stops:
             self.stop(f"interrupted by {number.name}", INTERRUPTED)
+
+
+class Outlet:
+    """Calls `show` for each event in order. A callback that fails with an OSError is not called again."""
+
+    def __init__(self, show: Callable[[Recorded], None]) -> None:
+        self._show = show
+        self._queue: queue.SimpleQueue[Recorded | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="outlet", daemon=True)
+        self._thread.start()
+
+    def put(self, recorded: Recorded) -> None:
+        """Hand over without waiting; from any thread."""
+        self._queue.put(recorded)
+
+    async def close(self) -> None:
+        """Wait until all is shown, at most 5 s."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join, FLUSH_SECONDS)
+
+    def _run(self) -> None:
+        open_ended = True
+        while (recorded := self._queue.get()) is not None:
+            if open_ended:
+                try:
+                    self._show(recorded)
+                except OSError:
+                    open_ended = False  # the terminal is gone; the run is not

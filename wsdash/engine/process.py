@@ -19,25 +19,23 @@ from wsdash.engine.background.post_migration import INTENTS
 from wsdash.engine.background.services import BackgroundServices
 from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.dryrun import serve_dry
-from wsdash.engine.ending import INTERRUPTED, Ending
+from wsdash.engine.ending import INTERRUPTED, Ending, Outlet
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.control import ControlServer
-from wsdash.engine.operator.heartbeat import beat, keep_lock_fresh
 from wsdash.engine.operator.launch import LOG_FILE, note_config, run_mode
-from wsdash.engine.operator.lock import OperatorLock
+from wsdash.engine.operator.lock import OperatorLock, beat, keep_lock_fresh
 from wsdash.engine.options import EngineOptions
-from wsdash.engine.outlet import Outlet
 from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import RehearsalStage
-from wsdash.engine.run.containers import CONTAINER
+from wsdash.engine.run.asked import CONTAINER
 from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import Runner
-from wsdash.engine.run_clock import take_up
+from wsdash.engine.source import take_up
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import (
     World,
@@ -60,9 +58,9 @@ from wsdash.model import (
     RunStarted,
     StepId,
 )
-from wsdash.model.comparison import COMPARE
 from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK, KeepChoice
 from wsdash.model.fold import fold_all
+from wsdash.model.run import COMPARE
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack

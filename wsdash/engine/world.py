@@ -20,8 +20,8 @@ from wsdash.model.facts import FINGERPRINT, Facts
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Step
-from wsdash.watch.duty import Duties, unknown
 from wsdash.watch.pollers.containers import LastSeen
+from wsdash.watch.sources import Duties, unknown
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ async def _poll_for_ever(
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.steps.branching import list_branches
-    from wsdash.steps.rows.counts import RowWatch
+    from wsdash.steps.rows import RowWatch
     from wsdash.watch.world import watch_world
 
     count_rows = RowWatch(settings, clock)

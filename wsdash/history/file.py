@@ -1,18 +1,18 @@
 """The history's file: its tables, and how a foreign or damaged one is described.
 
-raw: samples as they came, kept for one to two hours. minutes, hours: the digests of every finished hour.
-series.rolled: the samples before this hour are in the digests, and only there; series.kept: raw samples from
-this hour on are still there. Hours are counted since the epoch (UTC).
-cuts: times at which windows begin and, days later, end; edges: the raw samples of the minutes around them,
-which stay when others of their hour are given up (edges.py).
+A finished hour of a series is rolled up into digests, in the caller's transaction. Which raw samples outlive
+their hour, because a window may begin or end within a minute, is decided here too.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from wsdash.errors import InputError
+from wsdash.history.digest import MINUTE, Digest, pack_digest, pack_minutes, unpack_minutes
 from wsdash.sqlite_file import WAIT_SECONDS, FileKind, Signature, connect_read_only
 
 FILE = "history.db"
@@ -92,3 +92,131 @@ def open_for_reading(path: Path) -> tuple[sqlite3.Connection, Signature | None] 
         db.close()
         raise
     return db, frozen
+
+
+DAY = 86_400.0
+LOOKS_BACK = 60.0
+"""Seconds: a window of a series whose values look back a minute begins a minute after the cut."""
+
+
+def cuts_of(db: sqlite3.Connection) -> tuple[float, ...]:
+    """All cuts, epoch seconds."""
+    return tuple(row[0] for row in db.execute("select at from cuts"))
+
+
+def is_edge(at: float, cuts: Iterable[float]) -> bool:
+    """Whether a sample of that time lies in a minute in which a window may begin or end."""
+    begins = at // MINUTE * MINUTE
+    return any(
+        (edge - begins) % DAY < MINUTE
+        for cut in cuts
+        for edge in (cut, cut + LOOKS_BACK)
+        if at >= cut - MINUTE
+    )
+
+
+def keep_edges(db: sqlite3.Connection, series: int, before: float) -> None:
+    """Copy the raw samples of edge minutes that are about to be given up: those before that epoch time."""
+    cuts = cuts_of(db)
+    if not cuts:
+        return
+    rows = db.execute("select at, value from raw where series = ? and at < ?", (series, before)).fetchall()
+    kept = [(series, at, value) for at, value in rows if is_edge(at, cuts)]
+    db.executemany("insert into edges (series, at, value) values (?, ?, ?)", kept)
+
+
+def edge_samples(
+    db: sqlite3.Connection, series: int, begins: float
+) -> list[tuple[float, float | None]] | None:
+    """The samples of a digested minute as they came; None where they were not kept."""
+    span = (series, begins, begins + MINUTE)
+    rows = db.execute(
+        "select at, value from raw where series = ? and at >= ? and at < ? order by at, id", span
+    ).fetchall()
+    if not rows and _has_edges(db):
+        rows = db.execute(
+            "select at, value from edges where series = ? and at >= ? and at < ? order by at, id", span
+        ).fetchall()
+    return rows or None
+
+
+def _has_edges(db: sqlite3.Connection) -> bool:
+    query = "select count(*) from sqlite_master where type = 'table' and name = 'edges'"
+    return bool(db.execute(query).fetchone()[0])
+
+
+GRACE = 60.0
+"""Seconds for which samples of a finished hour may still come without an hour having to be packed again."""
+KEPT_HOURS = 15 * 24 + 6
+"""Fifteen days, and a little. Counted in hours that hold samples: a clock that jumps prunes nothing."""
+
+Sample = tuple[float, float | None]
+
+
+def unrolled_hour(db: sqlite3.Connection, newest: float) -> tuple[int, int] | None:
+    """(series, its oldest hour that is finished and not yet digested), or None when nothing is due.
+
+    newest: epoch seconds of the newest sample of any series.
+    """
+    finished = int((newest - GRACE) // HOUR)
+    row = db.execute("select id, rolled from series where rolled < ? limit 1", (finished,)).fetchone()
+    if row is None:
+        return None
+    series, rolled = row
+    oldest = db.execute(
+        "select min(at) from raw where series = ? and at >= ?", (series, rolled * HOUR)
+    ).fetchone()[0]
+    if oldest is None or oldest >= finished * HOUR:
+        return series, finished - 1
+    return series, int(oldest // HOUR)
+
+
+def roll_up(db: sqlite3.Connection, series: int, hour: int) -> None:
+    """Digest one finished hour, and give up the raw samples of the hours before it."""
+    begins = hour * HOUR
+    samples = db.execute(
+        "select at, value from raw where series = ? and at >= ? and at < ? order by at, id",
+        (series, begins, begins + HOUR),
+    ).fetchall()
+    if samples:
+        add_to_hour(db, series, hour, samples)
+    db.execute("update series set rolled = ?, kept = ? where id = ?", (hour + 1, hour, series))
+    keep_edges(db, series, begins)
+    db.execute("delete from raw where series = ? and at < ?", (series, begins))
+    _prune(db, series)
+
+
+def add_to_hour(db: sqlite3.Connection, series: int, hour: int, samples: Iterable[Sample]) -> None:
+    """Put samples of one hour into its digests, beside what is there."""
+    begins = hour * HOUR
+    row = db.execute("select pack from minutes where series = ? and hour = ?", (series, hour)).fetchone()
+    minutes = unpack_minutes(row[0], begins) if row else {}
+    by_minute: dict[int, list[Sample]] = {}
+    for at, value in samples:
+        by_minute.setdefault(min(59, int((at - begins) // MINUTE)), []).append((at, value))
+    for number, own in by_minute.items():
+        minutes.setdefault(number, Digest(covered=1)).add(own)
+    whole, mask = Digest(), 0
+    for number, digest in sorted(minutes.items()):
+        whole.merge(digest)
+        mask |= 1 << number
+    db.execute(
+        "insert into minutes (series, hour, pack) values (?, ?, ?)"
+        " on conflict (series, hour) do update set pack = excluded.pack",
+        (series, hour, pack_minutes(minutes, begins)),
+    )
+    db.execute(
+        "insert into hours (series, hour, mask, pack) values (?, ?, ?, ?)"
+        " on conflict (series, hour) do update set mask = excluded.mask, pack = excluded.pack",
+        (series, hour, mask, zlib.compress(pack_digest(whole), 6)),
+    )
+
+
+def _prune(db: sqlite3.Connection, series: int) -> None:
+    row = db.execute(
+        "select hour from hours where series = ? order by hour desc limit 1 offset ?", (series, KEPT_HOURS)
+    ).fetchone()
+    if row is not None:
+        for table in ("hours", "minutes"):
+            db.execute(f"delete from {table} where series = ? and hour <= ?", (series, row[0]))
+        db.execute("delete from edges where series = ? and at < ?", (series, (row[0] + 1) * HOUR))

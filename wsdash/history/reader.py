@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.history.digest import Digest
-from wsdash.history.edges import edge_samples
-from wsdash.history.file import HISTORY, HOUR, open_for_reading
-from wsdash.history.packing import MINUTE, unpack_digest, unpack_minutes
+from wsdash.history.digest import MINUTE, Digest, unpack_digest, unpack_minutes
+from wsdash.history.file import HISTORY, HOUR, edge_samples, open_for_reading
 from wsdash.sqlite_file import Signature, signature
 
 DAY = 86400.0

@@ -11,9 +11,17 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from wsdash.history.edges import cuts_of, is_edge
-from wsdash.history.file import FILE, HOUR, open_for_writing
-from wsdash.history.rollup import Sample, add_to_hour, roll_up, unrolled_hour
+from wsdash.history.file import (
+    FILE,
+    HOUR,
+    Sample,
+    add_to_hour,
+    cuts_of,
+    is_edge,
+    open_for_writing,
+    roll_up,
+    unrolled_hour,
+)
 
 __all__ = ["FILE", "HistoryWriter"]
 

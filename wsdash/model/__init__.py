@@ -6,21 +6,29 @@ Events are what flows from the engine to every screen: each is one tagged JSON o
 
 from __future__ import annotations
 
-from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
-from wsdash.model.base import Event
 from wsdash.model.checklist import (
     SATISFIED,
+    BackupTaken,
+    CriterionMeasured,
+    EndpointTimes,
+    Event,
+    ItemChanged,
+    ItemIntended,
     ItemKind,
     ItemState,
     Liveness,
+    LoadRung,
+    LoadTested,
     Meaning,
     Mode,
     Outcome,
     Phase,
+    Progress,
+    SchemaCompared,
+    SchemaObject,
     StepId,
+    TableVerified,
 )
-from wsdash.model.comparison import ComparisonBegan, SidesCompared, TableCompared
-from wsdash.model.control import LOAD, Intent, Reply
 from wsdash.model.days import (
     CriterionConfirmed,
     CriterionFound,
@@ -30,21 +38,7 @@ from wsdash.model.days import (
     TimePassing,
     run_time,
 )
-from wsdash.model.items import (
-    BackupTaken,
-    CriterionMeasured,
-    EndpointTimes,
-    ItemChanged,
-    ItemIntended,
-    LoadRung,
-    LoadTested,
-    Progress,
-    SchemaCompared,
-    SchemaObject,
-    TableVerified,
-)
 from wsdash.model.journal import READINGS, AnyEvent, LogLine, Recorded
-from wsdash.model.migration import COPIES, ROLLED_BACK, ended_by, loads_kept
 from wsdash.model.online import (
     ConflictFound,
     ConflictsFound,
@@ -57,6 +51,11 @@ from wsdash.model.online import (
     TrafficJudged,
 )
 from wsdash.model.readings import (
+    AlertAcknowledged,
+    AlertChanged,
+    AlertSent,
+    AlertSilenced,
+    AlertUnsilenced,
     Branch,
     BranchesReading,
     ContainerReading,
@@ -68,27 +67,37 @@ from wsdash.model.readings import (
     RowsReading,
     SourceState,
 )
-from wsdash.model.rehearsal import (
+from wsdash.model.run import (
+    COPIES,
+    LOAD,
+    PAUSE_JOBS,
     REHEARSAL,
+    ROLLED_BACK,
+    ComparisonBegan,
+    ContainerAsked,
+    Downtime,
+    EngineStopped,
     ExpectedDowntime,
+    Intent,
+    JobsAnswered,
+    JobsAsked,
+    Notice,
+    PauseChanged,
     RehearsalOutcome,
     RehearsalProgress,
     Rehearsed,
     RehearsedItem,
+    Reply,
     ResourceUse,
-)
-from wsdash.model.run import (
-    ContainerAsked,
-    Downtime,
-    EngineStopped,
-    Notice,
-    PauseChanged,
     Restored,
     RunFinished,
     RunStarted,
     SetupProgress,
+    SidesCompared,
+    TableCompared,
+    ended_by,
+    loads_kept,
 )
-from wsdash.model.source_jobs import PAUSE_JOBS, JobsAnswered, JobsAsked
 
 __all__ = [
     "COPIES",

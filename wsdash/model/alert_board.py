@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 from wsdash.model.journal import Recorded
+from wsdash.model.readings import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
 
 MOST_SPANS = 200
 """Ended alerts that a screen keeps; reports use alert_spans, which keeps all."""

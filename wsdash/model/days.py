@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from wsdash.model.base import Event
+from wsdash.model.checklist import Event
 
 
 class CriterionConfirmed(Event, frozen=True, tag="criterion-confirmed"):

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 import msgspec
 
-from wsdash.model.items import LoadRung
+from wsdash.model.checklist import LoadRung
 
 T = TypeVar("T")
 

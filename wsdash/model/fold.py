@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 import msgspec
 
-from wsdash.model.checklist import SATISFIED, ItemState, Outcome
-from wsdash.model.comparison import ComparisonBegan, SidesCompared
-from wsdash.model.days import DecisionRecorded, TimePassing
-from wsdash.model.items import (
+from wsdash.model.checklist import (
+    SATISFIED,
     BackupTaken,
     CriterionMeasured,
     ItemChanged,
     ItemIntended,
+    ItemState,
     LoadTested,
+    Outcome,
     SchemaCompared,
     TableVerified,
 )
+from wsdash.model.days import DecisionRecorded, TimePassing
 from wsdash.model.journal import Recorded
-from wsdash.model.migration import ROLLED_BACK, ended_by, loads_kept
 from wsdash.model.online import (
     ConflictsFound,
     Followed,
@@ -28,9 +28,22 @@ from wsdash.model.online import (
     SwitchedOver,
     TrafficJudged,
 )
-from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
-from wsdash.model.run import Downtime, EngineStopped, PauseChanged, RunFinished, RunStarted
-from wsdash.model.source_jobs import JobsAnswered, JobsAsked
+from wsdash.model.run import (
+    ROLLED_BACK,
+    ComparisonBegan,
+    Downtime,
+    EngineStopped,
+    JobsAnswered,
+    JobsAsked,
+    PauseChanged,
+    RehearsalProgress,
+    Rehearsed,
+    RunFinished,
+    RunStarted,
+    SidesCompared,
+    ended_by,
+    loads_kept,
+)
 
 ANSWERED = (*SATISFIED, ItemState.FAILED, ItemState.INSUFFICIENT)
 """States in which a step or a person has said how it is."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from wsdash.model.alerts import AlertAcknowledged, AlertChanged, AlertSent, AlertSilenced, AlertUnsilenced
-from wsdash.model.base import Event
-from wsdash.model.comparison import ComparisonBegan, SidesCompared
-from wsdash.model.days import CriterionConfirmed, DecisionRecorded, TimelineJudged, TimePassing
-from wsdash.model.items import (
+from wsdash.model.checklist import (
     BackupTaken,
     CriterionMeasured,
+    Event,
     ItemChanged,
     ItemIntended,
     LoadTested,
@@ -18,6 +15,7 @@ from wsdash.model.items import (
     SchemaCompared,
     TableVerified,
 )
+from wsdash.model.days import CriterionConfirmed, DecisionRecorded, TimelineJudged, TimePassing
 from wsdash.model.online import (
     ConflictsFound,
     Followed,
@@ -27,6 +25,11 @@ from wsdash.model.online import (
     TrafficJudged,
 )
 from wsdash.model.readings import (
+    AlertAcknowledged,
+    AlertChanged,
+    AlertSent,
+    AlertSilenced,
+    AlertUnsilenced,
     BranchesReading,
     ContainerReading,
     ContainerRestarted,
@@ -37,19 +40,23 @@ from wsdash.model.readings import (
     RowsReading,
     SourceState,
 )
-from wsdash.model.rehearsal import RehearsalProgress, Rehearsed
 from wsdash.model.run import (
+    ComparisonBegan,
     ContainerAsked,
     Downtime,
     EngineStopped,
+    JobsAnswered,
+    JobsAsked,
     Notice,
     PauseChanged,
+    RehearsalProgress,
+    Rehearsed,
     Restored,
     RunFinished,
     RunStarted,
     SetupProgress,
+    SidesCompared,
 )
-from wsdash.model.source_jobs import JobsAnswered, JobsAsked
 
 READINGS: tuple[type[Event], ...] = (
     ContainerReading,

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from wsdash.model.base import Event
+from wsdash.model.checklist import Event
 
 Side = Literal["source", "target"]
 KEEPS_UP_SECONDS = 3.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wsdash.model.items import BackupTaken
+from wsdash.model.checklist import BackupTaken
 from wsdash.model.journal import Recorded
 from wsdash.model.readings import (
     ContainerReading,

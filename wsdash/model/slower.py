@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wsdash.model.items import LoadRung
+from wsdash.model.checklist import LoadRung
 
 FEWEST = 10
 """Answers of an endpoint, on both sides, without which its median says nothing."""

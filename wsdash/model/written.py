@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 
 
 def clock(seconds: float | None) -> str:
@@ -71,3 +73,17 @@ def milliseconds(seconds: float | None) -> str:
         return "–"
     value = seconds * 1000
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+MOST_DIGITS = 8
+
+
+def distinct_from(value: float, limit: float, say: Callable[[float, int], str]) -> str:
+    """A value that was compared with a limit, in as many digits as it takes to read another than the limit,
+    where it is another. say: a value and how many digits more than usual -> its words."""
+    text = say(value, 0)
+    for more in range(1, MOST_DIGITS):
+        if value == limit or math.isinf(value) or text != say(limit, more - 1):
+            break
+        text = say(value, more)
+    return text

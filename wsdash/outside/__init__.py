@@ -2,7 +2,7 @@
 
 `text` takes the power out of control characters, `documents` reads JSON and YAML of bounded size and depth,
 `http` reads bodies of bounded size, also of what they unpack to, `severity` how grave a log line is. The
-other way, `signs` writes our own signs where only plain ones are taken.
+other way, `text` writes our own signs where only plain ones are taken.
 
 Outside is everything that wsdash did not make in this process: servers' words, names in catalogs, answers,
 logs, files, journals of other versions, messages on sockets, environment variables and keys.

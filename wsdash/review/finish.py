@@ -21,7 +21,7 @@ from wsdash.review.report.sections import SHOWN_CLIENTS
 from wsdash.review.story import KnownStory, read_story
 from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.timeline.judge import GO
-from wsdash.watch.strays import OLD
+from wsdash.watch.board import OLD
 
 FINAL_DAY, REVIEW_DAY = 14, 7
 UNUSED_DAYS = 7.0

@@ -1,11 +1,29 @@
-"""The small protocol behind which containers live, be it a Docker engine or supervised local processes."""
+"""The small protocol behind which containers live, be it a Docker engine or supervised local processes.
+
+With what its implementations share: the order of dependencies, side by side where that is allowed, and
+whether ports are free again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
-from typing import Protocol
+import asyncio
+import socket
+import time
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Any, Protocol, TypeVar
 
 from wsdash.model import ContainerReading, LogLine
+from wsdash.stack.limits import PORT_POLL_SECONDS
+from wsdash.tasks import task_group
 
 OutputSink = Callable[[str], None]
 """Takes one line of a command's output, for the logs pane."""
@@ -84,3 +102,68 @@ class Stack(Protocol):
     async def close(self) -> None:
         """Let go of connections; the containers go on."""
         ...
+
+
+_T = TypeVar("_T")
+
+
+def with_needs(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names and all that they need, directly or not."""
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting.extend(needs.get(name, ()))
+    return list(found)
+
+
+async def in_order(
+    names: Sequence[str], after: Mapping[str, Sequence[str]], act: Callable[[str], Awaitable[None]]
+) -> None:
+    """act(name) for each, once it is done for the names that come before it in `after`.
+
+    The first failure cancels the rest and is raised. `after` must hold no circle among the names.
+    """
+    done = {name: asyncio.Event() for name in names}
+
+    async def one(name: str) -> None:
+        for needed in after.get(name, ()):
+            if needed in done:
+                await done[needed].wait()
+        await act(name)
+        done[name].set()
+
+    async with task_group() as tasks:
+        for name in done:
+            tasks.create_task(one(name))
+
+
+async def together(works: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """All results, side by side; the first failure cancels the rest and is raised."""
+    async with task_group() as tasks:
+        running = [tasks.create_task(work) for work in works]
+    return [task.result() for task in running]
+
+
+def is_port_free(port: int) -> bool:
+    """Nobody listens on that TCP port of this machine; connections still closing do not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def ports_still_taken(ports: Iterable[int], timeout: float) -> list[int]:
+    """Wait until all are free; those that are not after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    taken = list(ports)
+    while taken := [port for port in taken if not is_port_free(port)]:
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(PORT_POLL_SECONDS)
+    return taken

@@ -11,23 +11,20 @@ from wsdash.steps.api.tests import TestApi
 from wsdash.steps.backup import Backup
 from wsdash.steps.base import Step
 from wsdash.steps.branching import Branching
-from wsdash.steps.comparing.verify import VerifyData
-from wsdash.steps.dashboards import UpdateDashboards
-from wsdash.steps.documentation import UpdateDocs
-from wsdash.steps.images import NeonImage
-from wsdash.steps.load.benchmarks import Benchmarks
+from wsdash.steps.load import Benchmarks
 from wsdash.steps.migrate import MigrateData
-from wsdash.steps.notify import NotifyTeam
 from wsdash.steps.online.capture import Capture
 from wsdash.steps.online.catch_up import CatchUp
 from wsdash.steps.online.copying import MigrateOnline
 from wsdash.steps.online.stop_old import StopOldOnline, TestApiOnline
 from wsdash.steps.online.switch import SwitchWrites
 from wsdash.steps.online.verify import VerifyOnline
-from wsdash.steps.ports import PortsFree
+from wsdash.steps.publishing import NotifyTeam, UpdateDashboards, UpdateDocs
+from wsdash.steps.readiness import NeonImage, PortsFree
 from wsdash.steps.schema import InitNeon
 from wsdash.steps.services import StartStack, StopOld
-from wsdash.steps.testing.checklist import testing_steps
+from wsdash.steps.testing import testing_steps
+from wsdash.steps.verify import VerifyData
 
 
 def all_steps(mode: str = "") -> dict[str, Step]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from wsdash.data.restore.run import restore_missing_into_source
+from wsdash.data.restore.source import restore_missing_into_source
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, StepId
 from wsdash.model.facts import ANSWERED, RESTORE_FIRST, STARTED, STOPPED_AT
@@ -17,7 +17,7 @@ from wsdash.steps.api.items import client
 from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.limits import CONTAINER_READY_SECONDS
 from wsdash.steps.readiness import needs_schema
-from wsdash.steps.rows.counts import stored_items
+from wsdash.steps.rows import stored_items
 from wsdash.watch.board import not_known_to_fail
 
 UP = ("running", "restarting", "paused")

@@ -6,12 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from wsdash.model.figures import distinct_from
-from wsdash.timeline.evidence import DAY, FEWEST, SampleEvidence, Slice
-from wsdash.timeline.spec import CriterionSpec, limit
-from wsdash.timeline.story import Story
-from wsdash.timeline.windows import (
+from wsdash.model.written import distinct_from
+from wsdash.timeline.evidence import (
+    DAY,
+    FEWEST,
     CriterionFinding,
+    SampleEvidence,
+    Slice,
     Window,
     minutes,
     seen_enough,
@@ -19,6 +20,8 @@ from wsdash.timeline.windows import (
     unseen_words,
     watched,
 )
+from wsdash.timeline.spec import CriterionSpec, limit
+from wsdash.timeline.story import Story
 
 FRESH = 300.0
 """Seconds: what a container was that long ago says nothing of now."""

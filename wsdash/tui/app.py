@@ -25,17 +25,14 @@ from wsdash.failures import note_failure
 from wsdash.model import Notice, Recorded
 from wsdash.outside import clean
 from wsdash.plan import Plan
-from wsdash.tui.attention import Attention
-from wsdash.tui.copying import to_tmux
 from wsdash.tui.feed import Feed, Update
-from wsdash.tui.harmless import Harmless
 from wsdash.tui.lead import setup_failed
+from wsdash.tui.looks import OURS, first_theme, no_color
 from wsdash.tui.painted import Painted
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
-from wsdash.tui.terminal import guard_terminal
-from wsdash.tui.themes import OURS, first_theme, no_color
+from wsdash.tui.terminal import Attention, Harmless, guard_terminal, to_tmux
 from wsdash.tui.viewstate import ViewState, in_run_time, run_time
 
 TICK_SECONDS = 0.5
@@ -47,7 +44,7 @@ Role = Literal["operator", "monitor"]
 
 def commands() -> type[Provider]:
     """What the palette offers, imported only when it is opened."""
-    from wsdash.tui.commands import BindingCommands
+    from wsdash.tui.keys import BindingCommands
 
     return BindingCommands
 
@@ -139,7 +136,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         """Ours for a terminal; the one that the environment names, as textual-serve does."""
         if constants.DRIVER is not None:
             return super().get_driver_class()
-        from wsdash.tui.output import StandardOutput
+        from wsdash.tui.terminal import StandardOutput
 
         return StandardOutput
 

@@ -12,8 +12,7 @@ import msgspec
 from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, LogLine, Recorded, TimePassing
 from wsdash.outside import clean, clean_texts, without_sequences
-from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line
-from wsdash.tui.news import is_news, pressing_lines
+from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line, is_news, pressing_lines
 from wsdash.tui.viewstate import ViewState, fold, run_time
 
 Emit = Callable[[AnyEvent], None]

@@ -1,23 +1,27 @@
-"""All pollers of a world, in one task group."""
+"""All pollers of a world, in one task group.
+
+Where the run's clock is not the machine's, containers and their logs are read in the run's time.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.config import DatabaseSettings, Settings
-from wsdash.model import AlertChanged, AnyEvent, LogLine, MetricsReading, Notice
-from wsdash.model.ports import port_plan
-from wsdash.watch import errors
+from wsdash.model import AlertChanged, AnyEvent, ContainerReading, LogLine, MetricsReading, Notice
+from wsdash.model.ports import PortPlan, port_plan
+from wsdash.watch import alerts
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
-from wsdash.watch.board import Board, containers_of_series
-from wsdash.watch.duty import Duties, unknown
+from wsdash.watch.board import Board, Strays, containers_of_series
 from wsdash.watch.limits import JUDGE_EVERY
 from wsdash.watch.pollers import api, containers, host, metrics, ports, storage
 from wsdash.watch.pollers.containers import LastSeen
@@ -25,17 +29,57 @@ from wsdash.watch.pollers.http import probe_session
 from wsdash.watch.pollers.logs import LogWatch
 from wsdash.watch.pollers.poller import Pace, Poller
 from wsdash.watch.pollers.rows import rows_poller
-from wsdash.watch.shifted import ShiftedStack
 from wsdash.watch.sources import (
     CountConnections,
     CountRows,
+    Duties,
     Emit,
     ListBranches,
     NotStartedError,
     OnLog,
     WatchedStack,
+    unknown,
 )
-from wsdash.watch.strays import Strays
+
+
+class ShiftedStack:
+    """The same stack with its times moved to the run's. What began before the shift keeps its time."""
+
+    def __init__(self, stack: WatchedStack, clock: ShiftedClock) -> None:
+        self._stack = stack
+        self._clock = clock
+
+    async def readings(self) -> list[ContainerReading]:
+        """As the stack's."""
+        return [self._moved(reading) for reading in await self._stack.readings()]
+
+    async def watch(self, changed: Callable[[], object]) -> None:
+        """As the stack's."""
+        await self._stack.watch(changed)
+
+    async def port_plan(self) -> PortPlan:
+        """As the stack's."""
+        return await port_plan(self._stack)
+
+    async def follow_logs(self, since: float) -> AsyncIterator[LogLine]:
+        """Lines from the run's time `since` on, none of the days before the shift."""
+        stream = self._stack.follow_logs(self._clock.machine(since))
+        if not isinstance(stream, AsyncGenerator):
+            async for line in stream:
+                yield self._line(line)
+            return
+        async with aclosing(stream):
+            async for line in stream:
+                yield self._line(line)
+
+    def _line(self, line: LogLine) -> LogLine:
+        return msgspec.structs.replace(line, at=self._clock.of(line.at))
+
+    def _moved(self, reading: ContainerReading) -> ContainerReading:
+        if reading.started_at is None:
+            return reading
+        return msgspec.structs.replace(reading, started_at=self._clock.of(reading.started_at))
+
 
 BRANCHES_PACE = Pace(interval=10.0, timeout=20.0, longest_pause=60.0)
 POOL_PACE = Pace(interval=10.0, timeout=10.0, longest_pause=60.0)
@@ -139,7 +183,7 @@ class _World:
         self.backed_up: Callable[[], float | None] = lambda: None
         self._board = Board(settings, self.clock, duties)
         expected = containers.expected_containers(settings)
-        self.error_rates = errors.ErrorRates(expected, emit, self.clock, self.log_read, duties)
+        self.error_rates = alerts.ErrorRates(expected, emit, self.clock, self.log_read, duties)
         self.strays = Strays(settings, self._board, self.emit, self.clock)
         of_the_api = self.error_rates.counter(self._board.container.get("api-new", ""))
         self._alerts = Alerts(rules, self._board, of_the_api, emit, self.clock, standing, self.log_read)

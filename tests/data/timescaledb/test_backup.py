@@ -10,7 +10,7 @@ from tests.data.backup_world import contents, program, promised, quiet, run_sql,
 from tests.support.timescaledb import make_field_schema
 from wsdash.data.backup.take import take_backup
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.restore.proof import prove_backup
+from wsdash.data.restore.run import prove_backup
 
 pytestmark = pytest.mark.timescaledb
 

@@ -23,7 +23,7 @@ from wsdash.data.backup.take import take_backup
 from wsdash.data.copy import run as copy
 from wsdash.data.copy.run import copy_tables
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.restore.proof import prove_backup
+from wsdash.data.restore.run import prove_backup
 from wsdash.data.snapshot import chunk_states as states
 from wsdash.data.snapshot.hold import Snapshot
 from wsdash.data.verify import run as verify

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.engine.outlook.words import IN_DOWNTIME, forecast, rehearsal_summary, trustworthy
-from wsdash.engine.run.rehearsing import refusal
+from wsdash.engine.outlook import IN_DOWNTIME, forecast, rehearsal_summary, trustworthy
+from wsdash.engine.run.due import refusal
 from wsdash.model import ItemState, RehearsalOutcome, Rehearsed, RehearsedItem
 from wsdash.model.fold import ItemView, RunView
 

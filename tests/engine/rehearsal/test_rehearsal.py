@@ -14,7 +14,7 @@ from tests.engine.rehearsal.staging import Theatre, theatre
 from tests.support.servers import Server
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world.scratch_server import scratch_server
-from wsdash.engine.outlook.words import rehearsal_lines
+from wsdash.engine.outlook import rehearsal_lines
 from wsdash.engine.rehearsal.tidy import UNDER_WAY
 from wsdash.model import RehearsalOutcome
 

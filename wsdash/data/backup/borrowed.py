@@ -11,13 +11,12 @@ from dataclasses import replace
 
 import asyncpg
 
-from wsdash.data.catalog.items import Draft
-from wsdash.data.catalog.present import read_present
+from wsdash.data.catalog.items import Draft, read_present
 from wsdash.data.catalog.queries import OUTSIDE
 from wsdash.data.catalog.read import Catalog
-from wsdash.data.catalog.types import read_functions, read_types
+from wsdash.data.catalog.tables import read_functions, read_types
 from wsdash.data.limits import TIMEOUT
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.schema.ddl import Statement
 
 OTHER_SCHEMAS = """

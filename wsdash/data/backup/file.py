@@ -18,7 +18,7 @@ import msgspec
 
 from wsdash.data.backup.manifest import FORMAT, BackupContent, BackupTable
 from wsdash.data.backup.partial import open_partial, publish, write_failure
-from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.sql import column_list, ident
 from wsdash.errors import InputError
 
 FIRST_LINE = f"-- wsdash backup, format {FORMAT}\n".encode()

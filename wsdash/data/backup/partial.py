@@ -1,5 +1,7 @@
-"""Files under construction: hidden, locked by who writes them, removed when their writer is dead; and room on
-the disk for them."""
+"""A file under construction: hidden, locked by who writes it, removed when its writer is dead.
+
+A meter reports a dump's or a restore's progress, at most ten times a second a table.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,13 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from wsdash.data.limits import METER_SECONDS
 from wsdash.errors import WsdashError
+from wsdash.model import Progress
 from wsdash.model.written import size
 
 _FULL = {
@@ -104,3 +110,55 @@ def publish(hidden: Path, final: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Meter:
+    """Counts rows and bytes of one subject and reports them; finish() reports the end."""
+
+    def __init__(
+        self,
+        on_progress: OnProgress,
+        item: str,
+        subject: str,
+        activity: str,
+        *,
+        total_rows: int | None = None,
+        total_bytes: int | None = None,
+    ) -> None:
+        self.rows = 0
+        self.bytes = 0
+        self._on_progress = on_progress
+        self._item, self._subject, self._activity = item, subject, activity
+        self._total_rows, self._total_bytes = total_rows, total_bytes
+        self._reported_at = time.monotonic()
+        self._tell(finished=False)
+
+    def add(self, rows: int, size: int) -> None:
+        """Count, and report when it is time."""
+        self.rows += rows
+        self.bytes += size
+        if time.monotonic() - self._reported_at >= METER_SECONDS:
+            self._tell(finished=False)
+
+    def finish(self, rows: int | None = None) -> None:
+        """Report the end; `rows` when they are known better than counted."""
+        self.rows = self.rows if rows is None else rows
+        self._tell(finished=True)
+
+    def _tell(self, *, finished: bool) -> None:
+        self._reported_at = time.monotonic()
+        self._on_progress(
+            Progress(
+                item=self._item,
+                subject=self._subject,
+                activity=self._activity,
+                rows=self.rows,
+                total_rows=self._total_rows,
+                bytes=self.bytes,
+                total_bytes=self._total_bytes,
+                finished=finished,
+            )
+        )

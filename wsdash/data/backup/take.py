@@ -22,18 +22,17 @@ from wsdash.data.backup.manifest import (
     check_file,
     find_backups,
     load_manifest,
+    object_counts,
 )
-from wsdash.data.backup.meter import Meter, OnProgress
-from wsdash.data.backup.partial import remove_leftovers, require_space, write_failure
-from wsdash.data.backup.result import object_counts
+from wsdash.data.backup.partial import Meter, OnProgress, remove_leftovers, require_space, write_failure
 from wsdash.data.backup.write import Frozen, WrittenBackup, new_file, write_draft
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.limits import STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import session_lives
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.schema.ddl import Statement, post_data, pre_data, sequence_values
-from wsdash.data.scratch.database import server_errors
+from wsdash.data.scratch import server_errors
 from wsdash.data.snapshot.chunk_states import read_anew
 from wsdash.data.snapshot.hold import Snapshot, open_snapshot
 from wsdash.data.tables.shape import Table

@@ -31,10 +31,9 @@ from wsdash.data.backup.manifest import (
     manifest_of,
     write_manifest,
 )
-from wsdash.data.backup.meter import Meter, OnProgress
-from wsdash.data.backup.partial import write_failure
+from wsdash.data.backup.partial import Meter, OnProgress, write_failure
 from wsdash.data.schema.ddl import Statement, search_path
-from wsdash.data.scratch.database import Watchdog
+from wsdash.data.scratch import Watchdog
 from wsdash.data.snapshot.hold import Snapshot
 from wsdash.data.tables.shape import Table
 from wsdash.data.verify.checksum import row_source
@@ -79,7 +78,7 @@ _SETTINGS = (
     "SET row_security = off",
     "SET client_min_messages = warning",
 )
-"""As wsdash.data.pg.settings, for whoever runs the file: servers from 14 on know these names."""
+"""As wsdash.data.pg.connect, for whoever runs the file: servers from 14 on know these names."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.catalog import queries
-from wsdash.data.catalog.dropped import fetch_defined
 from wsdash.data.catalog.items import (
     FOREIGN_KEYS,
     INDEXES,
@@ -19,9 +18,10 @@ from wsdash.data.catalog.items import (
     VIEWS,
     Draft,
     SchemaItem,
+    fetch_defined,
 )
 from wsdash.data.limits import TIMEOUT
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.hypertable import trigger_left_out
 

@@ -12,11 +12,16 @@ import asyncpg
 
 from wsdash.data.catalog import queries
 from wsdash.data.catalog.census import read_unexplained, read_unknown
-from wsdash.data.catalog.collation import default_collation
-from wsdash.data.catalog.dropped import DROPPED_MEANWHILE
-from wsdash.data.catalog.items import Draft, Ref, SchemaItem
+from wsdash.data.catalog.items import (
+    DROPPED_MEANWHILE,
+    Draft,
+    Ref,
+    SchemaItem,
+    default_collation,
+    read_present,
+)
 from wsdash.data.catalog.kinds import read_around, read_made
-from wsdash.data.catalog.kinds.extensions import with_extensions
+from wsdash.data.catalog.kinds.around import with_extensions
 from wsdash.data.catalog.kinds.parts import read_parts
 from wsdash.data.catalog.order import ordered_items
 from wsdash.data.catalog.parts import (
@@ -30,13 +35,11 @@ from wsdash.data.catalog.parts import (
     read_view_defaults,
     read_views,
 )
-from wsdash.data.catalog.present import read_present
 from wsdash.data.catalog.rights import read_comments, read_grants
-from wsdash.data.catalog.tables import table_drafts, view_options
-from wsdash.data.catalog.types import read_functions, read_sequences, read_types
+from wsdash.data.catalog.tables import read_functions, read_sequences, read_types, table_drafts, view_options
 from wsdash.data.limits import READ_PAUSE_SECONDS, TIMEOUT
 from wsdash.data.pg.errors import ServerErrors
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import SNAPSHOT, begin, roll_back
 from wsdash.data.tables.read import read_tables
 from wsdash.data.tables.shape import Table

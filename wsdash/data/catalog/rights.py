@@ -12,7 +12,7 @@ from wsdash.data.catalog import queries
 from wsdash.data.catalog.items import COMMENTS, GRANTS, Draft, Ref, SchemaItem
 from wsdash.data.catalog.kinds.around import read_memberships
 from wsdash.data.limits import TIMEOUT
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 
 TIMEOUT = TIMEOUT
 NEW_PRIVILEGES = {"MAINTAIN": 170000}

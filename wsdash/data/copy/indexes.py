@@ -12,10 +12,10 @@ from itertools import groupby
 
 import asyncpg
 
-from wsdash.data.copy.progress import Reporter
+from wsdash.data.copy.load import Reporter
 from wsdash.data.limits import STATEMENT_TIMEOUT
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.pg.workers import Schedule
 from wsdash.data.schema.apply import run_statement, run_together

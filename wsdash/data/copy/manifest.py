@@ -24,7 +24,7 @@ from wsdash.data.mapping.seed_rows import (
     rows_by_transaction,
 )
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import column_list, ident, literal
+from wsdash.data.pg.sql import column_list, ident, literal
 from wsdash.data.pg.transactions import commit, transaction
 from wsdash.data.tables.shape import Table
 from wsdash.errors import RefusedError, WsdashError

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import asyncpg
 
 from wsdash.data.limits import TIMEOUT
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
 

@@ -12,7 +12,7 @@ from functools import partial
 import asyncpg
 
 from wsdash.data.copy.indexes import Builder, build_settings
-from wsdash.data.copy.load import Load, Loader, Worker
+from wsdash.data.copy.load import Load, Loader, Reporter, Worker
 from wsdash.data.copy.manifest import (
     Range,
     empty_tables,
@@ -35,14 +35,12 @@ from wsdash.data.copy.plan import (
     read_target_side,
     with_children,
 )
-from wsdash.data.copy.progress import Reporter
 from wsdash.data.limits import TICK_SECONDS
 from wsdash.data.mapping.keys import fill_key_maps
 from wsdash.data.mapping.seed_rows import read_seed_rows
 from wsdash.data.mapping.types import KeyMap
-from wsdash.data.pg.connect import Endpoint, connection, open_connection, opened_together
+from wsdash.data.pg.connect import Endpoint, connection, open_connection, opened_together, set_settings
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.settings import set_settings
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.schema.apply import missing_statements
 from wsdash.data.schema.ddl import Statement, search_path

@@ -20,7 +20,7 @@ from wsdash.data.copy.manifest import tables_with_rows
 from wsdash.data.limits import COUNT_SECONDS, TIMEOUT
 from wsdash.data.mapping.seed_rows import CREATE_SEED_ROWS, SEED_ROWS
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError

@@ -16,7 +16,7 @@ from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan, all_go_somewh
 from wsdash.data.mapping.seed_rows import SeedRows, is_seed_row, read_seed_rows
 from wsdash.data.mapping.types import OLD, MappedTables, understand, understand_alone
 from wsdash.data.pg.errors import ServerErrors, session_lives
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Table
 from wsdash.errors import InputError
 

@@ -10,7 +10,7 @@ from wsdash.data.limits import FILL_SECONDS, TIMEOUT
 from wsdash.data.mapping.types import KEY_SCHEMA, KeyMap
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import column_list, ident, literal
+from wsdash.data.pg.sql import column_list, ident, literal
 from wsdash.data.pg.transactions import begin, commit, roll_back
 from wsdash.data.pg.transfer import Stream, server_words, transfer
 from wsdash.data.schema.ddl import Statement

@@ -9,7 +9,7 @@ from typing import Literal
 
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.mapping.file import ColumnRule, Mapping, Scalar, TableRule
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.tables.shape import Column, Table
 
 INTEGERS = ("smallint", "integer", "bigint")

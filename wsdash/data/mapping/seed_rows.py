@@ -14,7 +14,7 @@ import asyncpg
 
 from wsdash.data.limits import COUNT_SECONDS, TIMEOUT
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.tables.shape import Table
 
 SEED_ROWS = "wsdash.seed_rows"

@@ -15,7 +15,7 @@ from wsdash.data.mapping.file import Mapping
 from wsdash.data.mapping.plan import ColumnPlan, TableMappingPlan
 from wsdash.data.mapping.seed_rows import SeedRows, is_seed_row
 from wsdash.data.pg.errors import session_lives
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Lookup, Mapped, Reading, Table
 
 KEY_SCHEMA = "wsdash"

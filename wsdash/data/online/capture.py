@@ -24,7 +24,7 @@ from wsdash.data.online.tracked import APPLIED, GATE, SEAL, STATE, TABLES, Track
 from wsdash.data.online.trees import Relation, Tree, read_trees
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
-from wsdash.data.pg.quoting import literal
+from wsdash.data.pg.sql import literal
 from wsdash.data.pg.transactions import transaction
 from wsdash.errors import RefusedError, WsdashError
 

@@ -16,7 +16,7 @@ import asyncpg
 
 from wsdash.data.online.delta import Change
 from wsdash.data.online.tracked import APPLIED, Tracked
-from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.pg.transactions import transaction
 from wsdash.errors import RefusedError
 

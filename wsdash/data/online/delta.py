@@ -15,7 +15,7 @@ import asyncpg
 from wsdash.data.online.position import Position
 from wsdash.data.online.tracked import APPLYING, Tracked
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.pg.transfer import Stream, transfer
 from wsdash.data.verify.checksum import checksum_rows
 from wsdash.errors import WsdashError

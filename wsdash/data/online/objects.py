@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from wsdash.data.copy.manifest import SCHEMA
 from wsdash.data.online.tracked import APPLIED, APPLYING, FENCE, GATE, SEAL, STATE, TABLES, Tracked
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 
 REFUSAL = "57P03"
 """cannot_connect_now: services tell it as a temporary failure (HTTP 503)."""

@@ -18,7 +18,7 @@ from wsdash.data.online.objects import REFUSAL, triggers
 from wsdash.data.online.tracked import Tracked
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import begin, roll_back
 
 SECONDS = 10.0

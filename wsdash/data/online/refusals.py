@@ -12,7 +12,7 @@ from wsdash.data.online.move import Move
 from wsdash.data.online.tracked import Tracked
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, session_lives
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.timescaledb.definitions import AGGREGATE
 from wsdash.errors import RefusedError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 
 SECONDS = 60.0
 NAMES = """

@@ -10,7 +10,7 @@ import asyncpg
 
 from wsdash.data.online.position import Position
 from wsdash.data.online.tracked import STATE
-from wsdash.data.pg.quoting import literal
+from wsdash.data.pg.sql import literal
 
 SECONDS = 20.0
 

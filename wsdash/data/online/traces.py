@@ -8,7 +8,7 @@ from wsdash.data.copy.manifest import SCHEMA
 from wsdash.data.online.capture import uninstall
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import transaction
 
 SECONDS = 60.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.data.copy.manifest import SCHEMA
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Column, Table
 
 FENCE = 0x777364617368

@@ -2,7 +2,7 @@
 
 The lowest floor of `data`.
 
-`connect` opens sessions with fixed `settings`; `transactions` is the only way to begin one; `errors`
-translates what servers and the driver raise; `quoting` builds SQL from names; `transfer` moves one stream
-of rows.
+`connect` opens sessions with fixed settings; `transactions` is the only way to begin a transaction; `errors`
+translates what servers and the driver raise; `sql` builds SQL from names and splits files of it; `transfer`
+moves one stream of rows.
 """

@@ -1,11 +1,15 @@
-"""Connections to PostgreSQL: where, as whom, and with the session settings every comparison depends on."""
+"""Connections to PostgreSQL: where, as whom, and with the session settings every comparison depends on.
+
+A connection pooler is distinguished from a server, given our settings by hand, and refused where a session
+is needed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +17,158 @@ from typing import Any
 
 import asyncpg
 
-from wsdash.data.limits import CONNECT_TIMEOUT, STARTING_PAUSE, STARTING_SECONDS
+from wsdash.data.limits import ANSWER_SECONDS, CONNECT_TIMEOUT, STARTING_PAUSE, STARTING_SECONDS
 from wsdash.data.pg.errors import DATABASE_ERRORS, Fault, describe_connecting, fault_of, remember_server
-from wsdash.data.pg.pooler import use_pooler
-from wsdash.data.pg.settings import FIXED_SETTINGS, fix_settings
+from wsdash.data.pg.sql import literal
+from wsdash.data.pg.transactions import begin, commit
+from wsdash.errors import InputError
 from wsdash.tasks import task_group
+
+FIXED_SETTINGS = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "search_path": "pg_catalog",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "client_encoding": "UTF8",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "default_transaction_read_only": "off",
+}
+"""What every supported server knows: sent while connecting, so that no statement runs without it. The text
+form of a row depends on these; both sides must agree."""
+
+KNOWN_BY_SOME = {
+    "array_nulls": "on",
+    "backslash_quote": "safe_encoding",
+    "check_function_bodies": "on",
+    "createrole_self_grant": "",  # 16 and later
+    "default_table_access_method": "heap",
+    "default_tablespace": "",
+    "default_toast_compression": "pglz",
+    "default_with_oids": "off",  # before 12
+    "escape_string_warning": "on",
+    "exit_on_error": "off",
+    "gin_fuzzy_search_limit": "0",
+    "icu_validation_level": "warning",  # 16 and later
+    "jit": "off",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "quote_all_identifiers": "off",
+    "restrict_nonsystem_relation_kind": "",
+    "row_security": "on",
+    "standard_conforming_strings": "on",
+    "synchronize_seqscans": "off",
+    "temp_tablespaces": "",
+    "timezone_abbreviations": "Default",
+    "transaction_timeout": "0",  # 17 and later
+    "transform_null_equals": "off",
+    "xmloption": "content",
+}
+"""Set right after connecting, where the server knows them: an unknown name would end the session."""
+
+PRIVILEGED = {
+    "ignore_checksum_failure": "off",
+    "lc_messages": "C",
+    "session_replication_role": "origin",
+    "temp_file_limit": "-1",
+    "zero_damaged_pages": "off",
+}
+"""As KNOWN_BY_SOME, where the role may set them; where it may not, whoever set them did so on purpose."""
+
+_FIX = """
+SELECT pg_catalog.pg_backend_pid() AS pid, (
+  SELECT count(pg_catalog.set_config(w.name, w.value, false))
+  FROM unnest($1::text[], $2::text[]) w(name, value)
+  WHERE pg_catalog.current_setting(w.name, true) <> w.value AND (w.name <> ALL ($3::text[]) OR {may_set})
+) AS changed
+"""
+_MAY_SET = "pg_catalog.current_setting('is_superuser') = 'on'"
+_MAY_SET_SINCE_15 = f"{_MAY_SET} OR pg_catalog.has_parameter_privilege(w.name, 'SET')"
+
+
+async def set_settings(conn: asyncpg.Connection, settings: Mapping[str, str]) -> None:
+    """Give an open session settings, values as in a startup message: SET would take a list of schemas for
+    the name of one. Raises asyncpg.PostgresError.
+    """
+    wanted = ", ".join(
+        f"pg_catalog.set_config({literal(name)}, {literal(value)}, false)" for name, value in settings.items()
+    )
+    await conn.execute(f"SELECT {wanted}", timeout=ANSWER_SECONDS)
+
+
+async def fix_settings(conn: asyncpg.Connection, own: Mapping[str, str]) -> int:
+    """Give a new session the settings that only some servers know; the pid of the process that answers.
+
+    own: settings that the session was given on purpose; these stay. Raises asyncpg.PostgresError.
+    """
+    wanted = {name: value for name, value in (KNOWN_BY_SOME | PRIVILEGED).items() if name not in own}
+    may_set = _MAY_SET_SINCE_15 if conn.get_server_version() >= (15,) else _MAY_SET
+    row = await conn.fetchrow(
+        _FIX.format(may_set=may_set),
+        list(wanted),
+        list(wanted.values()),
+        list(PRIVILEGED),
+        timeout=ANSWER_SECONDS,
+    )
+    return 0 if row is None else int(row["pid"])
+
+
+PROBES = 5
+"""A pooler that deals its servers out in turn may give the same one twice; hardly so often."""
+
+
+async def use_pooler(
+    conn: asyncpg.Connection, settings: dict[str, str], again: Callable[[], Awaitable[asyncpg.Connection]]
+) -> None:
+    """Make a pooled connection fit for use: proven to keep its session, and with the settings set by hand.
+
+    again: opens another connection of the same kind. Raises InputError when the pooler works by transactions
+    or statements.
+    """
+    try:
+        other = await again()
+    except (TimeoutError, OSError, asyncpg.PostgresError):
+        other = None  # no room for a second session: then they are not lent by the transaction
+    if other is not None:
+        try:
+            shared = await _shared(conn, other)
+        finally:
+            other.terminate()
+        if shared:
+            raise InputError(
+                "the address leads to a connection pooler that works by transactions, which loses snapshots, "
+                "locks and settings",
+                where="the database's host and port",
+                remedy="give the address of the server itself, or set pool_mode = session for this database",
+            )
+    await set_settings(conn, settings)
+
+
+async def _shared(conn: asyncpg.Connection, other: asyncpg.Connection) -> bool:
+    """Whether two connections meet on one server process, or one of them changes its own."""
+    mine: set[int] = set()
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            for _ in range(PROBES):
+                mine.add(await conn.fetchval("SELECT pg_backend_pid()"))
+                await begin(other)
+                if await other.fetchval("SELECT pg_backend_pid()") in mine:
+                    return True
+                mine.add(await conn.fetchval("SELECT pg_backend_pid()"))
+                await commit(other)
+    except TimeoutError:
+        return False  # the other session waits until this one ends: each has a server of its own
+    except asyncpg.PostgresError:
+        return True  # by statements: a transaction is refused, or a prepared statement is gone
+    return len(mine) > 1
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.limits import DOUBLES_SECONDS, REHEARSED_STATEMENT_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, remedy_for
-from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.schema.apply import judge_statements, run_statement
 from wsdash.data.schema.ddl import Statement, post_data, pre_data
-from wsdash.data.scratch.database import scratch_database
+from wsdash.data.scratch import scratch_database
 from wsdash.data.tables.shape import Table
 from wsdash.data.verify.checksum import row_source
 from wsdash.errors import WsdashError

@@ -21,8 +21,8 @@ import msgspec
 from wsdash.data.limits import TIMEOUT, TRIAL_PAUSE_SECONDS
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import ident, literal
-from wsdash.data.scratch.database import Owner, server_errors
+from wsdash.data.pg.sql import ident, literal
+from wsdash.data.scratch import Owner, server_errors
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.outside import DocumentError, read_json
 

@@ -1,5 +1,5 @@
 """Restoring a backup: into an empty database, over a target, or what a source has lost.
 
-`run` restores into a database, `source` gives a source back its missing tables; `reader` and `play` take
-the file apart and run it, in bounded memory.
+`run` restores into a database, or proves a backup so; `source` gives a source back its missing tables; `play`
+takes the file apart and runs it, in bounded memory.
 """

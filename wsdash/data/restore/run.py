@@ -1,28 +1,39 @@
-"""Restoring a backup: into an empty database, over a target that was copied first, or what a source lost."""
+"""Restoring a backup: into an empty database, over a target that was copied first, or what a source lost.
+
+A backup is proven so too: restored into a scratch database, counted and hashed, compared with its manifest.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
 import asyncpg
+import msgspec
 
-from wsdash.data.backup.manifest import BackupContent, BackupManifest, DatabaseIdentity
-from wsdash.data.backup.meter import OnProgress
-from wsdash.data.backup.result import RestoreResult, object_counts, owners_of, refuse_differences
+from wsdash.data.backup.manifest import (
+    BackupContent,
+    BackupManifest,
+    BackupProof,
+    DatabaseIdentity,
+    RestoreResult,
+    check_file,
+    load_manifest,
+    object_counts,
+    owners_of,
+    refuse_differences,
+    write_manifest,
+)
+from wsdash.data.backup.partial import OnProgress, write_failure
 from wsdash.data.backup.take import database_identity, keep_copy
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.limits import STATEMENT_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.quoting import ident
-from wsdash.data.restore.play import all_or_nothing, differences, play, verified_path
-from wsdash.data.restore.reader import BackupReader
-from wsdash.data.restore.source import restore_missing_into_source
-from wsdash.data.scratch.database import server_errors
-from wsdash.errors import RefusedError
-
-__all__ = ["RestoreResult", "restore_backup", "restore_missing_into_source"]
-
+from wsdash.data.pg.sql import ident
+from wsdash.data.restore.play import BackupReader, all_or_nothing, differences, play, verified_path
+from wsdash.data.scratch import scratch_database, server_errors
+from wsdash.errors import RefusedError, WsdashError
 
 _OBJECTS = """
 SELECT count(*) FROM (
@@ -186,3 +197,60 @@ async def _drop_kept(
             remedy="stop whatever writes there, then retry",
         )
     await conn.execute(f"DROP SCHEMA {ident(kept.schema)} CASCADE", timeout=STATEMENT_SECONDS)
+
+
+async def prove_backup(
+    manifest_path: Path, server: Endpoint, *, item: str, on_progress: OnProgress
+) -> BackupProof:
+    """Restore the backup into a scratch database on `server`, compare, and write the proof in the manifest.
+
+    `server` is any server where the user may create databases; no database that exists there is touched, and
+    the scratch database is always dropped (roles that a grant needs and the server lacks stay, as after any
+    restore). Raises WsdashError naming the tables or kinds of objects that differ, and everything that
+    restore_backup raises; then the manifest keeps no proof.
+    """
+    started = time.monotonic()
+    manifest = await asyncio.to_thread(load_manifest, manifest_path)
+    await check_file(manifest)
+    if manifest.proof is not None:
+        manifest = await _save(manifest, None)
+    async with scratch_database(server) as scratch:
+        result = await restore_backup(manifest.path, scratch, item=item, on_progress=on_progress)
+    _compare(manifest, result, server)
+    proof = BackupProof(
+        proven_at=time.time(),
+        server=server.address,
+        server_version=result.server_version,
+        rows=sum(result.rows.values()),
+        tables=len(result.tables),
+        objects=result.objects,
+        checksums_equal=True,
+        seconds=round(time.monotonic() - started, 3),
+    )
+    await _save(manifest, proof)
+    return proof
+
+
+async def _save(manifest: BackupManifest, proof: BackupProof | None) -> BackupManifest:
+    changed = msgspec.structs.replace(manifest, proof=proof)
+    try:
+        await asyncio.to_thread(write_manifest, changed)
+    except OSError as error:
+        raise write_failure(error, manifest.manifest_path, 0) from error
+    return changed
+
+
+def _compare(manifest: BackupManifest, result: RestoreResult, server: Endpoint) -> None:
+    names = sorted(manifest.tables.keys() | result.tables.keys())
+    lines = [name for name in names if manifest.tables.get(name) != result.tables.get(name)]
+    kinds = sorted(manifest.objects.keys() | result.objects.keys())
+    for kind in kinds:
+        wanted, found = manifest.objects.get(kind, 0), result.objects.get(kind, 0)
+        if wanted != found:
+            lines.append(f"{found} of {wanted} objects of kind {kind}")
+    if lines:
+        raise WsdashError(
+            f"{manifest.file} was restored, but differs from its manifest: " + "; ".join(lines),
+            where=server.address,
+            remedy="don't rely on this backup; take a new one",
+        )

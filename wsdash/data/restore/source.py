@@ -9,14 +9,21 @@ from pathlib import Path
 import asyncpg
 
 from wsdash.data.backup.file import Rows, Run
-from wsdash.data.backup.manifest import BackupContent, BackupTable
-from wsdash.data.backup.meter import OnProgress
-from wsdash.data.backup.result import RestoreResult, object_counts, owners_of, refuse_differences
+from wsdash.data.backup.manifest import (
+    BackupContent,
+    BackupTable,
+    RestoreResult,
+    object_counts,
+    owners_of,
+    refuse_differences,
+)
+from wsdash.data.backup.partial import OnProgress
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.limits import STATEMENT_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.restore.play import (
+    BackupReader,
     all_or_nothing,
     copy_rows,
     differences,
@@ -25,9 +32,8 @@ from wsdash.data.restore.play import (
     skip_rows,
     verified_path,
 )
-from wsdash.data.restore.reader import BackupReader
 from wsdash.data.schema.ddl import post_data, pre_data
-from wsdash.data.scratch.database import server_errors
+from wsdash.data.scratch import server_errors
 from wsdash.data.tables.read import routers_always
 from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.definitions import enable_compression, made_again, make_hypertable

@@ -11,13 +11,13 @@ import asyncpg
 
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.limits import FILE_TIMEOUT, STATEMENT_TIMEOUT
+from wsdash.data.pg.connect import fix_settings
 from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, describe, server_of, session_lives, words_of
-from wsdash.data.pg.script import Command, split_script
-from wsdash.data.pg.settings import fix_settings
+from wsdash.data.pg.sql import Command, split_script
 from wsdash.data.pg.transactions import transaction
+from wsdash.data.schema.compare import ObjectJudge
 from wsdash.data.schema.compare_tables import canonical
 from wsdash.data.schema.ddl import Statement, is_bare, search_path
-from wsdash.data.schema.judge import ObjectJudge
 from wsdash.errors import InputError, RefusedError
 
 LOCK_TIMEOUT = "30s"

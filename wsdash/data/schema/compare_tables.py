@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Column, Table
 
 _TOKEN = re.compile(

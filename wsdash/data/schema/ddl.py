@@ -12,7 +12,7 @@ from wsdash.data.catalog.items import FOREIGN_KEYS, INDEXES, KEYS, PRE, SchemaIt
 from wsdash.data.catalog.read import Catalog
 from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 
 AFTER_ROWS = frozenset(
     {

@@ -20,7 +20,7 @@ from wsdash.data.limits import (
 )
 from wsdash.data.pg.connect import Endpoint, connection, open_connection, opened_together
 from wsdash.data.pg.errors import ServerErrors
-from wsdash.data.pg.quoting import ident
+from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import SNAPSHOT, begin, roll_back
 from wsdash.data.snapshot.chunk_states import (
     NO_CHUNKS,
@@ -157,7 +157,7 @@ async def readers_in(
 async def hold_still(conn: asyncpg.Connection, endpoint: Endpoint, tables: Sequence[Table]) -> ChunkStates:
     """Begin a transaction that sees one state of the tables and locks them (ACCESS SHARE) until it ends.
 
-    Returns the states of the hypertables' chunks in it (timescaledb/states.py): they must be the same once
+    Returns the states of the hypertables' chunks in it (snapshot/chunk_states.py): they must be the same once
     all is read. Raises WsdashError when a lock cannot be had in LOCK_SECONDS or a table is missing,
     UnreachableError when the connection is lost.
     """

@@ -11,9 +11,8 @@ from typing import Any
 import asyncpg
 
 from wsdash.data.limits import TIMEOUT
-from wsdash.data.pg.quoting import ident
-from wsdash.data.tables.estimates import HEAP, heap_bounds, total
-from wsdash.data.tables.shape import Column, Table
+from wsdash.data.pg.sql import ident
+from wsdash.data.tables.shape import HEAP, Column, Table, heap_bounds, total
 
 ROUTERS = """
 SELECT tgname AS name FROM pg_trigger

@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from wsdash.data.limits import TIMEOUT
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.data.snapshot import chunk_states as states
 from wsdash.data.tables.read import read_columns
 from wsdash.data.tables.shape import Table

@@ -15,8 +15,7 @@ import asyncpg
 from wsdash.data.limits import TIMEOUT
 from wsdash.data.pg.errors import session_lives
 from wsdash.data.pg.transactions import transaction
-from wsdash.data.tables.estimates import compressed_bounds, read_compressed, total
-from wsdash.data.tables.shape import Table
+from wsdash.data.tables.shape import Table, compressed_bounds, read_compressed, total
 from wsdash.data.timescaledb.definitions import read_aggregates
 from wsdash.data.timescaledb.jobs import fetch_jobs
 

@@ -1,20 +1,19 @@
 """The content of a table as a number: every row in one canonical text form, hashed and summed on the server.
 
-The text form of a row is ROW(columns in the order of their names)::text under the fixed session settings: it
-depends on no type oid, no column order and no dropped column, and its quoting is unambiguous. Two independent
-64-bit hashes of it are summed, so that the order of rows does not matter and changes do not cancel out.
+The rows of a table are divided into parts that both servers agree on, so that few have to be opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.limits import CHECKSUM_SECONDS
+from wsdash.data.limits import CHECKSUM_SECONDS, SAMPLE_SECONDS
 from wsdash.data.pg.errors import described
-from wsdash.data.pg.quoting import column_list, ident
+from wsdash.data.pg.sql import column_list, ident, literal
 from wsdash.data.tables.shape import Column, Side, Table
 
 FENCE = "OFFSET '0'::bigint"
@@ -133,3 +132,148 @@ def _value(column: Column) -> str:
 
 def _halves(checksum: str) -> tuple[int, int]:
     return int(checksum[:16], 16), int(checksum[16:], 16)
+
+
+SMALL_ROWS = 20_000
+"""A table of fewer rows is one part: reading it again costs less than dividing it."""
+BORDERS = 256
+FEWEST_BORDERS = 16
+ROWS_PER_HASH = 128
+MOST_HASHES = 1 << 12
+BYTES_PER_ROW = 256
+NULLS = -1
+"""The number of the part without a value: a target may lack the NOT NULL."""
+
+ORDERED = frozenset(
+    {
+        "smallint",
+        "integer",
+        "bigint",
+        "uuid",
+        "date",
+        "timestamp with time zone",
+        "timestamp without time zone",
+    }
+)
+"""Types that every server orders alike."""
+TEXTUAL = frozenset({"text", "character varying"})
+"""Ordered alike by their bytes (COLLATE "C"), where both databases are in UTF-8."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The division of one table.
+
+    column and borders: range `n` holds the values from border n - 1 up to border n, numbered from 0.
+    count: without borders, how many parts by the row's hash (a power of two; 1: not divided).
+    """
+
+    count: int = 1
+    column: Column | None = None
+    borders: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """How many parts there are."""
+        return len(self.borders) + 1 if self.column is not None else self.count
+
+    def sums_query(
+        self, conn: asyncpg.Connection, table: Table, columns: Sequence[Column], side: Side = "source"
+    ) -> str:
+        """The query of part, rows, and both sums of hashes, for every part that has rows."""
+        row = row_text(conn, columns)
+        inner = f"{row} AS r" + (f", {self._range()} AS part" if self.column is not None else "")
+        part = "part" if self.column is not None else f"(hashtextextended(r, 0) & {self.count - 1})::integer"
+        grouped = "" if self.number == 1 else " GROUP BY 1"
+        return (
+            f"SELECT {'0' if self.number == 1 else part} AS part, count(*) AS rows, "
+            "sum(hashtextextended(r, 0)) AS a, sum(hashtextextended(r, 1)) AS b "
+            f"FROM (SELECT {inner} FROM {table.rows_of(side)} {FENCE}) s{grouped}"
+        )
+
+    def condition(self, conn: asyncpg.Connection, columns: Sequence[Column], chosen: Iterable[int]) -> str:
+        """The SQL condition of the rows of the chosen parts."""
+        numbers = sorted(chosen)
+        if self.number == 1:
+            return "true"
+        if self.column is None:
+            listed = ", ".join(str(number) for number in numbers)
+            return f"(hashtextextended({row_text(conn, columns)}, 0) & {self.count - 1}) IN ({listed})"
+        return "(" + " OR ".join(self._between(number) for number in numbers) + ")"
+
+    def _between(self, number: int) -> str:
+        value, type_ = self._value()
+        if number == NULLS:
+            return f"{value} IS NULL"
+        bounds = []
+        if number > 0:
+            bounds.append(f"{value} >= {literal(self.borders[number - 1])}::{type_}")
+        if number < len(self.borders):
+            bounds.append(f"{value} < {literal(self.borders[number])}::{type_}")
+        return "(" + " AND ".join(bounds) + ")"
+
+    def _range(self) -> str:
+        value, type_ = self._value()
+        listed = ", ".join(literal(border) for border in self.borders)
+        return f"coalesce(width_bucket({value}, ARRAY[{listed}]::{type_}[]), {NULLS})"
+
+    def _value(self) -> tuple[str, str]:
+        """The SQL of the value that is compared with borders, and its type."""
+        assert self.column is not None
+        return _ordered_value(self.column)
+
+
+def rows_guessed(table: Table) -> int:
+    """About how many rows the table has, from the catalog's estimates of rows and size."""
+    return table.rows or table.bytes // BYTES_PER_ROW
+
+
+def range_column(table: Table, columns: Sequence[Column], target_types: dict[str, str]) -> Column | None:
+    """The column by whose borders the table can be cut on both sides, or None."""
+    first = next((c for c in columns if table.key and c.name == table.key[0]), None)
+    if first is None or not first.not_null or _base(first.type) not in ORDERED | TEXTUAL:
+        return None
+    return first if _base(target_types.get(first.name, "")) == _base(first.type) else None
+
+
+def by_hash(rows: int) -> Parts:
+    """The division of a table of about `rows` rows by its rows' hashes."""
+    if rows < SMALL_ROWS:
+        return Parts()
+    return Parts(count=min(MOST_HASHES, 1 << (rows // ROWS_PER_HASH).bit_length()))
+
+
+def borders_fit(column: Column, *conns: asyncpg.Connection) -> bool:
+    """Whether all these servers order the column's values alike."""
+    encodings = {conn.get_settings().server_encoding for conn in conns}
+    return _base(column.type) in ORDERED or encodings == {"UTF8"}
+
+
+async def sample_borders(conn: asyncpg.Connection, table: Table, column: Column) -> tuple[str, ...]:
+    """Values of `column` in order, one out of each of about BORDERS evenly spread blocks of a plain table.
+
+    Empty when too few are found. Raises asyncpg.PostgresError and TimeoutError.
+    """
+    value, _ = _ordered_value(column)
+    name = ident(table.schema, table.name)
+    query = (
+        f"SELECT s.v::text FROM (SELECT DISTINCT {value} AS v FROM {name} WHERE ctid = ANY (ARRAY("
+        f"SELECT format('(%s,1)', block)::tid FROM (SELECT pg_relation_size({literal(name)}::regclass) "
+        "/ current_setting('block_size')::integer AS blocks) size, "
+        f"generate_series(0, blocks - 1, greatest(blocks / {BORDERS}, 1)) block))) s "
+        "ORDER BY s.v"
+    )
+    rows = await conn.fetch(query, timeout=SAMPLE_SECONDS)
+    return tuple(row[0] for row in rows) if len(rows) >= FEWEST_BORDERS else ()
+
+
+def _ordered_value(column: Column) -> tuple[str, str]:
+    base = _base(column.type)
+    if base in TEXTUAL:
+        return f'({ident(column.name)}::text COLLATE "C")', "text"
+    return ident(column.name), base
+
+
+def _base(type_: str) -> str:
+    """The type without its length or precision."""
+    return re.sub(r"\(\d+\)", "", type_)

@@ -16,23 +16,27 @@ from wsdash.data.pg.workers import Schedule
 from wsdash.data.snapshot.chunk_states import read_anew
 from wsdash.data.snapshot.hold import Snapshot, open_snapshot
 from wsdash.data.tables.shape import Column, Side, Table, source_tables
-from wsdash.data.verify.checksum import from_sums
-from wsdash.data.verify.diff import Differing, Sums, differing_rows, sums_of, whole
-from wsdash.data.verify.parts import (
+from wsdash.data.verify.checksum import (
     SMALL_ROWS,
     Parts,
     borders_fit,
     by_hash,
+    from_sums,
     range_column,
     rows_guessed,
     sample_borders,
 )
-from wsdash.data.verify.sessions import (
+from wsdash.data.verify.diff import (
+    Differing,
     SessionPair,
+    Sums,
+    differing_rows,
     lone_connections,
     lone_pair,
     require_lone_unmoved,
     shared_pair,
+    sums_of,
+    whole,
 )
 from wsdash.model import TableVerified
 from wsdash.tasks import task_group

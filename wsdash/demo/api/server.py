@@ -35,12 +35,9 @@ import psutil
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from wsdash.demo import prometheus
-from wsdash.demo.api.categories import add_category_routes
-from wsdash.demo.api.items import add_item_routes
-from wsdash.demo.api.limit import RateLimit, rate_limited
-from wsdash.demo.api.requests import POOL, SHAPE, WHOLE_LIST, ApiError
-from wsdash.demo.api.side import ServedSide
+from wsdash.demo import service
+from wsdash.demo.api.gate import RateLimit, ServedSide, rate_limited
+from wsdash.demo.api.resources import POOL, SHAPE, WHOLE_LIST, ApiError, add_category_routes, add_item_routes
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
@@ -91,7 +88,7 @@ class Database:
 class Metrics:
     """What /metrics tells."""
 
-    durations: prometheus.Histogram
+    durations: service.Histogram
     requests: Counter[tuple[str, str, str]]
 
 
@@ -122,7 +119,7 @@ def create_app(
     application[WHOLE_LIST] = whole_list
     application[GENERATION] = generation
     application[METRICS] = Metrics(
-        prometheus.Histogram("http_request_duration_seconds", "Time to answer a request"), Counter()
+        service.Histogram("http_request_duration_seconds", "Time to answer a request"), Counter()
     )
     application.cleanup_ctx.append(_pool(generation, database))
     add_item_routes(application)
@@ -154,18 +151,18 @@ async def metrics(request: web.Request) -> web.Response:
         for (method, route, status), count in held.requests.items()
     )
     families = [
-        prometheus.family("http_requests_total", "counter", "Requests answered", requests),
+        service.family("http_requests_total", "counter", "Requests answered", requests),
         held.durations.family(),
-        prometheus.family("db_pool_connections", "gauge", "Open connections", [({}, pool.get_size())]),
-        prometheus.family("db_pool_idle", "gauge", "Idle connections", [({}, pool.get_idle_size())]),
-        prometheus.family("db_pool_max", "gauge", "Limit of connections", [({}, pool.get_max_size())]),
-        prometheus.family("process_resident_memory_bytes", "gauge", "Memory in use", [({}, memory)]),
-        prometheus.family(
+        service.family("db_pool_connections", "gauge", "Open connections", [({}, pool.get_size())]),
+        service.family("db_pool_idle", "gauge", "Idle connections", [({}, pool.get_idle_size())]),
+        service.family("db_pool_max", "gauge", "Limit of connections", [({}, pool.get_max_size())]),
+        service.family("process_resident_memory_bytes", "gauge", "Memory in use", [({}, memory)]),
+        service.family(
             "workspace_api_info", "gauge", "Generation", [({"generation": request.app[GENERATION]}, 1)]
         ),
     ]
-    page = prometheus.exposition(families).encode()
-    return web.Response(body=page, headers={"Content-Type": prometheus.CONTENT_TYPE})
+    page = service.exposition(families).encode()
+    return web.Response(body=page, headers={"Content-Type": service.CONTENT_TYPE})
 
 
 def _pool(generation: str, database: Database) -> Callable[[web.Application], AsyncIterator[None]]:

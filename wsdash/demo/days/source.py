@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.clock import VirtualClock
-from wsdash.demo.days.life import FortnightBegun, Life, Script
-from wsdash.demo.days.relived import Relived
+from wsdash.demo.days.life import FortnightBegun, Life, Relived, Script
 from wsdash.engine.journal.writer import Journal, JournalReader
 from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run_clock import end_own_time, pass_time
-from wsdash.engine.source import RunHandle
+from wsdash.engine.source import RunHandle, end_own_time, pass_time
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE

@@ -15,9 +15,9 @@ from pathlib import Path
 from aiohttp import web
 
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.quoting import ident, literal
+from wsdash.data.pg.sql import ident, literal
 from wsdash.demo.world import postgres
-from wsdash.demo.world.clusters import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
+from wsdash.demo.world.postgres import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
 from wsdash.errors import WsdashError
 from wsdash.subprocesses import ProgramError, run_program
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from wsdash.demo.prometheus import Histogram, Labels, exposition, family
+from wsdash.demo.service import Histogram, Labels, exposition, family
 from wsdash.demo.standins.shared import BYTES_PER_SECOND, INITDB_LSN
 
 QUERIES = ("get_page_at_lsn", "get_rel_exists", "get_rel_size", "get_db_size", "get_slru_segment")

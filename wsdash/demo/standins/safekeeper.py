@@ -7,8 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from wsdash.demo.prometheus import Histogram, exposition, family
-from wsdash.demo.service import reply
+from wsdash.demo.service import Histogram, exposition, family, reply
 from wsdash.demo.standins.shared import (
     BYTES_PER_SECOND,
     INITDB_LSN,

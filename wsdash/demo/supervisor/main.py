@@ -21,13 +21,12 @@ from pathlib import Path
 import aiohttp
 
 from wsdash.demo.supervisor.daemon import Daemon, services_digest
-from wsdash.demo.supervisor.guardian import start_guardian
-from wsdash.demo.supervisor.pidfile import clear_leftovers
+from wsdash.demo.supervisor.guardian import clear_leftovers, start_guardian
 from wsdash.demo.supervisor.service_spec import SERVICES_FILE, read_services
 from wsdash.errors import WsdashError
 from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import client_session
-from wsdash.stack.local.view import SupervisorView, supervisor_socket
+from wsdash.stack.local.client import SupervisorView, supervisor_socket
 
 SPAWN_SECONDS = 10.0
 _LOCK_SECONDS = 20.0

@@ -13,15 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.demo.supervisor.events import EventHub
-from wsdash.demo.supervisor.guardian import Guardian
-from wsdash.demo.supervisor.health import HealthState, probe
-from wsdash.demo.supervisor.log_hub import LogHub
-from wsdash.demo.supervisor.measure import Usage, oom_kills
-from wsdash.demo.supervisor.pidfile import clear_leftovers, forget_pid, owner_of, write_pid
-from wsdash.demo.supervisor.programs import find_program
+from wsdash.demo.supervisor.guardian import Guardian, clear_leftovers, forget_pid, owner_of, write_pid
+from wsdash.demo.supervisor.health import HealthState, find_program, probe
+from wsdash.demo.supervisor.hub import EventHub, LogHub
 from wsdash.demo.supervisor.service_spec import ServiceSpec
-from wsdash.demo.supervisor.tree import MARKER, ProcessId, identify, members, scan, send
+from wsdash.demo.supervisor.tree import MARKER, ProcessId, Usage, identify, members, oom_kills, scan, send
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.outside.http import client_session

@@ -1,9 +1,4 @@
-"""A service's processes: all of them, found, measured and ended, as a container's would be.
-
-A service is the process the supervisor started (its root), everything descended from it, and everything
-that still lives in the session it opened. A process is identified by its pid and its start mark together,
-because pids are reused.
-"""
+"""A service's processes: all of them, found, measured and ended, as a container's would be."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -172,3 +167,34 @@ def stop_tree(
             for row in left:
                 send(row.id, signal.SIGKILL)
         time.sleep(_POLL_SECONDS)
+
+
+@dataclass
+class Usage:
+    """The last measurement of a running service. cpu_percent: 100 is one core; oom_kills: the machine's."""
+
+    known: set[ProcessId] = field(default_factory=set)
+    cpu_seconds: float | None = None
+    at: float = 0.0
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    oom_kills: int = 0
+
+
+def tree_usage(root: ProcessId, table: Table, before: Usage) -> Usage:
+    """Measure now; CPU is the mean since `before`. Blocking."""
+    rows = members(root, table, None, before.known)
+    now, cpu = time.monotonic(), sum(row.cpu_seconds for row in rows)
+    percent = None
+    if before.cpu_seconds is not None and now > before.at:
+        percent = max(0.0, (cpu - before.cpu_seconds) / (now - before.at) * 100)
+    return Usage({row.id for row in rows}, cpu, now, percent, memory_bytes(rows), oom_kills())
+
+
+def oom_kills() -> int:
+    """How many processes the kernel killed for want of memory since it booted; 0 where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

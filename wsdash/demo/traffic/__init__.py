@@ -6,7 +6,7 @@ SIGTERM, in a process of its own that outlives any engine. `tally.json` in DIR i
 
 - ledger: what was acknowledged, refused and unknown, row by row, and the files.
 - crowd: the clients.
-- compare: a ledger and a database, row by row.
+- judge: a ledger and a database, row by row.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ import aiohttp
 
 from wsdash.demo.service import log
 from wsdash.demo.traffic.ledger import Book, Row, State, Tally
-from wsdash.demo.world.generate import CATEGORIES, PRIORITIES, STATUSES
+from wsdash.demo.world.schema import CATEGORIES, PRIORITIES, STATUSES
 from wsdash.outside.http import BodyError, client_session
 from wsdash.tasks import task_group
 

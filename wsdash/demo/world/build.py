@@ -22,7 +22,6 @@ from wsdash.data.pg.transactions import transaction
 from wsdash.demo.supervisor.main import shut_down, spawn
 from wsdash.demo.world import ports as port_room
 from wsdash.demo.world import schema
-from wsdash.demo.world.clusters import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
 from wsdash.demo.world.files import (
     CONFIG,
     SERVICES,
@@ -34,7 +33,8 @@ from wsdash.demo.world.files import (
     write_record,
     write_services,
 )
-from wsdash.demo.world.generate import LOAD_TIMEOUT, load_items
+from wsdash.demo.world.postgres import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
+from wsdash.demo.world.schema import LOAD_TIMEOUT, load_items
 from wsdash.demo.world.services import DASHBOARD, HOST, OLD_WORLD, TRAFFIC, DemoWorld
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import SetupProgress

@@ -12,8 +12,8 @@ from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
 from wsdash.demo.supervisor.service_spec import STARTING_INTERVAL
 from wsdash.demo.traffic import traffic_for
 from wsdash.demo.world import postgres
-from wsdash.demo.world.clusters import SOURCE_DATABASE, SOURCE_USER, TARGET_DATABASE, TARGET_USER
 from wsdash.demo.world.ports import Ports
+from wsdash.demo.world.postgres import SOURCE_DATABASE, SOURCE_USER, TARGET_DATABASE, TARGET_USER
 
 OLD_WORLD = ("data-timescale", "apps-workspace")
 NEW_STACK = (

@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from wsdash import __version__
 from wsdash.engine.limits import FRESH_SECONDS, ROWS_FRESH_SECONDS
 from wsdash.engine.measured import MeasuredAlerts
-from wsdash.engine.run.outcome import outcome
+from wsdash.engine.run.due import outcome
 from wsdash.history.reader import StoreSize
 from wsdash.model import (
     ContainerReading,

@@ -16,8 +16,7 @@ from wsdash.engine.background.post_migration import PostMigration
 from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.limits import CLEANUP_SECONDS, REMIND_SECONDS
 from wsdash.engine.options import EngineOptions, MetricsAddress
-from wsdash.engine.run.comparing import Comparer
-from wsdash.engine.run.containers import ContainerHands
+from wsdash.engine.run.asked import Comparer, ContainerHands
 from wsdash.engine.run.duty import Asked, duties
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder

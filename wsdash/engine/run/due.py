@@ -1,4 +1,7 @@
-"""Which item of "run all that is automatic" is next, and why there is none."""
+"""What of the plan is due: the next item of "run all that is automatic", and why there is none.
+
+Also whether a rehearsal may begin, and what all items come to: the outcome of the run.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wsdash.model import Intent, ItemKind, ItemState, Meaning, Phase
+from wsdash.engine.outlook import IN_DOWNTIME
+from wsdash.model import Intent, ItemKind, ItemState, Meaning, Outcome, Phase
 from wsdash.model.fold import RunView
+from wsdash.model.run import MOST_ROUNDS
 from wsdash.plan import Item, Plan
 
 
@@ -137,3 +142,43 @@ def restore_refusal(plan: Plan, view: RunView) -> str:
         f"this rollback would restore nothing: {fence} is {view.item(fence).state}, so the old service "
         "is not started by it"
     )
+
+
+def opened(view: RunView, plan: Plan) -> bool:
+    """Users may have written to the new service in this migration: the item that opens it was begun, or a
+    person said that it is done or may be passed over, and that was not taken back."""
+    look = view.item(plan.that(Meaning.OPENS_TARGET))
+    return look.touched or look.satisfied
+
+
+def outcome(view: RunView, plan: Plan) -> Outcome:
+    """The outcome of the run: migrated when every pre and migration item is done or skipped."""
+    if view.finished is Outcome.ROLLED_BACK:
+        return Outcome.ROLLED_BACK
+    counted = [view.item(item.id) for item in plan.items if item.phase is not Phase.POST]
+    if any(look.state is ItemState.FAILED for look in counted):
+        return Outcome.FAILED
+    if all(look.satisfied for look in counted):
+        return Outcome.MIGRATED
+    return Outcome.INCOMPLETE
+
+
+REHEARSE = "rehearse"
+STOP_REHEARSAL = "stop-rehearsal"
+"""The two intents."""
+_BEGUN = (ItemState.RUNNING, ItemState.DONE, ItemState.SKIPPED)
+
+
+def refusal(view: RunView, running: str, undoing: bool, rounds: object) -> str:
+    """Why no rehearsal can begin now, or ''."""
+    if not isinstance(rounds, int) or not 1 <= rounds <= MOST_ROUNDS:
+        return f"a rehearsal has 1 to {MOST_ROUNDS} rounds"
+    if running:
+        return f"{running} is running; wait for it"
+    if undoing:
+        return "a rollback is under way; roll back again to finish it first"
+    for name in IN_DOWNTIME:
+        look = view.item(name)
+        if look.state in _BEGUN or look.touched:
+            return f"the migration has begun ({name} is {look.state}); a rehearsal is for before it"
+    return ""

@@ -13,7 +13,7 @@ from wsdash.model import SATISFIED, ContainerAsked, ItemState, Meaning, Recorded
 from wsdash.model.fold import RunView
 from wsdash.plan import Plan
 from wsdash.watch.board import containers_of_series
-from wsdash.watch.duty import Duties, Duty
+from wsdash.watch.sources import Duties, Duty
 
 SHUTDOWN = "test-shutdown"
 REHEARSES = "the rehearsal"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wsdash.engine.run.decisions import REVIEW_DAY
-from wsdash.engine.run.rehearsing import REHEARSE, STOP_REHEARSAL
+from wsdash.engine.run.due import REHEARSE, STOP_REHEARSAL
 from wsdash.errors import InputError
 from wsdash.model import PAUSE_JOBS, REHEARSAL, Intent, ItemChanged, ItemKind, ItemState, Meaning
 from wsdash.model.facts import KeepChoice

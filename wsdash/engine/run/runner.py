@@ -10,15 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from wsdash.engine.limits import CLEANUP_SECONDS
-from wsdash.engine.run.due import AutoRun, Order, due, halted, restore_refusal, to_undo
+from wsdash.engine.run.due import REHEARSE, AutoRun, Order, due, halted, outcome, restore_refusal, to_undo
+from wsdash.engine.run.due import refusal as no_rehearsal
 from wsdash.engine.run.intents import kept, refusal, ticked
-from wsdash.engine.run.migration import OF_ONE_MIGRATION, PROOFS, forget_people, forget_proofs
-from wsdash.engine.run.outcome import outcome
-from wsdash.engine.run.perform import Performer
-from wsdash.engine.run.preconditions import PreconditionChecker
-from wsdash.engine.run.recorder import Recorder
-from wsdash.engine.run.rehearsing import REHEARSE
-from wsdash.engine.run.rehearsing import refusal as no_rehearsal
+from wsdash.engine.run.perform import Performer, PreconditionChecker
+from wsdash.engine.run.recorder import OF_ONE_MIGRATION, PROOFS, Recorder, forget_people, forget_proofs
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.errors import RefusedError
 from wsdash.model import (
@@ -38,7 +34,7 @@ from wsdash.model import (
 )
 from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK
 from wsdash.model.fold import RunView
-from wsdash.model.rehearsal import ROUNDS
+from wsdash.model.run import ROUNDS
 from wsdash.plan import Item, Plan
 
 

@@ -18,7 +18,7 @@ from wsdash.review.doctor.finding import Finding
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps.base import endpoint
 from wsdash.steps.branching import branch_id, workspace_timeline
-from wsdash.steps.rows.counts import count_rows
+from wsdash.steps.rows import count_rows
 
 CHECK_SECONDS = 30.0
 CHECKS = (

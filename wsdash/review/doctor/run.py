@@ -24,12 +24,11 @@ from wsdash.review.doctor.connection_test import connection_test, psql_words
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.base import Stack
 from wsdash.stack.factory import open_stack
+from wsdash.steps.backup import WHETHER
 from wsdash.steps.base import endpoint
 from wsdash.steps.online.refused import online_refusals
-from wsdash.steps.ports import stack_ports
-from wsdash.steps.rights import lacking_rights
-from wsdash.steps.rows.counts import count_rows
-from wsdash.steps.source_jobs import WHETHER
+from wsdash.steps.readiness import lacking_rights, stack_ports
+from wsdash.steps.rows import count_rows
 
 
 class DiskUsage(NamedTuple):

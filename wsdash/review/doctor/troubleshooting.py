@@ -25,8 +25,8 @@ from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import load_plan
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.base import Stack
-from wsdash.watch.duty import unknown
 from wsdash.watch.pollers.logs import ErrorCounter
+from wsdash.watch.sources import unknown
 
 NAMES = ("guide 1: logs", "guide 2: diagnostics", "guide 3: way back", "guide 4: team")
 BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.engine.run.outcome import outcome
+from wsdash.engine.run.due import outcome
 from wsdash.errors import InputError
 from wsdash.model import (
     BackupTaken,
@@ -22,6 +22,7 @@ from wsdash.model import (
 from wsdash.model.alert_board import AlertSpan, alert_spans
 from wsdash.model.fold import ItemView, RunView
 from wsdash.plan import Item
+from wsdash.review.report.blocks import iso
 from wsdash.review.report.form import (
     AlertReport,
     BackupReport,
@@ -40,10 +41,8 @@ from wsdash.review.report.form import (
     TableReport,
     WritesReport,
 )
-from wsdash.review.report.latencies import latencies
-from wsdash.review.report.testing import checklist_tests, load_reports
-from wsdash.review.report.times import iso
-from wsdash.review.report.verdict import verdict
+from wsdash.review.report.load_tests import checklist_tests, load_reports
+from wsdash.review.report.verdict import latencies, verdict
 from wsdash.review.story import KnownStory, read_story
 from wsdash.watch.world import rules_of
 
@@ -185,10 +184,10 @@ def rendered(known: KnownStory, suffix: str) -> str:
     if suffix == ".json":
         return as_json(report)
     if suffix in (".html", ".htm"):
-        from wsdash.review.report.html import report_html
+        from wsdash.review.report.render import report_html
 
         return report_html(report, known)
-    from wsdash.review.report.markdown import report_markdown
+    from wsdash.review.report.render import report_markdown
 
     return report_markdown(report) + "\n"
 

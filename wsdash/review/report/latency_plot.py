@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from wsdash.review.axes import label, round_scale
 from wsdash.review.report.form import LatencyReport
+from wsdash.review.report.plots import label, round_scale
 
 WIDTH, LEFT, RIGHT = 860, 190, 90
 ROW, TOP, BOTTOM = 40, 10, 24

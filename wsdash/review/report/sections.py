@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wsdash.model import SATISFIED, ItemState
-from wsdash.review.blocks import (
+from wsdash.review.report.blocks import (
     BAD,
     DIM,
     GOOD,
@@ -15,13 +15,14 @@ from wsdash.review.blocks import (
     Cell,
     Grid,
     Section,
+    minute,
     ms,
+    second,
 )
-from wsdash.review.load_section import load_section
 from wsdash.review.report.form import CriterionReport, DayReport, ItemReport, Report, VerdictReport
-from wsdash.review.report.times import minute, second
+from wsdash.review.report.load_tests import load_section
 from wsdash.review.report.verdict import whose
-from wsdash.watch.alerting.words import amount
+from wsdash.watch.alerting.judge import amount
 
 LATENCIES, APPENDIX = "latencies", "appendix"
 """Keys of the section that a plot is drawn in, and of the one that plots precede."""

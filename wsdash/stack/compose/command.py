@@ -13,8 +13,7 @@ from typing import Any
 
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.stack.base import OutputSink
-from wsdash.stack.compose.description import ComposeService
-from wsdash.stack.compose.variables import without_unnamed
+from wsdash.stack.compose.description import ComposeService, without_unnamed
 from wsdash.stack.limits import PULL_SECONDS, UP_SECONDS, VERSION_SECONDS
 from wsdash.stack.text import LineSplitter
 from wsdash.subprocesses import ProgramError, limited_environment, run_program

@@ -17,8 +17,7 @@ from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.outside import clean
 from wsdash.outside.http import BodyError, client_session
 from wsdash.stack.docker.logs import Stamped, read_frames, read_lines
-from wsdash.stack.docker.place import Place, find_engine
-from wsdash.stack.docker.ssh import SshBridge
+from wsdash.stack.docker.place import Place, SshBridge, find_engine
 from wsdash.stack.limits import DOCKER_CONNECT_SECONDS, DOCKER_REQUEST_SECONDS
 
 NEWEST_API = (1, 50)

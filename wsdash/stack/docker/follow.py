@@ -12,9 +12,8 @@ from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import LogLine
 from wsdash.outside import clean
 from wsdash.stack.docker.client import DockerClient, MissingError
-from wsdash.stack.docker.inspect import Inspections
+from wsdash.stack.docker.inspect import ComposeNames, Inspections
 from wsdash.stack.docker.logs import Cursor, as_log_line
-from wsdash.stack.docker.names import ComposeNames
 from wsdash.stack.limits import DOCKER_RECONNECT_SECONDS, LOOK_AGAIN_SECONDS
 
 _BETWEEN_TRIES = 0.1

@@ -14,7 +14,7 @@ from wsdash.config import StackSettings
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.model.ports import PortPlan, in_the_way
-from wsdash.stack.base import OutputSink
+from wsdash.stack.base import OutputSink, in_order, ports_still_taken, together, with_needs
 from wsdash.stack.compose import (
     built_image,
     compose_build,
@@ -24,16 +24,19 @@ from wsdash.stack.compose import (
     run_command,
 )
 from wsdash.stack.docker.client import DockerClient, refusal
-from wsdash.stack.docker.facts import ContainerFacts, EngineFacts, facts_of
 from wsdash.stack.docker.follow import follow_logs
-from wsdash.stack.docker.inspect import Inspected, Inspections
-from wsdash.stack.docker.names import ComposeNames
-from wsdash.stack.docker.parse import healthy_within, host_ports, parse_container
-from wsdash.stack.docker.ssh import listening_ports
+from wsdash.stack.docker.inspect import ComposeNames, Inspected, Inspections
+from wsdash.stack.docker.parse import (
+    ContainerFacts,
+    EngineFacts,
+    facts_of,
+    healthy_within,
+    host_ports,
+    parse_container,
+)
+from wsdash.stack.docker.place import listening_ports
 from wsdash.stack.docker.watch import EventFollower, StatsFollower
 from wsdash.stack.limits import BUILD_SECONDS, DOCKER_POLL_SECONDS, DOCKER_STOP_MARGIN_SECONDS, PORTS_SECONDS
-from wsdash.stack.order import in_order, together, with_needs
-from wsdash.stack.ports import ports_still_taken
 from wsdash.subprocesses import limited_environment
 from wsdash.tasks import task_group
 

@@ -1,4 +1,7 @@
-"""Talking to the supervisor: requests with timeouts, failures in our words, GET only when read-only."""
+"""Talking to the supervisor: requests with timeouts, failures in our words, GET only when read-only.
+
+What the supervisor and its clients say to each other are JSON shapes over its unix socket.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,58 @@ import aiohttp
 import msgspec
 
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
-from wsdash.model import LogLine
+from wsdash.model import ContainerReading, LogLine
 from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import client_session
+from wsdash.runtime import socket_path
 from wsdash.stack.limits import LOCAL_REQUEST_SECONDS, SILENCE_SECONDS
-from wsdash.stack.local.view import Failure, SupervisorView, supervisor_socket
+from wsdash.stack.local.log_files import StoredLine
+
+
+class ContainerView(msgspec.Struct, frozen=True):
+    """A service as GET /containers lists it. Never holds its environment."""
+
+    reading: ContainerReading
+    desired: str
+    """running or stopped: what the supervisor brings back after a crash of its own."""
+    pid: int | None
+    depends_on: tuple[str, ...]
+    health_output: str
+    start_period: float
+    grace_seconds: float
+    log: str
+    """Path of its log file."""
+
+
+class ContainerDetail(msgspec.Struct, frozen=True):
+    """GET /containers/{name}: the same with its last lines."""
+
+    view: ContainerView
+    lines: tuple[StoredLine, ...]
+
+
+class SupervisorView(msgspec.Struct, frozen=True):
+    """GET /supervisor: who serves, and for how long without a sign of its users."""
+
+    pid: int
+    services: str
+    """Digest of the services file it runs."""
+    lease_seconds: float | None
+    lease_left: float | None
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The body of every answer that is no success."""
+
+    what: str
+    where: str = ""
+    remedy: str = ""
+
+
+def supervisor_socket(directory: Path) -> Path:
+    """Where the supervisor of `directory` answers."""
+    return socket_path(directory, "supervisor")
+
 
 _BASE = "http://supervisor"
 

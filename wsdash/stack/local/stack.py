@@ -10,8 +10,7 @@ from pathlib import Path
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.model.ports import PortPlan
-from wsdash.stack.base import OutputSink
-from wsdash.stack.cause import cause_of
+from wsdash.stack.base import OutputSink, in_order, ports_still_taken, with_needs
 from wsdash.stack.limits import (
     LOCAL_POLL_SECONDS,
     LOCAL_RECONNECT_SECONDS,
@@ -19,10 +18,8 @@ from wsdash.stack.limits import (
     PORTS_SECONDS,
     START_SECONDS,
 )
-from wsdash.stack.local.client import SupervisorClient
-from wsdash.stack.local.view import ContainerDetail, ContainerView
-from wsdash.stack.order import in_order, with_needs
-from wsdash.stack.ports import ports_still_taken
+from wsdash.stack.local.client import ContainerDetail, ContainerView, SupervisorClient
+from wsdash.stack.text import cause_of
 
 _GROUPS = ("apps", "workspace")
 

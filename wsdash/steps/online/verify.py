@@ -9,8 +9,8 @@ from wsdash.data.online.link import Link, open_link
 from wsdash.model import Notice, TableVerified
 from wsdash.model.facts import VERIFIED, ComparedSides
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.comparing.verify import VerifyData
 from wsdash.steps.online.move import following_of, move_of, went_over
+from wsdash.steps.verify import VerifyData
 
 BEFORE = " (compared before the switch, which compared what came after it)"
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from wsdash.tui.freshness import EngineState, Freshness, engine_standing
-from wsdash.tui.keymap import with_keys
+from wsdash.tui.keys import with_keys
 from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
 from wsdash.tui.panes.lines import LinesView
 from wsdash.tui.viewstate import ViewState

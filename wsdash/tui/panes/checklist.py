@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.geometry import Offset
 from textual.message import Message
 
-from wsdash.engine.outlook.words import rehearsal_summary, trustworthy
+from wsdash.engine.outlook import rehearsal_summary, trustworthy
 from wsdash.model import ItemKind, ItemState, Meaning, Phase
 from wsdash.model.fold import ItemView
 from wsdash.plan import Item, Plan

@@ -15,11 +15,10 @@ from textual.message import Message
 
 from wsdash.model import Liveness
 from wsdash.tui.freshness import engine_standing, freshness
-from wsdash.tui.latency import LatencySummary, ordered, summarize, verdict
 from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
 from wsdash.tui.past import Past, spread
-from wsdash.tui.plot import AXIS, plot, scale_of
+from wsdash.tui.plot import AXIS, LatencySummary, ordered, plot, scale_of, summarize, verdict
 from wsdash.tui.viewstate import HOLE, SAMPLES, LatencySample, ViewState
 
 NUMBER = 5

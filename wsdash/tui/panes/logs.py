@@ -14,7 +14,7 @@ from textual.widgets import Input
 from wsdash.errors import InputError
 from wsdash.model import Liveness, LogLine
 from wsdash.tui.freshness import freshness
-from wsdash.tui.logpast import around, moment, older
+from wsdash.tui.loglines import around, moment, older
 from wsdash.tui.looks import zone
 from wsdash.tui.panes.base import Frame, as_title, fresh_title
 from wsdash.tui.panes.logview import LogView
@@ -81,7 +81,7 @@ class LogsPane(Vertical):
 
     def on_log_view_detail_wanted(self, message: LogView.DetailWanted) -> None:
         """Open all of a line."""
-        from wsdash.tui.screens.line import LinePanel
+        from wsdash.tui.screens.document import LinePanel
 
         self.app.push_screen(LinePanel(message.line))
 

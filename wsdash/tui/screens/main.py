@@ -19,8 +19,8 @@ from textual.widgets import Static
 from wsdash.model import LogLine
 from wsdash.plan import Plan
 from wsdash.runtime import report_directory
-from wsdash.tui.footer import KeysLine
 from wsdash.tui.freshness import EngineState, engine_standing
+from wsdash.tui.keys import KeysLine
 from wsdash.tui.panes.base import Frame, Pane
 from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.panes.containers import ContainersPane
@@ -223,7 +223,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_jump(self) -> None:
         """Put a label on every pane, tab and item in sight; the next key chooses one."""
-        from wsdash.tui.screens.jump import JumpScreen, Target, labelled, place_of
+        from wsdash.tui.screens.help import JumpScreen, Target, labelled, place_of
 
         def pane(number: int) -> Callable[[], None]:
             return lambda: self.action_pane(number)
@@ -253,7 +253,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_theme(self) -> None:
         """The next set of colours."""
-        from wsdash.tui.themes import next_theme
+        from wsdash.tui.looks import next_theme
 
         self.app.theme = next_theme(self.app.theme)
 
@@ -265,25 +265,25 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_differences(self) -> None:
         """Open the differences."""
-        from wsdash.tui.screens.differences import DifferencesPanel
+        from wsdash.tui.screens.evidence import DifferencesPanel
 
         self.app.push_screen(DifferencesPanel(self.view, self.frame))
 
     def action_tests(self) -> None:
         """Open the testing checklist."""
-        from wsdash.tui.screens.tests import TestsPanel
+        from wsdash.tui.screens.trials import TestsPanel
 
         self.app.push_screen(TestsPanel(self.view, self.frame, self.plan))
 
     def action_move(self) -> None:
         """Open the online move."""
-        from wsdash.tui.screens.move import MovePanel
+        from wsdash.tui.screens.databases import MovePanel
 
         self.app.push_screen(MovePanel(self.view, self.frame))
 
     def action_branches(self) -> None:
         """Open the branches."""
-        from wsdash.tui.screens.branches import BranchesPanel
+        from wsdash.tui.screens.databases import BranchesPanel
 
         self.app.push_screen(BranchesPanel(self.view, self.frame))
 
@@ -313,7 +313,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_rehearsal(self) -> None:
         """Open the rehearsal."""
-        from wsdash.tui.screens.rehearsal import RehearsalPanel
+        from wsdash.tui.screens.trials import RehearsalPanel
 
         self.app.push_screen(RehearsalPanel(self.view, self.frame))
 

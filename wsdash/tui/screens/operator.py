@@ -12,14 +12,15 @@ from textual.content import Content
 from wsdash.engine.run.intents import BEING_MADE, OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAsked, Meaning, Reply
-from wsdash.model.comparison import COMPARE
+from wsdash.model.run import COMPARE
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
+from wsdash.tui.consequences import rollback_lines
 from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
-from wsdash.tui.going_back import rollback_lines
 from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import Checklist
+from wsdash.tui.screens.databases import conflict_lines
 from wsdash.tui.screens.dialogs import (
     HOLDS_OR_NOT,
     AnswerDialog,
@@ -30,7 +31,6 @@ from wsdash.tui.screens.dialogs import (
     TypedDialog,
 )
 from wsdash.tui.screens.main import MainScreen
-from wsdash.tui.screens.move import conflict_lines
 from wsdash.tui.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
@@ -284,7 +284,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_tests(self) -> None:
         """Open the testing checklist, from where tests are tried and confirmed."""
-        from wsdash.tui.screens.tests import OperatorTestsPanel
+        from wsdash.tui.screens.trials import OperatorTestsPanel
 
         panel = OperatorTestsPanel(self.view, self.frame, self.plan, self._send, self._ask_test)
         self.app.push_screen(panel)
@@ -324,13 +324,13 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_rehearsal(self) -> None:
         """Open the rehearsal, with keys to begin and end it."""
-        from wsdash.tui.screens.rehearsal import OperatorRehearsalPanel
+        from wsdash.tui.screens.trials import OperatorRehearsalPanel
 
         self.app.push_screen(OperatorRehearsalPanel(self.view, self.frame, self._send))
 
     def action_differences(self) -> None:
         """Open the differences, with a key to compare again."""
-        from wsdash.tui.screens.differences import OperatorDifferencesPanel
+        from wsdash.tui.screens.evidence import OperatorDifferencesPanel
 
         self.app.push_screen(OperatorDifferencesPanel(self.view, self.frame, self._send))
 

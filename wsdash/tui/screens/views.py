@@ -1,4 +1,7 @@
-"""Panels over the main screen that show more of the same state: what they share, and the schema."""
+"""Panels over the main screen that show more of the same state: what they share, and the schema.
+
+All questions and panels close once, whatever is pressed how fast.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,47 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Static
 
 from wsdash.model import SchemaObject
+from wsdash.tui.keys import with_keys
 from wsdash.tui.looks import DIM, FATE, TITLE, WARN, Look
 from wsdash.tui.panes.base import Frame, Lines, cell, row, status
-from wsdash.tui.screens.modal import Modal
 from wsdash.tui.viewstate import ViewState
+
+
+class Modal(ModalScreen[ScreenResultType]):
+    """A screen over another one that gives one answer, or none.
+
+    Keys that come faster than the screen closes find it still there: the second answer counts for nothing.
+    """
+
+    _gave_answer = False
+
+    def with_keys(self, text: str) -> str:
+        """Text with the keys that its {ids} have now."""
+        return with_keys(self.app._keymap, text)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Handle an event; one that was closed before it was mounted has nothing to be filled."""
+        if isinstance(event, events.Mount) and self not in self.app.screen_stack:
+            return
+        await super().on_event(event)
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Close with the result; nothing when it closed already or another screen lies over it."""
+        if self._gave_answer or not self.is_current:
+            return AwaitComplete()
+        self._gave_answer = True
+        return super().dismiss(result)
+
 
 WIDEST = 156
 SHARE = 0.94

@@ -1,8 +1,6 @@
 """The alert rules in Prometheus's words: one file that `promtool check rules` accepts.
 
-wsdash tells on its page what each rule's statistic is over its window, as its own judge measures it;
-Prometheus compares it with the limits and counts the durations. So both judge the same samples by the same
-rules, and what only Prometheus sees of the stack (a 5xx is no line of a log) fires in no other situations.
+Its second group is what Prometheus alone can tell of wsdash itself: that it does not watch.
 """
 
 from __future__ import annotations
@@ -13,8 +11,52 @@ from typing import Any
 import yaml
 
 from wsdash.errors import InputError
-from wsdash.watch.alerting.itself import JOB, rules_of_itself
 from wsdash.watch.alerting.rules import AlertRule
+from wsdash.watch.limits import SILENT_SECONDS
+
+JOB = "wsdash"
+"""The name of wsdash's own job in config/monitoring/prometheus-scrape.yml."""
+PROBED = 'wsdash_newest_reading_timestamp_seconds{kind="probe"}'
+
+
+def rules_of_itself() -> list[dict[str, Any]]:
+    """Entries of a rules file: nothing answers as wsdash, or it answers and measures nothing.
+
+    Warnings, not critical: that nobody watches says nothing of how the stack is. A day counts as watched with
+    90 % of its minutes (timeline/spec.py), so there are two hours to put it right.
+    """
+    return [
+        _entry(
+            "WorkspaceWsdashDown",
+            f'up{{job="{JOB}"}} < 1 or absent(up{{job="{JOB}"}})',
+            "5m",
+            "wsdash-down",
+            "wsdash does not watch: nothing answers as it",
+            "No `wsdash watch --metrics-port` answers where metrics.url of wsdash.yaml says. While none"
+            " records, the days after the migration have a gap, and what was not watched is insufficient.",
+        ),
+        _entry(
+            "WorkspaceWsdashBlind",
+            f"time() - {PROBED} > {SILENT_SECONDS}"
+            f' or (up{{job="{JOB}"}} == 1 unless on (job, instance) {PROBED})',
+            "2m",
+            "wsdash-blind",
+            "wsdash answers and measures nothing",
+            "No service was probed for minutes. Its screen says why, and engine.log in its state directory;"
+            " a full disk is one reason.",
+        ),
+    ]
+
+
+def _entry(name: str, expr: str, lasting: str, rule: str, summary: str, description: str) -> dict[str, Any]:
+    return {
+        "alert": name,
+        "expr": expr,
+        "for": lasting,
+        "labels": {"severity": "warning", "rule": rule},
+        "annotations": {"summary": summary, "description": description},
+    }
+
 
 HEADER = """\
 # Made by `wsdash alerts export`, for Prometheus 2.42 and later: the first group from config/alerts.yaml

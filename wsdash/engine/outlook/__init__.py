@@ -1,1 +1,0 @@
-"""What rehearsals say of the night: the downtime to expect, and what was found, in lines for people."""

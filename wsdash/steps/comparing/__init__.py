@@ -1,1 +1,0 @@
-"""Comparing both sides by content: as item `verify-data`, and at any other time."""

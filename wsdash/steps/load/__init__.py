@@ -1,1 +1,0 @@
-"""A load on the API: a `ladder` of concurrent clients, and the benchmarks made of it."""

@@ -1,1 +1,0 @@
-"""Row counts of both sides, and which count belongs to which."""

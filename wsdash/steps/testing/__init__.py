@@ -1,1 +1,0 @@
-"""The guide's testing checklist: each line a step that tries it."""
