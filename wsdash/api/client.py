@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -17,7 +16,7 @@ from wsdash.api.allowance import allowance_of
 from wsdash.config import ApiSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.outside import DocumentError, read_json
-from wsdash.outside.http import LargeResponse, client_session
+from wsdash.outside.http import Answer, HttpClient, LargeResponse
 
 CALL_TIMEOUT = 10.0
 PING_SECONDS = 3.0
@@ -49,7 +48,7 @@ class Pong:
         return 200 <= self.status < 300 or self.status in NO_SUCH_PAGE
 
 
-class ApiClient:
+class ApiClient(HttpClient):
     """Calls one generation of the API, over at most `connections` at once. Use as an async context manager.
 
     api: the API's shape. waiting: called with a sentence when a request has to wait for the API's limit.
@@ -66,27 +65,18 @@ class ApiClient:
         connections: int = 100,
         waiting: Callable[[str], None] | None = None,
     ) -> None:
+        limit = aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3)
+        super().__init__(
+            "see the logs of this API's container", connections=connections, large=True, timeout=limit
+        )
         self.base = base.rstrip("/")
         self.api = api or ApiSettings(old=base, new=base)
         self.allowance = allowance_of(self.base, self.api.max_requests_per_minute)
-        self._connections = connections
         self._waiting = waiting
-        self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> ApiClient:
-        self._session = client_session(
-            large=True,
-            connector=aiohttp.TCPConnector(limit=self._connections),
-            timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3),
-            headers=request_headers(self.api),
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
+    async def __aenter__(self) -> Self:
+        self._options["headers"] = request_headers(self.api)
+        return await super().__aenter__()
 
     async def call(
         self, method: str, path: str, body: Json | None = None, *, expect: tuple[int, ...] = (200, 201)
@@ -100,7 +90,8 @@ class ApiClient:
     ) -> tuple[Json, float]:
         """One request; its answer and its duration in seconds, body read, without waiting for its turn."""
         url = self.base + path
-        status, raw, kind, seconds = await self._exchange(method, path, body)
+        answer = await self._allowed(method, path, body)
+        status, raw, kind, seconds = answer.status, answer.body, answer.kind, answer.seconds
         if status not in expect:
             raise WsdashError(
                 f"{method} {path} answered {status}: {describe_body(raw, kind)}",
@@ -121,27 +112,19 @@ class ApiClient:
             ) from error
         return (content if isinstance(content, dict) else {"data": content}), seconds
 
-    async def _exchange(self, method: str, path: str, body: Json | None) -> tuple[int, bytes, str, float]:
-        """Status, body, content type and seconds of one request, asked again where the API says 429."""
-        assert self._session is not None, "use ApiClient as a context manager"
+    async def _allowed(self, method: str, path: str, body: Json | None) -> Answer:
+        """The answer to one request within the API's limit, asked again where the API says 429."""
         for attempt in range(MOST_REFUSALS + 1):
             await self.allowance.turn(self._tell_wait)
-            started = time.monotonic()
             try:
-                async with self._session.request(method, self.base + path, json=body) as response:
-                    raw = await response.read()
-                    seconds = time.monotonic() - started
-                    pause = self.allowance.answered(response.status, response.headers)
-                    if pause and attempt < MOST_REFUSALS:
-                        continue  # a refused request was not done: asking again is safe
-                    return response.status, raw, response.content_type, seconds
-            except (OSError, TimeoutError, aiohttp.ClientError, ValueError) as error:
+                answer = await self.exchange(method, self.base + path, body, name=path)
+            except UnreachableError:
                 self.allowance.unanswered()
-                raise UnreachableError(
-                    f"{method} {path} got no answer: {str(error) or type(error).__name__}",
-                    where=self.base + path,
-                    remedy="see the logs of this API's container",
-                ) from error
+                raise
+            pause = self.allowance.answered(answer.status, answer.headers)
+            if pause and attempt < MOST_REFUSALS:
+                continue  # a refused request was not done: asking again is safe
+            return answer
         raise AssertionError("the last attempt returns")
 
     def _tell_wait(self, seconds: float) -> None:
@@ -151,12 +134,11 @@ class ApiClient:
 
     async def ping(self) -> Pong:
         """Ask the health page once, whatever it says. Never raises, except when cancelled."""
-        assert self._session is not None, "use ApiClient as a context manager"
         path = self.api.health_path or self.api.path or "/"
         await self.allowance.turn(self._tell_wait)
         try:
             limit = aiohttp.ClientTimeout(total=PING_SECONDS)
-            async with self._session.get(self.base + path, timeout=limit) as response:
+            async with self.session().get(self.base + path, timeout=limit) as response:
                 self.allowance.answered(response.status, response.headers)
                 said = describe_body(await response.read(), response.content_type)
                 return Pong(response.status, f"GET {path} answered {response.status}: {said}")

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import aiohttp
 
-from wsdash.errors import UnreachableError, WsdashError
+from wsdash.errors import WsdashError
 from wsdash.outside import read_json
-from wsdash.outside.http import client_session
+from wsdash.outside.http import HttpClient
 from wsdash.stack.limits import CALL_SECONDS, CREATE_SECONDS, GONE_SECONDS
 
 BUSY_TRIES, BUSY_PAUSE = 5, 0.2
@@ -33,7 +32,7 @@ class NeonTimeline:
     state: str
 
 
-class NeonApi:
+class NeonApi(HttpClient):
     """Calls pageserver and safekeeper. Use as an async context manager.
 
     Every call has a timeout and raises UnreachableError when nobody answers, WsdashError with the node's own
@@ -41,18 +40,8 @@ class NeonApi:
     """
 
     def __init__(self, pageserver: str, safekeeper: str) -> None:
+        super().__init__("start the stack; its storage nodes' logs say more")
         self._pageserver, self._safekeeper = pageserver.rstrip("/"), safekeeper.rstrip("/")
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> NeonApi:
-        self._session = client_session()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
 
     async def tenants(self) -> tuple[str, ...]:
         """The ids of the pageserver's tenants."""
@@ -104,27 +93,19 @@ class NeonApi:
         body: dict[str, Any] | None = None,
         seconds: float = CALL_SECONDS,
     ) -> tuple[int, Any]:
-        assert self._session is not None, "use NeonApi as a context manager"
         limit = aiohttp.ClientTimeout(total=seconds, connect=3)
         for attempt in range(BUSY_TRIES + 1):
-            try:
-                async with self._session.request(method, url, json=body, timeout=limit) as response:
-                    status, text = response.status, await response.text()
-            except (OSError, TimeoutError, aiohttp.ClientError) as error:
-                raise UnreachableError(
-                    f"{method} {url} got no answer: {str(error) or type(error).__name__}",
-                    where=url,
-                    remedy="start the stack; its storage nodes' logs say more",
-                ) from error
-            if status == 503 and attempt < BUSY_TRIES:
-                await asyncio.sleep(BUSY_PAUSE * (attempt + 1))
-                continue
-            break
-        if status not in expect:
+            answer = await self.exchange(method, url, body, timeout=limit)
+            if answer.status != 503 or attempt == BUSY_TRIES:
+                break
+            await asyncio.sleep(BUSY_PAUSE * (attempt + 1))
+        if answer.status not in expect:
             raise WsdashError(
-                f"{method} {url} answered {status}: {_said(text)}", where=url, remedy="read that node's log"
+                f"{method} {url} answered {answer.status}: {_said(answer.body)}",
+                where=url,
+                remedy="read that node's log",
             )
-        return status, _json(text)
+        return answer.status, _json(answer.body)
 
 
 def _timeline(row: dict[str, Any]) -> NeonTimeline:
@@ -139,13 +120,15 @@ def _timeline(row: dict[str, Any]) -> NeonTimeline:
     )
 
 
-def _json(text: str) -> Any:
+def _json(body: bytes) -> Any:
     try:
-        return read_json(text or "null")
+        return read_json(body or b"null")
     except ValueError:
         return None
 
 
-def _said(text: str) -> str:
-    content = _json(text)
-    return str(content.get("msg", content)) if isinstance(content, dict) else text[:200]
+def _said(body: bytes) -> str:
+    content = _json(body)
+    return (
+        str(content.get("msg", content)) if isinstance(content, dict) else body[:200].decode(errors="replace")
+    )

@@ -383,8 +383,6 @@ def _session(address: str) -> aiohttp.ClientSession:
     # no connection is kept: on one that the service is about to close, an answer may be lost
     local = (address, 0) if address else None
     connector = aiohttp.TCPConnector(force_close=True, limit=0, local_addr=local)
-    session = client_session(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS), connector=connector)
-    # aiohttp itself sends a PUT or DELETE again whose answer was lost; a refusal of that second one would
-    # then be taken for one of the first
-    session._retry_connection = False
-    return session
+    # nothing is repeated: the refusal of a second PUT or DELETE would be taken for one of the first
+    limit = aiohttp.ClientTimeout(total=CALL_SECONDS)
+    return client_session(timeout=limit, connector=connector, repeats=False)
