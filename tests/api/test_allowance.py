@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsdash.api.allowance import LONGEST_WAIT, Allowance, Stated, allowance_of, read_headers, retry_after
+from wsdash.api.allowance import Allowance, Stated, allowance_of, read_headers, retry_after
+from wsdash.api.limits import LONGEST_WAIT_SECONDS
 
 FORMS = [
     (  # express-rate-limit 7, standardHeaders (draft 6), as the workspace API sends them
@@ -56,7 +57,7 @@ def test_every_form_of_the_headers_is_read(headers: dict[str, str], stated: Stat
 
 def test_retry_after_is_a_number_or_a_date() -> None:
     assert retry_after("17") == 17.0
-    assert retry_after("999999999") == LONGEST_WAIT
+    assert retry_after("999999999") == LONGEST_WAIT_SECONDS
     assert retry_after("soon") is None
     later = retry_after(formatdate(time.time() + 30, usegmt=True))
     assert later is not None
@@ -68,7 +69,7 @@ def test_retry_after_is_a_number_or_a_date() -> None:
 def test_nonsense_in_the_headers_states_nothing_unbounded(headers: dict[str, str]) -> None:
     stated = read_headers(headers)
     assert stated.limit is None or 0 < stated.limit <= 10**9
-    assert stated.reset is None or 0 <= stated.reset <= LONGEST_WAIT
+    assert stated.reset is None or 0 <= stated.reset <= LONGEST_WAIT_SECONDS
 
 
 def test_without_a_limit_nobody_waits(clock: StandinClock) -> None:

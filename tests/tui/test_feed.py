@@ -17,8 +17,9 @@ from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, HostReading, ItemChanged, ItemState, LogLine, Notice, TimePassing
-from wsdash.tui.feed import BATCH, DELIVER_SECONDS, Feed, Follower, JournalFeed, Update
+from wsdash.tui.feed import BATCH, Feed, Follower, JournalFeed, Update
 from wsdash.tui.freshness import EngineState, engine_standing
+from wsdash.tui.limits import DELIVER_SECONDS
 from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
 from wsdash.tui.viewstate import ViewState, run_time
 

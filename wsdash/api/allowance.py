@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from wsdash.api.limits import LONGEST_WAIT_SECONDS, TURN_POLL_SECONDS, UNKNOWN_PAUSE_SECONDS
+
 SHARE = 0.9
 """Of the limit, what wsdash uses at most; the rest is for others behind the same address."""
 WATCH_SHARE = 0.25
 """Of the limit, what watching uses at most, so that the tests have room beside it."""
 WINDOW = 60.0
 """Seconds that a limit counts for where the API does not say."""
-LONGEST_WAIT = 3600.0
-"""Seconds: a longer Retry-After is taken as this."""
-UNKNOWN_PAUSE = 5.0
-"""Seconds to wait after a 429 that does not say how long."""
-POLL = 0.25
 MOST = 10**9
 
 
@@ -95,7 +92,7 @@ class Allowance:
             return 0.0
         if self._remaining is not None and now < self._reset_at and not self.configured:
             return self._reset_at - now
-        return max(POLL, self._sent[0] + 60.0 - now) if self._sent else POLL
+        return max(TURN_POLL_SECONDS, self._sent[0] + 60.0 - now) if self._sent else TURN_POLL_SECONDS
 
     async def turn(self, waiting: Callable[[float], None] | None = None) -> None:
         """Wait until a request may be sent, and count it. waiting: called once with the seconds, when it is
@@ -137,7 +134,7 @@ class Allowance:
             return 0.0
         pause = retry_after(headers.get("Retry-After", ""))
         if pause is None:
-            pause = stated.reset if stated.reset is not None else UNKNOWN_PAUSE
+            pause = stated.reset if stated.reset is not None else UNKNOWN_PAUSE_SECONDS
         self._not_before = max(self._not_before, now + pause + 0.05)
         return pause
 
@@ -195,20 +192,20 @@ def read_headers(headers: Mapping[str, str]) -> Stated:
     return Stated(
         limit or None,
         remaining,
-        None if reset is None else min(float(reset), LONGEST_WAIT),
-        min(float(window), LONGEST_WAIT) if window else None,
+        None if reset is None else min(float(reset), LONGEST_WAIT_SECONDS),
+        min(float(window), LONGEST_WAIT_SECONDS) if window else None,
     )
 
 
 def retry_after(value: str) -> float | None:
     """Seconds of a Retry-After header (a number, or a date); None where it is neither."""
     if (seconds := _number(value)) is not None:
-        return min(float(seconds), LONGEST_WAIT)
+        return min(float(seconds), LONGEST_WAIT_SECONDS)
     try:
         at = parsedate_to_datetime(value).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(0.0, at - time.time()), LONGEST_WAIT)
+    return min(max(0.0, at - time.time()), LONGEST_WAIT_SECONDS)
 
 
 def _number(text: str) -> int | None:

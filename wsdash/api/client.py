@@ -13,15 +13,12 @@ from urllib.parse import quote
 import aiohttp
 
 from wsdash.api.allowance import allowance_of
+from wsdash.api.limits import CALL_SECONDS, LARGE_BYTES, PING_SECONDS
 from wsdash.config import ApiSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
 from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import Answer, HttpClient, LargeResponse
 
-CALL_TIMEOUT = 10.0
-PING_SECONDS = 3.0
-LARGE_BYTES = 1 << 20
-"""A body from this size on is parsed in a thread: the workspace API lists every item in one answer."""
 MOST_REFUSALS = 3
 """Answers 429 to one request before it is given up."""
 NO_SUCH_PAGE = (404, 405, 501)
@@ -65,7 +62,7 @@ class ApiClient(HttpClient):
         connections: int = 100,
         waiting: Callable[[str], None] | None = None,
     ) -> None:
-        limit = aiohttp.ClientTimeout(total=CALL_TIMEOUT, connect=3)
+        limit = aiohttp.ClientTimeout(total=CALL_SECONDS, connect=3)
         super().__init__(
             "see the logs of this API's container", connections=connections, large=True, timeout=limit
         )

@@ -25,12 +25,22 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from wsdash.api.limits import (
+    BIND_SECONDS,
+    END_SECONDS,
+    FIRST_LINE_BYTES,
+    FIRST_LINE_SECONDS,
+    FIRST_WORD_SECONDS,
+    IDLE_SECONDS,
+    QUIET_SECONDS,
+    RELAY_CONNECT_SECONDS,
+    REST_SECONDS,
+    WHO_SECONDS,
+)
 from wsdash.model import OldPortClients
 from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import client_session
 from wsdash.outside.text import clean_texts
-
-SECONDS = 5.0
 
 
 async def read_relayed(old_api: str) -> OldPortClients | None:
@@ -38,7 +48,7 @@ async def read_relayed(old_api: str) -> OldPortClients | None:
 
     The relay tells it to its own machine alone.
     """
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
+    timeout = aiohttp.ClientTimeout(total=WHO_SECONDS)
     try:
         # a session of its own: on one that speaks with the service, the service would be asked
         async with (
@@ -53,19 +63,6 @@ async def read_relayed(old_api: str) -> OldPortClients | None:
     return clean_texts(counted)
 
 
-BIND_SECONDS = 0.005
-"""Between two attempts at a port that somebody still holds."""
-CONNECT_SECONDS = 3.0
-FIRST_LINE_SECONDS, FIRST_LINE_BYTES = 60.0, 8192
-IDLE_SECONDS = 300.0
-"""A connection on which nothing comes from either side for so long is closed."""
-END_SECONDS = 5.0
-"""How long answers that are under way may take when it ends."""
-FIRST_WORD_SECONDS = 0.5
-"""How long a connection that has just been made may then take to say something."""
-QUIET_SECONDS = 0.1
-"""An answer after which nothing comes for so long is over."""
-REST_SECONDS = 1.0
 PIECE = 1 << 16
 MOST_CONNECTIONS, MOST_CLIENTS = 512, 1000
 OTHERS = "others"
@@ -202,7 +199,7 @@ class Relay:
         that limits each address goes on telling them apart."""
         local = (address, 0) if _loopback(address) and _loopback(self.to[0]) else None
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(RELAY_CONNECT_SECONDS):
                 return await asyncio.open_connection(*self.to, local_addr=local, limit=PIECE)
         return None
 

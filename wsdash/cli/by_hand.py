@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from wsdash.cli.limits import CONTAINER_SECONDS, JOURNAL_POLL_SECONDS
 from wsdash.cli.places import config_of, living_engine, needed_state
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
@@ -141,10 +142,6 @@ def _remove_traces(arguments: argparse.Namespace) -> int:
     return 0
 
 
-WAIT_SECONDS = 300.0
-POLL_SECONDS = 0.1
-
-
 def container(arguments: argparse.Namespace) -> int:
     """Do it, and tell how it ended: exit 1 when it was refused or failed, 2 for a name that is not ours."""
     state = needed_state(arguments)
@@ -171,7 +168,7 @@ def _outcome(state: Path, after: int, reply: Reply, name: str, action: str) -> i
         raise RefusedError(reply.text, where=f"wsdash container {action} {name}", remedy="nothing was done")
     reader = JournalReader(state)
     try:
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + CONTAINER_SECONDS
         while time.monotonic() < deadline:
             for recorded in reader.events(after):
                 after = recorded.seq
@@ -183,11 +180,11 @@ def _outcome(state: Path, after: int, reply: Reply, name: str, action: str) -> i
                 say(event.text)
                 if event.text.startswith(done(name, action)):
                     return 0
-            time.sleep(POLL_SECONDS)
+            time.sleep(JOURNAL_POLL_SECONDS)
     finally:
         reader.close()
     raise WsdashError(
-        f"{action} {name} has not ended within {WAIT_SECONDS:.0f} s",
+        f"{action} {name} has not ended within {CONTAINER_SECONDS:.0f} s",
         where=str(state),
         remedy="wsdash monitor shows how it goes on",
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import GLYPHS, item_words, printer
+from wsdash.cli.limits import ALIVE_POLL_SECONDS, FOLLOW_POLL_SECONDS
 from wsdash.cli.places import config_of, found_state, needed_state
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
@@ -73,11 +74,6 @@ def doctor(arguments: argparse.Namespace) -> int:
     return 1 if unwell else 0
 
 
-POLL_SECONDS = 0.2
-PACE = 1.0
-"""Seconds between two looks at whether an engine lives."""
-
-
 def follow(state: Path) -> int:
     """Print the state of the run, then every change, until Ctrl-C: that is no failure."""
     reader = JournalReader(state)
@@ -111,13 +107,13 @@ def _go_on(state: Path, reader: JournalReader, seq: int, show: Callable[[Recorde
             for recorded in _all(reader, seq):
                 seq = recorded.seq
                 show(recorded)
-        if time.monotonic() - looked >= PACE:
+        if time.monotonic() - looked >= ALIVE_POLL_SECONDS:
             looked = time.monotonic()
             now = engine_alive(state) is not None
             if now != alive:
                 alive = now
                 say(_stamped(time.time(), "an engine works on it" if alive else "the engine is gone"))
-        time.sleep(POLL_SECONDS)
+        time.sleep(FOLLOW_POLL_SECONDS)
 
 
 def _all(reader: JournalReader, after: int) -> list[Recorded]:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from wsdash.cli.by_hand import newest_event
 from wsdash.cli.headless import printer, run_engine
+from wsdash.cli.limits import JOURNAL_POLL_SECONDS, TRIAL_SECONDS
 from wsdash.cli.places import config_of, living_engine, needed_state, own_state
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
@@ -40,9 +41,6 @@ from wsdash.plan import Plan, load_plan
 from wsdash.review.report.load_tests import checklist_tests, load_reports
 from wsdash.review.story import read_run
 from wsdash.steps.load import confirmed
-
-LONGEST_SECONDS = 1800.0
-POLL_SECONDS = 0.1
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -116,7 +114,7 @@ def _through_engine(state: Path, items: tuple[str, ...], quiet: bool, phrase: st
     if not reply.ok:
         raise RefusedError(reply.text, where=str(state), remedy="nothing was tried; see wsdash status")
     ended: dict[str, ItemState] = {}
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + TRIAL_SECONDS
     reader = JournalReader(state)
     try:
         while len(ended) < len(items) and time.monotonic() < deadline:
@@ -131,13 +129,13 @@ def _through_engine(state: Path, items: tuple[str, ...], quiet: bool, phrase: st
                 raise WsdashError(
                     "the engine ended before the tests did", where=str(state), remedy="run it again"
                 )
-            time.sleep(POLL_SECONDS)
+            time.sleep(JOURNAL_POLL_SECONDS)
     finally:
         reader.close()
     missing = [name for name in items if name not in ended]
     if missing:
         raise WsdashError(
-            f"not ended within {LONGEST_SECONDS / 60:.0f} minutes: {', '.join(missing)}",
+            f"not ended within {TRIAL_SECONDS / 60:.0f} minutes: {', '.join(missing)}",
             where=str(state),
             remedy="wsdash monitor shows how it goes on",
         )
@@ -212,7 +210,7 @@ def _by_the_engine(state: Path, rounds: int, show: Callable[[Recorded], None]) -
                     where=str(state),
                     remedy="run `wsdash rehearse` again: it clears up what was left first",
                 )
-            time.sleep(POLL_SECONDS)
+            time.sleep(JOURNAL_POLL_SECONDS)
     finally:
         reader.close()
 

@@ -15,10 +15,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from wsdash.demo.limits import DASHBOARD_SECONDS
 from wsdash.demo.service import log, log_request, reply, serve
 from wsdash.outside.http import client_session
 
-API_SECONDS = 3.0
 SHOWN = 25
 SESSION = web.AppKey("session", aiohttp.ClientSession)
 API = web.AppKey("api", str)
@@ -58,7 +58,7 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def _session(application: web.Application) -> AsyncIterator[None]:
-    timeout = aiohttp.ClientTimeout(total=API_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=DASHBOARD_SECONDS)
     async with client_session(timeout=timeout) as session:
         application[SESSION] = session
         yield

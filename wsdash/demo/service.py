@@ -17,10 +17,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from wsdash.api.relay import close_listening
+from wsdash.demo.limits import SHUTDOWN_SECONDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SHUTDOWN_SECONDS = 5.0
 QUIET_SECONDS, LEAVING_SECONDS = 0.2, 2.0
 """A service that ends answers until nobody has asked for QUIET_SECONDS (a connection that has just been made
 may take as long to send its request), at most LEAVING_SECONDS."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from wsdash.errors import InputError
 from wsdash.history.digest import MINUTE, Digest, pack_digest, pack_minutes, unpack_minutes
+from wsdash.history.limits import GRACE_SECONDS
 from wsdash.sqlite_file import WAIT_SECONDS, FileKind, Signature, connect_read_only
 
 FILE = "history.db"
@@ -145,8 +146,6 @@ def _has_edges(db: sqlite3.Connection) -> bool:
     return bool(db.execute(query).fetchone()[0])
 
 
-GRACE = 60.0
-"""Seconds for which samples of a finished hour may still come without an hour having to be packed again."""
 KEPT_HOURS = 15 * 24 + 6
 """Fifteen days, and a little. Counted in hours that hold samples: a clock that jumps prunes nothing."""
 
@@ -158,7 +157,7 @@ def unrolled_hour(db: sqlite3.Connection, newest: float) -> tuple[int, int] | No
 
     newest: epoch seconds of the newest sample of any series.
     """
-    finished = int((newest - GRACE) // HOUR)
+    finished = int((newest - GRACE_SECONDS) // HOUR)
     row = db.execute("select id, rolled from series where rolled < ? limit 1", (finished,)).fetchone()
     if row is None:
         return None

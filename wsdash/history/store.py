@@ -22,10 +22,10 @@ from wsdash.history.file import (
     roll_up,
     unrolled_hour,
 )
+from wsdash.history.limits import FLUSH_SECONDS
 
 __all__ = ["FILE", "HistoryWriter"]
 
-FLUSH_SECONDS = 2.0
 FULL = 2000
 """Waiting samples that are written without waiting for the time to be up."""
 MOST_WAITING = 100_000

@@ -27,6 +27,7 @@ from wsdash.outside import clean
 from wsdash.plan import Plan
 from wsdash.tui.feed import Feed, Update
 from wsdash.tui.lead import setup_failed
+from wsdash.tui.limits import FIRST_SIGN_SECONDS, TICK_SECONDS
 from wsdash.tui.looks import OURS, first_theme, no_color
 from wsdash.tui.painted import Painted
 from wsdash.tui.panes.base import Frame
@@ -34,10 +35,6 @@ from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.terminal import Attention, Harmless, guard_terminal, to_tmux
 from wsdash.tui.viewstate import ViewState, in_run_time, run_time
-
-TICK_SECONDS = 0.5
-PATIENCE_SECONDS = 15.0
-"""So long an engine that we started may take to give its first sign of life."""
 
 Role = Literal["operator", "monitor"]
 
@@ -149,7 +146,7 @@ class WsdashApp(App[str], inherit_bindings=False):
         self.feed.start(self._wake)
         self.set_interval(TICK_SECONDS, self._tick)
         if self._starting is not None:
-            self._awaited_until = self._mounted + PATIENCE_SECONDS
+            self._awaited_until = self._mounted + FIRST_SIGN_SECONDS
             self.run_worker(self._start(self._starting), group="starting", exit_on_error=False)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:

@@ -23,6 +23,13 @@ from wsdash.engine.operator.launch import LOG_FILE, engine_log_tail
 from wsdash.errors import InputError
 from wsdash.model import ContainerReading, ItemChanged, ItemState, LogLine, Notice, Recorded
 from wsdash.model.fold import RunView
+from wsdash.tui.limits import (
+    DELIVER_SECONDS,
+    IMPATIENT_SECONDS,
+    LAST_WORDS_SECONDS,
+    POLL_SECONDS,
+    YOUNG_SECONDS,
+)
 from wsdash.tui.loglines import own_probe
 from wsdash.tui.looks import ITEM, NOTICE, took
 from wsdash.tui.past import Past
@@ -90,16 +97,12 @@ def _revived(before: ViewState, now: ViewState) -> bool:
     return new is not None and (old is None or (old.pid, old.host) != (new.pid, new.host))
 
 
-POLL_SECONDS = 0.08
-DELIVER_SECONDS = 0.1
 TAIL_LINES = 3000
 MOST_WAITING_LINES = 20_000
 BATCH = 2000
-IMPATIENT_SECONDS = 5.0
-LAST_WORDS_SECONDS = 3.0
 LOOK_EVERY = (10.0, 60.0, 120.0)
 """Seconds between two looks at each window of the history."""
-FIRST_LOOKS, YOUNG_SECONDS = 2.0, 600.0
+FIRST_LOOKS = 2.0
 """A history younger than that, or one whose time runs fast, is looked at so often."""
 
 

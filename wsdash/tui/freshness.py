@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wsdash.model import Liveness
+from wsdash.tui.limits import LIVE_SECONDS, STALE_SECONDS
 from wsdash.tui.viewstate import ViewState, machine_seconds
 
-LIVE_SECONDS = 1.5
-STALE_SECONDS = 15.0
-"""A source whose newest reading is older than this is stale, whatever it says of itself."""
 SLOW_SOURCES = {"rows": 150.0, "ports": 90.0}
 """Sources that are read less often, and their ages."""
 WATCH = "watch"

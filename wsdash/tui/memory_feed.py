@@ -12,16 +12,13 @@ import msgspec
 from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, LogLine, Recorded, TimePassing
 from wsdash.outside import clean, clean_texts, without_sequences
-from wsdash.tui.feed import DELIVER_SECONDS, Feed, Follower, alive, as_line, is_news, pressing_lines
+from wsdash.tui.feed import Feed, Follower, alive, as_line, is_news, pressing_lines
+from wsdash.tui.limits import AGAIN_SECONDS, DELIVER_SECONDS, GRACE_SECONDS
 from wsdash.tui.viewstate import ViewState, fold, run_time
 
 Emit = Callable[[AnyEvent], None]
 OnLog = Callable[[LogLine], None]
 Observe = Callable[[Emit, OnLog], Awaitable[None]]
-
-AGAIN_SECONDS = 3.0
-GRACE_SECONDS = 1.0
-"""How long the journal may take to show a living engine before this process polls by itself."""
 
 
 class MemoryFeed(Feed):

@@ -22,6 +22,7 @@ from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.operator.launch import run_mode
 from wsdash.plan import load_plan
 from wsdash.tui.feed import JournalFeed
+from wsdash.tui.limits import SHOT_READ_SECONDS
 
 WIDTH, HEIGHT = 8.4, 18
 """Of a cell; a monospaced font of 14 pixels is about so wide."""
@@ -147,9 +148,6 @@ def _stroke(x: int, y: int, ends: str) -> str:
     return "".join(f"M{middle:g} {centre:g}{edge[end]}" for end in ends)
 
 
-READ_SECONDS = 60.0
-
-
 async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], config: Path | None) -> str:
     """The screen as SVG, after the state was read and the keys were pressed."""
     from wsdash.engine.operator.control import ControlClient
@@ -166,7 +164,7 @@ async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], c
     newest = await asyncio.to_thread(_newest, state)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.8)
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(SHOT_READ_SECONDS):
             while app.main.view.seq < newest:  # a long run is read piece by piece
                 await pilot.pause(0.1)
         for key in keys:

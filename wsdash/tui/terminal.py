@@ -27,20 +27,17 @@ from textual.filter import LineFilter
 from wsdash.model.alert_board import AlertSpan
 from wsdash.outside import HARMFUL, PLAIN_SIGNS, plain_signs_wanted
 from wsdash.subprocesses import ProgramError, run_program
+from wsdash.tui.limits import END_SECONDS, TMUX_SECONDS
 from wsdash.tui.viewstate import ViewState
 
 if TYPE_CHECKING:
     from textual.app import App
 
 
-PATIENCE = 1.5
-"""Seconds that an orderly end may take before the process ends anyway (its terminal may be blocked)."""
-
-
 def guard_terminal(app: App[str]) -> None:
     """End the app on SIGTERM, SIGHUP or when the terminal goes away. Call from the main thread, once.
 
-    The screen holds nothing that could be lost, so after PATIENCE seconds the process ends whatever it waits
+    The screen holds nothing that could be lost, so after END_SECONDS the process ends whatever it waits
     for, with the terminal's modes put back where there still is a terminal.
     """
     descriptor = _terminal()
@@ -81,7 +78,7 @@ def _end_soon(code: int, descriptor: int | None, modes: list[Any] | None) -> Non
                 termios.tcsetattr(descriptor, termios.TCSANOW, modes)
         os._exit(code)
 
-    timer = threading.Timer(PATIENCE, end)
+    timer = threading.Timer(END_SECONDS, end)
     timer.daemon = True
     timer.start()
 
@@ -108,9 +105,6 @@ class StandardOutput(LinuxDriver):
             self._file = os.fdopen(
                 os.dup(output.fileno()), "w", encoding=encoding, errors=PLAIN_SIGNS, newline=""
             )
-
-
-TMUX_SECONDS = 2.0
 
 
 async def to_tmux(text: str) -> bool:

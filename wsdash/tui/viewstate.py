@@ -41,6 +41,7 @@ from wsdash.model.alert_board import AlertBoard, fold_alert
 from wsdash.model.days import run_time as time_of_run
 from wsdash.model.fold import RunView
 from wsdash.model.fold import fold as fold_run
+from wsdash.tui.limits import HOLE_SECONDS
 from wsdash.tui.past import Past
 from wsdash.tui.transfers import Transfer, advance, over_all
 
@@ -48,7 +49,6 @@ SAMPLES = 120
 """How many probes of a series are kept."""
 NOTICES = 100
 HOLE_FACTOR = 4.0
-HOLE_SECONDS = 5.0
 HOLE = "no readings"
 
 

@@ -38,13 +38,12 @@ from aiohttp.typedefs import Middleware
 from wsdash.demo import service
 from wsdash.demo.api.gate import RateLimit, ServedSide, rate_limited
 from wsdash.demo.api.resources import POOL, SHAPE, WHOLE_LIST, ApiError, add_category_routes, add_item_routes
+from wsdash.demo.limits import API_CONNECT_SECONDS, API_QUERY_SECONDS
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
-CONNECT_SECONDS = 3.0
 RETRY_AFTER = "1"
 """Seconds (the header knows whole ones only), where it is certain that nothing was written."""
-QUERY_SECONDS = 10.0
 POOL_SIZE = 10
 UNREACHABLE = (
     OSError,
@@ -133,7 +132,7 @@ async def health(request: web.Request) -> web.Response:
     """200 while the items can be read, else 503 with the database's words."""
     body: dict[str, object] = {"service": "workspace-api", "generation": request.app[GENERATION]}
     try:
-        async with request.app[POOL].acquire(timeout=CONNECT_SECONDS) as conn:
+        async with request.app[POOL].acquire(timeout=API_CONNECT_SECONDS) as conn:
             await conn.fetchval(HEALTH_QUERY)
     except (*UNREACHABLE, asyncpg.PostgresError) as error:
         check = {"status": "unhealthy", "message": str(error) or type(error).__name__}
@@ -176,8 +175,8 @@ def _pool(generation: str, database: Database) -> Callable[[web.Application], As
             # none at first: the API starts before its database and outlives it
             min_size=0,
             max_size=POOL_SIZE,
-            timeout=CONNECT_SECONDS,
-            command_timeout=QUERY_SECONDS,
+            timeout=API_CONNECT_SECONDS,
+            command_timeout=API_QUERY_SECONDS,
             # prepared statements would not survive a schema that is made anew underneath
             statement_cache_size=0,
             server_settings={"application_name": f"workspace-api-{generation}", "TimeZone": "UTC"},
@@ -246,7 +245,7 @@ def _open_side(side: ServedSide) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method == "GET" and request.path.startswith("/api/"):
-            async with request.app[POOL].acquire(timeout=CONNECT_SECONDS) as conn:
+            async with request.app[POOL].acquire(timeout=API_CONNECT_SECONDS) as conn:
                 serves = await side.serves(conn)
             if not serves:
                 return _failure(503, "this database is closed: the service is moving", retry=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wsdash.clock import VirtualClock
 from wsdash.demo.days.life import FortnightBegun, Life, Relived, Script
+from wsdash.demo.limits import LOOK_SECONDS
 from wsdash.engine.journal.writer import Journal, JournalReader
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.source import RunHandle, end_own_time, pass_time
@@ -33,7 +34,6 @@ from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import Emit
 from wsdash.watch.world import rules_of
 
-LOOK_SECONDS = 0.3
 ALL = 1_000_000_000
 OVER = "the fortnight {name} is over: from here on the world itself is read, at the run's time"
 GOES_ON = "the fortnight {name} goes on from where the run's time stood"

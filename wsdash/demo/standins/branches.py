@@ -16,14 +16,13 @@ from aiohttp import web
 
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.sql import ident, literal
+from wsdash.demo.limits import BRANCH_COPY_SECONDS, BRANCH_SQL_SECONDS
 from wsdash.demo.world import postgres
 from wsdash.demo.world.postgres import TARGET_ADMIN, TARGET_DATABASE, TARGET_USER
 from wsdash.errors import WsdashError
 from wsdash.subprocesses import ProgramError, run_program
 
 VERSION = 18
-COPY_SECONDS = 120.0
-SQL_SECONDS = 30.0
 
 
 def branch_database(timeline: str) -> str:
@@ -61,7 +60,7 @@ class BranchDatabases:
         password = await asyncio.to_thread(self.password_file.read_text, encoding="utf-8")
         environment = os.environ | {"PGPASSWORD": password.strip()}
         try:
-            done = await run_program(["bash", "-c", pipe], seconds=COPY_SECONDS, env=environment)
+            done = await run_program(["bash", "-c", pipe], seconds=BRANCH_COPY_SECONDS, env=environment)
         except ProgramError as error:
             raise web.HTTPInternalServerError(reason=f"the stand-in's copy: {error}") from None
         if done.code != 0:
@@ -71,12 +70,12 @@ class BranchDatabases:
     async def _label(self, name: str, timeline: str) -> int:
         await self._execute(f"ALTER DATABASE {ident(name)} SET neon.timeline_id = {literal(timeline)}")
         async with connection(self._admin(), read_only=True) as conn:
-            return int(await conn.fetchval("SELECT pg_database_size($1)", name, timeout=SQL_SECONDS))
+            return int(await conn.fetchval("SELECT pg_database_size($1)", name, timeout=BRANCH_SQL_SECONDS))
 
     async def _execute(self, sql: str) -> None:
         try:
             async with connection(self._admin(), read_only=False) as conn:
-                await conn.execute(sql, timeout=SQL_SECONDS)
+                await conn.execute(sql, timeout=BRANCH_SQL_SECONDS)
         except WsdashError as error:
             raise web.HTTPServiceUnavailable(reason=f"no compute to branch off: {error.what}") from error
 

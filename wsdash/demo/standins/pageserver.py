@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from wsdash.demo.limits import ATTACH_SECONDS, DELETE_SECONDS, INGEST_LAG_SECONDS, WAIT_LSN_SECONDS
 from wsdash.demo.service import reply
 from wsdash.demo.standins.branches import BranchDatabases
 from wsdash.demo.standins.pageserver_metrics import pageserver_metrics
 from wsdash.demo.standins.shared import (
     BIRTH,
     BYTES_PER_SECOND,
-    INGEST_LAG_SECONDS,
     INITDB_LSN,
     PG_VERSION,
     TENANT_ID,
@@ -30,9 +30,6 @@ from wsdash.demo.standins.shared import (
 )
 from wsdash.outside import read_json
 
-ATTACH_SECONDS = 0.2
-DELETE_SECONDS = 0.2
-WAIT_LSN_SECONDS = 300.0
 MAIN_BYTES = 31_457_280
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from wsdash.demo.limits import STANDIN_READ_SECONDS
 from wsdash.demo.service import reply
 
 TENANT_ID = "9e4c8f36063c6c6e93bc20d65a820f3d"
@@ -29,8 +30,6 @@ INITDB_LSN = 0x16B5A50
 BYTES_PER_SECOND = 1024
 BIRTH = 1_762_128_000
 """Seconds since the epoch of the first timeline's creation (2025-11-03)."""
-INGEST_LAG_SECONDS = 0.25
-READ_SECONDS = 300.0
 _LARGEST_STARTUP = 10_000
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST, _PROTOCOL_3 = 80877103, 80877104, 80877102, 3 << 16
 
@@ -131,7 +130,7 @@ async def _answer_client(
         span = f"page_service_conn_main{{peer_addr={host}:{port}}}"
     begun = False
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(STANDIN_READ_SECONDS):
             begun = await _startup(reader, writer)
             if begun:
                 await _session(reader, writer)

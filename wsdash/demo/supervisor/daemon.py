@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from wsdash.demo.limits import LEASE_POLL_SECONDS, MEASURE_SECONDS
 from wsdash.demo.supervisor.guardian import Guardian, clear_leftovers
 from wsdash.demo.supervisor.health import programs_present
 from wsdash.demo.supervisor.hub import EventHub, LogHub
@@ -141,10 +142,6 @@ async def _stream(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     await response.write(b"\n")
     return response
-
-
-MEASURE_SECONDS = 1.0
-_LEASE_POLL_SECONDS = 0.1
 
 
 def services_digest(directory: Path) -> str:
@@ -314,7 +311,7 @@ class Daemon:
             if time.monotonic() - self._renewed > self._lease:
                 self.stop.set()
                 return
-            await asyncio.sleep(min(_LEASE_POLL_SECONDS, self._lease / 4))
+            await asyncio.sleep(min(LEASE_POLL_SECONDS, self._lease / 4))
 
     async def _measure(self) -> None:
         while True:

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from wsdash.demo.limits import GUARDIAN_GRACE_SECONDS
 from wsdash.demo.supervisor.service_spec import ServiceSpec
 from wsdash.demo.supervisor.tree import ProcessId, identify, stop_tree
 from wsdash.outside import read_json
 
-GRACE_SECONDS = 5.0
 LONGEST_MESSAGE = 64 << 10
 """Bytes; a name and an owner are far shorter."""
 
@@ -31,7 +31,7 @@ class Guardian:
 
     def track(self, name: str, root: ProcessId, stop_signal: int, grace: float, owner: str) -> None:
         """From now on the service `name` is this process."""
-        grace = min(grace, GRACE_SECONDS)
+        grace = min(grace, GUARDIAN_GRACE_SECONDS)
         self._tell({"track": name, "pid": root.pid, "mark": root.mark, "how": [stop_signal, grace, owner]})
 
     def untrack(self, name: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from wsdash.demo.limits import PROGRAM_SECONDS
 from wsdash.demo.supervisor.service_spec import CommandHealth, HttpHealth, ServiceSpec, TcpHealth
 from wsdash.outside.http import client_session
 from wsdash.stack.text import clean
@@ -114,9 +115,6 @@ class HealthState:
         return min(interval, self._spec.health_start_interval) if self.status == "starting" else interval
 
 
-_TIMEOUT_SECONDS = 10.0
-
-
 async def programs_present(specs: list[ServiceSpec]) -> dict[str, bool]:
     """Image -> whether the programs of all services of that image exist and answer --version."""
     answers = await asyncio.gather(*(_answers(spec) for spec in specs))
@@ -155,6 +153,6 @@ async def _answers(spec: ServiceSpec) -> bool:
         find = "import importlib.util as u, sys; sys.exit(u.find_spec(sys.argv[1]) is None)"
         words = [program, "-c", find, module]
     try:
-        return (await run_program(words, seconds=_TIMEOUT_SECONDS, env=os.environ | spec.env)).code == 0
+        return (await run_program(words, seconds=PROGRAM_SECONDS, env=os.environ | spec.env)).code == 0
     except ProgramError:
         return False

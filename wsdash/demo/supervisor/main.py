@@ -20,6 +20,7 @@ from pathlib import Path
 
 import aiohttp
 
+from wsdash.demo.limits import SPAWN_SECONDS, SUPERVISOR_LOCK_SECONDS
 from wsdash.demo.supervisor.daemon import Daemon, services_digest
 from wsdash.demo.supervisor.guardian import clear_leftovers, start_guardian
 from wsdash.demo.supervisor.service_spec import SERVICES_FILE, read_services
@@ -28,8 +29,6 @@ from wsdash.outside import DocumentError, read_json
 from wsdash.outside.http import client_session
 from wsdash.stack.local.client import SupervisorView, supervisor_socket
 
-SPAWN_SECONDS = 10.0
-_LOCK_SECONDS = 20.0
 _OUTPUT_BYTES = 1024**2
 _THREADS = 32
 
@@ -152,7 +151,7 @@ def _take_lock(directory: Path) -> bool:
     guardian, who is stopping services: worth waiting for.
     """
     handle = _lock(directory)
-    deadline = time.monotonic() + _LOCK_SECONDS
+    deadline = time.monotonic() + SUPERVISOR_LOCK_SECONDS
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsdash.demo.limits import SETTLED_SECONDS
 from wsdash.demo.supervisor.guardian import Guardian, clear_leftovers, forget_pid, owner_of, write_pid
 from wsdash.demo.supervisor.health import HealthState, find_program, probe
 from wsdash.demo.supervisor.hub import EventHub, LogHub
@@ -26,8 +27,6 @@ from wsdash.stack.text import LineSplitter
 BACKOFF_SECONDS = (0.1, 10.0)
 """The pause before the first restart, doubled each time, and the longest."""
 
-SETTLED_SECONDS = 10.0
-"""A service that ran this long starts again with the shortest pause."""
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 _PIECE = 65_536

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from wsdash.demo.limits import STARTING_POLL_SECONDS
 from wsdash.errors import InputError
 from wsdash.outside import DocumentError, read_json
 
@@ -40,10 +41,6 @@ class TcpHealth(msgspec.Struct, frozen=True, tag_field="kind", tag="tcp"):
 Health = HttpHealth | CommandHealth | TcpHealth
 
 
-STARTING_INTERVAL = 0.1
-"""Seconds between probes while a service starts: its dependents wait for it."""
-
-
 class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One service: what a compose file says of a container. Times are seconds, sizes bytes.
 
@@ -60,7 +57,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depends_on: tuple[str, ...] = ()
     health: Health | None = None
     health_interval: float = 0.5
-    health_start_interval: float = STARTING_INTERVAL
+    health_start_interval: float = STARTING_POLL_SECONDS
     health_timeout: float = 2.0
     start_period: float = 30.0
     stop_signal: str = "SIGTERM"

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import psutil
 
+from wsdash.demo.limits import TREE_POLL_SECONDS
+
 MARKER = "WSDASH_SERVICE"
 """Environment variable that every process of a service inherits: whose process is this?"""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_POLL_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def stop_tree(
         if time.monotonic() > deadline or all(row.id != root for row in left):
             for row in left:
                 send(row.id, signal.SIGKILL)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(TREE_POLL_SECONDS)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from typing import Any
 
 import aiohttp
 
+from wsdash.demo.limits import AWAY_SECONDS, CROWD_CALL_SECONDS, CROWD_REPORT_SECONDS, TALLY_SECONDS
 from wsdash.demo.service import log
 from wsdash.demo.traffic.ledger import Book, Row, State, Tally
 from wsdash.demo.world.schema import CATEGORIES, PRIORITIES, STATUSES
@@ -34,12 +35,8 @@ TAG = "traffic"
 WRITERS, READERS = 16, 4
 READS_PER_WRITE, MOST_READS = 4.0, 50.0
 """Reads a second: so many for each write, and no more than that."""
-CALL_SECONDS = 10.0
 PAUSES = (0.0, 0.02, 0.05)
 """Before the second attempt, the third, and each further one."""
-AWAY_SECONDS = 1.0
-"""A client that was taken at another address comes back to the first one after so long."""
-REPORT_SECONDS, TALLY_SECONDS = 10.0, 1.0
 A_MINUTE_EACH = 60
 """Requests of one user, on average: well below what the API takes from one address."""
 RECENT = 20
@@ -339,7 +336,7 @@ class Traffic:
                 pass
             if self._directory is not None:
                 await asyncio.to_thread(self.book.write_tally, self._directory)
-            if time.monotonic() - reported > REPORT_SECONDS:
+            if time.monotonic() - reported > CROWD_REPORT_SECONDS:
                 reported = time.monotonic()
                 log("info", "traffic", **self.counts)
         self.over.set()
@@ -384,5 +381,5 @@ def _session(address: str) -> aiohttp.ClientSession:
     local = (address, 0) if address else None
     connector = aiohttp.TCPConnector(force_close=True, limit=0, local_addr=local)
     # nothing is repeated: the refusal of a second PUT or DELETE would be taken for one of the first
-    limit = aiohttp.ClientTimeout(total=CALL_SECONDS)
+    limit = aiohttp.ClientTimeout(total=CROWD_CALL_SECONDS)
     return client_session(timeout=limit, connector=connector, repeats=False)

@@ -14,12 +14,11 @@ import asyncpg
 
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
+from wsdash.demo.limits import JUDGE_SECONDS, SETTLE_SECONDS
 from wsdash.demo.traffic.ledger import SHOWN, Ledger, Row, State, Tally, read_ledgers
 from wsdash.demo.world.services import TRAFFIC
 from wsdash.model import TrafficJudged
 from wsdash.stack.local.stack import LocalStack
-
-SECONDS = 300.0
 
 ITEMS = """
 select id::text as id, title, description, priority, status
@@ -58,10 +57,12 @@ async def compare(ledger: Ledger, side: Endpoint) -> Judged:
     ids = [row.id for row in ledger.rows.values() if row.id]
     async with connection(side, read_only=True) as conn:
         with ServerErrors(side, "comparing the traffic's ledger"):
-            found = await conn.fetch(ITEMS, ledger.tally.run, timeout=SECONDS)
+            found = await conn.fetch(ITEMS, ledger.tally.run, timeout=JUDGE_SECONDS)
             lines: Counter[str] | None = None
-            if await conn.fetchval(HAS_AUDIT, timeout=SECONDS):
-                lines = Counter({r["id"]: r["lines"] for r in await conn.fetch(AUDIT, ids, timeout=SECONDS)})
+            if await conn.fetchval(HAS_AUDIT, timeout=JUDGE_SECONDS):
+                lines = Counter(
+                    {r["id"]: r["lines"] for r in await conn.fetch(AUDIT, ids, timeout=JUDGE_SECONDS)}
+                )
     return judge(ledger, found, lines)
 
 
@@ -107,10 +108,6 @@ def _judge_lines(judged: Judged, title: str, row: Row, lines: int) -> None:
     else:
         return
     judged.tell(f"{title} has {lines} lines in the audit, of {row.writes} acknowledged changes")
-
-
-SETTLE_SECONDS = 10.0
-"""A gap that ended so long after the switch belongs to it."""
 
 
 async def witness(

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from wsdash.demo.limits import GAP_SECONDS
 from wsdash.demo.world.files import write_durably
 from wsdash.errors import InputError
 from wsdash.outside import DocumentError, read_json
@@ -17,7 +18,6 @@ LARGEST = 512 << 20
 """Bytes of a ledger: a few hundred a row."""
 SHOWN = 50
 """So many faults and gaps are kept."""
-GAP_SECONDS = 0.05
 
 T = TypeVar("T")
 State = tuple[str, str, str]

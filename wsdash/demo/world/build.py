@@ -19,6 +19,7 @@ import asyncpg
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import DATABASE_ERRORS, words_of
 from wsdash.data.pg.transactions import transaction
+from wsdash.demo.limits import BUILD_REPORT_SECONDS, DDL_SECONDS, LOAD_SECONDS
 from wsdash.demo.supervisor.main import shut_down, spawn
 from wsdash.demo.world import ports as port_room
 from wsdash.demo.world import schema
@@ -34,15 +35,13 @@ from wsdash.demo.world.files import (
     write_services,
 )
 from wsdash.demo.world.postgres import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
-from wsdash.demo.world.schema import LOAD_TIMEOUT, load_items
+from wsdash.demo.world.schema import load_items
 from wsdash.demo.world.services import DASHBOARD, HOST, OLD_WORLD, TRAFFIC, DemoWorld
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import SetupProgress
 from wsdash.stack.local.stack import LocalStack
 
 STAGES = ("ports", "clusters", "supervisor", "source", "schema", "items", "old service", "target")
-REPORT_SECONDS = 0.1
-DDL_SECONDS = 120.0
 
 OnProgress = Callable[[SetupProgress], None]
 
@@ -231,9 +230,9 @@ class _Builder:
                     await conn.execute("alter sequence workspace.workspace_audit_log_id_seq restart")
                     await load_items(conn, count, seed, self._rows_loaded)
                     self._tell("items", STAGES.index("items"), "indexes")
-                    await conn.execute(schema.after_rows(), timeout=LOAD_TIMEOUT)
+                    await conn.execute(schema.after_rows(), timeout=LOAD_SECONDS)
             await conn.execute(
-                "analyze workspace.workspace_items, workspace.workspace_audit_log", timeout=LOAD_TIMEOUT
+                "analyze workspace.workspace_items, workspace.workspace_audit_log", timeout=LOAD_SECONDS
             )
         return f"{count:,} items"
 
@@ -312,7 +311,7 @@ class _Builder:
 
     def _rows_loaded(self, rows: int) -> None:
         now = time.monotonic()
-        if now - self._reported >= REPORT_SECONDS:
+        if now - self._reported >= BUILD_REPORT_SECONDS:
             self._reported = now
             self._tell("items", STAGES.index("items"), f"{rows:,} of {self._record.items:,}")
 

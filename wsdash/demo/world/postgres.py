@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.data.pg.sql import ident, literal
+from wsdash.demo.limits import SINGLE_SECONDS
 from wsdash.demo.world import postgres
 from wsdash.errors import InputError, WsdashError
 
@@ -150,7 +151,6 @@ def server_argv(version: int, data: Path, binaries: Path | None = None) -> list[
 
 SOURCE_DATABASE, SOURCE_USER = "APPS-WORKSPACE", "timescale"
 TARGET_DATABASE, TARGET_USER, TARGET_ADMIN = "workspace", "workspace", "cloud_admin"
-SINGLE_SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import asyncpg
 
+from wsdash.demo.limits import LOAD_SECONDS
+
 SCHEMA = "workspace"
 INTERNAL = "_timescaledb_internal"
 EPOCH = datetime(2025, 11, 3, tzinfo=UTC)
@@ -173,8 +175,6 @@ COLUMNS = (
     "updated_by",
     "metadata",
 )
-LOAD_TIMEOUT = 3600.0
-"""Seconds a load may take: a million items need a few minutes on a slow machine."""
 BATCH = 1000
 
 Row = tuple[object, ...]
@@ -240,7 +240,7 @@ async def load_items(
                 await asyncio.sleep(0)
 
     await conn.copy_records_to_table(
-        "workspace_items", schema_name=SCHEMA, columns=COLUMNS, records=batches(), timeout=LOAD_TIMEOUT
+        "workspace_items", schema_name=SCHEMA, columns=COLUMNS, records=batches(), timeout=LOAD_SECONDS
     )
     if on_rows is not None:
         on_rows(count)

@@ -17,14 +17,13 @@ from pathlib import Path
 import psutil
 
 from wsdash.config import DatabaseSettings
+from wsdash.demo.limits import SCRATCH_START_SECONDS, SCRATCH_STOP_SECONDS
 from wsdash.demo.world import postgres
 from wsdash.errors import InputError, WsdashError
 from wsdash.subprocesses import ProgramError, run_program
 
 SYSTEM = Path("/usr/lib/postgresql")
 """Where Debian puts each version's programs."""
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
 USER = "wsdash"
 PREFIX = "wsdash-scratch-server-"
 
@@ -102,19 +101,19 @@ async def _running(version: int, binaries: Path, data: Path, port: int) -> Async
     try:
         ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(SCRATCH_START_SECONDS):
                 while not await _answers(ready):
                     if process.returncode is not None:
                         raise _broken(version, "it ended at once")
                     await asyncio.sleep(0.1)
         except TimeoutError as error:
-            raise _broken(version, f"it did not answer within {START_SECONDS:.0f} s") from error
+            raise _broken(version, f"it did not answer within {SCRATCH_START_SECONDS:.0f} s") from error
         yield
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
             try:
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                await asyncio.wait_for(process.wait(), SCRATCH_STOP_SECONDS)
             except TimeoutError:
                 process.send_signal(signal.SIGQUIT)
                 await process.wait()
@@ -140,7 +139,7 @@ def _sweep() -> None:
             if server.ppid() != 1:
                 continue  # its maker lives
             server.send_signal(signal.SIGQUIT)
-            server.wait(STOP_SECONDS)
+            server.wait(SCRATCH_STOP_SECONDS)
             shutil.rmtree(left, ignore_errors=True)
 
 

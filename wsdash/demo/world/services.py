@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsdash.demo.limits import HEALTH_SECONDS, STARTING_POLL_SECONDS
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
-from wsdash.demo.supervisor.service_spec import STARTING_INTERVAL
 from wsdash.demo.traffic import traffic_for
 from wsdash.demo.world import postgres
 from wsdash.demo.world.ports import Ports
@@ -29,7 +29,6 @@ LEASE_SECONDS, KEPT_LEASE_SECONDS = 600, 86_400
 HOST = "127.0.0.1"
 
 
-HEALTH_SECONDS = 0.5
 UNLIMITED = "1000000"
 """Requests a minute that the simple API takes."""
 OWN_ADDRESSES = sys.platform == "linux"
@@ -168,7 +167,7 @@ def _api(world: DemoWorld, generation: str) -> dict[str, Any]:
         depends_on=["data-timescale" if old else "workspace-db-compute"],
         health=_http(port, "/health") | ({} if simple else {"source": PROBES_FROM}),
         health_interval=HEALTH_SECONDS if simple else API_HEALTH_SECONDS,
-        health_start_interval=STARTING_INTERVAL if simple else API_HEALTH_SECONDS,
+        health_start_interval=STARTING_POLL_SECONDS if simple else API_HEALTH_SECONDS,
     )
 
 

@@ -15,19 +15,17 @@ from wsdash.data.pg.errors import DATABASE_ERRORS, words_of
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.review.doctor.finding import Finding
+from wsdash.review.limits import CHECK_SECONDS, SQL_SECONDS
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps.base import endpoint
 from wsdash.steps.branching import branch_id, workspace_timeline
 from wsdash.steps.rows import count_rows
 
-CHECK_SECONDS = 30.0
 CHECKS = (
     *("containers", "ready", "version", "database", "schema"),
     *("tables", "counts", "external connection", "write and clean up", "branching"),
 )
 """The guide's order."""
-
-_SQL_SECONDS = 10.0
 
 
 async def connection_test(settings: Settings, readings: list[ContainerReading]) -> list[Finding]:
@@ -156,15 +154,15 @@ class _Test:
         table = f"{SCHEMA}.doctor_{secrets.token_hex(8)}"
         async with connection(self._side, read_only=False) as session:
             known = await session.fetchval("select count(*) from pg_namespace where nspname = $1", SCHEMA)
-            await session.execute(f"create schema if not exists {SCHEMA}", timeout=_SQL_SECONDS)
+            await session.execute(f"create schema if not exists {SCHEMA}", timeout=SQL_SECONDS)
             try:
-                await session.execute(f"create table {table} (id int primary key)", timeout=_SQL_SECONDS)
-                await session.execute(f"insert into {table} values (1)", timeout=_SQL_SECONDS)
-                read = await session.fetchval(f"select count(*) from {table}", timeout=_SQL_SECONDS)
+                await session.execute(f"create table {table} (id int primary key)", timeout=SQL_SECONDS)
+                await session.execute(f"insert into {table} values (1)", timeout=SQL_SECONDS)
+                read = await session.fetchval(f"select count(*) from {table}", timeout=SQL_SECONDS)
             finally:
-                await session.execute(f"drop table if exists {table}", timeout=_SQL_SECONDS)
+                await session.execute(f"drop table if exists {table}", timeout=SQL_SECONDS)
                 if not known:
-                    await session.execute(f"drop schema if exists {SCHEMA}", timeout=_SQL_SECONDS)
+                    await session.execute(f"drop schema if exists {SCHEMA}", timeout=SQL_SECONDS)
         return read == 1, f"a row was written, committed, read and removed in schema {SCHEMA}"
 
     async def branching(self) -> tuple[bool, str]:
@@ -183,7 +181,7 @@ class _Test:
 
     async def _value(self, sql: str, *parameters: Any) -> Any:
         async with connection(self._side, read_only=True) as session:
-            return await session.fetchval(sql, *parameters, timeout=_SQL_SECONDS)
+            return await session.fetchval(sql, *parameters, timeout=SQL_SECONDS)
 
 
 def _well(reading: ContainerReading) -> bool:

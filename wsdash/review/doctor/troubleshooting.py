@@ -24,6 +24,7 @@ from wsdash.model.facts import MANIFEST
 from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import load_plan
 from wsdash.review.doctor.finding import Finding
+from wsdash.review.limits import LOG_QUIET_SECONDS, LOG_READ_SECONDS
 from wsdash.stack.base import Stack
 from wsdash.watch.pollers.logs import ErrorCounter
 from wsdash.watch.sources import unknown
@@ -31,10 +32,6 @@ from wsdash.watch.sources import unknown
 NAMES = ("guide 1: logs", "guide 2: diagnostics", "guide 3: way back", "guide 4: team")
 BEGUN = (ItemState.DONE, ItemState.FAILED, ItemState.RUNNING)
 HOUR = 3600.0
-READ_SECONDS = 5.0
-"""How long logs are read at most."""
-QUIET_SECONDS = 0.7
-"""No line for so long: what was written so far has been read."""
 
 
 async def logs(
@@ -94,11 +91,11 @@ def logs_command(settings: Settings, name: str) -> str:
 async def _lines(stack: Stack, since: float) -> tuple[list[LogLine], bool]:
     """What was written since then; False when that could not all be read."""
     found: list[LogLine] = []
-    deadline = time.monotonic() + READ_SECONDS
+    deadline = time.monotonic() + LOG_READ_SECONDS
     async with aclosing(stack.follow_logs(since)) as lines:  # type: ignore[type-var]
         while (left := deadline - time.monotonic()) > 0:
             try:
-                found.append(await asyncio.wait_for(anext(lines), min(QUIET_SECONDS, left)))
+                found.append(await asyncio.wait_for(anext(lines), min(LOG_QUIET_SECONDS, left)))
             except (TimeoutError, StopAsyncIteration):
                 return found, time.monotonic() < deadline
     return found, False

@@ -10,6 +10,7 @@ from wsdash.model import Mode, Notice
 from wsdash.plan import Item, Plan
 from wsdash.tui.freshness import EngineState, engine_standing, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.lead import lead, setup_failed
+from wsdash.tui.limits import STALE_LAG_SECONDS
 from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size, took
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.lines import LinesView
@@ -19,8 +20,6 @@ SEVERITY = {"critical": 3, "warning": 2, "info": 1}
 APART = "  "
 LEAST_ALERT = 36
 """Cells that the worst alert gets, whatever else there is to say."""
-STALE_SECONDS = 10.0
-"""After so long a reading of the lag is out of date."""
 
 
 def draw_header(
@@ -73,7 +72,7 @@ def carrying(view: ViewState, now: float) -> Content:
         return Content(f"way back {size(followed.log_bytes)}")
     if followed.lag is None or followed.open != "source":
         return Content.styled("lag –", DIM)
-    if now - at > STALE_SECONDS:
+    if now - at > STALE_LAG_SECONDS:
         return Content.styled(f"lag {followed.lag:.1f} s, {age(now - at)} ago", WARN)
     cost = "" if followed.overhead is None else f" capture +{followed.overhead * 1000:.2f} ms"
     return Content.styled(f"lag {followed.lag:.1f} s{cost}", "" if followed.keeps_up else WARN)

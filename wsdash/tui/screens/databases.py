@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from wsdash.model import Branch, ConflictsFound, Mode
+from wsdash.tui.limits import STALE_BRANCHES_SECONDS
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, count, size, took
 from wsdash.tui.panes.base import Frame, Lines, cell, row
 from wsdash.tui.screens.views import ViewPanel
@@ -90,7 +91,6 @@ def conflict_lines(found: ConflictsFound | None) -> Lines:
 
 
 SOURCE = "branches"
-STALE_SECONDS = 60.0
 
 
 def draw_branches(view: ViewState, frame: Frame) -> Lines:
@@ -100,7 +100,7 @@ def draw_branches(view: ViewState, frame: Frame) -> Lines:
         why = state.detail if state is not None and state.detail else "the pageserver was not asked yet"
         return [Content.styled(f"No branches are known: {why}.", DIM)]
     old = frame.now - view.seen_at.get(SOURCE, 0.0)
-    stale = old > STALE_SECONDS
+    stale = old > STALE_BRANCHES_SECONDS
     heading = f"{len(view.branches)} timelines, as the pageserver listed them {age(old)} ago"
     if stale:
         reason = f": {state.detail}" if state is not None and state.detail else ""

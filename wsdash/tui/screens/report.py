@@ -18,6 +18,7 @@ from textual.content import Content
 from textual.widgets import Markdown, Static
 
 from wsdash.model import ItemState, StepId
+from wsdash.tui.limits import REPORT_LOOK_SECONDS
 from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, age
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.screens.views import Modal
@@ -126,10 +127,6 @@ def _written_at(text: str) -> float | None:
     return None
 
 
-LOOK_SECONDS = 2.0
-"""Between two looks at whether the file was written anew."""
-
-
 class ReportPanel(Modal[None]):
     """Renders DIRECTORY/report.md section by section: laid out whole, a long report would hold up the keys.
 
@@ -180,7 +177,7 @@ class ReportPanel(Modal[None]):
         self._scroll.focus()
         self._redraw()
         self._read()
-        self.set_interval(LOOK_SECONDS, self._read)
+        self.set_interval(REPORT_LOOK_SECONDS, self._read)
 
     def show(self, view: ViewState, frame: Frame) -> None:
         """A newer state: the file may have become older than what is known."""
