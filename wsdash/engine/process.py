@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -18,13 +16,14 @@ from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import INTENTS
 from wsdash.engine.background.services import BackgroundServices
 from wsdash.engine.background.spool import LogSpool
+from wsdash.engine.beginning import begin_life, made_world
 from wsdash.engine.dryrun import serve_dry
 from wsdash.engine.ending import INTERRUPTED, Ending, Outlet
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.control import ControlServer
-from wsdash.engine.operator.launch import LOG_FILE, note_config, run_mode
+from wsdash.engine.operator.launch import LOG_FILE, run_mode
 from wsdash.engine.operator.lock import OperatorLock, beat, keep_lock_fresh
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.rehearsal.conduct import Rehearsal
@@ -35,27 +34,21 @@ from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import Runner
-from wsdash.engine.source import take_up
 from wsdash.engine.source_jobs import SourceJobs
 from wsdash.engine.world import (
     World,
     describe,
-    hold_to_fingerprint,
-    hold_to_mode,
     load_world,
     open_world_stack,
 )
 from wsdash.errors import InputError, RefusedError, WsdashError
 from wsdash.model import (
     Intent,
-    ItemChanged,
-    ItemState,
     Meaning,
     Mode,
     Notice,
     Recorded,
     Reply,
-    RunStarted,
     StepId,
 )
 from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK, KeepChoice
@@ -70,8 +63,6 @@ from wsdash.steps.online.refused import refuse_at_first
 from wsdash.steps.scope import preflight
 
 __all__ = ["EngineOptions", "serve"]
-
-"""The item that --force is for."""
 
 
 async def serve(options: EngineOptions) -> int:
@@ -208,8 +199,8 @@ class Engine:
     async def _live(self, recorder: Recorder, spool: LogSpool, history: EngineHistory) -> int:
         options = self.options
         try:
-            await self._begin(recorder)
-            world = await self._make_world(recorder)
+            await begin_life(recorder, options, self._lock, self._world)
+            world = self._world = await made_world(recorder, options, self._world)
             redactor = await asyncio.to_thread(redactor_for, world.settings, options.state)
             recorder.journal.redactor = spool.redactor = redactor
             stack = options.stack or await open_world_stack(world.settings)
@@ -237,42 +228,6 @@ class Engine:
             self.stuck = self.stuck or beside.stuck
             with contextlib.suppress(WsdashError, OSError, TimeoutError):
                 await asyncio.wait_for(stack.close(), CLEANUP_SECONDS)
-
-    async def _begin(self, recorder: Recorder) -> None:
-        view, options = recorder.view, self.options
-        hold_to_mode(options.mode, view.mode, view.begun)
-        run = view.run or time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
-        world = self._world.settings.world if self._world is not None else "demo"
-        host, pid = socket.gethostname(), os.getpid()
-        await take_up(recorder, options.source)
-        await recorder.record(RunStarted(run, options.mode, host, pid, bool(view.run), world))
-        if self._lock.previous is not None:
-            text = f"took over from a session that ended without a word: {self._lock.previous.describe()}"
-            recorder.journal.emit(Notice("warning", text))
-        for name, item in view.items.items():
-            if item.state is ItemState.RUNNING:
-                note = "the engine died while this was running"
-                await recorder.record(ItemChanged(name, ItemState.PENDING, note=note))
-
-    async def _make_world(self, recorder: Recorder) -> World:
-        world = self._world
-        if world is None:
-            assert self.options.prepare is not None
-            config = await self.options.prepare(recorder.journal.emit)
-            world = self._world = await asyncio.to_thread(
-                load_world, config, self.options.steps, self.options.mode
-            )
-            self.options.check_items(world.plan)
-        unknown = recorder.view.items.keys() - {item.id for item in world.plan.everything}
-        if unknown:
-            raise InputError(
-                "this run was begun with another plan, which also had " + ", ".join(sorted(unknown)),
-                where="plan.yaml",
-                remedy="put the plan back, or begin a new run with another --state",
-            )
-        await hold_to_fingerprint(world, self.options.mode, recorder.journal, recorder.view.begun)
-        await note_config(recorder.journal, world.settings.directory)
-        return world
 
     async def _work(
         self, recorder: Recorder, world: World, stack: Stack, beside: BackgroundServices, jobs: SourceJobs

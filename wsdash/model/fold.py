@@ -19,7 +19,7 @@ from wsdash.model.checklist import (
     TableVerified,
 )
 from wsdash.model.days import DecisionRecorded, TimePassing
-from wsdash.model.journal import Recorded
+from wsdash.model.journal import AnyEvent, Recorded
 from wsdash.model.online import (
     ConflictsFound,
     Followed,
@@ -184,78 +184,94 @@ class RunView(msgspec.Struct, frozen=True):
         return (*self.downtime_before, max(0.0, end - self.downtime.started_at))
 
 
+_NEWEST: dict[type, str] = {
+    BackupTaken: "backup",
+    SchemaCompared: "schema",
+    RehearsalProgress: "rehearsing",
+    ComparisonBegan: "comparing",
+    TimePassing: "passing",
+    GoNoGo: "panel",
+    OldPortClients: "old_port",
+    ConflictsFound: "conflicts",
+    TrafficJudged: "traffic",
+}
+"""Events of which the view keeps the newest as it is."""
+
+
 def fold(view: RunView, recorded: Recorded) -> RunView:
     """The view after one more event."""
     event = recorded.event
-    changes: dict[str, object] = {"seq": recorded.seq}
-    if why := ended_by(event):
-        changes |= {
-            "tables": {},
-            "verified_at": {},
-            "criteria": {},
-            "loads": loads_kept(view.loads, why),
-            "compared": None,
-            "decisions": (),
-        }
-        if why == ROLLED_BACK:
-            changes |= {"jobs_answer": None}
+    changes: dict[str, object] = {"seq": recorded.seq, **_ended(view, event)}
+    if name := _NEWEST.get(type(event)):
+        changes[name] = event
+    else:
+        changes |= _changed(view, event, recorded.at)
+    return msgspec.structs.replace(view, **changes)
+
+
+def _ended(view: RunView, event: AnyEvent) -> dict[str, object]:
+    """What counts for nothing any more where the event ends the migration."""
+    why = ended_by(event)
+    if not why:
+        return {}
+    gone: dict[str, object] = {
+        "tables": {},
+        "verified_at": {},
+        "criteria": {},
+        "compared": None,
+        "decisions": (),
+    }
+    gone["loads"] = loads_kept(view.loads, why)
+    return gone | {"jobs_answer": None} if why == ROLLED_BACK else gone
+
+
+def _changed(view: RunView, event: AnyEvent, at: float) -> dict[str, object]:
+    """What an event changes that is not kept as it is."""
     match event:
         case RunStarted():
-            changes |= {"run": event.run, "mode": event.mode, "world": event.world or view.world}
-            changes |= {"started_at": view.started_at or recorded.at, "paused": False, "stopped": ""}
-            changes |= {"rehearsing": None, "comparing": None, "jobs_asked": None}
+            begun = {"run": event.run, "mode": event.mode, "world": event.world or view.world}
+            ended = {
+                "paused": False,
+                "stopped": "",
+                "rehearsing": None,
+                "comparing": None,
+                "jobs_asked": None,
+            }
+            return {**begun, **ended, "started_at": view.started_at or at}
         case RunFinished():
-            changes |= {"finished": event.outcome, "finished_at": recorded.at, "detail": event.detail}
+            return {"finished": event.outcome, "finished_at": at, "detail": event.detail}
         case EngineStopped():
-            changes |= {"stopped": event.reason, "rehearsing": None, "comparing": None}
+            return {"stopped": event.reason, "rehearsing": None, "comparing": None}
         case PauseChanged():
-            changes |= {"paused": event.paused}
+            return {"paused": event.paused}
+        case ItemIntended(action="undo") if view.back_since is None:
+            return {**_fold_item(view, event, at), "back_since": at}
         case ItemIntended() | ItemChanged():
-            changes |= _fold_item(view, event, recorded.at)
-            if isinstance(event, ItemIntended) and event.action == "undo" and view.back_since is None:
-                changes |= {"back_since": recorded.at}
+            return _fold_item(view, event, at)
         case Downtime():
-            changes |= {"downtime": event, "downtime_before": _earlier_stretches(view, event)}
-        case TableVerified():
-            changes |= {"tables": view.tables | {event.name: event}}
-            changes |= {"verified_at": view.verified_at | {event.name: recorded.at}}
-        case BackupTaken():
-            changes |= {"backup": event}
-        case SchemaCompared():
-            changes |= {"schema": event}
+            return {"downtime": event, "downtime_before": _earlier_stretches(view, event)}
+        case TableVerified(name=name):
+            compared = view.verified_at | {name: at}
+            return {"tables": view.tables | {name: event}, "verified_at": compared}
         case LoadTested():
-            changes |= {"loads": view.loads | {f"{event.api} {event.load}": event}}
-        case RehearsalProgress():
-            changes |= {"rehearsing": event}
+            return {"loads": view.loads | {f"{event.api} {event.load}": event}}
         case Rehearsed():
-            changes |= {"rehearsals": (*view.rehearsals, event)[-REHEARSALS:], "rehearsing": None}
-        case ComparisonBegan():
-            changes |= {"comparing": event}
+            return {"rehearsals": (*view.rehearsals, event)[-REHEARSALS:], "rehearsing": None}
         case SidesCompared():
-            changes |= {"comparing": None, "compared": event}
+            return {"comparing": None, "compared": event}
         case JobsAsked():
-            changes |= {"jobs_asked": event if event.jobs else None}
+            return {"jobs_asked": event if event.jobs else None}
         case JobsAnswered():
-            changes |= {"jobs_asked": None, "jobs_answer": event}
+            return {"jobs_asked": None, "jobs_answer": event}
         case DecisionRecorded():
-            changes |= {"decisions": (*view.decisions, (recorded.at, event))}
-        case TimePassing():
-            changes |= {"passing": event}
+            return {"decisions": (*view.decisions, (at, event))}
         case Followed():
-            changes |= {"followed": event, "followed_at": recorded.at}
-        case GoNoGo():
-            changes |= {"panel": event}
-        case OldPortClients():
-            changes |= {"old_port": event}
+            return {"followed": event, "followed_at": at}
         case SwitchedOver():
-            changes |= _switched(view, event, recorded.at)
-        case ConflictsFound():
-            changes |= {"conflicts": event}
-        case TrafficJudged():
-            changes |= {"traffic": event}
+            return _switched(view, event, at)
         case CriterionMeasured():
-            changes |= {"criteria": view.criteria | {event.id: event}}
-    return msgspec.structs.replace(view, **changes)
+            return {"criteria": view.criteria | {event.id: event}}
+    return {}
 
 
 def _switched(view: RunView, event: SwitchedOver, at: float) -> dict[str, object]:

@@ -244,7 +244,7 @@ async def _stack(ctx: StepContext) -> list[ContainerReading]:
     return readings
 
 
-Trial = Callable[[StepContext], Awaitable[Evidence]]
+LineTest = Callable[[StepContext], Awaitable[Evidence]]
 """Tries one line of the list, cleans up after itself and tells what it saw."""
 
 
@@ -255,7 +255,7 @@ class TestStep:
     __test__ = False
 
     id: str
-    trial: Trial
+    trial: LineTest
 
     async def check(self, ctx: StepContext) -> Evidence:
         """What the trial saw; a trial is a step's act, never its check."""
@@ -291,7 +291,7 @@ class TestStep:
         return result_of(self.id)
 
 
-TRIALS: dict[str, Trial] = {
+TRIALS: dict[str, LineTest] = {
     "test-list": list_items,
     "test-create": try_create,
     "test-update": try_update,

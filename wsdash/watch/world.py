@@ -122,36 +122,14 @@ async def watch_world(
     world.backed_up = backed_up
     world.seen = seen or {}
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
-    host_watch = host.HostWatch(disks, world.emit, world.clock)
-    logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
-    world.logs = logs
+    world.logs = LogWatch(stack, world.emit, world.log, since=logs_since, clock=world.clock)
     async with probe_session() as session:
-        pollers = [
-            world.poller("host", host_watch, host.PACE),
-            rows_poller(count_rows, world.emit, world.clock),
-            *world.machine_pollers(),
-            *world.latency_pollers(session),
-            world.metrics_poller(session),
-        ]
+        pollers = [rows_poller(count_rows, world.emit, world.clock), *world.pollers(session)]
         if connections is not None:
             pollers.append(world.pool_poller(connections))
         if branches is not None and settings.endpoints.pageserver_http:
             pollers.append(world.branches_poller(branches))
-        loops = (
-            host_watch.measure_lag,
-            logs.run,
-            world.judge,
-            world.error_rates.run,
-            world.strays.run,
-            world.wake,
-        )
-        endless = (*(poller.run for poller in pollers), *loops)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run()) for run in endless]
-            if stop is not None:
-                await stop.wait()
-                for task in tasks:
-                    task.cancel()
+        await world.run(pollers, host.HostWatch(disks, world.emit, world.clock), world.logs, stop)
 
 
 def rules_of(settings: Settings) -> tuple[AlertRule, ...]:
@@ -210,6 +188,34 @@ class _World:
 
     def poller(self, source: str, probe: Callable[[], Awaitable[None]], pace: Pace) -> Poller:
         return Poller(source, probe, self.emit, pace, clock=self.clock)
+
+    async def run(
+        self,
+        pollers: Sequence[Poller],
+        host_watch: host.HostWatch,
+        logs: LogWatch,
+        stop: asyncio.Event | None,
+    ) -> None:
+        """Everything that has no end, in one task group, until `stop` is set."""
+        pollers = [self.poller("host", host_watch, host.PACE), *pollers]
+        loops = (
+            host_watch.measure_lag,
+            logs.run,
+            self.judge,
+            self.error_rates.run,
+            self.strays.run,
+            self.wake,
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run()) for run in (*(poller.run for poller in pollers), *loops)]
+            if stop is not None:
+                await stop.wait()
+                for task in tasks:
+                    task.cancel()
+
+    def pollers(self, session: aiohttp.ClientSession) -> list[Poller]:
+        """Those that every world has."""
+        return [*self.machine_pollers(), *self.latency_pollers(session), self.metrics_poller(session)]
 
     def machine_pollers(self) -> list[Poller]:
         container_watch = containers.ContainerWatch(

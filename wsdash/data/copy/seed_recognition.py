@@ -99,14 +99,16 @@ async def recognise_seed_rows(
 
 
 @dataclass(frozen=True)
-class Trial:
+class FileEffect:
     """What the file did, by the tables' qualified names: the rows it left, and how many updates it made."""
 
     rows: dict[str, list[Line]]
     updates: dict[str, int]
 
 
-async def _trial(conn: asyncpg.Connection, run_file: RunFile, schema: str, tables: Sequence[Table]) -> Trial:
+async def _trial(
+    conn: asyncpg.Connection, run_file: RunFile, schema: str, tables: Sequence[Table]
+) -> FileEffect:
     """Run the file beside the real schema; nothing of it stays."""
     found: dict[str, list[Line]] = {}
     updates: dict[str, int] = {}
@@ -124,7 +126,7 @@ async def _trial(conn: asyncpg.Connection, run_file: RunFile, schema: str, table
                 raise WsdashError(f"it inserts more than {MOST_SEEDS:,} rows into {table.qualified}")
             found[table.qualified] = [tuple(json.loads(row["line"])) for row in rows]
             updates[table.qualified] = await _updates(conn, table, UPDATED_HERE)
-    return Trial(found, updates)
+    return FileEffect(found, updates)
 
 
 async def _updates(conn: asyncpg.Connection, table: Table, query: str) -> int:
