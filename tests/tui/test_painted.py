@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyte
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyte.screens import Char
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
@@ -17,7 +18,15 @@ from wsdash.tui.painted import Painted
 WIDTH = 24
 SIZE = Size(WIDTH, 1)
 CONSOLE = Console(color_system="truecolor", force_terminal=True)
-LOOKS = (Style(), Style(bold=True), Style(color="red"))
+LOOKS = (
+    Style(),
+    Style(bold=True),
+    Style(color="red"),
+    Style(color="#e2e6ea", bgcolor="#10151a"),
+    Style(color="#8b9298", bgcolor="#10151a"),
+    Style(color="#8b9298", bgcolor="#1c242c", bold=True, reverse=True),
+    Style(bgcolor="color(17)", underline=True),
+)
 
 
 def whole(*segments: Segment) -> LayoutUpdate:
@@ -34,13 +43,11 @@ def sent(painted: Painted, update: ChopsUpdate | LayoutUpdate) -> str:
     return painted.difference(update, CONSOLE, SIZE).render_segments(CONSOLE)
 
 
-def shown(*writes: str) -> str:
-    """What a terminal shows after all that was written."""
+def cells_of(written: str) -> list[Char]:
+    """What each cell of a new terminal shows, with its looks."""
     screen = pyte.Screen(WIDTH, 1)
-    stream = pyte.Stream(screen)
-    for written in writes:
-        stream.feed(written)
-    return screen.display[0]
+    pyte.Stream(screen).feed(written)
+    return [screen.buffer[0][column] for column in range(WIDTH)]
 
 
 def test_what_is_shown_already_is_not_sent_again() -> None:
@@ -68,6 +75,18 @@ def test_what_a_click_means_is_no_change_of_looks() -> None:
     assert sent(painted, whole(Segment("live", Style.from_meta({"offset": (0, 3)})))) == ""
 
 
+def test_looks_are_sent_where_they_change_and_of_them_only_what_changes() -> None:
+    painted = Painted()
+    light, dim = (Style(color=color, bgcolor="#10151a") for color in ("#e2e6ea", "#8b9298"))
+    written = sent(painted, whole(Segment("a", light), Segment("b", light), Segment("c", dim)))
+    assert written.count("48;2;16;21;26") == 1
+    assert "ab\x1b[38;2;139;146;152mc" in written
+
+
+def test_what_is_sent_leaves_no_looks_behind() -> None:
+    assert sent(Painted(), whole(Segment("x" * WIDTH, LOOKS[5]))).endswith("\x1b[0m")
+
+
 def test_after_another_program_wrote_all_is_sent() -> None:
     painted = Painted()
     first = sent(painted, whole(Segment("elapsed 0:41")))
@@ -91,15 +110,10 @@ lines = st.lists(st.tuples(texts, st.sampled_from(LOOKS)), min_size=1, max_size=
 def test_the_terminal_shows_what_was_composed(frames: list[tuple[list[tuple[str, Style]], int]]) -> None:
     painted, writes = Painted(), [sent(Painted(), whole(Segment("")))]
     sent(painted, whole(Segment("")))
-    model = [" "] * WIDTH
+    model = cells_of(writes[0])
     for parts, x in frames:
         strip = Strip([Segment(text, style) for text, style in parts]).adjust_cell_length(WIDTH - x)
         writes.append(sent(painted, partial(strip, x)))
-        fresh = pyte.Screen(WIDTH, 1)
-        pyte.Stream(fresh).feed(f"\x1b[1;{x + 1}H{strip.text}")
-        model[x:] = [fresh.buffer[0][column].data for column in range(x, WIDTH)]
-    screen = pyte.Screen(WIDTH, 1)
-    stream = pyte.Stream(screen)
-    for written in writes:
-        stream.feed(written)
-    assert [screen.buffer[0][column].data for column in range(frames[-1][1], WIDTH)] == model[frames[-1][1] :]
+        model[x:] = cells_of(f"\x1b[1;{x + 1}H{strip.render(CONSOLE)}")[x:]
+    first = frames[-1][1]
+    assert cells_of("".join(writes))[first:] == model[first:]

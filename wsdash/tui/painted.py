@@ -6,7 +6,9 @@ sent, and a screen at rest should send next to nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rich.color import ColorSystem
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -19,8 +21,11 @@ from textual.strip import Strip
 Cell = tuple[str, str]
 """A sign and what sets its looks; the second cell of a wide sign has an empty one."""
 UNKNOWN: Cell = ("\0", "")
-WORTH_A_MOVE = 12
-"""Cells that are sent again sooner than the cursor is moved past them and the style is set anew."""
+WORTH_A_MOVE = 8
+"""Cells that are sent again sooner than the cursor is moved past them."""
+RESET = "\x1b[0m"
+_CODE = re.compile(r"[34]8;(?:5;\d+|2;\d+;\d+;\d+)|\d+")
+"""One thing that a sequence of looks sets: a colour, or an attribute such as bold."""
 
 
 class Difference(CompositorUpdate):
@@ -35,10 +40,19 @@ class Difference(CompositorUpdate):
             yield from strip
 
     def render_segments(self, console: Console) -> str:
-        """The pieces as what a terminal takes."""
-        return "".join(
-            Control.move_to(x, y).segment.text + strip.render(console) for x, y, strip in self.pieces
-        )
+        """The pieces as what a terminal takes: of their looks only what differs from the cell sent before."""
+        colors = console._color_system or ColorSystem.TRUECOLOR
+        written: list[str] = []
+        looks = ""
+        for x, y, strip in self.pieces:
+            written.append(Control.move_to(x, y).segment.text)
+            for segment in strip:
+                if segment.control:
+                    continue
+                wanted = _codes(segment, colors)
+                written += (_turn(looks, wanted), segment.text)
+                looks = wanted
+        return "".join(written) + (RESET if looks else "")
 
 
 class Painted:
@@ -104,7 +118,7 @@ def _cells(strip: Strip, console: Console) -> list[Cell]:
     for segment in strip:
         if segment.control:
             continue
-        looks = _looks(segment, colors)
+        looks = _codes(segment, colors)
         text = segment.text
         if segment.cell_length == len(text):
             cells += [(sign, looks) for sign in text]
@@ -119,8 +133,43 @@ def _cells(strip: Strip, console: Console) -> list[Cell]:
     return cells
 
 
-def _looks(segment: Segment, colors: ColorSystem) -> str:
-    return "" if segment.style is None else Strip.render_style(segment.style, "\0", color_system=colors)
+def _codes(segment: Segment, colors: ColorSystem) -> str:
+    """What sets the looks of a segment on a terminal that was reset, without what is around it; '' for none.
+
+    No pane makes links of the terminal's own, which would be more than that.
+    """
+    style = segment.style
+    if style is None:
+        return ""
+    return Strip.render_ansi(style, colors) if style._ansi is None else style._ansi
+
+
+@lru_cache(1024)
+def _turn(before: str, after: str) -> str:
+    """The shortest sequence from one look to another; all is set anew where something of it has to end."""
+    if before == after:
+        return ""
+    if not after:
+        return RESET
+    old, new = _CODE.findall(before), _CODE.findall(after)
+    ends = [code for code in old if code not in new and not any(_replaces(other, code) for other in new)]
+    if ends:
+        return f"\x1b[0;{after}m"
+    return f"\x1b[{';'.join(code for code in new if code not in old)}m"
+
+
+def _replaces(code: str, other: str) -> bool:
+    """Whether both set the same colour, the foreground's or the background's."""
+    return _ground(code) is not None and _ground(code) == _ground(other)
+
+
+def _ground(code: str) -> int | None:
+    """3 for a foreground, 4 for a background, None for an attribute."""
+    number = int(code.partition(";")[0])
+    for first, bright in ((3, 90), (4, 100)):
+        if number // 10 == first or bright <= number < bright + 8:
+            return first
+    return None
 
 
 def _runs(old: list[Cell], new: list[Cell]) -> list[tuple[int, int]]:
