@@ -11,6 +11,7 @@ import pytest
 
 from tests.data.copying import run_sql
 from tests.data.models import INHERITANCE, PARTITIONS
+from tests.support.processes import until
 from tests.support.servers import PASSWORD_ENV
 from tests.watch.support import EPOCH, FakeClock
 from wsdash.config import DatabaseSettings, Settings, load_settings
@@ -152,3 +153,56 @@ async def test_an_exclusive_lock_makes_a_count_an_estimate_and_not_a_failure(
         await holder.execute("LOCK TABLE workspace.t IN ACCESS EXCLUSIVE MODE")
         (reading,) = await asyncio.wait_for(RowWatch(settings_of(source, target))(), 90)
     assert (reading.source, reading.estimated) == (2, True)
+
+
+async def sessions(side: Endpoint) -> set[int]:
+    """The server's processes that serve wsdash, but for the one that is asked."""
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'wsdash' AND pid <> pg_backend_pid()"
+    async with connection(side, read_only=True) as conn:
+        return {row["pid"] for row in await conn.fetch(f"{query} AND datname = current_database()")}
+
+
+async def test_both_sessions_are_kept_from_look_to_look_and_closed_in_the_end(
+    source: Endpoint, target: Endpoint
+) -> None:
+    await run_sql(source, TABLE)
+    watch = RowWatch(settings_of(source, target))
+    await watch()
+    first = [await sessions(side) for side in (source, target)]
+    await watch()
+    assert [await sessions(side) for side in (source, target)] == first
+    assert [len(found) for found in first] == [1, 1]
+    await watch.close()
+    await until(lambda: _none(source, target))
+
+
+async def _none(*sides: Endpoint) -> bool:
+    return not any([await sessions(side) for side in sides])
+
+
+async def test_a_session_that_the_server_ended_is_opened_anew(source: Endpoint, target: Endpoint) -> None:
+    await run_sql(source, TABLE + "INSERT INTO workspace.t VALUES (1)")
+    watch = RowWatch(settings_of(source, target))
+    await watch()
+    kept = await sessions(source)
+    async with connection(source, read_only=False) as admin:
+        for pid in kept:
+            await admin.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+    await watch()  # unless the driver has seen its end already
+    (reading,) = await watch()
+    await watch.close()
+    assert (reading.source, reading.estimated) == (1, False)
+
+
+async def test_a_look_that_is_cut_off_leaves_no_session_in_the_middle_of_a_question(
+    source: Endpoint, target: Endpoint
+) -> None:
+    await run_sql(source, TABLE)
+    watch = RowWatch(settings_of(source, target))
+    async with connection(source, read_only=False) as holder, holder.transaction():
+        await holder.execute("LOCK TABLE workspace.t IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(watch(), 1)
+    (reading,) = await watch()
+    await watch.close()
+    assert (reading.source, reading.estimated) == (0, False)

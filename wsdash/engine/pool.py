@@ -13,7 +13,7 @@ from typing import NamedTuple
 import asyncpg
 
 from wsdash.config import Settings
-from wsdash.data.pg.connect import close_politely, open_connection
+from wsdash.data.pg.connect import KeptSession
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.engine.limits import POOL_TIMEOUT, SECONDS_TO_ASK
 from wsdash.errors import WsdashError
@@ -88,8 +88,7 @@ class ConnectionCounter:
     """Counts; `close` lets the kept session go. One call at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        self._side = endpoint(settings.target)
-        self._session: asyncpg.Connection | None = None
+        self._kept = KeptSession(endpoint(settings.target))
         self._limit = 1
         """The newest limit that was read; before the first, a refusal is 1 of 1."""
 
@@ -99,34 +98,22 @@ class ConnectionCounter:
         That is the server's, the target database's, or that of a role that has sessions in it. Raises
         UnreachableError or WsdashError.
         """
+        side = self._kept.endpoint
         try:
-            with ServerErrors(self._side, "counting connections"):
+            with ServerErrors(side, "counting connections"):
                 async with asyncio.timeout(SECONDS_TO_ASK):
-                    session = await self._kept()
+                    session = await self._kept.get()
                     rows = await session.fetch(CLIENTS, timeout=POOL_TIMEOUT)
                     limits = await session.fetch(LIMITS, timeout=POOL_TIMEOUT)
         except WsdashError as error:
             if isinstance(error.__cause__, asyncpg.TooManyConnectionsError):
                 return Connections(self._limit, self._limit, {"refused": 1})
-            self._let_go()
+            self._kept.drop()
             raise
-        found = nearest([Client(*row) for row in rows], [Limit(*row) for row in limits], self._side.database)
+        found = nearest([Client(*row) for row in rows], [Limit(*row) for row in limits], side.database)
         self._limit = found.limit
         return found
 
     async def close(self) -> None:
         """Close the kept session."""
-        session, self._session = self._session, None
-        if session is not None:
-            await close_politely(session)
-
-    async def _kept(self) -> asyncpg.Connection:
-        if self._session is None or self._session.is_closed():
-            self._session = await open_connection(self._side, read_only=True)
-        return self._session
-
-    def _let_go(self) -> None:
-        """A session that failed is not asked again."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.terminate()
+        await self._kept.close()

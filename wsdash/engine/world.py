@@ -192,6 +192,7 @@ async def _poll_for_ever(
             detail = describe(error)
         finally:
             await counter.close()
+            await count_rows.close()
         if time.monotonic() - began > LONGEST_PAUSE:
             attempt, pause = 0, FIRST_PAUSE
         attempt += 1

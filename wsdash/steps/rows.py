@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import asyncpg
 
 from wsdash.clock import Clock, SystemClock
-from wsdash.config import DatabaseSettings, Settings
+from wsdash.config import Settings
 from wsdash.data.mapping.file import Mapping, TableRule
-from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.connect import Endpoint, KeptSession, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Table
@@ -171,11 +170,14 @@ class RowWatch:
 
     Both sides of a table are counted together, paired through the mapping where there is one. Exact counts
     take SHARE of the time; between them a count is the last exact one and what was inserted and deleted
-    since, by the servers' own statistics.
+    since, by the servers' own statistics. A session a side is kept from one look to the next; `close` lets
+    both go.
     """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        self._sides = (settings.source, settings.target)
+        self._sides = [
+            (KeptSession(endpoint(side)), side.schema) for side in (settings.source, settings.target)
+        ]
         self._paired = Pairing(settings)
         self._clock = clock or SystemClock()
         self._counted: dict[str, Counted] = {}
@@ -188,17 +190,31 @@ class RowWatch:
         Raises WsdashError when neither side can be read, InputError for a mapping that cannot be.
         """
         self._earn()
-        async with AsyncExitStack() as stack:
-            looks = [self._look(stack, side) for side in self._sides]
-            old, new = await asyncio.gather(*looks, return_exceptions=True)
-            for look in (old, new):
-                if isinstance(look, BaseException) and not _is_of_the_server(look):
-                    raise look
-            if isinstance(old, BaseException) and isinstance(new, BaseException):
-                raise old
-            views = [None if isinstance(look, BaseException) else look for look in (old, new)]
-            pairs = await self._paired(_identities(views[0]), _identities(views[1]))
-            exact = await self._count_some(pairs, views)
+        try:
+            return await self._looked()
+        except BaseException:
+            for kept, _ in self._sides:  # a question may still be under way
+                kept.drop()
+            raise
+
+    async def close(self) -> None:
+        """Close both sessions; the next look opens others."""
+        await asyncio.gather(*(kept.close() for kept, _ in self._sides))
+
+    async def _looked(self) -> list[RowsReading]:
+        looks = await asyncio.gather(*(_look(*side) for side in self._sides), return_exceptions=True)
+        views = [None if isinstance(look, BaseException) else look for look in looks]
+        failures = [look for look in looks if isinstance(look, BaseException)]
+        for failure in failures:
+            if not _is_of_the_server(failure):
+                raise failure
+        if len(failures) == len(looks):
+            raise failures[0]
+        for (kept, _), view in zip(self._sides, views, strict=True):
+            if view is None:
+                kept.drop()
+        pairs = await self._paired(_identities(views[0]), _identities(views[1]))
+        exact = await self._count_some(pairs, views)
         return [self._reading(pair, views, pair.name in exact) for pair in pairs]
 
     def _earn(self) -> None:
@@ -206,13 +222,6 @@ class RowWatch:
         since = 0.0 if self._looked_at is None else now - self._looked_at
         self._looked_at = now
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * since)
-
-    async def _look(self, stack: AsyncExitStack, side: DatabaseSettings) -> _View:
-        session = await stack.enter_async_context(connection(endpoint(side), read_only=True))
-        with ServerErrors(session, "counting rows"):
-            rows = await session.fetch(STANDING, side.schema, timeout=STATISTICS_SECONDS)
-        tables = {row["name"]: CountedSides(row["identity"], row["guess"], row["net"]) for row in rows}
-        return _View(session, side.schema, tables)
 
     async def _count_some(self, pairs: Sequence[CountPair], views: Sequence[_View | None]) -> set[str]:
         """Count what was never counted as it is now, then the longest uncounted while there is credit."""
@@ -288,6 +297,14 @@ class _View:
     tables: dict[str, CountedSides]
 
 
+async def _look(kept: KeptSession, schema: str) -> _View:
+    session = await kept.get()
+    with ServerErrors(session, "counting rows"):
+        rows = await session.fetch(STANDING, schema, timeout=STATISTICS_SECONDS)
+    tables = {row["name"]: CountedSides(row["identity"], row["guess"], row["net"]) for row in rows}
+    return _View(session, schema, tables)
+
+
 async def count_table(side: Endpoint, schema: str, table: str) -> int:
     """Exact row count of one table, read through its root. Raises UnreachableError."""
     async with connection(side, read_only=True) as session:
@@ -308,7 +325,11 @@ async def count_rows(settings: Settings) -> list[RowsReading]:
 
     A side that cannot be read gives None for its tables. Raises UnreachableError when neither can.
     """
-    return await RowWatch(settings)()
+    watch = RowWatch(settings)
+    try:
+        return await watch()
+    finally:
+        await watch.close()
 
 
 def _identities(view: _View | None) -> dict[str, str] | None:

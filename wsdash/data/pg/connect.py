@@ -310,3 +310,29 @@ async def close_politely(conn: asyncpg.Connection) -> None:
         await asyncio.wait_for(conn.close(timeout=5), 6)
     except DATABASE_ERRORS:
         conn.terminate()
+
+
+class KeptSession:
+    """A read-only session for questions that come again and again: connecting costs more than they do."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._session: asyncpg.Connection | None = None
+
+    async def get(self) -> asyncpg.Connection:
+        """The session, opened when there is none or the server has ended it. Raises as open_connection."""
+        if self._session is None or self._session.is_closed():
+            self._session = await open_connection(self.endpoint, read_only=True)
+        return self._session
+
+    def drop(self) -> None:
+        """Cut it: a question failed, or is still under way. The next `get` opens another."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.terminate()
+
+    async def close(self) -> None:
+        """Close it politely; the next `get` opens another."""
+        session, self._session = self._session, None
+        if session is not None:
+            await close_politely(session)
