@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,8 +19,9 @@ from wsdash.demo.standins.storage import create_app
 from wsdash.errors import UnreachableError
 from wsdash.model import MetricsReading
 from wsdash.watch.board import Board
+from wsdash.watch.pollers import metrics
 from wsdash.watch.pollers.http import probe_session
-from wsdash.watch.pollers.metrics import NOTHING_ASKED, READERS, MetricsWatch
+from wsdash.watch.pollers.metrics import FAMILIES, NOTHING_ASKED, READERS, MetricsWatch
 from wsdash.watch.sources import NotStartedError
 
 COMPUTE = """# TYPE compute_ctl_up gauge
@@ -184,3 +187,10 @@ async def test_the_storage_stand_ins_tell_all_that_the_real_nodes_would(tmp_path
     assert {"wal-lag", "neon:resident-size", "neon:logical-size", "neon:safekeeper-disk"} <= told.keys()
     assert told["neon:broken-tenants"] == 0
     assert scene.reading.missing["neon:compute-up"] == "compute: its address is not set"
+
+
+def test_nothing_that_is_read_of_a_page_is_passed_over() -> None:
+    source = inspect.getsource(metrics)
+    named = set(re.findall(r'"((?:pageserver|safekeeper|compute|db_pool|http)_[a-z_]+)"', source))
+    assert len(named) > 10
+    assert [name for name in named if not name.startswith(FAMILIES)] == []

@@ -9,12 +9,14 @@ import sys
 from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from tests.support.processes import is_gone, until
 from tests.support.servers import free_port
 from tests.watch.support import FakeClock, Recorder, running, settings_of
 from wsdash.model import PortReading
@@ -238,6 +240,57 @@ async def test_a_port_of_a_running_container_of_ours_is_ours(tmp_path: Path) -> 
         await PortWatch(settings, board, seen.emit, no_plan)()
     (reading,) = seen.of(PortReading)
     assert reading.ours
+
+
+@dataclass
+class Watched:
+    """A PortWatch of one port, and how often it asked who holds what."""
+
+    port: int
+    look: PortWatch
+    seen: Recorder
+    asked: list[str] = field(default_factory=list)
+
+    async def holder(self) -> str:
+        await self.look()
+        return self.seen.of(PortReading)[-1].holder
+
+
+@pytest.fixture
+def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    seen, port = Recorder(), free_port()
+    settings = settings_of(tmp_path, ports=(port,))
+    found = Watched(port, PortWatch(settings, Board(settings, FakeClock()), seen.emit, no_plan), seen)
+    real = psutil.net_connections
+
+    def listed(kind: str) -> list[Any]:
+        found.asked.append(kind)
+        return real(kind)
+
+    monkeypatch.setattr(psutil, "net_connections", listed)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's list of sockets")
+async def test_who_holds_a_port_is_asked_again_only_where_a_socket_changed(watched: Watched) -> None:
+    with listener(watched.port) as pid:
+        assert f"(pid {pid}: " in await watched.holder()
+        assert f"(pid {pid}: " in await watched.holder()
+    assert len(watched.asked) == 1
+    assert await watched.holder() == ""
+    with listener(watched.port) as pid:
+        assert f"(pid {pid}: " in await watched.holder()
+
+
+async def test_a_socket_that_outlives_its_holder_is_the_workers(watched: Watched) -> None:
+    with listener(watched.port, program_text=INHERITING) as parent:
+        (worker,) = psutil.Process(parent).children()
+        assert f"(pid {parent}: " in await watched.holder()
+        psutil.Process(parent).kill()
+        await until(lambda: is_gone(parent))
+        found = await watched.holder()
+        worker.kill()
+    assert f"(pid {worker.pid}: " in found
 
 
 def test_a_command_is_shown_without_secrets_and_shortened() -> None:

@@ -69,6 +69,24 @@ def test_what_is_not_the_format_is_refused_by_its_line(line: str) -> None:
         parse_metrics(f"ok 1\n{line}\n")
 
 
+def test_of_the_families_that_are_wanted_each_is_read_as_on_the_whole_page() -> None:
+    wanted = ("pageserver_wait_lsn_seconds", "open_seconds", "stray")
+    found = parse_metrics(PAGE, wanted)
+    assert found.keys() == set(wanted)
+    assert found["pageserver_wait_lsn_seconds"] == parse_metrics(PAGE)["pageserver_wait_lsn_seconds"]
+    assert found["open_seconds"] == parse_metrics(PAGE)["open_seconds"]
+
+
+def test_a_line_that_nobody_wants_spoils_nothing() -> None:
+    assert parse_metrics(PAGE + "a{b=c} 1\n", ["open_seconds"]).keys() == {"open_seconds"}
+
+
+def test_a_page_without_anything_wanted_is_read_whole_and_refused_where_it_is_none() -> None:
+    assert "open_seconds" in parse_metrics(PAGE, ["another"])
+    with pytest.raises(WsdashError, match="line 1 is not in Prometheus"):
+        parse_metrics("<html>\n", ["open_seconds"])
+
+
 LABELS = st.dictionaries(
     # names that begin with two low lines are Prometheus' own: no page may use them
     st.from_regex(r"(?!__)[a-z_][a-z0-9_]{0,8}", fullmatch=True),

@@ -32,6 +32,26 @@ REDO = "pageserver_wal_redo_seconds"
 WAITS = "pageserver_wait_lsn_seconds"
 CALLS = "pageserver_remote_timeline_client_calls"
 LIVE = "pageserver_live_connections"
+FAMILIES = (
+    GETPAGE,
+    REDO,
+    WAITS,
+    CALLS,
+    LIVE,
+    "pageserver_tenant_states_count",
+    "pageserver_broken_tenants_count",
+    "pageserver_last_record_lsn",
+    "pageserver_resident_physical_size_global",
+    "pageserver_current_logical_size",
+    "safekeeper_commit_lsn",
+    "safekeeper_remote_consistent_lsn",
+    "safekeeper_disk_usage_bytes",
+    "compute_ctl_up",
+    "compute_pg_current_downtime_ms",
+    "db_pool_",
+    "http_requests_total",
+)
+"""All that is read of the pages: names, or what names begin with."""
 NOTHING_ASKED = "nothing was asked in the last minute"
 
 Families = dict[str, Family]
@@ -260,8 +280,8 @@ class MetricsWatch:
             absence = self._board.absence(series)
             return absence or timing.error or f"/metrics answered {timing.status}"
         try:
-            # a pageserver's page may have tens of thousands of lines
-            families = await asyncio.to_thread(parse_metrics, timing.body.decode("utf-8", "replace"))
+            text = timing.body.decode("utf-8", "replace")
+            families = await asyncio.to_thread(parse_metrics, text, FAMILIES)
         except WsdashError as error:
             return error.what
         growth = self._growth[service]

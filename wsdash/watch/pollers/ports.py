@@ -66,7 +66,12 @@ def read_holders(
     ports: Sequence[int], containers: Mapping[int, str], addresses: Addresses | None = None
 ) -> list[PortReading]:
     """As port_holders on this machine. Blocking: walks /proc."""
-    holders = _listeners(set(ports), addresses or {})
+    return _described(ports, _listeners(set(ports), addresses or {}), containers)
+
+
+def _described(
+    ports: Sequence[int], holders: Mapping[int, int | None], containers: Mapping[int, str]
+) -> list[PortReading]:
     readings = []
     for port in ports:
         holder = ""
@@ -96,6 +101,27 @@ def _listeners(ports: set[int], addresses: Addresses) -> dict[int, int | None]:
     return {port: None if pid is None else _owner(pid, port) for port, pid in found.items()}
 
 
+def listening_sockets(ports: Iterable[int]) -> frozenset[str] | None:
+    """What tells the sockets that listen on these ports from any others, without asking who holds them.
+
+    None where the system has no such list. Blocking; costs a small part of what the holders cost.
+    """
+    wanted = tuple(f":{port:04X}" for port in ports)
+    found: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as lines:
+                for line in lines:
+                    if " 0A " in line:  # LISTEN (include/net/tcp_states.h)
+                        fields = line.split()
+                        if fields[1].endswith(wanted):
+                            found.add(f"{fields[1]} {fields[9]}")  # address, inode
+        except FileNotFoundError:
+            if table == "/proc/net/tcp":
+                return None
+    return frozenset(found)
+
+
 def _owner(pid: int, port: int) -> int:
     """Who opened the socket that `pid` listens on: a worker has it from its parent.
 
@@ -109,6 +135,13 @@ def _owner(pid: int, port: int) -> int:
     except psutil.Error:
         pass  # gone, or not ours to see: the last one that was seen
     return pid
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _listens(process: psutil.Process, port: int) -> bool:
@@ -185,6 +218,9 @@ class PortWatch:
         self._clock = clock or SystemClock()
         self._plan = PortPlan()
         self._asked = float("-inf")
+        self._basis: object = None
+        self._readings: list[PortReading] = []
+        self._holders: list[psutil.Process] = []
         self._read = Blocking("ports", self._read_here)
 
     async def __call__(self) -> None:
@@ -201,4 +237,15 @@ class PortWatch:
             self._emit(reading)
 
     def _read_here(self) -> list[PortReading]:
-        return read_holders(self._settings.ports, self._board.ports(), self._plan.addresses)
+        """As read_holders; who holds a socket is looked up anew only where something of it changed."""
+        ports, containers, addresses = self._settings.ports, self._board.ports(), self._plan.addresses
+        sockets = listening_sockets(ports)
+        basis = (sockets, containers, addresses)
+        if sockets is None or basis != self._basis or not all(map(_lives, self._holders)):
+            holders = _listeners(set(ports), addresses)
+            self._readings = _described(ports, holders, containers)
+            self._basis = None  # until it is known that all of them live
+            with suppress(psutil.Error):
+                self._holders = [psutil.Process(pid) for pid in holders.values() if pid is not None]
+                self._basis = basis
+        return self._readings

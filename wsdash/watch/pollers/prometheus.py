@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from prometheus_client import Metric
@@ -30,8 +31,13 @@ class Family:
     samples: list[MetricSample] = field(default_factory=list)
 
 
-def parse_metrics(page: str) -> dict[str, Family]:
-    """Families by name. Raises WsdashError naming the line that is not in the format."""
+def parse_metrics(page: str, wanted: Iterable[str] = ()) -> dict[str, Family]:
+    """Families by name. Raises WsdashError naming the line that is not in the format.
+
+    wanted: where the page has any of these, the lines of most others are passed over: a page may have tens of
+    thousands of lines of which a few are read.
+    """
+    whole, page = page, _only(page, wanted) or page
     declared = {
         words[2]
         for line in page.splitlines()
@@ -40,7 +46,7 @@ def parse_metrics(page: str) -> dict[str, Family]:
     try:
         metrics = list(text_string_to_metric_families(page))
     except ValueError as error:
-        raise _not_metrics(page) from error
+        raise _not_metrics(whole) from error
     families: dict[str, Family] = {}
     for metric in metrics:
         family = _family(metric, declared)
@@ -50,6 +56,12 @@ def parse_metrics(page: str) -> dict[str, Family]:
         if known is not family:
             known.samples.extend(family.samples)
     return families
+
+
+def _only(page: str, wanted: Iterable[str]) -> str:
+    """The lines that begin as one of these names does, or announce one; '' where there is none."""
+    begins = tuple(begin + name for name in wanted for begin in ("", "# TYPE ", "# HELP "))
+    return "\n".join(line for line in page.splitlines() if line.startswith(begins))
 
 
 def metric_names(page: str) -> frozenset[str]:
