@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.journals import reading
+from tests.support.processes import until
 from wsdash.engine.journal import writer as journal_module
 from wsdash.engine.journal.redact import Redactor
 from wsdash.engine.journal.writer import Heartbeat, Journal
@@ -141,6 +142,28 @@ async def test_a_burst_of_progress_is_thinned_to_its_newest(journal: Journal, tm
     assert seen == sorted(seen)
     assert seen[-1] == 4999
     assert len(seen) < 1000
+
+
+async def test_a_burst_of_readings_is_one_write_which_history_ends(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "GATHER_SECONDS", 3600.0)
+    statements: list[str] = []
+    journal._db.set_trace_callback(statements.append)
+    for number in range(5):
+        journal.emit(LatencyReading("api-old", float(number)))
+        await asyncio.sleep(0.02)
+    assert [one for one in statements if one.startswith("insert into readings")] == []
+    journal.emit(Notice("info", "something happened"))
+    await until(lambda: any(one.startswith("insert into history") for one in statements))
+    await settle(journal)
+    assert [one for one in statements if one == "commit"] == ["commit"] * 2
+
+
+async def test_readings_are_written_without_anything_that_presses(journal: Journal, tmp_path: Path) -> None:
+    journal.emit(LatencyReading("api-old", 0.1))
+    with reading(tmp_path) as reader:
+        await until(lambda: len(reader.events(0)) == 1)
 
 
 async def test_a_reader_keeps_pace_with_the_writer(journal: Journal, tmp_path: Path) -> None:

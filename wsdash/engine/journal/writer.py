@@ -32,7 +32,7 @@ from wsdash.engine.journal.store import (
     reading_key,
     time_of,
 )
-from wsdash.engine.limits import KEEP_SECONDS, RETRY_SECONDS
+from wsdash.engine.limits import GATHER_SECONDS, KEEP_SECONDS, RETRY_SECONDS
 from wsdash.model import AnyEvent, Notice, Progress, Recorded, TimePassing, run_time
 from wsdash.model.facts import Fact
 from wsdash.model.facts import T as F
@@ -49,6 +49,8 @@ BATCH = 500
 class _Job:
     at: float
     event: AnyEvent | None = None
+    key: str = ""
+    """Of a reading (see reading_key); '' for history."""
     fact: str = ""
     raw: bytes = b""
     """JSON of the event or of the fact's value."""
@@ -89,6 +91,8 @@ class Journal:
             "select coalesce(max(seq), 0) from (select seq from history union all select seq from readings)"
         ).fetchone()[0]
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._pressing = threading.Event()
+        """Something waits that must be written at once."""
         self._beat: Heartbeat | None = None
         self._backlog: list[_Job] = []
         self._unpruned = 0
@@ -125,6 +129,7 @@ class Journal:
         clean = msgspec.to_builtins(self.redactor.value(value))
         done: Future[int] = Future()
         self._queue.put(_Job(self.clock.time(), fact=name, raw=encode(clean), done=done))
+        self._pressing.set()
         await asyncio.wrap_future(done)
         self._facts[name] = clean
 
@@ -145,6 +150,7 @@ class Journal:
     async def close(self) -> None:
         """Write what is waiting and close. Raises JournalError when history could not be written."""
         self._queue.put(None)
+        self._pressing.set()
         await asyncio.to_thread(self._thread.join, 10.0)
         if self._thread.is_alive() or self._backlog:
             raise self._error()
@@ -158,7 +164,10 @@ class Journal:
 
     def _put(self, event: AnyEvent, done: Future[int] | None) -> None:
         event = self.redactor.event(event)
-        self._queue.put(_Job(self.clock.time(), event=event, raw=encode(event), done=done))
+        key = reading_key(event)
+        self._queue.put(_Job(self.clock.time(), event=event, key=key, raw=encode(event), done=done))
+        if done is not None or not key:
+            self._pressing.set()
 
     # --- the writer's thread ---
 
@@ -178,11 +187,15 @@ class Journal:
         batch: list[_Job] = []
         try:
             job = self._queue.get(timeout=RETRY_SECONDS if self._backlog else None)
+            if self._queue.qsize() < BATCH:
+                self._pressing.wait(GATHER_SECONDS)
+            self._pressing.clear()
             while True:
                 if job is None:
                     return batch, False
                 batch.append(job)
                 if len(batch) >= BATCH:
+                    self._pressing.set()  # what is left may be
                     break
                 job = self._queue.get_nowait()
         except queue.Empty:
@@ -216,17 +229,16 @@ class Journal:
         beat, self._beat = self._beat, None
         seq = self._seq
         numbers: list[int] = []
-        latest = {
-            reading_key(job.event): job for job in jobs if isinstance(job.event, Progress)
-        }  # a fast copy reports far more often than anybody looks
+        # a fast copy reports far more often than anybody looks
+        latest = {job.key: job for job in jobs if isinstance(job.event, Progress)}
         self._db.execute("begin immediate")
         try:
             for job in jobs:
-                superseded = isinstance(job.event, Progress) and latest[reading_key(job.event)] is not job
+                superseded = isinstance(job.event, Progress) and latest[job.key] is not job
                 written = job.event is not None and not superseded
-                if job.event is not None and written:
+                if written:
                     seq += 1
-                    self._insert(seq, job, reading_key(job.event))
+                    self._insert(seq, job)
                 if job.fact:
                     self._db.execute("insert or replace into facts values (?, ?)", (job.fact, job.raw))
                 numbers.append(seq if written else 0)
@@ -243,9 +255,9 @@ class Journal:
         self._seq = seq
         return numbers
 
-    def _insert(self, seq: int, job: _Job, key: str) -> None:
-        if key:
-            self._db.execute("insert into readings values (?, ?, ?, ?)", (seq, job.at, key, job.raw))
+    def _insert(self, seq: int, job: _Job) -> None:
+        if job.key:
+            self._db.execute("insert into readings values (?, ?, ?, ?)", (seq, job.at, job.key, job.raw))
             self._unpruned += 1
         else:
             self._db.execute("insert into history values (?, ?, ?)", (seq, job.at, job.raw))
@@ -273,11 +285,7 @@ class Journal:
         self._backlog = self._without_readings([job for job in jobs if job.done is None])
 
     def _without_readings(self, jobs: list[_Job]) -> list[_Job]:
-        kept = [
-            job
-            for job in jobs
-            if job.fact or job.done or (job.event is not None and not reading_key(job.event))
-        ]
+        kept = [job for job in jobs if job.fact or job.done or (job.event is not None and not job.key)]
         self.lost_readings += sum(job.event is not None for job in jobs) - sum(
             job.event is not None for job in kept
         )
