@@ -29,7 +29,8 @@ class Program:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            kept = {k: v for k, v in (environment or os.environ).items() if k not in ("COLUMNS", "LINES")}
+            left_out = ("COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE")  # an installed program is compiled
+            kept = {k: v for k, v in (environment or os.environ).items() if k not in left_out}
             os.execvpe(argv[0], argv, kept | {"TERM": "xterm-256color", "COLORTERM": "truecolor"})
         self.process = psutil.Process(self.pid)
         self.bytes_read = 0

@@ -10,8 +10,8 @@ import msgspec
 from tests.tui.drawing import FRAME, NOW, seen
 from tests.tui.support import Stage, done, stage, started
 from wsdash.engine.journal.store import Heartbeat
-from wsdash.engine.run.intents import BEING_MADE
 from wsdash.model import EngineStopped, Intent, SetupProgress
+from wsdash.model.run import BEING_MADE
 from wsdash.plan import load_plan
 from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
 from wsdash.tui.lead import lead

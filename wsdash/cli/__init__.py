@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from wsdash.cli.printing import say
 from wsdash.errors import WsdashError
+
+GARBAGE_AFTER = 20_000
+"""So many more objects than were let go before cycles among them are looked for. Python's 700 means some
+hundred looks while the screen starts, at objects that all stay, and several for each of its frames."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     Every failure is described by what, where and remedy on standard error; no traceback reaches a user. What
     no command foresaw becomes one sentence, its traceback goes into a private file.
     """
+    gc.set_threshold(GARBAGE_AFTER)
     state: Path | None = None
     try:
         from wsdash.cli.arguments import parse

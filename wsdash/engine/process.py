@@ -30,7 +30,6 @@ from wsdash.engine.rehearsal.conduct import Rehearsal
 from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.engine.run.asked import CONTAINER
 from wsdash.engine.run.due import AutoRun, done_already, restore_refusal
-from wsdash.engine.run.intents import BEING_MADE, OVERWRITE
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import Runner
@@ -53,7 +52,7 @@ from wsdash.model import (
 )
 from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK, KeepChoice
 from wsdash.model.fold import fold_all
-from wsdash.model.run import COMPARE
+from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack

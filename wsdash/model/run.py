@@ -125,6 +125,12 @@ def loads_kept(loads: dict[str, LoadTested], why: str) -> dict[str, LoadTested]:
 
 LOAD = "LOAD"
 """What must be typed to put a load on an API that the settings do not confirm."""
+OVERWRITE = "OVERWRITE"
+"""What must be typed to write over a target with foreign rows."""
+ROLLBACK = "ROLLBACK"
+"""What must be typed to roll back."""
+BEING_MADE = "the world is being made ready"
+"""What an engine answers that cannot follow intents yet."""
 
 
 class Intent(msgspec.Struct, frozen=True):

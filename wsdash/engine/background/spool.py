@@ -12,13 +12,16 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from wsdash.engine.journal.redact import Redactor
 from wsdash.model import LogLine
 from wsdash.outside import clean_texts
 from wsdash.runtime import open_private
+
+if TYPE_CHECKING:
+    from wsdash.engine.journal.redact import Redactor
 
 DIRECTORY = "logs"
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -52,6 +55,8 @@ class LogSpool:
     """
 
     def __init__(self, state: Path, redactor: Redactor | None = None) -> None:
+        from wsdash.engine.journal.redact import Redactor  # its patterns take time, and no reader needs them
+
         self.redactor = redactor or Redactor()
         self.dropped = 0
         self._directory = state / DIRECTORY

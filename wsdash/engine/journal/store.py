@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import re
 import sqlite3
@@ -54,9 +55,14 @@ JOURNAL = FileKind(
 )
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyEvent)
 _SUSPECT = re.compile(rb"\\u00|\\u20|\\ufe|\\ud|[\x7f\xc2\xd8\xe1\xe2\xef\xf3]")
 """What every harmful character has among its bytes, as it is or as JSON escapes it."""
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[AnyEvent]:
+    """Made when the first event is read: that takes time, which a screen's first frame does not have."""
+    return msgspec.json.Decoder(AnyEvent)
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -92,7 +98,7 @@ def decode(row: tuple[int, float, bytes]) -> Recorded:
     try:
         if not isinstance(raw, bytes) or not math.isfinite(at):
             raise DocumentError("a value of the row has the wrong type")
-        event = _decoder.decode(raw)
+        event = _decoder().decode(raw)
     except (msgspec.MsgspecError, TypeError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(str(error)) from error
     return Recorded(number, at, clean_texts(event) if _SUSPECT.search(raw) else event)

@@ -11,18 +11,21 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.journal.store import FILE
-from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.lock import living_holder
 from wsdash.errors import WsdashError
 from wsdash.model import Intent
 from wsdash.model.facts import FINGERPRINT, Fact
 from wsdash.runtime import open_private
+
+if TYPE_CHECKING:  # the writer takes time to import, and whoever only looks does not need it
+    from wsdash.engine.journal.writer import Journal
 
 LOG_FILE = "engine.log"
 

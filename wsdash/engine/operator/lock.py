@@ -13,14 +13,18 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from wsdash.engine.journal.writer import Heartbeat, Journal
+from wsdash.engine.journal.store import Heartbeat
 from wsdash.engine.limits import BEAT_TURNS, LOCK_SECONDS, PATIENCE, TURN_SECONDS
 from wsdash.errors import InputError, LockHeldError
 from wsdash.model.written import age, stamp
 from wsdash.outside import DocumentError, read_json
+
+if TYPE_CHECKING:  # the writer takes time to import, and a screen's lock does without it
+    from wsdash.engine.journal.writer import Journal
 
 FILE = "operator.lock"
 

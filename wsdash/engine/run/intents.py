@@ -10,14 +10,8 @@ from wsdash.errors import InputError
 from wsdash.model import PAUSE_JOBS, REHEARSAL, Intent, ItemChanged, ItemKind, ItemState, Meaning
 from wsdash.model.facts import KeepChoice
 from wsdash.model.fold import RunView
+from wsdash.model.run import OVERWRITE, ROLLBACK
 from wsdash.plan import Item, Plan
-
-BEING_MADE = "the world is being made ready"
-"""What an engine answers that cannot follow intents yet."""
-OVERWRITE = "OVERWRITE"
-"""What must be typed to write over a target with foreign rows."""
-ROLLBACK = "ROLLBACK"
-"""What must be typed to roll back."""
 
 SIDES = ("source", "target")
 """Whose row may stay, where both changed it."""

@@ -9,10 +9,9 @@ from typing import ClassVar, Protocol
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from wsdash.engine.run.intents import BEING_MADE, OVERWRITE, ROLLBACK
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAsked, Meaning, Reply
-from wsdash.model.run import COMPARE
+from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE, ROLLBACK
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
 from wsdash.tui.consequences import rollback_lines
