@@ -16,9 +16,11 @@ from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import LatencyReading
+from wsdash.tui.limits import ANEW_SECONDS
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import WINDOW_NAMES, draw_latency, window_words
-from wsdash.tui.past import PARTS, WINDOWS, Part, Past, SeriesPast, read_past, spread
+from wsdash.tui.past import Part, Past, SeriesPast, spread
+from wsdash.tui.past_reader import PARTS, SHORTEST_PART, WINDOWS, PastReader
 from wsdash.tui.viewstate import ViewState, fold_all
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -45,7 +47,7 @@ def lived(path: Path, now: float, days: float = 5.0) -> None:
 
 def past_of(path: Path, window: int, until: float) -> Past:
     with contextlib.closing(HistoryReader(path)) as reader:
-        return read_past(reader, window, until)
+        return PastReader(reader).read(window, until)
 
 
 def test_the_windows_are_called_as_in_the_metrics_view() -> None:
@@ -90,6 +92,65 @@ def test_a_damaged_history_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no database" * 100)
     with pytest.raises(InputError):
         past_of(tmp_path / FILE, 0, time.time())
+
+
+BEGUN = float(int(time.time() // HOUR) * HOUR) - DAY
+
+
+def probed(writer: HistoryWriter, since: float, until: float, seconds: float = 0.02) -> None:
+    """A probe and a sign of life each second."""
+    for at in range(int(since), int(until)):
+        writer.add("latency:api-new", at + 0.5, seconds)
+        writer.add("self:memory", at + 0.5, 1e6)
+    writer.flush()
+
+
+@pytest.mark.parametrize("age", [40, 250, 400, 2000, 3550, 5000])
+def test_what_is_read_again_and_again_is_what_is_read_at_once(tmp_path: Path, age: int) -> None:
+    writer = HistoryWriter.open(tmp_path / FILE)
+    probed(writer, BEGUN, BEGUN + age)
+    with contextlib.closing(HistoryReader(tmp_path / FILE)) as reader:
+        again = PastReader(reader)
+        for step in range(12):
+            until = BEGUN + age + 10.0 * step
+            probed(writer, until - 10, until, 0.001 * (1 + step))
+            assert again.read(0, until) == PastReader(reader).read(0, until)
+    writer.close()
+
+
+def test_parts_that_are_over_are_read_once_and_now_and_then_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = HistoryWriter.open(tmp_path / FILE)
+    probed(writer, BEGUN, BEGUN + 2 * HOUR)
+    windows: list[float] = []
+    real = HistoryReader.digests
+
+    def digests(reader: HistoryReader, series: str, since: float, until: float, buckets: int) -> object:
+        windows.append(until - since)
+        return real(reader, series, since, until, buckets)
+
+    monkeypatch.setattr(HistoryReader, "digests", digests)
+    with contextlib.closing(HistoryReader(tmp_path / FILE)) as reader:
+        again = PastReader(reader)
+        for look in (0.0, 10.0, ANEW_SECONDS):
+            again.read(0, BEGUN + HOUR + 30 * 60 + look)
+    writer.close()
+    assert windows[0] == windows[2] == HOUR
+    assert windows[1] <= 2 * HOUR / PARTS
+
+
+def test_while_a_history_grows_its_parts_stay_where_they_are(tmp_path: Path) -> None:
+    writer = HistoryWriter.open(tmp_path / FILE)
+    probed(writer, BEGUN, BEGUN + 100)
+    with contextlib.closing(HistoryReader(tmp_path / FILE)) as reader:
+        first = PastReader(reader).read(0, BEGUN + 100)
+        probed(writer, BEGUN + 100, BEGUN + 120)
+        later = PastReader(reader).read(0, BEGUN + 120)
+    writer.close()
+    before, now = first.series["api-new"].parts, later.series["api-new"].parts
+    assert len(before) == 100 / SHORTEST_PART
+    assert now[: len(before)] == before
 
 
 NOW = 10_000.0

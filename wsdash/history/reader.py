@@ -135,7 +135,15 @@ class HistoryReader:
         return whole.percentile(q)
 
     def points(self, series: str, since: float, until: float, buckets: int) -> tuple[Point | None, ...]:
-        """The window in `buckets` equal parts, oldest first; None: a gap, nobody measured.
+        """The window in `buckets` equal parts, oldest first; None: a gap, nobody measured. As `digests`."""
+        width = (until - since) / buckets
+        return tuple(
+            None if part is None else _point(part, since + index * width)
+            for index, part in enumerate(self.digests(series, since, until, buckets))
+        )
+
+    def digests(self, series: str, since: float, until: float, buckets: int) -> list[Digest | None]:
+        """What each of `buckets` equal parts of the window holds, oldest first; None: nobody measured.
 
         Where a part is longer than an hour, a finished hour counts for the part in which it begins; where it
         is longer than a minute, so does a minute.
@@ -151,9 +159,7 @@ class HistoryReader:
                     if part is None:
                         part = parts[index] = Digest()
                     part.merge(digest)
-        return tuple(
-            None if part is None else _point(part, since + index * width) for index, part in enumerate(parts)
-        )
+        return parts
 
     def pieces(
         self, series: str, since: float, until: float

@@ -103,7 +103,9 @@ BATCH = 2000
 LOOK_EVERY = (10.0, 60.0, 120.0)
 """Seconds between two looks at each window of the history."""
 FIRST_LOOKS = 2.0
-"""A history younger than that, or one whose time runs fast, is looked at so often."""
+"""So often while there is none yet, and where time runs fast."""
+YOUNG_LOOKS = 5.0
+"""While it is young: as long as its shortest part. The newest probes are drawn besides."""
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,10 @@ class Feed:
         """Read the latencies' history again and again; in a thread of its own, the journal does not wait."""
         from wsdash.history.reader import HistoryReader
         from wsdash.history.store import FILE as HISTORY
-        from wsdash.tui.past import read_past
+        from wsdash.tui.past_reader import PastReader
 
         reader = HistoryReader(state / HISTORY)
+        past_reader = PastReader(reader)
         while not self._stop.is_set():
             self._look_now.clear()
             window = self._window
@@ -200,8 +203,11 @@ class Feed:
                 view = self._view
             until = run_time(view, time.time())
             if view.feed != "waiting":
+                passing = view.run.passing
+                # in a time of its own samples come late, and nothing of it is over
+                anew = passing is not None and not passing.over
                 try:
-                    past = read_past(reader, window, until)
+                    past = past_reader.read(window, until, anew=anew)
                 except InputError as error:
                     past = Past(window, until, until, trouble=error.what)
                 with self._lock:
@@ -209,9 +215,7 @@ class Feed:
                     self._past = past
                 if awaited:
                     self._announce()
-            young = self._past is None or self._past.until - self._past.since < YOUNG_SECONDS
-            fast = view.run.passing is not None and view.run.passing.scale > 1
-            self._look_now.wait(FIRST_LOOKS if young or fast else LOOK_EVERY[window])
+            self._look_now.wait(_next_look(self._past, view))
         reader.close()
 
     def _announce(self) -> None:
@@ -220,6 +224,14 @@ class Feed:
         if tell and self._notify is not None:
             with contextlib.suppress(RuntimeError):  # the screen is just ending
                 self._notify()
+
+
+def _next_look(past: Past | None, view: ViewState) -> float:
+    """Seconds until the history is looked at again."""
+    fast = view.run.passing is not None and view.run.passing.scale > 1
+    if past is None or not past.series or fast:
+        return FIRST_LOOKS
+    return YOUNG_LOOKS if past.until - past.since < YOUNG_SECONDS else LOOK_EVERY[past.window]
 
 
 class Follower:

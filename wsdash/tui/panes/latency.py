@@ -31,7 +31,7 @@ LEAST_TALL, TALLEST = 4, 12
 """Lines of a series that is drawn tall."""
 NUMBERS = 5 * NUMBER + 4
 WINDOW_NAMES = ("1 h", "24 h", "14 d")
-"""As trends.WINDOWS, which brings the history's reader and is not loaded for a first frame."""
+"""As past_reader.WINDOWS, which brings the history's reader and is not loaded for a first frame."""
 
 
 def draw_latency(view: ViewState, frame: Frame) -> Lines:

@@ -19,7 +19,7 @@ from wsdash.history.reader import HistoryReader, Point
 from wsdash.history.store import FILE
 from wsdash.tui.looks import BAD, BARS, DIM, GAP, HOLE_MARK, TITLE, WARN, age, milliseconds, size
 from wsdash.tui.panes.base import Frame, Lines, cell, row
-from wsdash.tui.past import WINDOWS, Metric, Trend, Trends, read_trends
+from wsdash.tui.past_reader import WINDOWS, Metric, Trend, Trends, read_trends
 from wsdash.tui.screens.views import FRAME, SHARE, WIDEST, ViewPanel
 from wsdash.tui.viewstate import ViewState
 
