@@ -35,6 +35,14 @@ def age(seconds: float | None) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
+def calm(seconds: float) -> float:
+    """An age for a line among many: in steps of 10 seconds, so that not each of them ticks each second.
+
+    The first ten stay as they are: what has just happened is seen to be new.
+    """
+    return seconds if seconds < 10 else seconds // 10 * 10
+
+
 def when(at: float) -> str:
     """A moment in the one zone of all that people read, this machine's (see zone): Nov 29 22:12."""
     return time.strftime("%b %d %H:%M", time.localtime(at))
@@ -65,6 +73,11 @@ def size(amount: float | None) -> str:
 def count(number: int | None) -> str:
     """A count in groups of three, as f"{number:,}" has it everywhere: 10,000; – when unknown."""
     return "–" if number is None else f"{number:,}"
+
+
+def at_least(number: int) -> str:
+    """A count that grows all the time, from a hundred on in steps of a hundred: 87, 1,200+."""
+    return count(number) if number < 100 else f"{count(number // 100 * 100)}+"
 
 
 def milliseconds(seconds: float | None) -> str:

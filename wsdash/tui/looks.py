@@ -13,6 +13,8 @@ from textual.theme import Theme
 
 from wsdash.model import ContainerReading, ItemKind, ItemState, Liveness, Phase
 from wsdash.model.written import age as age
+from wsdash.model.written import at_least as at_least
+from wsdash.model.written import calm as calm
 from wsdash.model.written import clock as clock
 from wsdash.model.written import count as count
 from wsdash.model.written import milliseconds as milliseconds

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from textual.content import Content
 
@@ -132,13 +134,14 @@ def plot(
     cells = samples[-(width - axis) :]
     gap = " " * (width - axis - len(cells))
     lines = []
+    looks = [style_of(sample) if live else DIM for sample in cells]
     for row in range(rows):
-        line = [Content(gap)]
-        for sample in cells:
-            sign = _sign(sample, rows - 1 - row, rows, scale)
-            line.append(Content.styled(sign, style_of(sample) if live else DIM))
-        mark = Content.styled(_axis(row, rows, scale), DIM) if axis else Content()
-        lines.append(mark + Content("").join(line))
+        signs = [_sign(sample, rows - 1 - row, rows, scale) for sample in cells]
+        line = [Content.styled(_axis(row, rows, scale), DIM) if axis else Content(), Content(gap)]
+        # cells of one look go together: each piece of a line is drawn for itself
+        for look, run in groupby(zip(looks, signs, strict=True), key=itemgetter(0)):
+            line.append(Content.styled("".join(sign for _, sign in run), look))
+        lines.append(Content("").join(line))
     return lines
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
+from textual.content import Content, Span
 
 from wsdash.tui.freshness import EngineState, Freshness, engine_standing
 from wsdash.tui.keys import with_keys
@@ -36,6 +36,9 @@ class Frame:
 
 def cell(text: str, width: int, style: str = "", *, right: bool = False) -> Content:
     """Text cut or padded to exactly `width` cells."""
+    if text.isascii() and text.isprintable() and len(text) <= width:  # nearly all, and a frame has hundreds
+        padded = text.rjust(width) if right else text.ljust(width)
+        return Content.styled(padded, style, width)
     content = Content(" ".join(text.split("\n"))).truncate(max(0, width), ellipsis=True)
     gap = " " * max(0, width - content.cell_length)
     whole = gap + content.plain if right else content.plain + gap
@@ -66,7 +69,13 @@ def status(look: Look, width: int) -> Content:
 
 def row(*cells: Content | str) -> Content:
     """Cells beside each other, one blank apart."""
-    return Content(" ").join(cells)
+    texts, spans, place = list[str](), list[Span](), 0
+    for one in cells:
+        content = one if isinstance(one, Content) else Content(one)
+        spans += [Span(begin + place, end + place, style) for begin, end, style in content.spans]
+        texts.append(content.plain)
+        place += len(content.plain) + 1
+    return Content(" ".join(texts), spans)
 
 
 def fresh_title(name: str, fresh: Freshness) -> str:

@@ -18,6 +18,7 @@ from wsdash.tui.looks import (
     TITLE,
     WARN,
     age,
+    calm,
     container_health,
     container_state,
     size,
@@ -160,7 +161,7 @@ def _line(reading: ContainerReading, name: int, frame: Frame, live: bool) -> Con
         _memory(reading, wide),
         *([_network(reading)] if _with_network(frame.width, name) else []),
         cell(str(reading.restarts), 3, WARN if reading.restarts else "", right=True),
-        cell(age(frame.now - since if since else None), AGE, right=True),
+        cell(age(calm(frame.now - since) if since else None), AGE, right=True),
         Content(" ".join(map(str, reading.ports)) or "–"),
     ]
     line = row(*cells).truncate(frame.width, ellipsis=True)

@@ -41,10 +41,11 @@ def draw_latency(view: ViewState, frame: Frame) -> Lines:
     if not names:
         return nothing_yet(view, frame.now, "latencies")
     name = max(9, *(len(series) for series in names))
-    failures = frame.width >= ROOMY or _any_failed(view, names)
+    numbers_of = {series: summary_of(view, series) for series in names}
+    failures = frame.width >= ROOMY or any(summary.failed for summary in numbers_of.values())
     numbers = NUMBERS if failures else NUMBERS - NUMBER - 1
     width = min(SAMPLES, max(8, frame.width - name - numbers - VERDICT - SCALE - 5))
-    drawn = [series for series in names if curve_of(view, series, 1)[0]]
+    drawn = [series for series in names if _has_curve(view, series)]
     tall = min(TALLEST, (frame.height - 1 - (len(names) - len(drawn))) // max(1, len(drawn)))
     flat = tall < LEAST_TALL
     heading = row(
@@ -56,10 +57,11 @@ def draw_latency(view: ViewState, frame: Frame) -> Lines:
     )
     lines = [heading.stylize(TITLE).truncate(frame.width)]
     for series in names:
+        summary = numbers_of[series]
         if series in drawn and not flat:
-            lines += _tall(view, series, name, width, tall, frame, failures)
+            lines += _tall(view, series, name, width, tall, frame, summary, failures)
         else:
-            samples, summary = curve_of(view, series, width)
+            samples = curve_of(view, series, width)
             scale = scale_of(samples)
             fresh = freshness(view, f"latency:{series}", frame.now)
             curve = plot(samples, width, 1, scale, live=fresh.live)[0]
@@ -69,32 +71,31 @@ def draw_latency(view: ViewState, frame: Frame) -> Lines:
     return lines
 
 
-def _any_failed(view: ViewState, names: Sequence[str]) -> bool:
-    """Whether any series has failures to tell of: where there is little room, the curve has that column."""
-    return any(curve_of(view, series, 1)[1].failed for series in names)
-
-
 def _tall(
-    view: ViewState, series: str, name: int, width: int, rows: int, frame: Frame, failures: bool
+    view: ViewState,
+    series: str,
+    name: int,
+    width: int,
+    rows: int,
+    frame: Frame,
+    summary: LatencySummary,
+    failures: bool,
 ) -> Lines:
     """The numbers in a line, and below it the curve over the pane's whole width."""
-    samples, summary = curve_of(view, series, frame.width - AXIS)
+    samples = curve_of(view, series, frame.width - AXIS)
     fresh = freshness(view, f"latency:{series}", frame.now)
     numbers = _line(view, series, name, Content(" " * width), "", frame, summary, failures)
     return [numbers, *plot(samples, frame.width, rows - 1, scale_of(samples), live=fresh.live)]
 
 
-def curve_of(view: ViewState, series: str, width: int) -> tuple[list[LatencySample], LatencySummary]:
-    """What is drawn, one sample a cell, and the numbers: of the history, else of the newest probes."""
-    newest = view.latency.get(series, ())
-    live = summarize(newest)
+def curve_of(view: ViewState, series: str, width: int) -> list[LatencySample]:
+    """What is drawn, one sample a cell: of the history, else of the newest probes."""
     past = view.past
     if past is None or not past.series:
-        return list(newest), live
-    known = past.series.get(series)
-    since_read = [sample for sample in newest if sample.at >= past.until and sample.error != HOLE]
+        return list(view.latency.get(series, ()))
+    since_read, known = _since_read(view, past, series), past.series.get(series)
     if known is None:
-        return since_read, summarize(newest)
+        return since_read
     cells: list[LatencySample] = []
     for part in spread(known.parts, width):
         hole = part is None
@@ -102,10 +103,33 @@ def curve_of(view: ViewState, series: str, width: int) -> tuple[list[LatencySamp
         cells.append(LatencySample(past.until, value, HOLE if hole else ""))
     if since_read:
         cells[-1] = _with_newest(cells[-1], since_read)
-    came = summarize(since_read)
+    return cells
+
+
+def _has_curve(view: ViewState, series: str) -> bool:
+    past = view.past
+    if past is None or not past.series:
+        return bool(view.latency.get(series))
+    known = past.series.get(series)
+    return bool(known.parts if known is not None else _since_read(view, past, series))
+
+
+def summary_of(view: ViewState, series: str) -> LatencySummary:
+    """The numbers: of the history with what came since it was read, else of the newest probes."""
+    newest, past = view.latency.get(series, ()), view.past
+    known = past.series.get(series) if past is not None else None
+    if past is None or known is None:
+        return summarize(newest)
+    came = summarize(_since_read(view, past, series))
     longest = max((v for v in (known.longest, came.longest) if v is not None), default=None)
-    failed = known.failed + came.failed
-    return cells, LatencySummary(live.last, known.p50, known.p99, longest, failed, live.probes)
+    probes = [sample for sample in newest if sample.error != HOLE]
+    last = probes[-1] if probes else None
+    return LatencySummary(last, known.p50, known.p99, longest, known.failed + came.failed, len(probes))
+
+
+def _since_read(view: ViewState, past: Past, series: str) -> list[LatencySample]:
+    newest = view.latency.get(series, ())
+    return [sample for sample in newest if sample.at >= past.until and sample.error != HOLE]
 
 
 def _with_newest(newest: LatencySample, came: Sequence[LatencySample]) -> LatencySample:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
+from rich.segment import Segment
+from rich.style import Style as RichStyle
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -41,11 +44,16 @@ class LinesView(ScrollView, can_focus=False):
 
     def show_lines(self, lines: Sequence[Content]) -> None:
         """Show these; each is at most one line of text, unless they wrap."""
-        self._given = lines
+        before, self._given = self._given, lines
+        if len(before) != len(lines) or not all(map(_same, before, lines)):
+            self._fit()
+
+    def _fit(self) -> None:
+        lines = self._given
         before, self._lines = self._lines, self._fitted(lines)
         top, height = self.scroll_offset.y, self.size.height
         for number, (old, new) in enumerate(zip(before, self._lines, strict=False)):
-            if old is not new and not new.is_same(old):
+            if not _same(old, new):
                 self._strips.pop(number, None)
                 if top <= number < top + height:
                     self.refresh_line(number)
@@ -60,7 +68,7 @@ class LinesView(ScrollView, can_focus=False):
         """Lines wrap anew."""
         self._strips.clear()
         if self._wraps:
-            self.show_lines(self._given)
+            self._fit()
         if self.styles.overflow_y == "scroll":
             resize_alone(self, Size(0, len(self._lines)))
 
@@ -113,7 +121,26 @@ class LinesView(ScrollView, can_focus=False):
             chosen = Style.from_styles(self.screen.get_component_styles("screen--selection"))
             line = line.stylize(chosen, start, len(line.plain) if end == -1 else end)
         strip = Strip(line.render_segments(base), line.cell_length)
-        return strip.extend_cell_length(width, base.rich_style).apply_offsets(0, index)
+        return _placed(strip.extend_cell_length(width, base.rich_style), index)
+
+
+def _same(old: Content, new: Content) -> bool:
+    return old is new or new.is_same(old)
+
+
+def _placed(strip: Strip, index: int) -> Strip:
+    """As Strip.apply_offsets(0, index), which selecting with the mouse needs; styles are made once."""
+    place, segments = 0, []
+    for text, style, _ in strip:
+        segments.append(Segment(text, _style_at(style, place, index)))
+        place += len(text)
+    return Strip(segments, strip.cell_length)
+
+
+@lru_cache(4096)
+def _style_at(style: RichStyle | None, x: int, y: int) -> RichStyle:
+    offset = RichStyle.from_meta({"offset": (x, y)})
+    return style + offset if style else offset
 
 
 def resize_alone(view: ScrollView, size: Size) -> None:

@@ -12,7 +12,7 @@ from textual.message import Message
 from wsdash.model import LogLine
 from wsdash.tui.keys import with_keys
 from wsdash.tui.loglines import LEVELS, MOST_LINES, Search, as_text, pattern, severity
-from wsdash.tui.looks import count, when
+from wsdash.tui.looks import at_least, count, when
 from wsdash.tui.panes.logscroll import LogScroll
 
 
@@ -234,7 +234,7 @@ class LogView(LogScroll):
             parts.append(f"with {self.included}{context}")
         if self.lines.hidden:
             key = with_keys(self.app._keymap, "{logs.probes}")
-            parts.append(f"{count(self.lines.hidden)} own probes hidden ({key})")
+            parts.append(f"{at_least(self.lines.hidden)} own probes hidden ({key})")
         if self.lines.level:
             parts.append(f"{LEVELS[self.lines.level]} only")
         if self.search.text:

@@ -10,7 +10,7 @@ from textual.content import Content
 from wsdash.model import RowsReading, TableVerified
 from wsdash.model.fold import ANSWERED
 from wsdash.tui.freshness import freshness
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, clock, count
+from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, calm, clock, count
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row
 from wsdash.tui.transfers import Transfer
 from wsdash.tui.viewstate import ViewState
@@ -131,7 +131,7 @@ def _counted(reading: RowsReading | None, now: float, live: bool) -> Content:
         return cell("exact", COUNTED, "" if live else DIM)
     if reading.exact_at is None:
         return cell("estimate", COUNTED, DIM)
-    return cell(f"~ {clock(max(0.0, now - reading.exact_at))} ago", COUNTED, DIM)
+    return cell(f"~ {clock(calm(max(0.0, now - reading.exact_at)))} ago", COUNTED, DIM)
 
 
 def _number(mark: str, number: int | None) -> str:
@@ -159,7 +159,7 @@ def _proof_age(view: ViewState, table: str, now: float) -> tuple[str, bool]:
         return "", True
     item = view.run.item("verify-data")
     counts = item.state in ANSWERED or at >= item.changed_at
-    return f"{age(now - at)} ago", counts
+    return f"{age(calm(now - at))} ago", counts
 
 
 def _proof(
