@@ -250,9 +250,8 @@ class WsdashApp(App[str], inherit_bindings=False):
         if self._trouble and self._view.feed == "waiting":
             self._view = msgspec.structs.replace(self._view, trouble=self._trouble)
         view = in_run_time(self._awaiting(self._view, machine), machine)
-        if self.main.is_mounted:
-            self.main.show(view, frame)
-        else:  # what came before the first frame must not wait for the next second
+        self.main.show(view, frame)
+        if not self.main.is_mounted:  # what came before the first frame must not wait for the next second
             self.call_after_refresh(self._show)
         screen = self.screen if self.screen_stack else self.main
         if screen is not self.main and hasattr(screen, "show"):

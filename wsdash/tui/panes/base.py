@@ -137,6 +137,10 @@ class Pane(LinesView, can_focus=True):
         self._view, self._frame = view, frame
         self._redraw()
 
+    def fill(self) -> None:
+        """Draw for the new width."""
+        self._redraw()
+
     def on_resize(self) -> None:
         """Draw again for the new width."""
         super().on_resize()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -175,12 +175,17 @@ def _numbers(transfer: Transfer) -> Iterator[str]:
 class ItemList(LinesView):
     """The lines of the list; a click selects one, a double click is Enter."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, fill: Callable[[], None]) -> None:
         super().__init__(classes="list")
+        self._fill = fill
         self.items: list[Item | None] = []
         """What each line is about; None: the name of a phase."""
         for phase in Phase:
             self.items += [None, *(item for item in plan.items if item.phase is phase)]
+
+    def fill(self) -> None:
+        """Have the lines drawn for the new width."""
+        self._fill()
 
     def line_of(self, item: Item) -> int:
         """The number of an item's line, from 0."""
@@ -232,7 +237,7 @@ class Checklist(Vertical, can_focus=True):
         self._moved = False
         self._view = ViewState()
         self._frame = Frame(0.0, 0)
-        self._list = ItemList(plan)
+        self._list = ItemList(plan, self._redraw)
         self._details = LinesView(classes="details", wraps=True)
         self._made: dict[str, tuple[object, Content]] = {}
 

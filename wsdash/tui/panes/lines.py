@@ -31,6 +31,7 @@ class LinesView(ScrollView, can_focus=False):
         self._given: Sequence[Content] = ()
         self._lines: list[Content] = []
         self._strips: dict[int, Strip] = {}
+        self._filled_for = Size(0, 0)
 
     @property
     def allow_select(self) -> bool:
@@ -41,6 +42,10 @@ class LinesView(ScrollView, can_focus=False):
     def room(self) -> Size:
         """Cells and lines that can be seen at once."""
         return self.scrollable_content_region.size
+
+    def fill(self) -> None:
+        """Called before the first line is drawn in another size. Who makes lines for a width shows them here:
+        the first frame of a screen, or of a new size, then has them already."""
 
     def show_lines(self, lines: Sequence[Content]) -> None:
         """Show these; each is at most one line of text, unless they wrap."""
@@ -79,6 +84,9 @@ class LinesView(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of the visible part."""
+        if self._filled_for != self.size:
+            self._filled_for = self.size
+            self.fill()
         index = self.scroll_offset.y + y
         strip = self._strips.get(index)
         if strip is None:

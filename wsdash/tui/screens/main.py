@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.dom import DOMNode
-from textual.geometry import Offset
+from textual.geometry import Offset, Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -119,7 +119,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = LOOKING
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__()
+        super().__init__(classes="building")  # until more is known: another class lays out all of it anew
         self.plan = plan
         self.view = ViewState()
         self.frame = Frame(0.0, 0)
@@ -140,6 +140,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """What is said when nothing fits; header, tabs, the world's building, the panes, and the keys."""
+        self._fit(self.app.size)
+        self._mark_current()
         yield self._small
         yield self.header
         yield self._tabs
@@ -153,20 +155,22 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         """Paint what there is."""
         self._tabs.mark(self.current)
-        self._mark_current()
         self.checklist.focus()
 
     def on_resize(self, event: events.Resize) -> None:
         """Tabs when there is no room for five panes; a word where there is none for one."""
-        width, height = event.size
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        width, height = size
         self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "small")
         self._small.update(f"{width}x{height} is too small: {LEAST_WIDTH}x{LEAST_HEIGHT} at least")
         column = width < NARROW and height >= COLUMN
         self.set_class(column, "column")
         self.set_class(not column and (width < NARROW or height < SHORT), "narrow")
-        self.set_class(event.size.width >= WIDE, "wide")
-        self.set_class(event.size.height < COMPACT, "short")
-        self.set_class(event.size.height >= TALL, "tall")
+        self.set_class(width >= WIDE, "wide")
+        self.set_class(height < COMPACT, "short")
+        self.set_class(height >= TALL, "tall")
 
     def show(self, view: ViewState, frame: Frame) -> None:
         """Render a state on every pane; each redraws only what changed."""
@@ -347,5 +351,5 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return self.checklist if self.current == "checklist" else self.panes[self.current]
 
     def _mark_current(self) -> None:
-        for name in PANES:
-            self.query_one(f"#{name}").set_class(name == self.current, "current")
+        for pane in (self.checklist, *self.panes.values(), self.logs):
+            pane.set_class(pane.id == self.current, "current")
