@@ -213,11 +213,14 @@ class ScreenSettings(_Section, frozen=True):
 
 class CutoverSettings(_Section, frozen=True):
     """The switch of mode online. max_write_downtime_seconds: when writers were refused for so long before the
-    old side is closed, it is taken back and the old side goes on."""
+    old side is closed, it is taken back and the old side goes on. accept_no_way_back: agree that a rollback
+    after the switch loses what users wrote since, where the mapping cannot be taken back.
+    """
 
     max_write_downtime_seconds: Annotated[float, Meta(ge=0.1, le=60, description="use 0.1 to 60 seconds")] = (
         2.0
     )
+    accept_no_way_back: bool = False
 
 
 class CopySettings(_Section, frozen=True):

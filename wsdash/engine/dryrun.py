@@ -32,7 +32,7 @@ from wsdash.model.fold import fold_all
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
-from wsdash.steps.online.refused import online_refusals
+from wsdash.steps.online.refused import against, online_refusals
 from wsdash.steps.readiness import lacking_rights
 
 
@@ -162,8 +162,9 @@ async def _tell_refusals(world: World, tell: Callable[[AnyEvent], None]) -> bool
     except WsdashError:
         return True
     for one in found:
-        tell(Notice("error", f"not online: {one.subject}: {one.reason}; {one.remedy}"))
-    return not found
+        level, word = ("warning", "agreed") if one.agreed else ("error", "not online")
+        tell(Notice(level, f"{word}: {one.subject}: {one.reason}; {one.remedy}"))
+    return not against(found)
 
 
 def _unheard(event: AnyEvent) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +17,11 @@ from wsdash.data.mapping.carried import mapped_objects, reduced, unseen_objects
 from wsdash.data.mapping.check import fit, understood_by_source
 from wsdash.data.mapping.file import Mapping, load_mapping
 from wsdash.data.mapping.keys import serial_values
+from wsdash.data.mapping.per_row import examine
 from wsdash.data.mapping.seed_rows import SeedRows, note_seed_rows, read_seed_rows
 from wsdash.data.mapping.types import KeyMap, MappedTables
 from wsdash.data.pg.connect import Endpoint, connection
+from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.rehearsal.ddl import DdlRehearsal, rehearse_between, with_findings
 from wsdash.data.schema.apply import apply_file
@@ -101,6 +103,44 @@ async def read_carried(settings: Settings, *, probe: bool = False) -> MigrationS
         serials = await serial_values(new, mapped.tables)
     rest = reduced(source, mapping)
     return MigrationScope(rest, (*mapped.tables, *rest.tables), mapped.keys, tuple(serials))
+
+
+async def read_examined(settings: Settings) -> tuple[Table, ...]:
+    """The tables of read_carried, with what is known of each mapped one's rows (mapping/per_row.py). Raises
+    as read_carried."""
+    carried = await read_carried(settings)
+    return await _examined(settings, carried.tables)
+
+
+async def foresee_examined(settings: Settings) -> tuple[Table, ...] | None:
+    """As read_examined, also before the target's tables are there: its schema file is run and taken back.
+
+    None where the target cannot be reached, or nothing says what its tables will be. Raises InputError for a
+    mapping that does not fit, UnreachableError for the source.
+    """
+    mapping = await read_mapping(settings)
+    async with connection(endpoint(settings.source), read_only=True) as old:
+        source = await read_catalog(old, settings.source.schema)
+        if mapping is None:
+            return source.tables
+        rest = reduced(source, mapping).tables
+        for rehearse in (False, True)[: 2 if settings.target.schema_file else 1]:
+            try:
+                async with _target(settings, rehearse) as (new, target, _):
+                    if target.tables:
+                        mapped = await fit(mapping, (old, source), (new, target), probe=False)
+                        return await _examined(settings, (*mapped.tables, *rest))
+            except UnreachableError:
+                return None
+    return None
+
+
+async def _examined(settings: Settings, tables: Sequence[Table]) -> tuple[Table, ...]:
+    if not settings.target.mapping:
+        return tuple(tables)
+    async with connection(endpoint(settings.source), read_only=True) as old:
+        with ServerErrors(endpoint(settings.source), "asking what a mapping's expressions read"):
+            return await examine(old, tables)
 
 
 async def written_tables(settings: Settings) -> tuple[Table, ...]:

@@ -21,7 +21,7 @@ from wsdash.data.online.cutover import switch_over
 from wsdash.data.online.move import Move
 from wsdash.data.online.traces import read_objects
 from wsdash.data.pg.connect import Endpoint
-from wsdash.errors import InputError, RefusedError
+from wsdash.errors import RefusedError
 from wsdash.model import AnyEvent, ConflictsFound, Downtime, Followed, SwitchedOver
 from wsdash.model.facts import KEEP, MANIFEST, VERIFIED, KeepChoice
 from wsdash.steps.base import StepContext
@@ -29,7 +29,6 @@ from wsdash.steps.online import switch
 from wsdash.steps.online.capture import Capture
 from wsdash.steps.online.move import state_of
 from wsdash.steps.online.panel import panel
-from wsdash.steps.online.refused import refuse_at_first
 from wsdash.steps.online.switch import SwitchWrites
 from wsdash.steps.online.verify import VerifyOnline
 
@@ -251,11 +250,3 @@ async def test_a_difference_is_found(move: Move, tmp_path: Path) -> None:
     evidence = await VerifyOnline().check(ctx)
     assert not evidence.holds
     assert "s.items" in evidence.text
-
-
-async def test_a_mapping_is_refused_before_the_first_item(move: Move, tmp_path: Path) -> None:
-    ctx, _ = step_context(move, tmp_path)
-    await Capture().undo(ctx)
-    mapped = msgspec.structs.replace(ctx.settings.target, mapping="mapping.yaml")
-    with pytest.raises(InputError, match="a mapping makes"):
-        await refuse_at_first(msgspec.structs.replace(ctx.settings, target=mapped))

@@ -14,7 +14,7 @@ from wsdash.data.tables.shape import Column, Table
 
 INTEGERS = ("smallint", "integer", "bigint")
 _WORD = re.compile(r"\"((?:[^\"]|\"\")+)\"|([A-Za-z_\u0080-\uffff][\w$]*)|'(?:[^']|'')*'")
-_RESTLESS = re.compile(
+RESTLESS = re.compile(
     r"\b(now|clock_timestamp|transaction_timestamp|statement_timestamp|timeofday|random|nextval|setval"
     r"|gen_random_uuid|uuid_generate_v1|uuid_generate_v4|uuidv4|uuidv7|current_timestamp|current_date"
     r"|current_time|localtime|localtimestamp|txid_current|pg_current_xact_id)\b",
@@ -194,7 +194,7 @@ def _column(mapping: Mapping, rule: TableRule, ours: dict[str, Column], column: 
             return None
         return ColumnPlan(column, "same", ident(column.name), key, never_null=found.not_null)
     for expression in (own.expression, own.assign, own.order):
-        if restless := _RESTLESS.search(_without_strings(expression)):
+        if restless := RESTLESS.search(without_strings(expression)):
             remedy = "use a constant or a column: what it gives changes, and could never be compared"
             raise mapping.wrong(key, expression, f"{restless[0]} gives another value each time", remedy)
     if own.is_constant:
@@ -290,7 +290,8 @@ def words(expression: str) -> set[str]:
     return found
 
 
-def _without_strings(expression: str) -> str:
+def without_strings(expression: str) -> str:
+    """The expression with its literals and quoted names emptied."""
     return re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"", "''", expression)
 
 

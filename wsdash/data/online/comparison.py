@@ -9,6 +9,7 @@ from wsdash.data.online.link import Link
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.snapshot.chunk_states import read_anew
 from wsdash.data.snapshot.hold import open_snapshot
+from wsdash.data.tables.shape import source_tables
 from wsdash.data.verify.run import verify_tables
 from wsdash.model import TableVerified
 
@@ -27,8 +28,8 @@ async def compare_moving(
     """
 
     async def compare() -> list[TableVerified]:
-        tables = link.move.tables_of(link.leaving)
-        async with open_snapshot(link.leaving, tables) as snapshot:
+        tables = link.move.compared(link.leaving)
+        async with open_snapshot(link.leaving, source_tables(tables)) as snapshot:
             with ServerErrors(link.leaving, "bringing the other side to the snapshot"):
                 await link.carry(snapshot)
             found = await verify_tables(

@@ -28,8 +28,8 @@ MOST = 1000
 
 @dataclass(frozen=True)
 class Conflict:
-    """One row, side by side. key: of its columns; ours: on the side that changes come from, theirs: on the
-    closed one; None: no such row there."""
+    """One row, side by side, in the target's columns. key: of its columns; ours: on the side that changes
+    come from, theirs: on the closed one; None: no such row there."""
 
     tracked: Tracked
     key: dict[str, Any]
@@ -71,41 +71,47 @@ async def find_conflicts(
     Not for a real hypertable, whose compressed rows have no writer: there the comparison at a held snapshot
     finds what differs.
     """
-    tracked = change.tracked
-    key = ", ".join(f"{ident(name)}" for name in tracked.table.key)
-    staged = ", ".join(
-        f"k.{place} AS {ident(c.name)}" for place, c in zip(tracked.key_names, tracked.key, strict=True)
+    route = change.route
+    entered = route.entered
+    names = [ident(column.name) for column in route.key]
+    staged = ", ".join(f"{k} AS {name}" for k, name in zip(route.key_names, names, strict=True))
+    shown = [ident(column.name) for column in route.target.key]
+    key = ", ".join(f"{sql} AS {name}" for sql, name in zip(route.shown_key, shown, strict=True))
+    found = (
+        f"SELECT k.* FROM pg_temp.{route.stage} k LEFT JOIN {entered.relation} t ON {route.match} "
+        f"WHERE CASE WHEN t.{names[0]} IS NULL THEN NOT k.made ELSE "
+        f"age(t.xmin) < age($1::text::xid8::xid) "
+        f"AND NOT EXISTS (SELECT FROM {APPLIED} a WHERE a.xid::xid = t.xmin) END LIMIT {MOST}"
     )
     rows = await writer.fetch(
-        f"SELECT to_jsonb(s)::text AS key FROM (SELECT {staged} FROM pg_temp.{tracked.stage} k "
-        f"LEFT JOIN {tracked.relation} t ON {tracked.match} "
-        f"WHERE CASE WHEN t.{ident(tracked.table.key[0])} IS NULL THEN NOT k.made ELSE "
-        f"age(t.xmin) < age($1::text::xid8::xid) "
-        f"AND NOT EXISTS (SELECT FROM {APPLIED} a WHERE a.xid::xid = t.xmin) END "
-        f"LIMIT {MOST}) s ({key})",
+        f"SELECT to_jsonb(s)::text AS key FROM (SELECT {key} FROM (SELECT {staged} FROM ({found}) f) "
+        f"AS {ident(entered.table.name)}) s",
         closed_by,
         timeout=SECONDS,
     )
     keys = [row["key"] for row in rows]
     if not keys:
         return []
-    ours, theirs = await _rows(reader, tracked, keys), await _rows(writer, tracked, keys)
+    ours = await _rows(reader, route.target, route.shown[0], keys)
+    theirs = await _rows(writer, route.target, route.shown[1], keys)
     return [
-        Conflict(tracked, json.loads(text), ours.get(place), theirs.get(place))
+        Conflict(route.target, json.loads(text), ours.get(place), theirs.get(place))
         for place, text in enumerate(keys)
         if ours.get(place) != theirs.get(place)
     ]
 
 
-async def _rows(conn: asyncpg.Connection, tracked: Tracked, keys: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """The rows under these keys by their places."""
+async def _rows(
+    conn: asyncpg.Connection, tracked: Tracked, relation: str, keys: Sequence[str]
+) -> dict[int, dict[str, Any]]:
+    """The rows under these keys by their places; relation: has the tracked table's columns."""
     named = ", ".join(f"{ident(column.name)} {column.type}" for column in tracked.key)
     match = " AND ".join(f"t.{ident(name)} = r.{ident(name)}" for name in tracked.table.key)
     columns = ", ".join(f"t.{ident(name)}" for name in tracked.columns)
     found = await conn.fetch(
-        f"SELECT place, (SELECT to_jsonb(s) FROM (SELECT {columns}) s)::text AS row "
+        f"SELECT u.place, (SELECT to_jsonb(s) FROM (SELECT {columns}) s)::text AS row "
         "FROM unnest($1::text[]) WITH ORDINALITY u(key, place), "
-        f"jsonb_to_record(u.key::jsonb) r({named}) JOIN {tracked.relation} t ON {match}",
+        f"jsonb_to_record(u.key::jsonb) r({named}) JOIN {relation} t ON {match}",
         list(keys),
         timeout=SECONDS,
     )

@@ -42,5 +42,5 @@ async def copy_online(
             return await copy_tables(replace(request, snapshot=snapshot), on_progress)
 
     result = await read_anew(copy, on_retake)
-    await install(move.target, move.tracked, move.run, closed=True)
+    await install(move.target, move.tracked_on(move.target), move.run, closed=True)
     return result

@@ -40,13 +40,14 @@ async def emptied_by_crash(
     """
     if state.own_boot in ("", (await read_position(conn)).boot):
         return frozenset()
-    unlogged = await read_unlogged(conn, move.tracked)
+    tracked = move.tracked_on(side)
+    unlogged = await read_unlogged(conn, tracked)
     if side == move.target:
         return unlogged
     return frozenset(
         [
             one.number
-            for one in move.tracked
+            for one in tracked
             if one.number in unlogged
             and not await conn.fetchval(f"SELECT EXISTS (SELECT FROM {one.relation})", timeout=SECONDS)
         ]

@@ -19,9 +19,9 @@ from wsdash.data.online.delta import Delta
 from wsdash.data.online.fence import Fence
 from wsdash.data.online.ground import read_ground, to_text
 from wsdash.data.online.link import Link, catch_up, open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.move import Move, require_way_back
 from wsdash.data.online.objects import open_functions
-from wsdash.data.online.sequences import Value, read_sequences, set_further
+from wsdash.data.online.sequences import follow_sequences
 from wsdash.data.online.standing import read_standing, settle
 from wsdash.data.online.state import read_state
 from wsdash.data.online.tracked import APPLIED, STATE
@@ -30,7 +30,6 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, words_of
 from wsdash.data.pg.transactions import begin, commit, roll_back
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
-from wsdash.tasks import task_group
 
 LIMIT_SECONDS = 2.0
 LAST_DELTA_SHARE = 0.25
@@ -134,8 +133,7 @@ async def _check(switch: Switch) -> None:
 
 async def _read_sequences(switch: Switch) -> None:
     link = switch.link
-    schemas = sorted({one.table.schema for one in link.tracked})
-    switch.sequences = set_further(*await _both_sequences(link.steward, link.writer, schemas))
+    switch.sequences = await follow_sequences(link.steward, link.writer, link.routes)
 
 
 async def _close(switch: Switch) -> None:
@@ -181,14 +179,18 @@ async def switch_over(
     limit: float = LIMIT_SECONDS,
     on_stage: OnStage = _nobody,
     overwrite: Collection[str] | None = (),
+    give_up: bool = False,
 ) -> Switched:
     """Switch from one side to the other. limit: the longest that writers may be refused before it is taken
-    back, in seconds. on_stage hears each stage's name before it begins. overwrite: as of open_link.
+    back, in seconds. on_stage hears each stage's name before it begins. overwrite: as of open_link. give_up:
+    leave behind what was written to the target, where a mapping cannot be taken back.
 
     Raises AbortedError when it was taken back (the side that was to be left goes on, or could not be
     reached), RefusedError when it must not begin, WsdashError when the one side is closed and the other one
     could not be opened: resume() goes on then.
     """
+    if leaving == move.target and not give_up:
+        require_way_back(move)
     settings = {"application_name": "wsdash fence", "client_connection_check_interval": "200ms"}
     async with (
         open_link(move, leaving, overwrite=overwrite) as link,
@@ -309,16 +311,17 @@ async def _open_in(
                 where=side.address,
                 remedy="resume: they are carried again before it is opened",
             )
-        logs = ", ".join([*(one.log for one in move.tracked), APPLIED])
+        tracked = move.tracked_on(side)
+        logs = ", ".join([*(one.log for one in tracked), APPLIED])
         await begin(conn, "SET LOCAL synchronous_commit = on", timeout=ANSWER_SECONDS)
         await conn.execute(
-            "; ".join([open_functions(move.tracked), f"TRUNCATE {logs}", *sequences]), timeout=ANSWER_SECONDS
+            "; ".join([open_functions(tracked), f"TRUNCATE {logs}", *sequences]), timeout=ANSWER_SECONDS
         )
         await conn.execute(
             f"UPDATE {STATE} SET state = 'open', turn = $1, opened_at = pg_current_snapshot(), "
             "opened_ground = $2",
             turn,
-            to_text(await read_ground(conn, move.tracked)),
+            to_text(await read_ground(conn, tracked)),
             timeout=ANSWER_SECONDS,
         )
         await commit(conn, timeout=ANSWER_SECONDS)
@@ -339,18 +342,8 @@ async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
         await on_stage("delta")
         lines = await link.carry()  # it is closed: nothing comes after this
         await on_stage("sequences")
-        schemas = sorted({one.table.schema for one in link.tracked})
         with ServerErrors(entering, "reading sequences"):
-            sequences = set_further(*await _both_sequences(link.steward, link.writer, schemas))
+            sequences = await follow_sequences(link.steward, link.writer, link.routes)
         await on_stage("open")
         await open_side(move, entering, turn, sequences, link.writer)
     return Switched(entering, turn, None, lines, {})
-
-
-async def _both_sequences(
-    ours: asyncpg.Connection, theirs: asyncpg.Connection, schemas: list[str]
-) -> tuple[dict[str, Value], dict[str, Value]]:
-    async with task_group() as group:
-        here = group.create_task(read_sequences(ours, schemas))
-        there = group.create_task(read_sequences(theirs, schemas))
-    return here.result(), there.result()

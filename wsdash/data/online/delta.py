@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.online.position import Position
+from wsdash.data.online.routes import Route
 from wsdash.data.online.tracked import APPLYING, Tracked
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.sql import column_list, ident
@@ -27,6 +28,8 @@ LOOK_UP = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SE
 AS_PLANNED = "RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_seqscan"
 ROUTED = "wsdash_routed"
 """The temporary table from which rows are inserted where COPY cannot."""
+KEPT = "wsdash_kept"
+"""And the one with what nothing fills of the rows that were there."""
 REPLICA = (
     "SET LOCAL session_replication_role = replica; SET LOCAL synchronous_commit = on; "
     f"SELECT pg_catalog.set_config('{APPLYING}', 'on', true)"
@@ -37,7 +40,7 @@ REPLICA = (
 class Change:
     """What a delta holds of one table. whole: its keys do not tell it (TRUNCATE, no key): take all rows."""
 
-    tracked: Tracked
+    route: Route
     lines: int
     whole: bool
 
@@ -57,23 +60,25 @@ class Delta:
 
 
 async def read_delta(
-    reader: asyncpg.Connection, tracked: Sequence[Tracked], since: Position, until: Position, whole: set[int]
+    reader: asyncpg.Connection, routes: Sequence[Route], since: Position, until: Position, whole: set[int]
 ) -> Delta:
     """Ask the logs, in the snapshot `until` that the session is in, which tables changed since a position.
 
-    whole: numbers of tables that are taken whole whatever their log says. Raises asyncpg.PostgresError.
+    whole: numbers of entered tables that are taken whole whatever their log says. Raises
+    asyncpg.PostgresError.
     """
+    logs = {route.left.number: route.left.log for route in routes}
     arms = " UNION ALL ".join(
-        f"SELECT {one.number} AS number, count(*) AS lines, coalesce(bool_or(op = 'T'), false) AS whole "
-        f"FROM {one.log} WHERE {since.since}"
-        for one in tracked
+        f"SELECT {number} AS number, count(*) AS lines, coalesce(bool_or(op = 'T'), false) AS whole "
+        f"FROM {log} WHERE {since.since}"
+        for number, log in logs.items()
     )
-    by_number = {one.number: one for one in tracked}
-    changes = [
-        Change(by_number[row["number"]], row["lines"], row["whole"] or row["number"] in whole)
-        for row in await reader.fetch(arms, timeout=SECONDS)
-        if row["lines"] or row["number"] in whole
-    ]
+    found = {row["number"]: row for row in await reader.fetch(arms, timeout=SECONDS)} if arms else {}
+    changes = []
+    for route in routes:
+        row, taken = found[route.left.number], route.entered.number in whole
+        if row["lines"] or taken:
+            changes.append(Change(route, row["lines"], row["whole"] or taken or route.whole))
     return Delta(since, until, tuple(changes))
 
 
@@ -83,16 +88,16 @@ async def pending(conn: asyncpg.Connection, tracked: Sequence[Tracked], since: P
     return int(await conn.fetchval(f"SELECT coalesce(sum(n), 0) FROM ({arms}) s", timeout=SECONDS))
 
 
-async def make_stages(writer: asyncpg.Connection, tracked: Sequence[Tracked]) -> None:
+async def make_stages(writer: asyncpg.Connection, routes: Sequence[Route]) -> None:
     """Make the temporary tables that a delta's keys pass through, once a session."""
-    for one in tracked:
-        if not one.keyless:
+    for route in routes:
+        if not route.whole:
             keys = ", ".join(
                 f"{name} {column.type}" + (f" COLLATE {column.collation}" if column.collation else "")
-                for name, column in zip(one.key_names, one.key, strict=True)
+                for name, column in zip(route.key_names, route.key, strict=True)
             )
             await writer.execute(
-                f"CREATE TEMP TABLE IF NOT EXISTS {one.stage} ({keys}, made boolean) ON COMMIT DELETE ROWS",
+                f"CREATE TEMP TABLE IF NOT EXISTS {route.stage} ({keys}, made boolean) ON COMMIT DELETE ROWS",
                 timeout=60,
             )
 
@@ -118,21 +123,23 @@ async def write_delta(
     rows = 0
     await target[1].execute(REPLICA, timeout=SECONDS)
     for change in delta.changes:
+        route = change.route
         few = change.lines <= FEW and not change.whole
         for _, conn in (source, target):
             await conn.execute(LOOK_UP if few else AS_PLANNED, timeout=SECONDS)
         if change.whole:
-            if change.tracked.number not in may_empty:
+            if route.entered.number not in may_empty:
                 raise WsdashError(
-                    f"{change.tracked.table.qualified} was emptied or has no key: its changes cannot be "
+                    f"{route.entered.table.qualified} was emptied or has no key: its changes cannot be "
                     "carried back row by row",
                     where=target[0].address,
                     remedy="carry this table back by hand, then retry",
                 )
-            await target[1].execute(f"DELETE FROM {change.tracked.relation}", timeout=SECONDS)
+            beside = f" WHERE NOT ({route.beside})" if route.beside else ""
+            await target[1].execute(f"DELETE FROM {route.entered.relation} t{beside}", timeout=SECONDS)
         else:
             await _delete_keys(source, target, change, delta, on_bytes, look)
-        rows += await _insert_rows(source, target, change, delta, on_bytes, change.tracked.number in routed)
+        rows += await _insert_rows(source, target, change, delta, on_bytes, route.entered.number in routed)
     return rows
 
 
@@ -145,38 +152,19 @@ async def check_delta(
     """
     rows = 0
     for change in delta.changes:
-        tracked = change.tracked
-        columns = tracked.table.copied_columns
-        staged = f"pg_temp.{tracked.stage}"
-        ours = await checksum_rows(source, columns, _rows(change, _keys(tracked, delta.since)))
-        theirs = await checksum_rows(target[1], columns, _rows(change, staged))
+        route = change.route
+        left = route.left_rows(delta.since, whole=change.whole)
+        ours = await checksum_rows(source, route.columns, left)
+        theirs = await checksum_rows(target[1], route.columns, route.entered_rows(whole=change.whole))
         if ours != theirs:
             raise WsdashError(
-                f"{tracked.table.qualified}: after {change.lines:,} changes were carried, the rows differ "
-                f"({ours.rows:,} rows here, {theirs.rows:,} there)",
+                f"{route.entered.table.qualified}: after {change.lines:,} changes were carried, the rows "
+                f"differ ({ours.rows:,} rows here, {theirs.rows:,} there)",
                 where=target[0].address,
                 remedy="drop the rule or trigger in that database that changes rows, then retry",
             )
         rows += ours.rows
     return rows
-
-
-def _keys(tracked: Tracked, since: Position) -> str:
-    """The changed keys as a subquery over the log; made: a row was put there anew."""
-    names = ", ".join(tracked.key_names)
-    return (
-        f"(SELECT {names}, bool_or(op = 'I') AS made FROM {tracked.log} "
-        f"WHERE op <> 'T' AND {since.since} GROUP BY {names})"
-    )
-
-
-def _rows(change: Change, keys: str) -> str:
-    """The rows that exist under these keys."""
-    tracked = change.tracked
-    columns = ", ".join(f"t.{ident(name)}" for name in tracked.columns)
-    if change.whole:
-        return f"SELECT {columns} FROM {tracked.relation} t"
-    return f"SELECT {columns} FROM {keys} k JOIN {tracked.relation} t ON {tracked.match}"
 
 
 async def _delete_keys(
@@ -187,15 +175,23 @@ async def _delete_keys(
     on_bytes: Callable[[int], None],
     look: Callable[[Change], Awaitable[None]],
 ) -> None:
-    tracked = change.tracked
-    subject = f"the changed keys of {tracked.table.qualified}"
-    query = f"SELECT * FROM {_keys(tracked, delta.since)} k"
-    stream = Stream(subject, query, "pg_temp", tracked.stage, (*tracked.key_names, "made"), "text")
+    route = change.route
+    subject = f"the changed keys of {route.left.table.qualified}"
+    query = route.changed_keys(delta.since)
+    stream = Stream(subject, query, "pg_temp", route.stage, (*route.key_names, "made"), "text")
     await transfer(source, target, stream, on_bytes)
     await look(change)
+    staged = f"pg_temp.{route.stage} k"
+    if route.kept:
+        keys = ", ".join(f"k.{name}" for name in route.key_names)
+        kept = ", ".join(f"t.{ident(column.name)}" for column in route.kept)
+        await target[1].execute(
+            f"CREATE TEMP TABLE {KEPT} ON COMMIT DROP AS SELECT {keys}, {kept} "
+            f"FROM {staged} JOIN {route.entered.relation} t ON {route.match}",
+            timeout=SECONDS,
+        )
     await target[1].execute(
-        f"DELETE FROM {tracked.relation} t USING pg_temp.{tracked.stage} k WHERE {tracked.match}",
-        timeout=SECONDS,
+        f"DELETE FROM {route.entered.relation} t USING {staged} WHERE {route.match}", timeout=SECONDS
     )
 
 
@@ -207,20 +203,39 @@ async def _insert_rows(
     on_bytes: Callable[[int], None],
     routed: bool,
 ) -> int:
-    tracked, table = change.tracked, change.tracked.table
-    query = _rows(change, _keys(tracked, delta.since))
-    into = ("pg_temp", ROUTED) if routed else (table.schema, table.name)
-    if routed:
+    route, table = change.route, change.route.entered.table
+    query = route.left_rows(delta.since, whole=change.whole)
+    kept = bool(route.kept) and not change.whole
+    staged = routed or kept
+    into = ("pg_temp", ROUTED) if staged else (table.schema, table.name)
+    if staged:
         await target[1].execute(
-            f"CREATE TEMP TABLE {ROUTED} (LIKE {tracked.relation}) ON COMMIT DROP", timeout=SECONDS
-        )
-    stream = Stream(table.qualified, query, *into, tracked.columns or None, "text")
-    rows = await transfer(source, target, stream, on_bytes)
-    if routed:
-        names = column_list(tracked.columns)
-        await target[1].execute(
-            f"INSERT INTO {tracked.relation} ({names}) OVERRIDING SYSTEM VALUE "
-            f"SELECT {names} FROM pg_temp.{ROUTED}; DROP TABLE pg_temp.{ROUTED}",
+            f"CREATE TEMP TABLE {ROUTED} ON COMMIT DROP AS "
+            f"SELECT {column_list(route.names)} FROM {route.entered.relation} LIMIT 0",
             timeout=SECONDS,
         )
+    stream = Stream(table.qualified, query, *into, route.names or None, "text")
+    rows = await transfer(source, target, stream, on_bytes)
+    if staged:
+        await target[1].execute(_from_stage(route, kept=kept), timeout=SECONDS)
     return rows
+
+
+def _from_stage(route: Route, *, kept: bool) -> str:
+    """The commands that insert the staged rows; kept: those that were there keep what nothing fills, and the
+    others get its default."""
+    relation, names = route.entered.relation, column_list(route.names)
+    values = ", ".join(f"t.{ident(name)}" for name in route.names)
+    insert = (
+        f"INSERT INTO {relation} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM pg_temp.{ROUTED} t"
+    )
+    if not kept:
+        return f"{insert}; DROP TABLE pg_temp.{ROUTED}"
+    more = [column.name for column in route.kept]
+    held = ", ".join(f"k.{ident(name)}" for name in more)
+    return (
+        f"INSERT INTO {relation} ({names}, {column_list(more)}) OVERRIDING SYSTEM VALUE "
+        f"SELECT {values}, {held} FROM pg_temp.{ROUTED} t JOIN pg_temp.{KEPT} k ON {route.match}; "
+        f"{insert} WHERE NOT EXISTS (SELECT FROM pg_temp.{KEPT} k WHERE {route.match}); "
+        f"DROP TABLE pg_temp.{ROUTED}; DROP TABLE pg_temp.{KEPT}"
+    )

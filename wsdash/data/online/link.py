@@ -16,6 +16,7 @@ from wsdash.data.online.delta import Change, Delta, check_delta, make_stages, pe
 from wsdash.data.online.ground import Ground, from_text, moved, read_ground, to_text
 from wsdash.data.online.move import Move
 from wsdash.data.online.position import Position, read_position, seal
+from wsdash.data.online.routes import Route
 from wsdash.data.online.state import State, read_state
 from wsdash.data.online.tracked import APPLIED, STATE, Tracked
 from wsdash.data.online.trees import read_trees
@@ -50,10 +51,13 @@ class Link:
     writer: asyncpg.Connection
     position: Position
     tracked: tuple[Tracked, ...]
+    """The left side's tables."""
+    routes: tuple[Route, ...]
     ground: Ground
     """The left side's chunks at the position."""
     suspects: set[int]
-    """Tables whose chunks were dropped or rewritten since they were last known to be equal."""
+    """The left side's tables that must be compared: chunks of theirs were dropped or rewritten, or they came
+    back through a mapping."""
     closed_by: str = ""
     """The transaction that closed the entered side; '' when it was never open."""
     overwrite: set[str] | None = field(default_factory=set)
@@ -65,7 +69,8 @@ class Link:
     unlogged: frozenset[int] = frozenset()
     """Tables that are unlogged on the left side."""
     emptied: frozenset[int] = frozenset()
-    """Unlogged tables of the entered side that a crash of its server may have emptied."""
+    """The entered side's tables that must be taken whole: unlogged ones that a crash may have emptied, and
+    those with writes that were given up."""
     _session: asyncpg.Connection = field(init=False)
     """The session whose snapshot the delta is read in."""
     _chunks: ChunkStates = field(init=False, default=NO_CHUNKS)
@@ -77,7 +82,7 @@ class Link:
     async def carry(self, held: Snapshot | None = None, whole: Collection[int] = ()) -> int:
         """Carry what is new over; how many log lines that answered.
 
-        held: to exactly this snapshot. whole: numbers of tables that are taken whole.
+        held: to exactly this snapshot. whole: numbers of the left side's tables that are taken whole.
 
         Raises MovedError when maintenance rewrote chunks meanwhile: nothing was changed then, call it again.
         """
@@ -97,14 +102,14 @@ class Link:
             self._session, self._chunks = held.conn, held.chunks
         else:
             self._session = self.reader
-            tables = self.move.tables_of(self.leaving)
+            tables = self.move.relations(self.leaving)
             self._chunks = await hold_still(self.reader, self.leaving, tables)
         session = self._session
         with ServerErrors(self.leaving, "reading what changed"):
             until = await read_position(session)
             await self._look_at_chunks(await read_ground(session, self.tracked))
-            taken = self._emptied(until) | set(whole)
-            delta = await read_delta(session, self.tracked, self.position, until, taken)
+            taken = self._emptied(until) | self._entered(whole)
+            delta = await read_delta(session, self.routes, self.position, until, taken)
             if delta.changes:
                 await seal(self.steward)
         return delta
@@ -132,10 +137,14 @@ class Link:
         )
 
     def _emptied(self, until: Position) -> set[int]:
-        """Unlogged tables, when their server was started anew on either side: a crash empties them."""
+        """Entered tables to be taken whole, when a server was started anew: a crash empties unlogged ones."""
         if not self.position.boot or self.position.boot == until.boot:
             return set(self.emptied)
-        return set(self.emptied | self.unlogged)
+        return set(self.emptied) | self._entered(self.unlogged)
+
+    def _entered(self, left: Collection[int]) -> set[int]:
+        """Numbers of the entered tables that rows of these left ones go into."""
+        return {route.entered.number for route in self.routes if route.left.number in left}
 
     async def write(self, delta: Delta) -> int:
         """Write a delta into the entered side, uncommitted; how many rows.
@@ -146,12 +155,13 @@ class Link:
 
         async def look(change: Change) -> None:
             # the target before the first switch is no side that was closed: all its rows are ours
-            if self.closed_by and not self._hides_writers(change.tracked):
+            if self.closed_by and not self._hides_writers(change.route.entered):
                 found.extend(await find_conflicts(self._session, self.writer, change, self.closed_by))
 
         with ServerErrors(self.entering, "carrying changes"):
             await begin(self.writer)
-            names = [one.relation for one in self.tracked if one.number in self.routed]
+            entered = self.move.tracked_on(self.entering)
+            names = [one.relation for one in entered if one.number in self.routed]
             async with routers_always(self.writer, names):
                 rows = await write_delta(
                     (self.leaving, self._session),
@@ -169,7 +179,7 @@ class Link:
     def _may_empty(self) -> Collection[int]:
         """The target's tables, and what a crash of the source left empty there."""
         if self.entering == self.move.target:
-            return [one.number for one in self.tracked]
+            return [one.number for one in self.move.tracked_on(self.entering)]
         return self.emptied
 
     def _hides_writers(self, tracked: Tracked) -> bool:
@@ -187,7 +197,7 @@ class Link:
         Raises MovedError, RefusedError when somebody else carried changes meanwhile, WsdashError.
         """
         if self._chunks.states:
-            tables = self.move.tables_of(self.leaving)
+            tables = self.move.relations(self.leaving)
             with ServerErrors(self.leaving, "reading the states of the chunks again"):
                 await require_unmoved(self.steward, self.leaving, tables, self._chunks)
         with ServerErrors(self.entering, "committing carried changes"):
@@ -245,7 +255,7 @@ async def open_link(
     lack on the other; UnreachableError.
     """
     entering = move.other(leaving)
-    tracked = move.tracked
+    tracked, routes = move.tracked_on(leaving), move.routes(leaving)
     async with AsyncExitStack() as stack:
         strict = {"row_security": "off"}
         async with task_group() as group:
@@ -260,15 +270,18 @@ async def open_link(
             position = await _start(move, leaving, steward, writer)
             state = await read_state(writer)
             assert state is not None
-            await make_stages(writer, tracked)
-            trees = await read_trees(writer, tracked)
+            await make_stages(writer, routes)
+            trees = await read_trees(writer, move.tracked_on(entering))
             routed = frozenset(number for number, tree in trees.items() if tree.kind == "inheritance")
             boot = (await read_position(writer)).boot
             emptied = await emptied_by_crash(move, entering, writer, state)
         with ServerErrors(leaving, "opening the way for changes"):
             unlogged = await read_unlogged(steward, tracked)
         ground, suspects = from_text(state.position_ground), set(state.suspects)
-        link = Link(move, leaving, entering, reader, steward, writer, position, tracked, ground, suspects)
+        sessions = (reader, steward, writer)
+        link = Link(move, leaving, entering, *sessions, position, tracked, routes, ground, suspects)
+        if leaving == move.source and move.one_way and await _left_behind(steward, position):
+            emptied |= {route.entered.number for route in routes}
         link.own_boot, link.emptied, link.unlogged = boot, emptied, unlogged
         link.closed_by, link.routed, link.overwrite = (
             state.closed_by,
@@ -303,13 +316,23 @@ async def _start(
     async with transaction(writer):
         await writer.execute(
             f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_turn = $2, position_boot = '', "
-            "position_ground = $3, suspects = '{}'",
+            "position_ground = $3, suspects = $4",
             here.opened_at.snapshot,
             turn,
             here.opened_ground,
+            sorted(move.lossy) if leaving == move.source else [],
             timeout=SECONDS,
         )
     return here.opened_at
+
+
+async def _left_behind(steward: asyncpg.Connection, position: Position) -> bool:
+    """Whether the left side was opened again and nothing was carried since: the other one has kept what
+    users wrote there, which was given up."""
+    here = await read_state(steward)
+    if here is None or here.opened_at is None or not here.turn:
+        return False
+    return here.opened_at.snapshot == position.snapshot
 
 
 def _require_direction(here: State, there: State, leaving: Endpoint) -> None:

@@ -9,15 +9,18 @@ import asyncpg
 
 from wsdash.data.copy.manifest import SCHEMA
 from wsdash.data.online.move import Move
+from wsdash.data.online.routes import against
 from wsdash.data.online.tracked import Tracked
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, session_lives
 from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import transaction
+from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.definitions import AGGREGATE
 from wsdash.errors import RefusedError
 
 SECONDS = 60.0
+OFFLINE = "map it with --mode offline"
 KEYLESS_BYTES = 1 << 20
 """A table without a key is taken whole inside the fence; up to so much that does not hold writers up."""
 
@@ -58,11 +61,13 @@ SELECT has_database_privilege(current_database(), 'CREATE') OR to_regnamespace($
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason. subject: the table, role or server. remedy: as an instruction."""
+    """One reason. subject: the table, role or server. remedy: as an instruction. agreed: the settings accept
+    it, and it speaks against nothing any more."""
 
     subject: str
     reason: str
     remedy: str
+    agreed: bool = False
 
 
 async def find_refusals(move: Move) -> list[Refusal]:
@@ -73,7 +78,7 @@ async def find_refusals(move: Move) -> list[Refusal]:
 
 async def source_refusals(move: Move) -> list[Refusal]:
     """The reasons that the source gives. Raises as find_refusals."""
-    found = [refusal for one in move.tracked for refusal in _by_shape(one)]
+    found = [refusal for here, _, table in move.pairs for refusal in _by_shape(here, table)]
     async with connection(move.source, read_only=True) as conn:
         with ServerErrors(move.source, "looking for what speaks against an online move"):
             found += await _source(conn, move)
@@ -86,7 +91,11 @@ async def target_refusals(move: Move) -> list[Refusal]:
     """The reasons that the target gives. Raises as find_refusals."""
     async with connection(move.target, read_only=True) as conn:
         with ServerErrors(move.target, "looking for what speaks against an online move"):
-            return await _replica_right(conn, move.target)
+            found = await _replica_right(conn, move.target)
+            for _, there, table in move.pairs:
+                if table.mapped is not None:
+                    found += await _operators(conn, there)
+            return found
 
 
 async def refuse_impossible(move: Move) -> None:
@@ -100,15 +109,15 @@ async def refuse_impossible(move: Move) -> None:
         )
 
 
-def _by_shape(one: Tracked) -> list[Refusal]:
+def _by_shape(one: Tracked, table: Table) -> list[Refusal]:
+    """What the source's table and the one that becomes of it say by themselves."""
     name = one.table.qualified
     if one.table.hypertable == AGGREGATE:
         remedy = "leave it out, or drop it and make it again on the other side"
         return [Refusal(name, "a continuous aggregate: its rows change without any trigger", remedy)]
-    if one.table.mapped is not None:
-        return [
-            Refusal(name, "a mapping makes its rows: changes are not carried through one", "map it offline")
-        ]
+    if table.mapped is not None and (reasons := against(table.mapped)):
+        what = f"changes cannot be carried through its mapping: {'; '.join(reasons)}"
+        return [Refusal(table.qualified, what, OFFLINE)]
     nullable = [column.name for column in one.key if not column.not_null]
     if nullable:
         what = f"its key may be NULL ({', '.join(nullable)})"
@@ -132,17 +141,23 @@ async def _source(conn: asyncpg.Connection, move: Move) -> list[Refusal]:
     for row in await conn.fetch(SUBSCRIPTIONS, timeout=SECONDS):
         what = "a subscription writes here in replica role, which skips triggers"
         found.append(Refusal(f"subscription {row['name']}", what, "disable it for the time of the move"))
-    for one in move.tracked:
-        found += await _keyless(conn, one) if one.keyless else await _operators(conn, one)
+    for one, there, _ in move.pairs:
+        if one.keyless or there.keyless:
+            found += await _keyless(conn, one, there)
+        else:
+            found += await _operators(conn, one)
     return found
 
 
-async def _keyless(conn: asyncpg.Connection, one: Tracked) -> list[Refusal]:
+async def _keyless(conn: asyncpg.Connection, one: Tracked, there: Tracked) -> list[Refusal]:
+    """there: the target's table, whose key a mapping may leave unfilled."""
     size = await conn.fetchval(SIZE, one.relation, timeout=SECONDS)
     if size <= KEYLESS_BYTES:
         return []
     what = f"no primary key, and {size:,} bytes, over the {KEYLESS_BYTES:,} that are taken whole in the fence"
-    return [Refusal(one.table.qualified, what, "give it a primary key")]
+    if one.keyless:
+        return [Refusal(one.table.qualified, what, "give it a primary key")]
+    return [Refusal(there.table.qualified, what, "fill its key from the source's key")]
 
 
 async def _operators(conn: asyncpg.Connection, one: Tracked) -> list[Refusal]:

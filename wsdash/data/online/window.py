@@ -145,7 +145,11 @@ def _chunks(link: Link, found: dict[int, list[str]]) -> Line:
     """Rows that went with a chunk went unseen."""
     names = {one.number: one.table.qualified for one in link.tracked}
     sentences = [f"{names[number]}: {', '.join(lines[:SHOWN])}" for number, lines in found.items()]
-    sentences += [names[number] for number in sorted(link.suspects - found.keys())]
+    came_back = " (or came back through a mapping)"
+    sentences += [
+        names[number] + (came_back if number in link.move.lossy else "")
+        for number in sorted(link.suspects - found.keys())
+    ]
     return Line(
         "chunks",
         not sentences,

@@ -187,6 +187,23 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class PerRow:
+    """Whether each row of a mapped table follows from one row of the source, and back.
+
+    plain: (target's column, source's column) pairs whose values are the same, at most in a type that loses
+    nothing. constant: the target's columns that no column of the source goes into. keyed: the target's key
+    follows from the source's key. against: why a row does not follow from
+    one row. one_way: why a row cannot be taken back; both in words, () where nothing speaks against it.
+    """
+
+    plain: tuple[tuple[str, str], ...] = ()
+    constant: tuple[str, ...] = ()
+    keyed: bool = False
+    against: tuple[str, ...] = ()
+    one_way: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Mapped:
     """How a table of the target is made of the source's rows.
 
@@ -201,6 +218,8 @@ class Mapped:
     locked: tuple[Table, ...] = ()
     """The source's tables that the rows come from."""
     lookups: tuple[Lookup, ...] = ()
+    per_row: PerRow | None = None
+    """None: not looked at yet (mapping/per_row.py)."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from wsdash.data.online.capture import install, uninstall
 from wsdash.data.online.refusals import refuse_impossible
-from wsdash.data.online.state import read_state
 from wsdash.data.online.traces import read_objects
 from wsdash.data.online.trees import read_trees
 from wsdash.data.pg.connect import connection
@@ -14,6 +13,7 @@ from wsdash.model import StepId
 from wsdash.model.facts import CATALOG
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.online.move import following_of, move_of, state_of
+from wsdash.steps.online.refused import against, refuse, way_back_refusals
 
 NAMED = 5
 
@@ -27,12 +27,12 @@ class Capture:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when each table has our triggers, and none of them is switched off."""
+        state = await state_of(ctx.source)
+        if state is None:
+            return Evidence(False, "no change is captured yet")
         move = await move_of(ctx)
         async with connection(move.source, read_only=True) as session:
             with ServerErrors(move.source, "looking for the capture"):
-                state = await read_state(session)
-                if state is None:
-                    return Evidence(False, "no change is captured yet")
                 trees = await read_trees(session, move.tracked)
         if state.run != move.run:
             raise RefusedError(
@@ -52,6 +52,7 @@ class Capture:
         move = await move_of(ctx)
         if await state_of(move.source) is None:
             await refuse_impossible(move)
+            refuse(against(way_back_refusals(move, ctx.settings)))
             await ctx.facts.put(CATALOG, await read_objects(move.source))
         await install(move.source, move.tracked, move.run, closed=False)
 

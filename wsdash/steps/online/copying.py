@@ -10,7 +10,7 @@ from wsdash.model import Notice
 from wsdash.model.facts import READ
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.migrate import MigrateData, how_read
-from wsdash.steps.online.move import following_of, move_of, state_of, went_over
+from wsdash.steps.online.move import following_of, gives_up, move_of, state_of, went_over
 
 
 class MigrateOnline(MigrateData):
@@ -33,6 +33,6 @@ class MigrateOnline(MigrateData):
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's rows stay. What users wrote there went back with the switch; else they are kept."""
-        if not await went_over(ctx.settings):
+        if not (await went_over(ctx.settings) or gives_up(ctx, await move_of(ctx))):
             return Evidence(True, "the target holds nothing that the source does not")
         return await super().undo(ctx)

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from wsdash.config import Settings
-from wsdash.data.catalog.read import read_catalog
-from wsdash.data.online.move import Move
+from wsdash.data.online.move import Move, require_way_back
 from wsdash.data.online.standing import MoveState, read_standing
 from wsdash.data.online.state import State, read_state
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError
+from wsdash.model.facts import RESTORE_FIRST
 from wsdash.steps.base import Following, StepContext, endpoint
+from wsdash.steps.scope import read_examined
 
 
 async def read_move(run: str, settings: Settings) -> Move:
-    """The move of all tables that the source's catalog has now.
+    """The move of all tables that are carried now. With a mapping the target's must be there.
 
-    Raises RefusedError where a mapping makes the target's rows, UnreachableError.
+    Raises InputError for a mapping that does not fit, UnreachableError.
     """
-    if settings.target.mapping:
-        raise RefusedError(
-            "a mapping makes the target's rows: changes are not carried through one",
-            where="target.mapping in wsdash.yaml",
-            remedy="use --mode offline",
-        )
-    source = endpoint(settings.source)
-    async with connection(source, read_only=True) as session:
-        catalog = await read_catalog(session, settings.source.schema)
-    return Move(run, source, endpoint(settings.target), catalog.tables)
+    tables = await read_examined(settings)
+    return Move(run, endpoint(settings.source), endpoint(settings.target), tables)
 
 
 async def move_of(ctx: StepContext) -> Move:
@@ -56,6 +49,18 @@ async def went_over(settings: Settings) -> bool:
     """Whether the switch is past its point of no return: the source is closed. Raises UnreachableError."""
     state = await state_of(endpoint(settings.source))
     return state is not None and not state.open
+
+
+def gives_up(ctx: StepContext, move: Move) -> bool:
+    """Whether a rollback leaves behind what users wrote to the target, as its operator asked (--restore).
+
+    Raises RefusedError where a mapping cannot be taken back and nobody asked for that.
+    """
+    if not move.one_way:
+        return False
+    if not ctx.facts.get(RESTORE_FIRST):
+        require_way_back(move)
+    return True
 
 
 def following_of(ctx: StepContext) -> Following:

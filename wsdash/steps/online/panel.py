@@ -27,7 +27,7 @@ JOB_SECONDS = 300.0
 
 async def panel(ctx: StepContext, move: Move) -> GoNoGo:
     """Every line, as it is now. What cannot be read says no."""
-    lines = [_lag(ctx), _compared(ctx)]
+    lines = [_lag(ctx), _compared(ctx), *_way_back(ctx, move)]
     try:
         async with open_link(move, move.source) as link:
             with ServerErrors(move.source, "looking at the window"):
@@ -56,6 +56,18 @@ def _compared(ctx: StepContext) -> GoNoGoLine:
         return GoNoGoLine(name, False, "none found both sides equal", remedy)
     age = max(0.0, time.time() - float(stored.get("at") or 0.0))
     return GoNoGoLine(name, age <= COMPARED_HOURS * HOUR, f"equal, {_age(age)} ago", remedy)
+
+
+def _way_back(ctx: StepContext, move: Move) -> list[GoNoGoLine]:
+    """Only a mapping can leave none."""
+    name, remedy = "way back", "correct the mapping, or agree: cutover.accept_no_way_back: true"
+    if not any(table.mapped for table in move.tables):
+        return []
+    if not move.one_way:
+        return [GoNoGoLine(name, True, "rows are taken back through the mapping", remedy)]
+    agreed = ctx.settings.cutover.accept_no_way_back
+    text = f"none{', as agreed' if agreed else ''}: {'; '.join(move.one_way)}"
+    return [GoNoGoLine(name, agreed, text, remedy)]
 
 
 async def _jobs(ctx: StepContext) -> GoNoGoLine:

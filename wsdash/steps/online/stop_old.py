@@ -9,7 +9,7 @@ from wsdash.steps.api.items import client
 from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.online.choices import carry_with_choices
-from wsdash.steps.online.move import following_of, move_of, standing_of
+from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of
 from wsdash.steps.services import DOWN, StopOld
 from wsdash.tasks import task_group
 
@@ -54,7 +54,7 @@ class StopOldOnline(StopOld):
         """
         move = await move_of(ctx)
         standing = await standing_of(move)
-        if standing is not None and standing.target.open:
+        if standing is not None and standing.target.open and not gives_up(ctx, move):
 
             async def carry(overwrite: list[str]) -> int:
                 async with (

@@ -12,7 +12,7 @@ from wsdash.model import Downtime, Notice, StepId, SwitchedOver
 from wsdash.model.facts import CARRIED_BACK, CarriedBack
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.online.choices import carry_with_choices
-from wsdash.steps.online.move import following_of, move_of, standing_of, state_of
+from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of, state_of
 from wsdash.steps.online.panel import panel
 
 ATTEMPTS = 3
@@ -132,11 +132,17 @@ class SwitchWrites:
         if standing is None or standing.source.open:
             return Evidence(True, f"{move.source.label} takes writes")
         limit = ctx.settings.cutover.max_write_downtime_seconds
+        give_up = gives_up(ctx, move)
 
         async def back(overwrite: list[str]) -> Switched:
             async with following_of(ctx).held():
                 return await switch_over(
-                    move, move.target, limit=limit, on_stage=self._on_stage, overwrite=overwrite
+                    move,
+                    move.target,
+                    limit=limit,
+                    on_stage=self._on_stage,
+                    overwrite=overwrite,
+                    give_up=give_up,
                 )
 
         async def tried() -> tuple[Switched, int]:
@@ -155,4 +161,5 @@ class SwitchWrites:
         await ctx.record(SwitchedOver("source", switched.downtime, switched.lines, carried, chosen))
         await ctx.facts.put(CARRIED_BACK, None)
         down = "" if switched.downtime is None else f"; writers were refused for {switched.downtime:.2f} s"
-        return Evidence(True, f"{move.source.label} takes writes again, with every change{down}")
+        what = "as it was at the switch, without what users wrote since" if give_up else "with every change"
+        return Evidence(True, f"{move.source.label} takes writes again, {what}{down}")
