@@ -95,6 +95,7 @@ WHAT: dict[str, dict[str, str]] = {
         "--restore": "fills the source first; refused: when the old service is not started by this rollback",
         "--keep": "whose rows stay where both sides changed them",
         "--keep-row": "the same for one row; refused: without =source or =target",
+        "--give-up-writes": "does without a target that is away; refused: in a run of mode offline",
     },
     "restore": TAKE_OVER
     | {

@@ -151,6 +151,11 @@ def _carrying(commands: Commands) -> None:
         metavar="ID=SIDE",
         help="the same for one row (may be repeated)",
     )
+    rollback.add_argument(
+        "--give-up-writes",
+        action="store_true",
+        help="if the new database does not answer, go back without what users wrote there",
+    )
     _take_over(rollback)
     restore = commands.add("restore", "restore a backup into the new database", "headless", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")

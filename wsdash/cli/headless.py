@@ -17,6 +17,7 @@ from wsdash.config import load_settings
 from wsdash.data.backup.take import load_manifest
 from wsdash.data.restore.run import restore_backup
 from wsdash.data.restore.source import restore_missing_into_source
+from wsdash.engine.operator.launch import run_mode
 from wsdash.engine.operator.lock import OperatorLock
 from wsdash.engine.options import Keep
 from wsdash.engine.outlook import REHEARSED
@@ -32,6 +33,7 @@ from wsdash.model import (
     EngineStopped,
     ItemChanged,
     ItemState,
+    Mode,
     Notice,
     PauseChanged,
     Progress,
@@ -40,6 +42,7 @@ from wsdash.model import (
     RunStarted,
     SetupProgress,
 )
+from wsdash.model.run import GIVE_UP, ROLLBACK
 from wsdash.review.report.build import write_report
 from wsdash.steps.base import endpoint
 
@@ -186,18 +189,34 @@ def rollback(arguments: argparse.Namespace) -> int:
     state = needed_state(arguments)
     if arguments.restore is not None:
         load_manifest(arguments.restore)
-    confirm_phrase("ROLLBACK", "the new stack will be stopped and the old service started", arguments.yes)
+    if arguments.give_up_writes and run_mode(state) != Mode.ONLINE:
+        raise InputError(
+            "a rollback of mode offline carries nothing back: there is nothing to give up",
+            where="--give-up-writes",
+            remedy="leave it out; what users wrote to the new database is kept in a file",
+        )
+    confirm_phrase(*_word(arguments), arguments.yes)
     options = EngineOptions(
         state=state,
         config=config_of(arguments, state),
         rollback=True,
         restore=str(arguments.restore.absolute()) if arguments.restore is not None else "",
         keep=_keep(arguments),
+        give_up=arguments.give_up_writes,
         exit_when_done=True,
         take_over=arguments.take_over,
         on_event=printer(),
     )
     return run_engine(options, arguments.report)
+
+
+def _word(arguments: argparse.Namespace) -> tuple[str, str]:
+    """What must be typed for the rollback, and what it does."""
+    does = "the new stack will be stopped and the old service started"
+    if arguments.give_up_writes:
+        lost = "what users wrote to the new database is lost if it does not answer"
+        return GIVE_UP, f"{does}; {lost}"
+    return ROLLBACK, does
 
 
 def _keep(arguments: argparse.Namespace) -> Keep:

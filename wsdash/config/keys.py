@@ -35,10 +35,14 @@ _PLACES = {
         "pageup=pageup,ctrl+u up=up,k"
     ),
     "alerts": "ack=K next=n silence=S unsilence=u",
+    "conflicts": (
+        "allnew=greater_than_sign allold=less_than_sign decide=enter down=down,j new=right old=left up=up,k"
+    ),
     "days": "answer=enter decide=D down=down,j finish=E up=up,k",
     "differences": "compare=v",
     "evidence": "again=r",
     "metrics": "window=h",
+    "move": "rollback=R",
     "rehearsal": "begin=H end=X",
     "report": "before=left,N next=right,n",
     "tests": "all=a down=down,j try=enter up=up,k",
@@ -62,7 +66,10 @@ _TOGETHER: tuple[set[str], ...] = (
     _MAIN | {"pane", "latency"},
     *(
         {"app", "panel", panel}
-        for panel in ("alerts", "days", "differences", "evidence", "metrics", "rehearsal", "report", "tests")
+        for panel in (
+            *("alerts", "conflicts", "days", "differences", "evidence"),
+            *("metrics", "move", "rehearsal", "report", "tests"),
+        )
     ),
     *({"app", "dialog", dialog} for dialog in ("again", "answer", "leave")),
     {"app", "document"},

@@ -54,7 +54,8 @@ class EngineOptions:
     source: tells what happens after the migration, on a clock of its own; the world is polled before and
     after it.
     metrics: where wsdash's own metrics are served; None: nowhere.
-    then_rollback: roll back what auto migrated. keep: what was chosen of conflicts.
+    then_rollback: roll back what auto migrated. keep: what was chosen of conflicts. give_up: on the way back,
+    what users wrote to the target is given up where it does not answer.
     witness: judges what users of this world learnt of their writes, once all is done.
     pause_jobs: whether the source's background jobs are paused, as a person answered beforehand; None: nobody
     was asked.
@@ -75,6 +76,7 @@ class EngineOptions:
     restore: str = ""
     then_rollback: bool = False
     keep: Keep = Keep()
+    give_up: bool = False
     witness: Witness | None = None
     abandon_rollback: bool = False
     items: tuple[str, ...] = ()

@@ -50,7 +50,7 @@ from wsdash.model import (
     Reply,
     StepId,
 )
-from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK, KeepChoice
+from wsdash.model.facts import GIVE_UP, KEEP, RESTORE_FIRST, ROLLING_BACK, KeepChoice
 from wsdash.model.fold import fold_all
 from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.outside import clean
@@ -273,6 +273,7 @@ class Engine:
                 raise InputError(no, where="--restore", remedy=remedy)
             await journal.put(RESTORE_FIRST, options.restore)
             await journal.put(KEEP, KeepChoice(all=options.keep.all, rows=options.keep.rows))
+            await journal.put(GIVE_UP, options.give_up)
             runner.roll_back()
         elif options.rehearse:
             runner.rehearse(options.rehearse)

@@ -40,6 +40,7 @@ from wsdash.model.days import (
 )
 from wsdash.model.journal import READINGS, AnyEvent, LogLine, Recorded
 from wsdash.model.online import (
+    ConflictCell,
     ConflictFound,
     ConflictsFound,
     Followed,
@@ -49,6 +50,7 @@ from wsdash.model.online import (
     OldPortClients,
     SwitchedOver,
     TrafficJudged,
+    WayBackBlocked,
 )
 from wsdash.model.readings import (
     AlertAcknowledged,
@@ -117,6 +119,7 @@ __all__ = [
     "Branch",
     "BranchesReading",
     "ComparisonBegan",
+    "ConflictCell",
     "ConflictFound",
     "ConflictsFound",
     "ContainerAsked",
@@ -182,6 +185,7 @@ __all__ = [
     "TimePassing",
     "TimelineJudged",
     "TrafficJudged",
+    "WayBackBlocked",
     "ended_by",
     "loads_kept",
     "run_time",

@@ -136,10 +136,22 @@ class CarriedBack(TypedDict):
     conflicts: int
 
 
+class KeptChanges(TypedDict):
+    """How many changes the target's log held for the way back, and when they were counted (epoch seconds)."""
+
+    changes: int
+    at: float
+
+
 FOLLOWS: Fact[bool] = Fact("online.follows", bool)
 """Changes are to be carried in the background, over every restart of the engine."""
+FOLDS: Fact[bool] = Fact("online.folds", bool)
+"""Nothing is carried after a rollback, but the source's log of changes is to be kept small."""
+WAY_BACK: Fact[KeptChanges] = Fact("online.way-back", KeptChanges)
 CATALOG: Fact[list[str]] = Fact("online.catalog", list[str])
 """A line for each object of the source before anything of ours was there."""
+GIVE_UP: Fact[bool] = Fact("rollback.give-up", bool)
+"""What users wrote to the target is given up where it does not answer on the way back, as a person said."""
 KEEP: Fact[KeepChoice] = Fact("rollback.keep", KeepChoice)
 CARRIED_BACK: Fact[CarriedBack] = Fact("rollback.carried", CarriedBack)
 

@@ -27,6 +27,7 @@ from wsdash.model.online import (
     OldPortClients,
     SwitchedOver,
     TrafficJudged,
+    WayBackBlocked,
 )
 from wsdash.model.run import (
     ROLLED_BACK,
@@ -81,11 +82,12 @@ class ItemView(msgspec.Struct, frozen=True):
 
 class WentBack(msgspec.Struct, frozen=True):
     """An online switch that was rolled back: seconds from the rollback's beginning to the old service taking
-    writes, changes carried there, and conflicts that a person decided."""
+    writes, changes carried there, conflicts that a person decided, changes known to have been given up."""
 
     seconds: float
     carried: int
     conflicts: int
+    given_up: int | None = None
 
 
 class RunView(msgspec.Struct, frozen=True):
@@ -145,6 +147,8 @@ class RunView(msgspec.Struct, frozen=True):
     back_since: float | None = None
     conflicts: ConflictsFound | None = None
     """Rows of which a person must choose before the way back goes on."""
+    blocked: str = ""
+    """Why the way back is closed now: the target does not answer, and what that would lose."""
     traffic: TrafficJudged | None = None
     seq: int = 0
 
@@ -266,7 +270,10 @@ def _changed(view: RunView, event: AnyEvent, at: float) -> dict[str, object]:
         case DecisionRecorded():
             return {"decisions": (*view.decisions, (at, event))}
         case Followed():
-            return {"followed": event, "followed_at": at}
+            answers = {"blocked": ""} if event.open else {}  # what the way back was blocked by
+            return {"followed": event, "followed_at": at, **answers}
+        case WayBackBlocked():
+            return {"blocked": event.text}
         case SwitchedOver():
             return _switched(view, event, at)
         case CriterionMeasured():
@@ -276,9 +283,10 @@ def _changed(view: RunView, event: AnyEvent, at: float) -> dict[str, object]:
 
 def _switched(view: RunView, event: SwitchedOver, at: float) -> dict[str, object]:
     changes: dict[str, object] = {"switched": event, "switched_at": at, "panel": None, "conflicts": None}
+    changes |= {"blocked": ""}
     if event.opened == "target":
         return changes | {"went_back": None, "back_since": None}
-    back = WentBack(at - (view.back_since or at), event.carried, event.conflicts)
+    back = WentBack(at - (view.back_since or at), event.carried, event.conflicts, event.given_up)
     return changes | {"went_back": back, "back_since": None}
 
 

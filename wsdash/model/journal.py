@@ -23,6 +23,7 @@ from wsdash.model.online import (
     OldPortClients,
     SwitchedOver,
     TrafficJudged,
+    WayBackBlocked,
 )
 from wsdash.model.readings import (
     AlertAcknowledged,
@@ -123,6 +124,7 @@ AnyEvent = (
     | SwitchedOver
     | ConflictsFound
     | TrafficJudged
+    | WayBackBlocked
 )
 
 

@@ -19,7 +19,8 @@ class Followed(Event, frozen=True, tag="followed"):
     lag: seconds that the other side is behind; None while that is not known. carried: log lines since the
     engine began to follow. log_bytes: what the log of changes takes on the open side. overhead: seconds
     that capture adds to a write of one row there; None while it was not measured. trouble: why nothing is
-    carried, or ''.
+    carried, or ''. kept: changes that are not carried but only kept, for the way back (or, after a rollback,
+    for going forward again).
     """
 
     open: Side | Literal[""]
@@ -28,6 +29,7 @@ class Followed(Event, frozen=True, tag="followed"):
     log_bytes: int = 0
     overhead: float | None = None
     trouble: str = ""
+    kept: int | None = None
 
     @property
     def keeps_up(self) -> bool:
@@ -67,6 +69,8 @@ class SwitchedOver(Event, frozen=True, tag="switched-over"):
     carried: int = 0
     conflicts: int = 0
     """Rows of which a person chose which side's stays."""
+    given_up: int | None = None
+    """Changes known to have been made on the other side that a person gave up; None: nothing was given up."""
 
 
 class OldPortClient(msgspec.Struct, frozen=True):
@@ -115,11 +119,24 @@ class TrafficJudged(Event, frozen=True, tag="traffic-judged"):
         return not (self.lost or self.duplicated or self.wrong)
 
 
+class ConflictCell(msgspec.Struct, frozen=True):
+    """A column that differs, as text that is shortened about the difference."""
+
+    column: str
+    target: str
+    source: str
+
+
 class ConflictFound(msgspec.Struct, frozen=True):
-    """A row that both sides changed. id: what a choice names it by; lines: the cells that differ."""
+    """A row that both sides changed. id: what a choice names it by; lines: the cells that differ.
+
+    cells: the same side by side; none where a side has no such row. gone: the side that has none, or ''.
+    """
 
     id: str
     lines: tuple[str, ...]
+    cells: tuple[ConflictCell, ...] = ()
+    gone: Side | Literal[""] = ""
 
 
 class ConflictsFound(Event, frozen=True, tag="conflicts-found"):
@@ -127,3 +144,9 @@ class ConflictsFound(Event, frozen=True, tag="conflicts-found"):
 
     rows: tuple[ConflictFound, ...]
     total: int
+
+
+class WayBackBlocked(Event, frozen=True, tag="way-back-blocked"):
+    """A rollback stopped because the target does not answer. text: that, and what is lost without it."""
+
+    text: str

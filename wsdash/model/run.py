@@ -129,6 +129,8 @@ OVERWRITE = "OVERWRITE"
 """What must be typed to write over a target with foreign rows."""
 ROLLBACK = "ROLLBACK"
 """What must be typed to roll back."""
+GIVE_UP = "GIVE UP"
+"""What must be typed to roll back without what users wrote to a target that does not answer."""
 BEING_MADE = "the world is being made ready"
 """What an engine answers that cannot follow intents yet."""
 

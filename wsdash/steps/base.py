@@ -56,6 +56,10 @@ class Following(Protocol):
         """Carry no more, for good; safe to call again."""
         ...
 
+    async def fold_only(self) -> None:
+        """Carry no more, but keep the source's log of changes small; safe to call again."""
+        ...
+
     def held(self) -> AbstractAsyncContextManager[None]:
         """A block in which it carries nothing: what is inside carries itself."""
         ...

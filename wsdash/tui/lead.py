@@ -194,7 +194,12 @@ def _rolled_back(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
         return None
     again = _keys(frame, "{do.auto} migrates again") if frame.operator else Content()
     if view.run.went_back is not None:
-        text = f"the old service takes writes, with {count(view.run.went_back.carried)} changes carried back"
+        back = view.run.went_back
+        text = f"the old service takes writes, with {count(back.carried)} changes carried back"
+        if back.given_up is not None:
+            text = (
+                f"the old service takes writes; {count(back.given_up)} changes at the new one were given up"
+            )
     else:
         text = "the old service serves; the backup is kept"
     return _line("↶ ROLLED BACK", WARN, text, *(("·", again) if frame.operator else ()))

@@ -38,7 +38,7 @@ MOVES: dict[Callable[..., Any], Callable[[Move], Awaitable[Any]]] = {
     copy_online: _copy,
     open_link: lambda m: _linked(m, _nothing),
     catch_up: lambda m: _linked(m, lambda link: catch_up(link, 60.0)),
-    keep_small: lambda m: _linked(m, keep_small),
+    keep_small: lambda m: keep_small(m.source),
     compare_moving: lambda m: _linked(m, compare_moving),
     read_standing: read_standing,
     read_objects: lambda m: read_objects(m.source),

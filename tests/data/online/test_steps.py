@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,13 +23,32 @@ from wsdash.data.online.move import Move
 from wsdash.data.online.traces import read_objects
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
-from wsdash.model import AnyEvent, ConflictsFound, Downtime, Followed, SwitchedOver
-from wsdash.model.facts import KEEP, MANIFEST, VERIFIED, KeepChoice
+from wsdash.model import (
+    AnyEvent,
+    ConflictCell,
+    ConflictsFound,
+    Downtime,
+    Followed,
+    SwitchedOver,
+    WayBackBlocked,
+)
+from wsdash.model.facts import (
+    CARRIED_BACK,
+    GIVE_UP,
+    KEEP,
+    MANIFEST,
+    VERIFIED,
+    WAY_BACK,
+    CarriedBack,
+    KeepChoice,
+    KeptChanges,
+)
 from wsdash.steps.base import StepContext
 from wsdash.steps.online import switch
 from wsdash.steps.online.capture import Capture
 from wsdash.steps.online.move import state_of
 from wsdash.steps.online.panel import panel
+from wsdash.steps.online.stop_old import StopOldOnline
 from wsdash.steps.online.switch import SwitchWrites
 from wsdash.steps.online.verify import VerifyOnline
 
@@ -39,12 +59,16 @@ class FollowingStandin:
     def __init__(self) -> None:
         self.newest: Followed | None = Followed("source", 0.1)
         self.holding = 0
+        self.folds = False
 
     async def begin(self) -> None:
         return
 
     async def end(self) -> None:
         self.newest = None
+
+    async def fold_only(self) -> None:
+        self.folds = True
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -171,6 +195,75 @@ async def test_what_was_never_switched_needs_no_target_to_go_back(move: Move, tm
     assert await state_of(move.source) is None
 
 
+async def test_without_the_target_the_way_back_says_what_would_be_lost_and_what_is_possible(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, events = step_context(move, tmp_path)
+    await SwitchWrites().act(ctx)
+    await ctx.facts.put(WAY_BACK, KeptChanges(changes=1234, at=ctx.now() - 40))
+    for step in (StopOldOnline(), SwitchWrites()):
+        with pytest.raises(RefusedError) as raised:
+            await step.undo(_without_target(ctx, move))
+        assert re.search(r"1,234 or more changes .* \(counted \d+ s ago\)", raised.value.what)
+        assert "start it again" in raised.value.remedy
+        assert "--give-up-writes" in raised.value.remedy
+    assert of_kind(events, WayBackBlocked)[-1].text == raised.value.what
+    assert await opened(move) == (False, True)
+
+
+async def test_writes_that_were_given_up_do_not_keep_the_source_closed(move: Move, tmp_path: Path) -> None:
+    ctx, events = step_context(move, tmp_path)
+    await SwitchWrites().act(ctx)
+    await run_sql(move.target, "UPDATE s.items SET title = 'lost' WHERE id = 5")
+    await ctx.facts.put(WAY_BACK, KeptChanges(changes=1, at=ctx.now()))
+    await ctx.facts.put(GIVE_UP, True)
+    evidence = await SwitchWrites().undo(_without_target(ctx, move))
+    assert evidence is not None
+    assert "given up: 1 or more changes" in evidence.text
+    assert (await state_of(move.source)).open  # type: ignore[union-attr]
+    assert await value(move.source, TITLE) == "item 5"
+    assert of_kind(events, SwitchedOver)[-1].given_up == 1
+    await run_sql(move.source, "UPDATE s.items SET title = 'goes on' WHERE id = 5")
+
+
+async def test_what_a_target_that_answers_holds_is_never_given_up(move: Move, tmp_path: Path) -> None:
+    ctx, events = step_context(move, tmp_path)
+    await SwitchWrites().act(ctx)
+    await run_sql(move.target, "UPDATE s.items SET title = 'target' WHERE id = 5")
+    await ctx.facts.put(GIVE_UP, True)
+    await SwitchWrites().undo(ctx)
+    assert await value(move.source, TITLE) == "target"
+    assert of_kind(events, SwitchedOver)[-1].given_up is None
+
+
+async def test_a_target_whose_writes_were_given_up_is_named_when_it_is_back(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, _ = step_context(move, tmp_path, {GIVE_UP: True})
+    await SwitchWrites().act(ctx)
+    await SwitchWrites().undo(_without_target(ctx, move))
+    with pytest.raises(RefusedError, match="its writes were given up") as raised:
+        await SwitchWrites().check(ctx)
+    assert "finish --remove-traces" in raised.value.remedy
+
+
+async def test_a_way_back_that_a_killed_engine_ended_is_counted_by_the_next(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, events = step_context(move, tmp_path)
+    await SwitchWrites().act(ctx)
+    await ctx.facts.put(CARRIED_BACK, CarriedBack(lines=7, conflicts=1))
+    await switch_over(move, move.target, limit=30.0)
+    await SwitchWrites().undo(ctx)
+    over = of_kind(events, SwitchedOver)[-1]
+    assert (over.opened, over.carried, over.conflicts) == ("source", 7, 1)
+
+
+def _without_target(ctx: StepContext, move: Move) -> StepContext:
+    gone = dataclasses.replace(move.target, port=1)
+    return dataclasses.replace(ctx, settings=_with_target(ctx, gone))
+
+
 def _with_target(ctx: StepContext, target: Endpoint) -> Any:
     return msgspec.structs.replace(ctx.settings, target=side_of(target))
 
@@ -195,6 +288,7 @@ async def test_the_row_that_was_chosen_stays(
         await SwitchWrites().undo(ctx)
     assert await opened(move) == (False, True)
     (found,) = of_kind(events, ConflictsFound)
+    assert found.rows[0].cells == (ConflictCell("title", "'target'", "'source'"),)
     if "rows" in keep:
         keep = {"rows": {found.rows[0].id: keep["rows"]}}
     await ctx.facts.put(KEEP, KeepChoice(**keep))  # type: ignore[typeddict-item]
@@ -213,6 +307,8 @@ async def test_capture_stays_on_after_a_switch_and_goes_before_one(move: Move, t
     kept = await Capture().undo(ctx)
     assert kept is not None
     assert "capture stays on" in kept.text
+    assert ctx.following is not None
+    assert ctx.following.folds  # type: ignore[attr-defined]
     assert await state_of(move.source) is not None
 
 

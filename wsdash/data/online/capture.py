@@ -20,7 +20,7 @@ from wsdash.data.online.position import Position
 from wsdash.data.online.shape import read_shape
 from wsdash.data.online.short_locks import ATTEMPTS, patiently
 from wsdash.data.online.state import read_state
-from wsdash.data.online.tracked import APPLIED, GATE, SEAL, STATE, TABLES, Tracked
+from wsdash.data.online.tracked import APPLIED, GATE, SEAL, STATE, TABLES, Tracked, key_names, log_of
 from wsdash.data.online.trees import Relation, Tree, read_trees
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
@@ -48,6 +48,7 @@ SELECT format('%I.%I', n.nspname, c.relname) AS name
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname ~ '^online_changes_\\d+$'
 """
+KEYS = f"SELECT number, cardinality(key) AS columns FROM {TABLES} ORDER BY number"
 FUNCTIONS = """
 SELECT format('%I.%I', n.nspname, f.proname) AS name
 FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
@@ -207,20 +208,30 @@ async def prune(conn: asyncpg.Connection, tracked: Sequence[Tracked], applied: P
     return removed
 
 
-async def fold(conn: asyncpg.Connection, tracked: Sequence[Tracked], applied: Position) -> int:
-    """Leave one line a key and operation of what is new since `applied`; how many lines went.
+async def fold(conn: asyncpg.Connection) -> int:
+    """Leave one line a key and operation in every log of this side; how many lines went.
 
-    Only whoever carries changes may do this, and with the position of now: an older one would not know
-    which line the next delta still sees. Raises asyncpg.PostgresError.
+    The one that is left is written anew by this transaction. Whatever position somebody holds, it either has
+    seen all the lines that went, or has not seen the new one: then the key is carried once more, which does
+    no harm. So nobody needs to know how far changes are carried. Raises asyncpg.PostgresError.
     """
     removed = 0
-    for one in tracked:
-        kept = ", ".join(("op", *one.key_names))
-        status = await conn.execute(
-            f"DELETE FROM {one.log} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER "
-            f"(PARTITION BY {kept} ORDER BY xid DESC) AS place FROM {one.log} WHERE {applied.since}) s "
-            "WHERE place > 1)",
+    for table in await conn.fetch(KEYS, timeout=SECONDS):
+        log = log_of(table["number"])
+        kept = ", ".join(("op", *key_names(table["columns"])))
+        removed += await conn.fetchval(
+            "WITH twice AS (SELECT ctid FROM (SELECT ctid, count(*) OVER "
+            f"(PARTITION BY {kept}) AS lines FROM {log}) s WHERE lines > 1), "
+            f"gone AS (DELETE FROM {log} WHERE ctid IN (SELECT ctid FROM twice) RETURNING {kept}), "
+            f"kept AS (INSERT INTO {log} ({kept}) SELECT DISTINCT {kept} FROM gone RETURNING 1) "
+            "SELECT (SELECT count(*) FROM gone) - (SELECT count(*) FROM kept)",
             timeout=SECONDS * 10,
         )
-        removed += int(status.rsplit(" ", 1)[1])
     return removed
+
+
+async def count_lines(conn: asyncpg.Connection) -> int:
+    """How many lines the logs of this side hold. Raises asyncpg.PostgresError."""
+    numbers = [row["number"] for row in await conn.fetch(KEYS, timeout=SECONDS)]
+    counts = " + ".join(f"(SELECT count(*) FROM {log_of(number)})" for number in numbers) or "0"
+    return int(await conn.fetchval(f"SELECT {counts}", timeout=SECONDS * 10))

@@ -41,13 +41,18 @@ class Conflict:
         """What a choice names it by."""
         return f"{self.tracked.table.qualified} {json.dumps(self.key, sort_keys=True)}"
 
+    @property
+    def differing(self) -> list[str]:
+        """The columns that differ."""
+        ours, theirs = self.ours or {}, self.theirs or {}
+        return [name for name in self.tracked.columns if ours.get(name) != theirs.get(name)]
+
     def lines(self) -> list[str]:
         """The cells that differ, side by side."""
         ours, theirs = self.ours or {}, self.theirs or {}
-        names = [name for name in self.tracked.columns if ours.get(name) != theirs.get(name)]
         if self.ours is None or self.theirs is None:
             return [f"{self.id}: there is no such row on {'one' if self.ours is None else 'the other'} side"]
-        return [f"{self.id}: {name}: {ours.get(name)!r} | {theirs.get(name)!r}" for name in names]
+        return [f"{self.id}: {name}: {ours.get(name)!r} | {theirs.get(name)!r}" for name in self.differing]
 
 
 class ConflictsError(RefusedError):

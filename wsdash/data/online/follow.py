@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsdash.data.online.capture import fold, log_bytes
+from wsdash.data.online.capture import count_lines, fold, log_bytes
 from wsdash.data.online.link import Link, open_link
 from wsdash.data.online.move import Move
-from wsdash.data.pg.connect import Endpoint
+from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.snapshot.chunk_states import MovedError
 from wsdash.errors import UnreachableError
@@ -62,12 +62,23 @@ async def follow(
     return total
 
 
-async def keep_small(link: Link) -> int:
-    """For a side whose changes are not carried yet (the way back is only kept possible): fold its log into
-    one line a key and operation; what it takes then, in bytes. Raises WsdashError."""
-    with ServerErrors(link.leaving, "folding the log of changes"):
-        await fold(link.steward, link.tracked, link.position)
-        return await log_bytes(link.steward)
+@dataclass(frozen=True)
+class KeptLog:
+    """What keeps the way to the other side open. changes: lines of the log, one a key and operation."""
+
+    changes: int
+    log_bytes: int
+
+
+async def keep_small(side: Endpoint) -> KeptLog:
+    """For a side whose changes are not carried now: fold its log into one line a key and operation.
+
+    Only that side is needed. Raises UnreachableError, WsdashError.
+    """
+    async with connection(side, read_only=False) as conn:
+        with ServerErrors(side, "folding the log of changes"):
+            await fold(conn)
+            return KeptLog(await count_lines(conn), await log_bytes(conn))
 
 
 async def _follow(

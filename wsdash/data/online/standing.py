@@ -39,6 +39,13 @@ async def read_standing(move: Move) -> MoveState:
     async with task_group() as group:
         reading = [group.create_task(_read(side)) for side in (move.source, move.target)]
     source, target = (task.result() for task in reading)
+    if source.open and target.open and source.turn > target.turn:
+        raise RefusedError(
+            f"{move.target.label} is open too: its writes were given up when it was away, and "
+            f"{move.source.label} has gone on since",
+            where=move.target.address,
+            remedy="take its capture away (wsdash finish --remove-traces), then begin the move anew",
+        )
     if source.open and target.open:
         raise RefusedError(
             f"BOTH databases take writes ({move.source.label} turn {source.turn}, {move.target.label} turn "

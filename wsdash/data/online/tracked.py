@@ -22,6 +22,16 @@ APPLYING = "wsdash.applying"
 """A setting that marks our own session in replica role."""
 
 
+def log_of(number: int) -> str:
+    """The relation with the keys of a table's changed rows; number: the table's."""
+    return f"{SCHEMA}.online_changes_{number}"
+
+
+def key_names(columns: int) -> tuple[str, ...]:
+    """What the columns of a key of so many are called in the log: k1, k2 ..."""
+    return tuple(f"k{place}" for place in range(1, columns + 1))
+
+
 @dataclass(frozen=True)
 class Tracked:
     """A table under capture. number: counts from 1, the same on both sides."""
@@ -37,7 +47,7 @@ class Tracked:
     @property
     def log(self) -> str:
         """The relation with the keys of its changed rows."""
-        return f"{SCHEMA}.online_changes_{self.number}"
+        return log_of(self.number)
 
     @property
     def function(self) -> str:
@@ -63,7 +73,7 @@ class Tracked:
     @property
     def key_names(self) -> tuple[str, ...]:
         """What the key's columns are called in the log: k1, k2 ..."""
-        return tuple(f"k{place}" for place in range(1, len(self.table.key) + 1))
+        return key_names(len(self.table.key))
 
     @property
     def match(self) -> str:

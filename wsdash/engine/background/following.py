@@ -1,4 +1,4 @@
-"""Changes carried in the background, from catch-up to the switch; after it, the way back kept open and small.
+"""Changes carried in the background, from catch-up to the switch; after it, the log that is kept, kept small.
 
 Where to go on from is in the databases, and whether to go on is a fact of the journal: a killed engine's
 successor goes on by itself.
@@ -15,16 +15,16 @@ from pathlib import Path
 from wsdash.api.relay import read_relayed
 from wsdash.config import Settings
 from wsdash.data.online.follow import FollowProgress, follow, keep_small
-from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
 from wsdash.data.online.overhead import measure_overhead
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.recorder import Recorder
-from wsdash.errors import RefusedError, WsdashError
+from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.model import Downtime, Followed, Notice, OldPortClients
-from wsdash.model.facts import FOLLOWS
+from wsdash.model.facts import FOLDS, FOLLOWS, WAY_BACK, KeptChanges
+from wsdash.model.online import Side
 from wsdash.stack.base import Stack
-from wsdash.steps.base import StepContext
+from wsdash.steps.base import StepContext, endpoint
 from wsdash.steps.online.move import read_move, standing_of
 from wsdash.steps.online.panel import panel
 
@@ -75,7 +75,7 @@ class Follower:
     async def open(self) -> None:
         """Go on with what an earlier engine had begun."""
         await self._settle_clock()
-        if self._recorder.journal.get(FOLLOWS):
+        if self._wanted:
             self._start()
 
     async def close(self) -> None:
@@ -85,15 +85,32 @@ class Follower:
     async def begin(self) -> None:
         """Carry from now on, over every restart of the engine."""
         await self._recorder.note(FOLLOWS, True)
+        await self._recorder.note(FOLDS, None)
         async with self._one_at_a_time:
             if not self._holds:
+                await self._stop()  # what only folds
                 self._start()
 
     async def end(self) -> None:
         """Carry no more."""
-        await self._recorder.note(FOLLOWS, None)
+        for fact in (FOLLOWS, FOLDS):
+            await self._recorder.note(fact, None)
         await self._stop()
         self._newest = None
+
+    async def fold_only(self) -> None:
+        """Carry no more, but keep the source's log small."""
+        await self.end()
+        await self._recorder.note(FOLDS, True)
+        async with self._one_at_a_time:
+            if not self._holds:
+                self._start()
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether there is anything to do in the background."""
+        follows, folds = self._recorder.journal.get(FOLLOWS), self._recorder.journal.get(FOLDS)
+        return follows is True or folds is True
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -105,7 +122,7 @@ class Follower:
             yield
         finally:
             self._holds -= 1
-            if not self._holds and self._recorder.journal.get(FOLLOWS):
+            if not self._holds and self._wanted:
                 self._start()
 
     def _start(self) -> None:
@@ -133,33 +150,44 @@ class Follower:
                 await self._as_they_stand()
                 pause = FIRST_PAUSE
             except WsdashError as error:
-                self._tell(Followed("", None, trouble=str(error)), now=True)
+                self._tell_trouble(str(error))
             except Exception as error:
                 await self._recorder.trace(error)
-                self._tell(
-                    Followed("", None, trouble=f"unexpected {type(error).__name__}: {error}"), now=True
-                )
+                self._tell_trouble(f"unexpected {type(error).__name__}: {error}")
             await self._pause(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _tell_trouble(self, text: str) -> None:
+        """What was kept for the way back is still there."""
+        known = self._newest or self._recorder.view.followed
+        kept, size = (known.kept, known.log_bytes) if known is not None else (None, 0)
+        self._tell(Followed("", None, log_bytes=size, trouble=text, kept=kept), now=True)
+
     async def _as_they_stand(self) -> None:
-        move = await read_move(self._recorder.view.run, self._settings)
+        if not self._recorder.journal.get(FOLLOWS):
+            await self._keep("source")
+            return
         try:
+            move = await read_move(self._recorder.view.run, self._settings)
             standing = await standing_of(move)
+        except UnreachableError:
+            switched = self._recorder.view.switched
+            if switched is not None and switched.opened == "target":  # it may be the source that is away
+                await self._keep_once("target")
+            raise
         except RefusedError as error:
             if error.what != self._alarmed:
                 self._alarmed = error.what
                 await self._recorder.record(Notice("error", str(error)))
             raise
         if standing is None:
-            self._tell(Followed("", None, trouble="the target knows of no move yet"), now=True)
+            self._tell_trouble("the target knows of no move yet")
         elif standing.between:
-            text = "both sides are closed: item switch goes forward from here"
-            self._tell(Followed("", None, trouble=text), now=True)
+            self._tell_trouble("both sides are closed: item switch goes forward from here")
         elif standing.source.open:
             await self._carry(move)
         else:
-            await self._keep(move)
+            await self._keep("target")
 
     async def _carry(self, move: Move) -> None:
         self._well_at = time.monotonic()
@@ -194,14 +222,24 @@ class Follower:
             if self._newest is not None and self._newest.keeps_up:
                 self._recorder.journal.emit(await panel(self._context(), move))
 
-    async def _keep(self, move: Move) -> None:
-        """The source is closed: the target's log of changes is what keeps the way back open."""
+    async def _keep(self, side: Side) -> None:
+        """Nothing is carried away from this side now: its log of changes is kept, and kept small.
+
+        The target's is what keeps the way back open; the source's, after a rollback, the way forward.
+        """
         while not self._over.is_set():
-            async with open_link(move, move.target) as link:
-                size = await keep_small(link)
-            self._tell(Followed("target", None, 0, size), now=True)
-            await self._see_old_port()
+            await self._keep_once(side)
+            if side == "target":
+                await self._see_old_port()
             await self._pause(KEEP_SECONDS)
+
+    async def _keep_once(self, side: Side) -> None:
+        settings = self._settings.target if side == "target" else self._settings.source
+        kept = await keep_small(endpoint(settings))
+        self._tell(Followed(side, None, log_bytes=kept.log_bytes, kept=kept.changes), now=True)
+        if side == "target":
+            counted = KeptChanges(changes=kept.changes, at=self._recorder.journal.clock.time())
+            await self._recorder.note(WAY_BACK, counted)
 
     async def _see_old_port(self) -> None:
         """Record who still comes to the old service's port: when somebody new does, else once an hour."""

@@ -10,7 +10,7 @@ from wsdash.errors import InputError
 from wsdash.model import PAUSE_JOBS, REHEARSAL, Intent, ItemChanged, ItemKind, ItemState, Meaning
 from wsdash.model.facts import KeepChoice
 from wsdash.model.fold import RunView
-from wsdash.model.run import OVERWRITE, ROLLBACK
+from wsdash.model.run import GIVE_UP, OVERWRITE, ROLLBACK
 from wsdash.plan import Item, Plan
 
 SIDES = ("source", "target")
@@ -43,8 +43,9 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
         return "no rehearsal is running"
     if intent.do == PAUSE_JOBS:
         return _refuse_answer(intent, view)
-    if intent.do == "rollback" and intent.phrase.strip().upper() != ROLLBACK:
-        return f"a rollback wants the word {ROLLBACK} typed"
+    word = GIVE_UP if gives_up(intent) else ROLLBACK
+    if intent.do == "rollback" and intent.phrase.strip().upper() != word:
+        return f"this rollback wants the word {word} typed"
     if intent.do == "rollback" and undoing and running:
         return "the rollback is under way"
     if intent.do == "rollback" and (no := _refuse_keep(intent)):
@@ -66,10 +67,21 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
     return ""
 
 
-def kept(intent: Intent) -> KeepChoice:
-    """What a rollback's intent chose of rows that both sides changed."""
+def gives_up(intent: Intent) -> bool:
+    """Whether a rollback's intent gives up what users wrote to a target that does not answer."""
+    return intent.options.get("give_up") is True
+
+
+def kept(intent: Intent, before: KeepChoice | None = None) -> KeepChoice:
+    """What a rollback's intent chose of rows that both sides changed.
+
+    before: what an earlier one chose, which stays where this one says nothing: a person sees only so many
+    conflicts at a time.
+    """
     rows = intent.options.get("keep_rows")
-    return KeepChoice(all=intent.options.get("keep") or "", rows=rows if isinstance(rows, dict) else {})
+    earlier = (before or {}).get("rows") or {}
+    chosen = earlier | (rows if isinstance(rows, dict) else {})
+    return KeepChoice(all=intent.options.get("keep") or "", rows=chosen)
 
 
 def _refuse_keep(intent: Intent) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.due import REHEARSE, AutoRun, Order, due, halted, outcome, restore_refusal, to_undo
 from wsdash.engine.run.due import refusal as no_rehearsal
-from wsdash.engine.run.intents import kept, refusal, ticked
+from wsdash.engine.run.intents import gives_up, kept, refusal, ticked
 from wsdash.engine.run.perform import Performer, PreconditionChecker
 from wsdash.engine.run.recorder import OF_ONE_MIGRATION, PROOFS, Recorder, forget_people, forget_proofs
 from wsdash.engine.source_jobs import SourceJobs
@@ -32,7 +32,7 @@ from wsdash.model import (
     Reply,
     RunFinished,
 )
-from wsdash.model.facts import KEEP, RESTORE_FIRST, ROLLING_BACK
+from wsdash.model.facts import GIVE_UP, KEEP, RESTORE_FIRST, ROLLING_BACK
 from wsdash.model.fold import RunView
 from wsdash.model.run import ROUNDS
 from wsdash.plan import Item, Plan
@@ -177,7 +177,8 @@ class Runner:
                 await self._pause(intent.do == "pause", intent.who)
             case "rollback":
                 await self._recorder.note(RESTORE_FIRST, str(intent.options.get("restore") or ""))
-                await self._recorder.note(KEEP, kept(intent))
+                await self._recorder.note(KEEP, kept(intent, self._recorder.journal.get(KEEP)))
+                await self._recorder.note(GIVE_UP, gives_up(intent))
                 self.roll_back()
             case "rehearse":
                 self._rounds = intent.options.get("rounds", ROUNDS)

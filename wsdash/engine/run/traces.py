@@ -15,7 +15,7 @@ from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.model import Mode, Notice
-from wsdash.model.facts import CATALOG, FOLLOWS
+from wsdash.model.facts import CATALOG, FOLDS, FOLLOWS
 from wsdash.model.fold import fold_all
 from wsdash.steps.base import endpoint
 from wsdash.steps.online.move import state_of
@@ -33,6 +33,8 @@ async def serving_side(config: Path | None) -> str:
     if source is None and target is None:
         return ""
     opened = [name for name, state in (("source", source), ("target", target)) if state and state.open]
+    if source and target and len(opened) == 2 and source.turn > target.turn:
+        return "source"  # what users wrote to the target was given up while it was away
     if source is None or len(opened) != 1:
         raise RefusedError(
             f"the source is {_word(source)}, the target is {_word(target)}: this is no end of a move",
@@ -60,7 +62,8 @@ async def remove_traces(state: Path, config: Path | None) -> list[str]:
                 remedy="what it left in the target is listed by wsdash finish",
             )
         recorder = Recorder(journal, view, lambda _: None, state / LOG_FILE)
-        await recorder.note(FOLLOWS, None)
+        for fact in (FOLLOWS, FOLDS):
+            await recorder.note(fact, None)
         lines = await _source(endpoint(settings.source), journal.get(CATALOG))
         lines.append(await _target(endpoint(settings.target)))
         for line in lines:

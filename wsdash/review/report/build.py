@@ -103,7 +103,7 @@ def _add_online(report: Report, view: RunView) -> None:
             OldPortReport(client.address, client.requests, iso(client.last_seen)) for client in busiest
         ]
     if back is not None:
-        lost = seen.lost if seen is not None and seen.side == "source" else None
+        lost = seen.lost if seen is not None and seen.side == "source" else back.given_up
         report.rollback = RollbackReport(round(back.seconds, 3), back.carried, lost, back.conflicts)
 
 

@@ -244,7 +244,8 @@ class ReadsReport(msgspec.Struct):
 
 class RollbackReport(msgspec.Struct):
     """The way back of an online switch. seconds: until the old service took writes; lost: as WritesReport has
-    it, None where no user's ledger was held against it."""
+    it, or the changes known to have been given up with a target that was away; None where no user's ledger
+    was held against it."""
 
     seconds: float
     changes_carried: int

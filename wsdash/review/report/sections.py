@@ -112,7 +112,10 @@ def _online(report: Report) -> list[tuple[str, Cell]]:
         lines.append(("Still at the old port", Cell(named + (f" and {more} more" if more > 0 else ""), WAIT)))
     if (back := report.rollback) is not None:
         text = f"{back.changes_carried:,} changes carried back, {back.conflicts} conflicts decided; "
-        lines.append(("Way back", Cell(f"{text}the old service took writes after {back.seconds:.1f} s")))
+        if back.lost:
+            text += f"{back.lost:,} changes of users are lost; "
+        text += f"the old service took writes after {back.seconds:.1f} s"
+        lines.append(("Way back", Cell(text, BAD if back.lost else "")))
     return lines
 
 

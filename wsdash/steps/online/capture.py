@@ -70,10 +70,12 @@ class Capture:
                 remedy="roll back: item switch opens it again",
             )
         if state.turn > 0:
+            await following_of(ctx).fold_only()
             return Evidence(
                 True,
-                f"capture stays on {move.source.label}: going forward again needs no new copy; its log grows "
-                "with each changed row until then (wsdash finish --remove-traces takes it away)",
+                f"capture stays on {move.source.label}: going forward again needs no new copy; its log has "
+                "a line for each changed row until then, where an engine folds it (wsdash watch); "
+                "wsdash finish --remove-traces takes it away",
             )
         await uninstall(move.source)
         try:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from wsdash.data.online.conflicts import ConflictsError, keep_theirs
+from wsdash.data.online.conflicts import Conflict, ConflictsError, keep_theirs
 from wsdash.data.online.move import Move
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError
-from wsdash.model import ConflictFound, ConflictsFound
+from wsdash.model import ConflictCell, ConflictFound, ConflictsFound
 from wsdash.model.facts import KEEP
+from wsdash.model.online import Side
 from wsdash.steps.base import StepContext
 
 SHOWN = 200
+BEFORE, LONGEST = 10, 200
+"""Of a value so many characters are shown before the first that differs, and so many in all."""
 ROUNDS = 20
 """So often conflicts may come up that nobody knew of when it was chosen."""
 
@@ -41,13 +45,13 @@ async def carry_with_choices(
             ours = [one.id for one in error.conflicts if sides[one.id] == "target"]
             if not theirs and not ours:
                 shown = error.conflicts[:SHOWN]
-                found = tuple(ConflictFound(one.id, tuple(one.lines())) for one in shown)
+                found = tuple(_found(one) for one in shown)
                 await ctx.record(ConflictsFound(found, len(error.conflicts)))
                 raise RefusedError(
                     error.what,
                     where=error.where,
                     remedy="choose which side's row stays: wsdash rollback --keep source|target for all, "
-                    "--keep-row 'ID=source' for one (press c on the screen)",
+                    "--keep-row 'ID=source' for one (R on the screen shows them side by side)",
                 ) from error
         overwrite = [*overwrite, *ours]
         chosen |= {*ours, *(one.id for one in theirs)}
@@ -60,3 +64,29 @@ async def carry_with_choices(
         where=move.source.address,
         remedy="find who writes there past its gates (replica role, disabled triggers), then roll back again",
     )
+
+
+def _found(one: Conflict) -> ConflictFound:
+    """A conflict of the way back, where changes come from the target."""
+    cells = []
+    if one.ours is not None and one.theirs is not None:
+        for name in one.differing:
+            target, source = _about_the_difference(_text(one.ours.get(name)), _text(one.theirs.get(name)))
+            cells.append(ConflictCell(name, target, source))
+    gone: Side | Literal[""] = "target" if one.ours is None else "source" if one.theirs is None else ""
+    return ConflictFound(one.id, tuple(one.lines()), tuple(cells), gone)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _about_the_difference(one: str, other: str) -> tuple[str, str]:
+    """Both texts, cut to where they begin to differ."""
+    pairs = enumerate(zip(one, other, strict=False))
+    same = next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    begin = same - BEFORE if same > 2 * BEFORE else 0
+    cut = [("…" if begin else "") + text[begin : begin + LONGEST] for text in (one, other)]
+    return cut[0], cut[1]

@@ -9,7 +9,8 @@ from wsdash.steps.api.items import client
 from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.online.choices import carry_with_choices
-from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of
+from wsdash.steps.online.move import following_of, gives_up, move_of
+from wsdash.steps.online.target_away import standing_on_the_way_back
 from wsdash.steps.services import DOWN, StopOld
 from wsdash.tasks import task_group
 
@@ -53,7 +54,7 @@ class StopOldOnline(StopOld):
         answered from there on, its writes when the switch back is over.
         """
         move = await move_of(ctx)
-        standing = await standing_of(move)
+        standing = await standing_on_the_way_back(ctx, move)
         if standing is not None and standing.target.open and not gives_up(ctx, move):
 
             async def carry(overwrite: list[str]) -> int:

@@ -9,11 +9,12 @@ from wsdash.data.online.cutover import AbortedError, Switched, resume, switch_ov
 from wsdash.data.online.move import Move
 from wsdash.errors import RefusedError
 from wsdash.model import Downtime, Notice, StepId, SwitchedOver
-from wsdash.model.facts import CARRIED_BACK, CarriedBack
+from wsdash.model.facts import CARRIED_BACK, KEEP, CarriedBack
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.online.choices import carry_with_choices
 from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of, state_of
 from wsdash.steps.online.panel import panel
+from wsdash.steps.online.target_away import open_without_the_target, standing_on_the_way_back
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 2.0
@@ -124,13 +125,20 @@ class SwitchWrites:
         source = await state_of(move.source)
         if source is None or (source.open and source.turn == 0):
             return Evidence(True, "nothing was switched")
-        standing = await standing_of(move)
+        standing = await standing_on_the_way_back(ctx, move)
+        if standing is None and not source.open:
+            return await open_without_the_target(ctx, move)
+        taken_up: Switched | None = None
         if standing is not None and standing.between:
             async with following_of(ctx).held():
-                await resume(move, on_stage=self._on_stage)
+                taken_up = await resume(move, on_stage=self._on_stage)
             standing = await standing_of(move)
         if standing is None or standing.source.open:
+            if ctx.facts.get(CARRIED_BACK) is not None:  # begun by an engine that was killed
+                await self._back(ctx, None, taken_up.lines if taken_up is not None else 0, 0)
             return Evidence(True, f"{move.source.label} takes writes")
+        if ctx.facts.get(CARRIED_BACK) is None:
+            await ctx.facts.put(CARRIED_BACK, CarriedBack(lines=0, conflicts=0))
         limit = ctx.settings.cutover.max_write_downtime_seconds
         give_up = gives_up(ctx, move)
 
@@ -156,10 +164,15 @@ class SwitchWrites:
             return await carry_with_choices(ctx, move, back)
 
         switched, chosen = await tried()
-        before = ctx.facts.get(CARRIED_BACK) or CarriedBack(lines=0, conflicts=0)
-        carried, chosen = switched.lines + before["lines"], chosen + before["conflicts"]
-        await ctx.record(SwitchedOver("source", switched.downtime, switched.lines, carried, chosen))
-        await ctx.facts.put(CARRIED_BACK, None)
+        await self._back(ctx, switched.downtime, switched.lines, chosen)
         down = "" if switched.downtime is None else f"; writers were refused for {switched.downtime:.2f} s"
         what = "as it was at the switch, without what users wrote since" if give_up else "with every change"
         return Evidence(True, f"{move.source.label} takes writes again, {what}{down}")
+
+    async def _back(self, ctx: StepContext, downtime: float | None, lines: int, chosen: int) -> None:
+        """Users write to the source again; the whole way back is counted."""
+        before = ctx.facts.get(CARRIED_BACK) or CarriedBack(lines=0, conflicts=0)
+        carried, chosen = lines + before["lines"], chosen + before["conflicts"]
+        await ctx.record(SwitchedOver("source", downtime, lines, carried, chosen))
+        await ctx.facts.put(CARRIED_BACK, None)
+        await ctx.facts.put(KEEP, None)  # what was chosen of these rows says nothing of the next ones

@@ -66,10 +66,13 @@ def carrying(view: ViewState, now: float) -> Content:
     followed, at = view.run.followed, view.run.followed_at
     if view.run.mode != Mode.ONLINE or followed is None or at is None:
         return Content()
+    if followed.trouble and view.run.switched is not None and view.run.switched.opened == "target":
+        return Content.styled("way back ? one side is away", BAD)
     if followed.trouble:
         return Content.styled("lag ? nothing is carried", BAD)
-    if followed.open == "target":
-        return Content(f"way back {size(followed.log_bytes)}")
+    if followed.kept is not None or followed.open == "target":
+        way = "back" if followed.open == "target" else "forward"
+        return Content(f"way {way} {size(followed.log_bytes)}")
     if followed.lag is None or followed.open != "source":
         return Content.styled("lag –", DIM)
     if now - at > STALE_LAG_SECONDS:

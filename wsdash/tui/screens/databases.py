@@ -6,14 +6,17 @@ lists, with size and age.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from wsdash.model import Branch, ConflictsFound, Mode
+from wsdash.model import Branch, Mode
 from wsdash.tui.limits import STALE_BRANCHES_SECONDS
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, count, size, took
 from wsdash.tui.panes.base import Frame, Lines, cell, row
+from wsdash.tui.screens.conflicts import draw_conflicts
 from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.viewstate import ViewState
 
@@ -31,7 +34,36 @@ class MovePanel(ViewPanel):
             return [
                 Content("This run is of mode offline: the old service is stopped while rows are carried.")
             ]
-        return [*_standing(view, frame.now), *_panel(view), *conflict_lines(view.run.conflicts)]
+        lines = [*_standing(view, frame.now), *_panel(view)]
+        if view.run.conflicts is not None:
+            lines += draw_conflicts(view.run.conflicts, frame.width)[0]
+        return lines
+
+
+class OperatorMovePanel(MovePanel):
+    """The same, with the key that has conflicts decided. roll_back: asks, and sends."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "R", "rollback", "Roll back", id="move.rollback", tooltip="Choose of conflicts, and roll back"
+        ),
+    ]
+
+    def __init__(self, view: ViewState, frame: Frame, roll_back: Callable[[], None]) -> None:
+        super().__init__(view, frame)
+        self._roll_back = roll_back
+
+    def on_mount(self) -> None:
+        """Say which keys there are."""
+        super().on_mount()
+        self.query_one(".panel").border_subtitle = self.with_keys(
+            "{move.rollback} rolls back · {panel.close} closes"
+        )
+
+    def action_rollback(self) -> None:
+        """Close, and ask."""
+        self.dismiss()
+        self.app.call_later(self._roll_back)
 
 
 def _standing(view: ViewState, now: float) -> Lines:
@@ -56,10 +88,15 @@ def _standing(view: ViewState, now: float) -> Lines:
             f", writers refused for {took(down)}" if down is not None else ", taken up after a crash"
         )
     if followed.open == "target":
-        facts["way back"] = "open until Day 14; the log above is what it costs"
+        kept = "" if followed.kept is None else f" for {count(followed.kept)} changes"
+        facts["way back"] = f"open until Day 14{kept}; the log above is what it costs"
+    elif followed.open == "source" and followed.kept is not None:
+        facts["way forward"] = f"needs no new copy; {count(followed.kept)} changes are kept for it"
     lines += [Content.assemble((f"{name:<{NAME}}", DIM), text) for name, text in facts.items()]
     if followed.trouble:
         lines.append(Content.styled(followed.trouble, BAD))
+    if run.blocked:
+        lines.append(Content.styled(f"no way back now: {run.blocked}", BAD))
     return [*lines, Content("")]
 
 
@@ -76,18 +113,6 @@ def _panel(view: ViewState) -> Lines:
         if not line.ok and line.remedy:
             lines.append(Content.styled(f"  {'':<{NAME}}what to do: {line.remedy}", WARN))
     return [*lines, Content("")]
-
-
-def conflict_lines(found: ConflictsFound | None) -> Lines:
-    """Rows that both sides changed, side by side: the new database's value, then the old one's."""
-    if found is None:
-        return []
-    lines: Lines = [Content.styled(f"{count(found.total)} rows were changed on both sides", TITLE)]
-    for conflict in found.rows:
-        lines += [Content(line) for line in conflict.lines]
-    if found.total > len(found.rows):
-        lines.append(Content.styled(f"and {count(found.total - len(found.rows))} more", DIM))
-    return lines
 
 
 SOURCE = "branches"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAsked, Meaning, Reply
-from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE, ROLLBACK
+from wsdash.model.run import BEING_MADE, COMPARE, GIVE_UP, OVERWRITE, ROLLBACK
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
 from wsdash.tui.consequences import rollback_lines
@@ -19,7 +19,6 @@ from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
 from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import Checklist
-from wsdash.tui.screens.databases import conflict_lines
 from wsdash.tui.screens.dialogs import (
     HOLDS_OR_NOT,
     AnswerDialog,
@@ -39,8 +38,12 @@ PAUSE_OR_NOT = {"pause": "Pause them", "leave": "Leave them running"}
 """The answers about the source's background jobs."""
 
 
-WHOSE = {"source": "Keep the old database's", "target": "Keep the new database's"}
-"""Of rows that both sides changed; one by one they are decided by `wsdash rollback --keep-row`."""
+AWAY = {"again": "Try again", "give-up": "Give them up"}
+"""The answers about a new database that does not answer on the way back."""
+GIVEN_UP = (
+    "Start that server, then try again: nothing is lost. Where it is gone for good, its changes can be given "
+    "up: the old database opens as it was at the switch."
+)
 
 
 def jobs_question(asked: JobsAsked) -> Content:
@@ -233,21 +236,40 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_rollback(self) -> None:
         """Roll back, after the word was typed; of rows that both sides changed, ask first whose stay."""
-        conflicts = self.view.run.conflicts
-        if conflicts is None:
+        if self.view.run.blocked:
+            self._ask_blocked(self.view.run.blocked)
+        elif self.view.run.conflicts is not None:
+            self._ask_conflicts()
+        else:
             self._ask_rollback({})
-            return
-        text = Content("\n").join(conflict_lines(conflicts))
+
+    def _ask_conflicts(self) -> None:
+        from wsdash.tui.screens.conflicts import ConflictsPanel
+
+        panel = ConflictsPanel(self.view, self.frame)
+
+        def closed(_: None) -> None:
+            if panel.decided:
+                self._ask_rollback({"keep_rows": dict(panel.choices)})
+
+        self.app.push_screen(panel, closed)
+
+    def _ask_blocked(self, why: str) -> None:
+        """Whether what users wrote to a database that does not answer is given up."""
 
         def answered(said: Answered | None) -> None:
             if said is not None:
-                self._ask_rollback({"keep": said.answer})
+                self._ask_rollback({"give_up": True} if said.answer == "give-up" else {})
 
-        self.app.push_screen(AnswerDialog("Rows that both sides changed", text, WHOSE), answered)
+        text = Content.from_text(f"{why}.\n{GIVEN_UP}", markup=False)
+        self.app.push_screen(AnswerDialog("The new database is away", text, AWAY), answered)
 
-    def _ask_rollback(self, options: dict[str, str]) -> None:
+    def _ask_rollback(self, options: dict[str, Any]) -> None:
         lines = rollback_lines(self.plan, self.view, self.frame.now)
-        dialog = TypedDialog("Roll back", lines, ROLLBACK, "Roll back")
+        word = ROLLBACK
+        if options.get("give_up"):
+            word, lines = GIVE_UP, [f"{self.view.run.blocked}: THESE ARE GIVEN UP.", "", *lines]
+        dialog = TypedDialog("Roll back", lines, word, "Roll back")
 
         def typed(phrase: str | None) -> None:
             if phrase is not None:
@@ -314,6 +336,12 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
         from wsdash.tui.screens.timeline import OperatorTimelinePanel
 
         self.app.push_screen(OperatorTimelinePanel(self.view, self.frame, self._send, self._finishing))
+
+    def action_move(self) -> None:
+        """Open the online move, with the key that has conflicts decided."""
+        from wsdash.tui.screens.databases import OperatorMovePanel
+
+        self.app.push_screen(OperatorMovePanel(self.view, self.frame, self.action_rollback))
 
     def action_alerts(self) -> None:
         """Open the alerts, with keys to acknowledge and silence."""
