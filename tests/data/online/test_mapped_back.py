@@ -184,6 +184,5 @@ async def test_the_log_of_a_target_without_a_way_back_is_kept_small(one_way: Mov
     for number in range(5):
         await run_sql(one_way.target, f"UPDATE s.others SET body = '{number}'")
     (log,) = [one.log for one in one_way.tracked_on(one_way.target) if one.table.name == "others"]
-    async with open_link(one_way, one_way.target) as link:
-        await keep_small(link)
+    await keep_small(one_way.target)
     assert await value(one_way.target, f"SELECT count(*) FROM {log}") == 10
