@@ -227,13 +227,13 @@ async def _copy(
 ) -> CopyResult:
     """stack: closes what is opened here. group: owns what is done at the same time."""
     started = time.monotonic()
-    count = _sessions(request)
+    reading, writing = _sessions(request)
     settings = build_settings(request.maintenance_work_mem)
     settings["search_path"] = search_path(*sorted({table.schema for table in request.tables}))
     one_writer = partial(open_connection, request.target, read_only=False, settings=WRITING | settings)
-    opening = group.create_task(stack.enter_async_context(opened_together(count - 1, one_writer)))
+    opening = group.create_task(stack.enter_async_context(opened_together(writing - 1, one_writer)))
     looking = group.create_task(_look(request, stack))
-    async with _readers(request, count) as (snapshot, readers):
+    async with _readers(request, reading) as (snapshot, readers):
         with server_words(request.source, "planning the copy"):
             side = await read_source_side(snapshot.conn, request.tables)
         standing = await looking
@@ -243,7 +243,7 @@ async def _copy(
         with server_words(request.target, "preparing the target"):
             await set_settings(standing.conn, settings)
         writers = [standing.conn, *await opening]
-        workers = [Worker(reader, writer) for reader, writer in zip(readers, writers, strict=True)]
+        workers = [Worker(reader, writer) for reader, writer in zip(readers, writers, strict=False)]
         loader = Loader(snapshot, request.target, request.run, workers, reporter)
         await loader.load([Load(plan, book[plan.table.qualified]) for plan in plans])
         sequences = request.sequences
@@ -272,10 +272,13 @@ def _readers(
     return open_readers(request.source, source_tables(request.tables), count)
 
 
-def _sessions(request: CopyRequest) -> int:
-    """How many sessions a side the copy is worth: opening one costs as much as a few MB of rows."""
+def _sessions(request: CopyRequest) -> tuple[int, int]:
+    """How many readers and writers the copy is worth: opening a session costs as much as a few MB of rows.
+
+    A writer more than readers: it builds indexes too, which are work even where the rows are few.
+    """
     worth = sum(table.bytes for table in request.tables) // SESSION_BYTES + len(request.tables) // 100
-    return max(1, min(request.workers, 2 + worth))
+    return max(1, min(request.workers, 1 + worth)), max(1, min(request.workers, 2 + worth))
 
 
 async def _look(request: CopyRequest, stack: AsyncExitStack) -> _Standing:
