@@ -1,4 +1,7 @@
-"""The time limits and paces of the service's API, in seconds, each with its reason; and sizes, in bytes."""
+"""The time limits and paces of the service's API, in seconds, each with its reason; and sizes, in bytes.
+
+The relay has its own in its file, which runs alone in an image without wsdash.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,3 @@ LARGE_BYTES = 1 << 20
 """A body from this size on is parsed in a thread: the workspace API lists every item in one answer."""
 WHO_SECONDS = 5.0
 """For a relay on this machine to answer who came."""
-BIND_SECONDS = 0.005
-"""Between two attempts at a port that somebody still holds."""
-RELAY_CONNECT_SECONDS = 3.0
-"""To the new service: where it takes longer, its client hears 503."""
-FIRST_LINE_SECONDS = 60.0
-"""For a client to send the first line of a request."""
-FIRST_LINE_BYTES = 8192
-"""Bytes in which a first line must end."""
-IDLE_SECONDS = 300.0
-"""A connection on which nothing comes from either side for so long is closed."""
-END_SECONDS = 5.0
-"""How long answers that are under way may take when a relay ends."""
-FIRST_WORD_SECONDS = 0.5
-"""How long a connection that was made just then may take to say something."""
-QUIET_SECONDS = 0.1
-"""An answer after which nothing comes for so long is over."""
-REST_SECONDS = 1.0
-"""For the rest of a request that is refused: closing with it unread would reset the answer."""

@@ -1,6 +1,9 @@
 """A small relay: it takes the port that the old service has freed, and passes all of it to the new one.
 
-It answers who still comes to the old port, and asks another process's relay the same.
+It passes bytes as they are: bodies stream, answers (503 too) are the service's own; where the service is away
+it says 503. Of HTTP it knows the first line of a connection, for two pages of its own, for this machine
+alone and asked for on a connection of their own: /relay/health and /relay/clients. Only the standard library
+is used: the file runs by itself in any Python image (compose/docker-compose.relay.yml).
 """
 
 from __future__ import annotations
@@ -23,46 +26,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import aiohttp
-
-from wsdash.api.limits import (
-    BIND_SECONDS,
-    END_SECONDS,
-    FIRST_LINE_BYTES,
-    FIRST_LINE_SECONDS,
-    FIRST_WORD_SECONDS,
-    IDLE_SECONDS,
-    QUIET_SECONDS,
-    RELAY_CONNECT_SECONDS,
-    REST_SECONDS,
-    WHO_SECONDS,
-)
-from wsdash.model import OldPortClients
-from wsdash.outside import DocumentError, read_json
-from wsdash.outside.http import client_session
-from wsdash.outside.text import clean_texts
-
-
-async def read_relayed(old_api: str) -> OldPortClients | None:
-    """Who still asks at the old service's address; None where no relay answers there.
-
-    The relay tells it to its own machine alone.
-    """
-    timeout = aiohttp.ClientTimeout(total=WHO_SECONDS)
-    try:
-        # a session of its own: on one that speaks with the service, the service would be asked
-        async with (
-            client_session(timeout=timeout) as session,
-            session.get(old_api.rstrip("/") + "/relay/clients") as answer,
-        ):
-            if answer.status != 200:
-                return None
-            counted = read_json(await answer.read(), OldPortClients)
-    except (OSError, TimeoutError, aiohttp.ClientError, DocumentError):
-        return None
-    return clean_texts(counted)
-
-
+BIND_SECONDS = 0.005
+"""Between two attempts at a port that somebody still holds."""
+CONNECT_SECONDS = 3.0
+FIRST_LINE_SECONDS, FIRST_LINE_BYTES = 60.0, 8192
+IDLE_SECONDS = 300.0
+"""A connection on which nothing comes from either side for so long is closed."""
+END_SECONDS = 5.0
+"""How long answers that are under way may take when it ends."""
+FIRST_WORD_SECONDS = 0.5
+"""How long a connection that has just been made may then take to say something."""
+QUIET_SECONDS = 0.1
+"""An answer after which nothing comes for so long is over."""
+REST_SECONDS = 1.0
 PIECE = 1 << 16
 MOST_CONNECTIONS, MOST_CLIENTS = 512, 1000
 OTHERS = "others"
@@ -199,7 +175,7 @@ class Relay:
         that limits each address goes on telling them apart."""
         local = (address, 0) if _loopback(address) and _loopback(self.to[0]) else None
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(RELAY_CONNECT_SECONDS):
+            async with asyncio.timeout(CONNECT_SECONDS):
                 return await asyncio.open_connection(*self.to, local_addr=local, limit=PIECE)
         return None
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from wsdash.api.relay import read_relayed
+from wsdash.api.relayed import read_relayed
 from wsdash.config import Settings
 from wsdash.data.online.follow import FollowProgress, follow, keep_small
 from wsdash.data.online.move import Move
