@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from tests.engine.session import Session, done_events, history, states, view
 from tests.engine.small_world import Small
+from tests.support.processes import until
 from wsdash.config import load_settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.engine.journal.writer import JournalReader
@@ -126,11 +127,11 @@ async def test_the_heartbeat_tells_the_item_and_the_longest_pause(session: Sessi
     async with session:
         await session.ask("run-item", "backup")
         await session.until("backup", "running")
-        await asyncio.sleep(0.3)
         with contextlib.closing(JournalReader(small.state)) as reader:
+            await until(lambda: (beat := reader.heartbeat()) is not None and beat.item == "backup")
             quiet = reader.heartbeat()
             time.sleep(0.4)  # noqa: ASYNC251 - a blocked loop is what must be noticed
-            await asyncio.sleep(0.3)
+            await until(lambda: (beat := reader.heartbeat()) is not None and beat.worst_gap_seconds >= 0.4)
             noisy = reader.heartbeat()
     assert quiet is not None
     assert noisy is not None
