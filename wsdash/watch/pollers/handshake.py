@@ -31,14 +31,14 @@ _LONGEST_MESSAGE = 16_384
 
 
 @dataclass(frozen=True)
-class Answer:
+class HandshakeAnswer:
     """seconds: from connecting to the answer. quiet: the server had no reason to log how the probe left."""
 
     seconds: float
     quiet: bool = True
 
 
-async def ask_database(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -> Answer:
+async def ask_database(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -> HandshakeAnswer:
     """Seconds until a PostgreSQL server answered an SSLRequest; no credentials are needed.
 
     Raises UnreachableError.
@@ -46,7 +46,7 @@ async def ask_database(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) 
     return await _ask(host, port, timeout, startup=False)
 
 
-async def ask_storage(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -> Answer:
+async def ask_storage(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -> HandshakeAnswer:
     """Seconds until a node of Neon's storage answered an SSLRequest.
 
     The handshake is then brought to its end. A node that wants a password (a token) logs the probe all the
@@ -55,7 +55,7 @@ async def ask_storage(host: str, port: int, *, timeout: float = PROBE_TIMEOUT) -
     return await _ask(host, port, timeout, startup=True)
 
 
-async def _ask(host: str, port: int, timeout: float, *, startup: bool) -> Answer:
+async def _ask(host: str, port: int, timeout: float, *, startup: bool) -> HandshakeAnswer:
     begun = time.monotonic()
     where, writer = f"{host}:{port}", None
     try:
@@ -70,7 +70,7 @@ async def _ask(host: str, port: int, timeout: float, *, startup: bool) -> Answer
             if answer == b"S":
                 await writer.start_tls(_any_certificate(), server_hostname=host)
             quiet = not startup or await _let_in(reader, writer, where)
-            return Answer(seconds, quiet)
+            return HandshakeAnswer(seconds, quiet)
     except TimeoutError as error:
         raise UnreachableError(f"no answer within {timeout:g} s", where=where) from error
     except asyncio.IncompleteReadError as error:
