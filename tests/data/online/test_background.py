@@ -18,7 +18,7 @@ from wsdash.config import load_settings
 from wsdash.data.online.cutover import switch_over
 from wsdash.data.online.move import Move
 from wsdash.engine.background import following as following_module
-from wsdash.engine.background.following import Follower
+from wsdash.engine.background.following import ChangeFollower
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.run.recorder import Recorder
 from wsdash.model import SwitchedOver
@@ -36,7 +36,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def follower(move: Move, directory: Path) -> AsyncIterator[Follower]:
+async def follower(move: Move, directory: Path) -> AsyncIterator[ChangeFollower]:
     """The follower of an engine on the move, with the journal of that directory."""
     journal = Journal.open(directory)
     view = msgspec.structs.replace(fold_all(await journal.history()), run=RUN, mode="online")
@@ -44,7 +44,7 @@ async def follower(move: Move, directory: Path) -> AsyncIterator[Follower]:
     settings = msgspec.structs.replace(
         load_settings(), source=side_of(move.source), target=side_of(move.target)
     )
-    made = Follower(settings, recorder, NoContainers(), directory, tuple)
+    made = ChangeFollower(settings, recorder, NoContainers(), directory, tuple)
     await made.open()
     try:
         yield made
@@ -83,7 +83,7 @@ async def test_after_a_rollback_the_sources_log_is_folded_though_the_target_is_a
         await until(lambda: _kept(made, "source"))
 
 
-async def _kept(made: Follower, side: str) -> bool:
+async def _kept(made: ChangeFollower, side: str) -> bool:
     newest = made.newest
     return newest is not None and (newest.open, newest.kept) == (side, 10) and newest.log_bytes > 0
 
@@ -122,7 +122,7 @@ async def test_after_the_switch_the_targets_log_is_folded_though_the_source_is_a
     assert await _counted(tmp_path) == 10
 
 
-async def _troubled(made: Follower) -> bool:
+async def _troubled(made: ChangeFollower) -> bool:
     """That the source is away is said, with what is kept of the way back."""
     return made.newest is not None and made.newest.trouble != "" and made.newest.kept == 10
 

@@ -39,7 +39,7 @@ KEEP_SECONDS = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
-class Follower:
+class ChangeFollower:
     """Owns the task that carries; see steps.base.Following. open: before anything else; close: at the end."""
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wsdash.config import Settings
 from wsdash.engine.at_rest import last_seen
 from wsdash.engine.background.alarms import Alarms, telling
-from wsdash.engine.background.following import Follower
+from wsdash.engine.background.following import ChangeFollower
 from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import PostMigration
 from wsdash.engine.background.spool import LogSpool
@@ -56,7 +56,7 @@ class BackgroundServices:
         self.after: PostMigration | None = None
         self.hands: ContainerHands | None = None
         self.comparer: Comparer | None = None
-        self.follower: Follower | None = None
+        self.follower: ChangeFollower | None = None
         self.stuck = False
         self._options = options
         self._recorder = recorder
@@ -97,7 +97,7 @@ class BackgroundServices:
         self.comparer = Comparer(world.settings, self._recorder, running, self._jobs.during_comparison)
         self.hands = ContainerHands(world.settings, world.plan, self._recorder, stack, self._asked)
         if self._options.mode == Mode.ONLINE:
-            self.follower = Follower(
+            self.follower = ChangeFollower(
                 world.settings, self._recorder, stack, self._options.state, self._alarms.unheeded
             )
             await self.follower.open()
