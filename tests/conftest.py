@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,6 +18,25 @@ os.environ["LC_ALL"] = "C.UTF-8"  # what is shown depends on the locale, and no 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 OLDER = "WSDASH_OLDER_POSTGRES"
 """The directory of another PostgreSQL's programs, to be taken for Debian's 15 (14, say)."""
+TESTS_END = "WSDASH_TESTS_END"
+"""When the last test may begin (seconds since 1970): `.ci/run` must have ended before its machine is taken away."""
+OUT_OF_TIME = "NOT RUN HERE: the gate's time was over"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin no test after the end of the gate's time."""
+    ends = os.environ.get(TESTS_END)
+    if ends and time.time() > float(ends):
+        pytest.skip(OUT_OF_TIME)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests the gate had no time for: a green run of half the suite must not look like a whole one."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if left := [report.nodeid for report in skipped if OUT_OF_TIME in str(report.longrepr)]:
+        files = sorted({nodeid.partition("::")[0] for nodeid in left})
+        terminalreporter.write_line(f"{OUT_OF_TIME}: {len(left)} tests, of {' '.join(files)}")
 
 
 @pytest.fixture(scope="session")
