@@ -19,7 +19,7 @@ DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 OLDER = "WSDASH_OLDER_POSTGRES"
 """The directory of another PostgreSQL's programs, to be taken for Debian's 15 (14, say)."""
 TESTS_END = "WSDASH_TESTS_END"
-"""When the last test may begin (seconds since 1970): `.ci/run` must have ended before its machine is taken away."""
+"""When the last test may begin (seconds since 1970): `.ci/run` has 90 minutes."""
 OUT_OF_TIME = "NOT RUN HERE: the gate's time was over"
 
 
@@ -32,7 +32,7 @@ def pytest_runtest_setup() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests the gate had no time for: a green run of half the suite must not look like a whole one."""
+    """Name what there was no time for: a green run of half the suite must not look like a whole one."""
     skipped = terminalreporter.stats.get("skipped", [])
     if left := [report.nodeid for report in skipped if OUT_OF_TIME in str(report.longrepr)]:
         files = sorted({nodeid.partition("::")[0] for nodeid in left})

@@ -154,7 +154,7 @@ def _carrying(commands: Commands) -> None:
     rollback.add_argument(
         "--give-up-writes",
         action="store_true",
-        help="if the new database does not answer, go back without what users wrote there",
+        help="go back without what users wrote to the new database, where it cannot be carried back",
     )
     _take_over(rollback)
     restore = commands.add("restore", "restore a backup into the new database", "headless", "restore")

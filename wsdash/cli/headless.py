@@ -214,7 +214,7 @@ def _word(arguments: argparse.Namespace) -> tuple[str, str]:
     """What must be typed for the rollback, and what it does."""
     does = "the new stack will be stopped and the old service started"
     if arguments.give_up_writes:
-        lost = "what users wrote to the new database is lost if it does not answer"
+        lost = "what users wrote to the new database is lost where it cannot be carried back"
         return GIVE_UP, f"{does}; {lost}"
     return ROLLBACK, does
 

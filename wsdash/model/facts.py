@@ -151,7 +151,8 @@ WAY_BACK: Fact[KeptChanges] = Fact("online.way-back", KeptChanges)
 CATALOG: Fact[list[str]] = Fact("online.catalog", list[str])
 """A line for each object of the source before anything of ours was there."""
 GIVE_UP: Fact[bool] = Fact("rollback.give-up", bool)
-"""What users wrote to the target is given up where it does not answer on the way back, as a person said."""
+"""On the way back, what users wrote to the target is given up where it cannot be carried (it does not
+answer, or the mapping cannot be taken back), as a person said."""
 KEEP: Fact[KeepChoice] = Fact("rollback.keep", KeepChoice)
 CARRIED_BACK: Fact[CarriedBack] = Fact("rollback.carried", CarriedBack)
 

@@ -147,6 +147,6 @@ class ConflictsFound(Event, frozen=True, tag="conflicts-found"):
 
 
 class WayBackBlocked(Event, frozen=True, tag="way-back-blocked"):
-    """A rollback stopped because the target does not answer. text: that, and what is lost without it."""
+    """A rollback stopped: what users wrote to the target cannot be carried back. text: why, what is lost."""
 
     text: str

@@ -19,7 +19,7 @@ from wsdash.data.online.cutover import switch_over
 from wsdash.data.online.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import InputError, RefusedError
-from wsdash.model.facts import RESTORE_FIRST
+from wsdash.model.facts import GIVE_UP, RESTORE_FIRST
 from wsdash.steps.base import StepContext
 from wsdash.steps.online.capture import Capture
 from wsdash.steps.online.copying import MigrateOnline
@@ -130,6 +130,10 @@ async def test_a_rollback_without_a_way_back_changes_nothing_unless_writes_are_g
     assert await opened(move) == (False, True)
     before = await rows(source)
     await ctx.facts.put(RESTORE_FIRST, "backup.sql")
+    with pytest.raises(RefusedError, match=r"s\.things: .*label, doubled"):
+        await StopOldOnline().undo(ctx)
+    await ctx.facts.put(RESTORE_FIRST, "")
+    await ctx.facts.put(GIVE_UP, True)
     back = await SwitchWrites().undo(ctx)
     assert back is not None
     assert "without what users wrote since" in back.text

@@ -112,8 +112,8 @@ def require_way_back(move: Move) -> None:
             f"would be lost: {'; '.join(move.one_way)}",
             where=move.target.address,
             remedy="go on with the new database (wsdash migrate --abandon-rollback), or give these writes "
-            "up: wsdash rollback --restore BACKUP opens the old database as it was at the switch, and keeps "
-            "the new one's rows in a file",
+            "up: wsdash rollback --give-up-writes (R on the screen) opens the old database as it was at the "
+            "switch, and keeps the new one's rows in a file",
         )
 
 

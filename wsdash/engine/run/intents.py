@@ -68,7 +68,7 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
 
 
 def gives_up(intent: Intent) -> bool:
-    """Whether a rollback's intent gives up what users wrote to a target that does not answer."""
+    """Whether a rollback's intent gives up writes to the target that cannot be carried back."""
     return intent.options.get("give_up") is True
 
 

@@ -33,6 +33,6 @@ class MigrateOnline(MigrateData):
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The target's rows stay. What users wrote there went back with the switch; else they are kept."""
-        if not (await went_over(ctx.settings) or gives_up(ctx, await move_of(ctx))):
+        if not (await went_over(ctx.settings) or await gives_up(ctx, await move_of(ctx))):
             return Evidence(True, "the target holds nothing that the source does not")
         return await super().undo(ctx)

@@ -9,7 +9,8 @@ from wsdash.data.online.state import State, read_state
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError
-from wsdash.model.facts import RESTORE_FIRST
+from wsdash.model import WayBackBlocked
+from wsdash.model.facts import GIVE_UP
 from wsdash.steps.base import Following, StepContext, endpoint
 from wsdash.steps.scope import read_examined
 
@@ -51,15 +52,20 @@ async def went_over(settings: Settings) -> bool:
     return state is not None and not state.open
 
 
-def gives_up(ctx: StepContext, move: Move) -> bool:
-    """Whether a rollback leaves behind what users wrote to the target, as its operator asked (--restore).
+async def gives_up(ctx: StepContext, move: Move) -> bool:
+    """Whether a rollback leaves behind what users wrote to the target: the mapping cannot be taken back,
+    and a person gave these writes up.
 
-    Raises RefusedError where a mapping cannot be taken back and nobody asked for that.
+    Raises RefusedError where nobody did.
     """
     if not move.one_way:
         return False
-    if not ctx.facts.get(RESTORE_FIRST):
-        require_way_back(move)
+    if not ctx.facts.get(GIVE_UP):
+        try:
+            require_way_back(move)
+        except RefusedError as error:
+            await ctx.record(WayBackBlocked(error.what))
+            raise
     return True
 
 

@@ -55,7 +55,7 @@ class StopOldOnline(StopOld):
         """
         move = await move_of(ctx)
         standing = await standing_on_the_way_back(ctx, move)
-        if standing is not None and standing.target.open and not gives_up(ctx, move):
+        if standing is not None and standing.target.open and not await gives_up(ctx, move):
 
             async def carry(overwrite: list[str]) -> int:
                 async with (

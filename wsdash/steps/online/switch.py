@@ -140,7 +140,7 @@ class SwitchWrites:
         if ctx.facts.get(CARRIED_BACK) is None:
             await ctx.facts.put(CARRIED_BACK, CarriedBack(lines=0, conflicts=0))
         limit = ctx.settings.cutover.max_write_downtime_seconds
-        give_up = gives_up(ctx, move)
+        give_up = await gives_up(ctx, move)
 
         async def back(overwrite: list[str]) -> Switched:
             async with following_of(ctx).held():

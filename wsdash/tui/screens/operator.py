@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from wsdash.errors import WsdashError
 from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAsked, Meaning, Reply
-from wsdash.model.run import BEING_MADE, COMPARE, GIVE_UP, OVERWRITE, ROLLBACK
+from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
-from wsdash.tui.consequences import rollback_lines
 from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
 from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
@@ -36,14 +35,6 @@ INTERRUPT = "INTERRUPT"
 
 PAUSE_OR_NOT = {"pause": "Pause them", "leave": "Leave them running"}
 """The answers about the source's background jobs."""
-
-
-AWAY = {"again": "Try again", "give-up": "Give them up"}
-"""The answers about a new database that does not answer on the way back."""
-GIVEN_UP = (
-    "Start that server, then try again: nothing is lost. Where it is gone for good, its changes can be given "
-    "up: the old database opens as it was at the switch."
-)
 
 
 def jobs_question(asked: JobsAsked) -> Content:
@@ -236,46 +227,9 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_rollback(self) -> None:
         """Roll back, after the word was typed; of rows that both sides changed, ask first whose stay."""
-        if self.view.run.blocked:
-            self._ask_blocked(self.view.run.blocked)
-        elif self.view.run.conflicts is not None:
-            self._ask_conflicts()
-        else:
-            self._ask_rollback({})
+        from wsdash.tui.screens.rollback import RollbackQuestions
 
-    def _ask_conflicts(self) -> None:
-        from wsdash.tui.screens.conflicts import ConflictsPanel
-
-        panel = ConflictsPanel(self.view, self.frame)
-
-        def closed(_: None) -> None:
-            if panel.decided:
-                self._ask_rollback({"keep_rows": dict(panel.choices)})
-
-        self.app.push_screen(panel, closed)
-
-    def _ask_blocked(self, why: str) -> None:
-        """Whether what users wrote to a database that does not answer is given up."""
-
-        def answered(said: Answered | None) -> None:
-            if said is not None:
-                self._ask_rollback({"give_up": True} if said.answer == "give-up" else {})
-
-        text = Content.from_text(f"{why}.\n{GIVEN_UP}", markup=False)
-        self.app.push_screen(AnswerDialog("The new database is away", text, AWAY), answered)
-
-    def _ask_rollback(self, options: dict[str, Any]) -> None:
-        lines = rollback_lines(self.plan, self.view, self.frame.now)
-        word = ROLLBACK
-        if options.get("give_up"):
-            word, lines = GIVE_UP, [f"{self.view.run.blocked}: THESE ARE GIVEN UP.", "", *lines]
-        dialog = TypedDialog("Roll back", lines, word, "Roll back")
-
-        def typed(phrase: str | None) -> None:
-            if phrase is not None:
-                self._send(Intent("rollback", phrase=phrase, who=user_name(), options=dict(options)))
-
-        self.app.push_screen(dialog, typed)
+        RollbackQuestions(self.app, self.plan, self.view, self.frame, self._send).ask()
 
     def action_overwrite(self) -> None:
         """Run the selected item over a target with foreign rows, after the word was typed."""
