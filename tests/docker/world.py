@@ -121,6 +121,15 @@ class DockerWorld:
         self.compose(APPS, "up", "-d")
         self.wait_healthy("apps-workspace")
 
+    def renew_source(self) -> None:
+        """The source's first rows again, after users wrote to it, and nothing of wsdash in it."""
+        self.engine.docker("stop", "-t", "2", "apps-workspace")
+        self.source("drop schema if exists wsdash cascade")
+        self.source("drop schema if exists workspace cascade")
+        self.on(endpoint_of(self, "source"), _load)
+        self.compose(APPS, "up", "-d")
+        self.wait_healthy("apps-workspace")
+
     def reset(self) -> None:
         """Nothing of the new stack, and the old service serving: where a migration begins."""
         self.compose(WORKSPACE, "down", "-v", "-t", "1")
