@@ -113,6 +113,21 @@ def test_a_refusal_is_obeyed_by_everybody(clock: StandinClock) -> None:
     assert allowance.watch_turn()
 
 
+def test_what_the_service_before_stated_is_forgotten_with_it(clock: StandinClock) -> None:
+    allowance = Allowance(clock=clock)
+    allowance.count()
+    allowance.answered(
+        429,
+        {"RateLimit-Limit": "120", "RateLimit-Remaining": "0", "RateLimit-Reset": "42", "Retry-After": "42"},
+    )
+    assert allowance.wait() >= 42
+    allowance.forget()
+    assert allowance.wait() == 0
+    allowance.count()
+    allowance.answered(200, {"RateLimit-Limit": "120", "RateLimit-Remaining": "0", "RateLimit-Reset": "9"})
+    assert allowance.wait() == 9
+
+
 def test_a_configured_rate_is_kept_where_the_api_says_nothing(clock: StandinClock) -> None:
     allowance = Allowance(10, clock)
     sent = 0

@@ -196,6 +196,7 @@ ELSEWHERE = {
     "pause_jobs": "wants a real TimescaleDB: timescaledb/test_jobs.py",
     "resume_jobs": "the same",
     "recognise_seed_rows": "an error of the file's second run is its answer (test_seed_recognition.py)",
+    "examine": "raises what the driver raises, for the caller to describe",
     "rehearse_between": "what rehearse_ddl does over open sessions",
     "empty_tables": "would take the rows away that the others read; its errors are described by decorator",
 }

@@ -46,7 +46,7 @@ class NoContainers:
     ) -> None:
         raise WsdashError("there are no containers here")
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         raise WsdashError("there are no containers here")
 
     async def restart(self, name: str, output: OutputSink) -> None:

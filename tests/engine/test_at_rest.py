@@ -10,7 +10,7 @@ from wsdash.config import load_settings
 from wsdash.engine.at_rest import RunAtRest, asked_since, last_seen
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.limits import GRACE_SECONDS
-from wsdash.engine.run.duty import Asked, duties
+from wsdash.engine.run.duty import ManualActions, duties
 from wsdash.model import (
     AnyEvent,
     ContainerAsked,
@@ -87,7 +87,7 @@ async def test_what_is_written_later_is_taken_in(tmp_path: Path) -> None:
 
 def test_an_earlier_word_holds_for_its_moment_and_dies_with_its_engine() -> None:
     now = 1000.0
-    asked = Asked(lambda: now)
+    asked = ManualActions(lambda: now)
     asked.see(Recorded(1, 990.0, ContainerAsked(API, "restart", "Ana")))
     assert asked.by(API) == "Ana"
     asked.see(Recorded(2, 995.0, BEGUN))

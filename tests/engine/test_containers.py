@@ -33,7 +33,7 @@ class Standin(NoContainers):
     ) -> None:
         await self._do("start", *names)
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         await self._do("stop", *names)
 
     async def restart(self, name: str, output: OutputSink) -> None:

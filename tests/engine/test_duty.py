@@ -8,7 +8,7 @@ import pytest
 
 from wsdash.config import load_settings
 from wsdash.engine.limits import GRACE_SECONDS
-from wsdash.engine.run.duty import Asked, duties
+from wsdash.engine.run.duty import ManualActions, duties
 from wsdash.model import (
     AnyEvent,
     EngineStopped,
@@ -63,7 +63,7 @@ def after(events: list[AnyEvent]) -> RunView:
 def test_what_should_run(name: str) -> None:
     events, old, new = CASES[name]
     view = after(events)
-    duty = duties(SETTINGS, PLAN, lambda: view, Asked(lambda: 0.0))
+    duty = duties(SETTINGS, PLAN, lambda: view, ManualActions(lambda: 0.0))
     assert (duty(OLD).runs, duty(API).runs, duty(DATABASE).runs) == (old, new, True)
     assert bool(duty(OLD).why) is not old
     assert bool(duty(API).why) is not new
@@ -89,7 +89,7 @@ BLAMELESS: dict[str, tuple[list[AnyEvent], float]] = {
 @pytest.mark.parametrize("name", BLAMELESS)
 def test_errors_over_missing_tables_are_nobodys_fault_until_the_run_made_them(name: str) -> None:
     events, until = BLAMELESS[name]
-    duty = duties(SETTINGS, PLAN, lambda: after(events), Asked(lambda: 0.0))
+    duty = duties(SETTINGS, PLAN, lambda: after(events), ManualActions(lambda: 0.0))
     asked = {one: duty(one).blameless_until for one in SETTINGS.stack.workspace.containers}
     wants = {API: until, "workspace-db-compute": until}
     assert asked == dict.fromkeys(asked, 0.0) | wants
@@ -98,7 +98,7 @@ def test_errors_over_missing_tables_are_nobodys_fault_until_the_run_made_them(na
 
 def test_who_asks_is_known_while_it_is_done_and_a_moment_after() -> None:
     now = 1000.0
-    asked = Asked(lambda: now)
+    asked = ManualActions(lambda: now)
     duty = duties(SETTINGS, PLAN, lambda: after(STARTED), asked)
     assert duty(API).asked_by == ""
     asked.begin(API, "Ana")
@@ -114,7 +114,7 @@ def test_who_asks_is_known_while_it_is_done_and_a_moment_after() -> None:
 
 def test_the_guides_test_of_a_shutdown_is_somebody_asking() -> None:
     now = 1000.0
-    asked = Asked(lambda: now)
+    asked = ManualActions(lambda: now)
     events: list[AnyEvent] = [*STARTED, state("test-shutdown", ItemState.RUNNING)]
     duty = duties(SETTINGS, PLAN, lambda: after(events), asked)
     assert duty(API).asked_by == "the test test-shutdown"
@@ -129,12 +129,15 @@ def test_the_guides_test_of_a_shutdown_is_somebody_asking() -> None:
 @pytest.mark.parametrize("action", ["act", "undo"])
 def test_while_the_old_service_is_stopped_or_brought_back_the_item_asks(action: str) -> None:
     events: list[AnyEvent] = [ItemIntended("stop-old", action, 1), state("stop-old", ItemState.RUNNING)]
-    assert duties(SETTINGS, PLAN, lambda: after(events), Asked(lambda: 0.0))(OLD).asked_by == "item stop-old"
+    assert (
+        duties(SETTINGS, PLAN, lambda: after(events), ManualActions(lambda: 0.0))(OLD).asked_by
+        == "item stop-old"
+    )
 
 
 def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() -> None:
     now = 1000.0
-    asked = Asked(lambda: now)
+    asked = ManualActions(lambda: now)
     events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2)]
     duty = duties(SETTINGS, PLAN, lambda: after(events), asked)
     assert (duty(API).runs, duty(API).asked_by) == (False, "the rehearsal")
@@ -150,7 +153,7 @@ def test_a_rehearsal_is_somebody_asking_while_it_goes_on_and_a_moment_after() ->
 
 def test_a_rehearsal_whose_engine_died_asks_for_nothing_any_more() -> None:
     events: list[AnyEvent] = [RehearsalProgress("r", "start-stack", 1, 2), EngineStopped("killed")]
-    assert duties(SETTINGS, PLAN, lambda: after(events), Asked(lambda: 0.0))(API).asked_by == ""
+    assert duties(SETTINGS, PLAN, lambda: after(events), ManualActions(lambda: 0.0))(API).asked_by == ""
 
 
 ONLINE = PLAN.in_mode("online")
@@ -163,7 +166,7 @@ BEFORE: list[AnyEvent] = [
 
 def online_duty(name: str, *events: AnyEvent) -> Duty:
     view = after([*BEFORE, *events])
-    return duties(SETTINGS, ONLINE, lambda: view, Asked(lambda: 0.0))(name)
+    return duties(SETTINGS, ONLINE, lambda: view, ManualActions(lambda: 0.0))(name)
 
 
 def test_online_the_old_service_runs_until_it_is_stopped_after_the_switch() -> None:

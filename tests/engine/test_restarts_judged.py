@@ -77,7 +77,7 @@ class Living(NoContainers):
         for name in names:
             self.started_anew(name)
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         for name in names:
             self.change(name, state="exited", exit_code=143)
         await asyncio.sleep(0.1)  # the engine sees that they are gone

@@ -38,7 +38,7 @@ class NoContainers:
     ) -> None:
         raise AssertionError(f"nothing may be started here: {names}")
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         raise AssertionError(f"nothing may be stopped here: {names}")
 
     async def restart(self, name: str, output: OutputSink) -> None:

@@ -138,6 +138,12 @@ class Allowance:
         self._not_before = max(self._not_before, now + pause + 0.05)
         return pause
 
+    def forget(self) -> None:
+        """Another service answers there from now on: what the one before stated says nothing of it."""
+        self._limit = self._remaining = None
+        self._window = WINDOW
+        self._reset_at = self._not_before = 0.0
+
     @property
     def refused(self) -> bool:
         """The API answered 429, and the time that it asked for is not over."""

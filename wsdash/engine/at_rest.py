@@ -10,7 +10,7 @@ import msgspec
 
 from wsdash.config import Settings
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
-from wsdash.engine.run.duty import REHEARSES, SHUTDOWN, Asked
+from wsdash.engine.run.duty import REHEARSES, SHUTDOWN, ManualActions
 from wsdash.model import (
     ContainerAsked,
     ContainerReading,
@@ -43,7 +43,7 @@ class RunAtRest:
 
     def __init__(self, state: Path, now: Callable[[], float]) -> None:
         self.view: RunView | None = None
-        self.asked = Asked(now)
+        self.asked = ManualActions(now)
         self.state = state
         self._reader: JournalReader | None = None
         self._seen = 0

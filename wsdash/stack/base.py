@@ -50,10 +50,11 @@ class Stack(Protocol):
         """
         ...
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         """Stop containers, dependents first, each gracefully (SIGTERM, then SIGKILL after its grace period).
 
-        Returns when their processes are gone and their ports are free. Stopping a stopped one is no error.
+        Returns when their processes are gone and their ports are free; handed_on: another service that was
+        started takes the ports, and may have them by then. Stopping a stopped one is no error.
         """
         ...
 

@@ -66,7 +66,7 @@ class ExternalStack:
                 await self._command(name, "start", output)
             await self._until_healthy(name, name in unready)
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         """In the reverse order. As start; returns when the service is stopped and its ports are free."""
         self._refuse_if_read_only()
         for name in reversed(names):
@@ -75,7 +75,8 @@ class ExternalStack:
             if (await self._reading(name)).state == "unknown" and not self._service(name).stop:
                 continue  # nobody listens, and there is nothing that could be run
             await self._command(name, "stop", output)
-            await self._until_gone(name)
+            if not handed_on:
+                await self._until_gone(name)
 
     async def restart(self, name: str, output: OutputSink) -> None:
         """Stop, then start."""
@@ -141,7 +142,7 @@ class ExternalStack:
     async def _reading(self, name: str) -> ContainerReading:
         service = self._service(name)
         answer, status = await asyncio.gather(_ask(service.health), _status(service))
-        if answer.listening or status == RUNS:
+        if status == RUNS or (answer.listening and status != STOPPED):  # a relay may answer for a stopped one
             state = "running"
         elif status == STOPPED:
             state = "exited"

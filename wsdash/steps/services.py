@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from wsdash.api.allowance import allowance_of
 from wsdash.data.restore.source import restore_missing_into_source
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, StepId
@@ -87,6 +88,7 @@ class StopOld:
         await ctx.stack.start(database, command_output(ctx))
         restored = await _restore_if_asked(ctx)
         await ctx.stack.start([name], command_output(ctx))
+        allowance_of(ctx.settings.api.old).forget()  # a relay's, until now
         return Evidence(True, f"{restored}{name} {await _serves(ctx)}")
 
 

@@ -57,6 +57,7 @@ ELSEWHERE = {
     "follow": "tells a failure in its progress and goes on (test_follow.py)",
     "switch_over": "at every stage, by what ends servers and connections (test_faults.py)",
     "resume": "the same",
+    "open_side": "the same",
     "uninstall": "would take away what the others need (test_capture.py, test_steps.py)",
     "remove_everything": "the same",
 }

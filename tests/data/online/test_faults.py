@@ -30,7 +30,10 @@ from wsdash.data.online.standing import read_standing
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
 
+ALL = os.environ.get("WSDASH_FAULTS") == "all"
 PATIENT, SHORT = 60.0, 3.0
+STOPPED_SECONDS = 10.0 if ALL else 0.0
+"""How long wsdash is stopped at least."""
 NOTHING = "DELETE FROM s.items WHERE id = -1"
 SETTINGS = "max_prepared_transactions = 5\nsynchronous_commit = on\n"
 
@@ -159,6 +162,7 @@ async def killed(scene: Scene, stage: CutoverStage) -> None:
 async def stopped(scene: Scene, stage: CutoverStage) -> None:
     """While it is stopped, the fence lifts by itself."""
     scene.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(STOPPED_SECONDS)
     if stage.back:
         await until(lambda: _goes_on(scene.leaving))
     else:
@@ -196,7 +200,6 @@ FAULTS: dict[str, tuple[Callable[[Scene, CutoverStage], Awaitable[None]], float]
 """What happens when a stage is about to begin, and the limit of that switch in seconds."""
 
 
-ALL = os.environ.get("WSDASH_FAULTS") == "all"
 SPREAD = {"there": 1 if ALL else 4, "back": 1 if ALL else 6}
 CASES = [
     (way, stage, fault)

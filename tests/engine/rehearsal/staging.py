@@ -55,7 +55,7 @@ class StandinContainers(NoContainers):
             raise UnreachableError(self.broken)
         self.up |= set(names)
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         self.up -= set(names)
 
     async def images(self) -> dict[str, bool]:

@@ -17,7 +17,7 @@ from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.limits import CLEANUP_SECONDS, REMIND_SECONDS
 from wsdash.engine.options import EngineOptions, MetricsAddress
 from wsdash.engine.run.asked import Comparer, ContainerHands
-from wsdash.engine.run.duty import Asked, duties
+from wsdash.engine.run.duty import ManualActions, duties
 from wsdash.engine.run.perform import Performer
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.source import EventSource, RunHandle
@@ -66,7 +66,7 @@ class BackgroundServices:
         self._jobs = jobs
         self.performer: Performer | None = None
         """What carries out items, as soon as the run has it."""
-        self._asked = Asked(lambda: recorder.journal.clock.time())
+        self._asked = ManualActions(lambda: recorder.journal.clock.time())
         self._helpers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None
         self._source: asyncio.Task[None] | None = None

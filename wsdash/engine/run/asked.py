@@ -15,7 +15,7 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.limits import CLEANUP_SECONDS, COMPARE_LOOK_SECONDS
 from wsdash.engine.operator.launch import LOG_FILE, run_mode
-from wsdash.engine.run.duty import Asked
+from wsdash.engine.run.duty import ManualActions
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.world import load_world, open_world_stack
@@ -180,9 +180,9 @@ class ContainerHands:
         plan: Plan,
         recorder: Recorder,
         stack: Stack,
-        asked: Asked | None = None,
+        asked: ManualActions | None = None,
     ) -> None:
-        self._asked = asked or Asked(lambda: recorder.journal.clock.time())
+        self._asked = asked or ManualActions(lambda: recorder.journal.clock.time())
         self._settings = settings
         self._plan = plan
         self._recorder = recorder

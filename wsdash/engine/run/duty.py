@@ -19,7 +19,7 @@ SHUTDOWN = "test-shutdown"
 REHEARSES = "the rehearsal"
 
 
-class Asked:
+class ManualActions:
     """Who is having which container stopped or started by hand. now: the run's time, epoch seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -49,7 +49,9 @@ class Asked:
         return who if who and (ended is None or self._now() - ended <= GRACE_SECONDS) else ""
 
 
-def duties(settings: Settings, plan: Plan, view: Callable[[], RunView | None], asked: Asked) -> Duties:
+def duties(
+    settings: Settings, plan: Plan, view: Callable[[], RunView | None], asked: ManualActions
+) -> Duties:
     """The duty of every container of the settings, by the run's state at each call; unknown ones of others.
 
     view: None where there is no run; then nothing is known of any container.
@@ -130,7 +132,7 @@ def _tables_made_at(run: RunView, plan: Plan) -> float:
     return math.inf if under_way else 0.0
 
 
-def _at_work(run: RunView, asked: Asked, workspace: frozenset[str]) -> str:
+def _at_work(run: RunView, asked: ManualActions, workspace: frozenset[str]) -> str:
     """What of wsdash's own stops and starts the new stack at this moment, or ''."""
     if run.rehearsing is not None:
         who = REHEARSES

@@ -17,7 +17,7 @@ from typing import Any
 
 from wsdash.config import Settings
 from wsdash.engine.journal.reader import JournalReader
-from wsdash.engine.run.duty import Asked, duties
+from wsdash.engine.run.duty import ManualActions, duties
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, ItemKind, ItemState, LogLine, Phase
 from wsdash.model.facts import MANIFEST
@@ -48,7 +48,7 @@ async def logs(
         return Finding(NAMES[0], None, "the new stack is not started")
     now, read = time.time(), await asyncio.to_thread(_read_run, state)
     plan = await asyncio.to_thread(load_plan, Path(settings.directory))
-    duty = unknown if read is None else duties(settings, plan, lambda: read[0], Asked(time.time))
+    duty = unknown if read is None else duties(settings, plan, lambda: read[0], ManualActions(time.time))
     counters = {name: ErrorCounter(name) for name in wanted}
     hour: Counter[str] = Counter()
     newest = ""

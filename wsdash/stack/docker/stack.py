@@ -115,7 +115,7 @@ class DockerStack:
 
         await in_order(with_needs(names, needs), needs, start_one)
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         """Stop containers, dependents first, each within its own grace period; returns when ports are free.
 
         Raises WsdashError when somebody else has taken a port; UnreachableError; RefusedError when read-only.
@@ -140,7 +140,7 @@ class DockerStack:
                 return
             seconds = _grace(inspected) + DOCKER_STOP_MARGIN_SECONDS
             await self._client.post(f"containers/{inspected['Id']}/stop", seconds)
-            taken = await self._ports_still_taken(inspected)
+            taken = [] if handed_on else await self._ports_still_taken(inspected)
             if taken:
                 raise WsdashError(
                     f"{name} is stopped, but port {taken[0]} is still taken by another process",

@@ -66,7 +66,7 @@ class LocalStack:
 
         await in_order(with_needs(names, needs), needs, start_one)
 
-    async def stop(self, names: list[str], output: OutputSink) -> None:
+    async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
         """Stop services, dependents first; returns when their processes are gone and their ports free.
 
         Raises WsdashError when somebody else has taken a port; UnreachableError; RefusedError when read-only.
@@ -84,7 +84,8 @@ class LocalStack:
             await self._client.post(f"/containers/{name}/stop", ContainerView, timeout)
             if before.pid is None:
                 return
-            taken = await ports_still_taken(before.reading.ports, PORTS_SECONDS)
+            ports = () if handed_on else before.reading.ports
+            taken = await ports_still_taken(ports, PORTS_SECONDS)
             if taken:
                 raise WsdashError(
                     f"{name} is stopped, but port {taken[0]} is still taken by another process",

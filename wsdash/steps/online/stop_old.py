@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wsdash.api.allowance import allowance_of
 from wsdash.data.online.link import catch_up, open_link
 from wsdash.model import ContainerReading
 from wsdash.model.facts import CARRIED_BACK, CarriedBack
@@ -47,7 +48,9 @@ class StopOldOnline(StopOld):
             # at once: it waits for the address, and takes it long before the old process has ended
             async with task_group() as group:
                 group.create_task(ctx.stack.start([relay], output))
-                group.create_task(ctx.stack.stop([ctx.settings.stack.apps.old_service], output))
+                old = [ctx.settings.stack.apps.old_service]
+                group.create_task(ctx.stack.stop(old, output, handed_on=True))
+            allowance_of(ctx.settings.api.old).forget()
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """What users wrote to the target goes to the source, then the old service serves again: its reads are
