@@ -115,6 +115,25 @@ def test_the_file_is_begun_anew_when_it_is_large(places: Path) -> None:
     assert file.stat().st_size < 10_000
 
 
+def test_a_drivers_connection_that_ends_unasked_is_no_bug_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], places: Path
+) -> None:
+    def command(_: object) -> int:
+        for error in (ConnectionError("unexpected connection_lost() call"), KeyError("a bug")):
+            assert logging.lastResort is not None
+            raised = (type(error), error, None)
+            logging.lastResort.handle(
+                logging.LogRecord("asyncio", logging.ERROR, "", 0, "never retrieved", (), raised)
+            )
+        return 0
+
+    monkeypatch.setattr(inspect, "status", command)
+    assert main(["status", "--state", str(places / "state")]) == 0
+    said = capsys.readouterr().err
+    assert "KeyError" in said
+    assert "connection_lost" not in said
+
+
 def test_a_thread_that_fails_prints_no_traceback(
     places: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
