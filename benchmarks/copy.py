@@ -18,6 +18,7 @@ else:
     import json
     import os
     import shutil
+    from collections import deque
     from dataclasses import asdict
     from functools import partial
     from pathlib import Path
@@ -156,7 +157,8 @@ def be_alone(ends: str) -> None:
 
 
 async def main() -> None:
-    """Every method in turn, round after round, so that all meet the same machine."""
+    """Every method in turn, round after round, each round begun by the next one: all meet the same machine,
+    and what the one before left to its server."""
     options = database_pair.arguments(__doc__)
     report = database_pair.Report()
     async with database_pair.servers(options.rows) as (source, target):
@@ -172,7 +174,9 @@ async def main() -> None:
         if shutil.which("pgcopydb"):
             methods["pgcopydb clone"] = partial(pgcopydb, workers=options.workers)
         for run in range(options.runs):
-            for number, (name, method) in enumerate(methods.items()):
+            turns = deque(enumerate(methods.items()))
+            turns.rotate(-run)
+            for number, (name, method) in turns:
                 fresh = await database_pair.fresh_target(target, f"{run}_{number}")
                 await report.time(name, lambda method=method, fresh=fresh: method(source, fresh))
         own = await alone(source, await database_pair.fresh_target(target, "alone"), options.workers)

@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.support.servers import PASSWORD_ENV, Server, free_port
 from tests.support.timescaledb import SETTINGS, SKIPPED, find_binaries, make_field_schema
 from tests.support.world import World
 from wsdash.data.pg.sql import ident
+from wsdash.demo.traffic.judge import witness
 from wsdash.demo.world import postgres
 from wsdash.demo.world.build import WorldOptions, build_world, remove_world
 from wsdash.demo.world.files import ensure_secret
@@ -27,25 +29,28 @@ from wsdash.demo.world.postgres import SOURCE_DATABASE, SOURCE_USER
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.model import Notice
 from wsdash.plan import load_plan
+from wsdash.steps.base import endpoint
 
 pytestmark = [pytest.mark.timescaledb, pytest.mark.timeout(900)]
 
 SCHEDULED = "SELECT count(*) FROM timescaledb_information.jobs WHERE job_id >= 1000 AND scheduled"
+WRITES_PER_SECOND = 30.0
 JOBS = 4
 """Retention, compression of two hypertables, and one of the user's own."""
 PARTIAL = "SELECT count(*) FROM _timescaledb_catalog.chunk WHERE status & 8 > 0"
 PROGRAMS = postgres.programs
 
 
-async def fill(server: Server) -> None:
+async def fill(server: Server, *, aggregate: bool) -> None:
     """The field's schema and rows, in the source's database."""
     await server.execute(f"CREATE DATABASE {ident(SOURCE_DATABASE)}")
-    await make_field_schema(server.endpoint(SOURCE_DATABASE), items=1000)
+    await make_field_schema(server.endpoint(SOURCE_DATABASE), items=1000, aggregate=aggregate)
 
 
-@pytest.fixture
-def real_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The embedded world, whose source is a real TimescaleDB that holds the field's rows."""
+@contextmanager
+def world_on_timescaledb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, online: bool) -> Iterator[World]:
+    """The embedded world, whose source is a real TimescaleDB that holds the field's rows. online: with users
+    at work, and without the continuous aggregate, with which mode online does not begin."""
     binaries = find_binaries()
     if binaries is None:
         pytest.skip(SKIPPED)
@@ -65,17 +70,37 @@ def real_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worl
     server = Server(version, data, port, binaries=binaries, user=SOURCE_USER)
     server.start()
     try:
-        asyncio.run(fill(server))
+        asyncio.run(fill(server, aggregate=not online))
     finally:
         server.stop()
     monkeypatch.setattr(postgres, "programs", lambda one: binaries if one == 16 else PROGRAMS(one))
     try:
-        options = WorldOptions(items=1000, port_offset=program.offset)
+        options = WorldOptions(
+            items=1000,
+            port_offset=program.offset,
+            api="simple" if online else "real-shape",
+            writes_per_second=WRITES_PER_SECOND if online else 0.0,
+            online=online,
+        )
         asyncio.run(build_world(directory, options, lambda _: None))
         yield World(program)
     finally:
         asyncio.run(remove_world(directory))
         program.sweep()
+
+
+@pytest.fixture
+def real_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The world of mode offline."""
+    with world_on_timescaledb(tmp_path, monkeypatch, online=False) as world:
+        yield world
+
+
+@pytest.fixture
+def online_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """And of mode online."""
+    with world_on_timescaledb(tmp_path, monkeypatch, online=True) as world:
+        yield world
 
 
 def notices(program: Program) -> str:
@@ -130,3 +155,29 @@ def test_both_lists_are_green_and_its_jobs_are_as_before(real_world: World) -> N
     assert back.returncode == 0, back.stdout + back.stderr
     assert world.get(world.settings.api.old, "/health")[0] == 200
     assert world.source(SCHEDULED) == JOBS
+
+
+def test_it_moves_while_it_serves_and_comes_back_without_losing_a_write(online_world: World) -> None:
+    world, program = online_world, online_world.program
+    assert world.source(PARTIAL) > 0
+    report = program.state.parent / "report.json"
+    done = program.run("migrate", "--yes", "--mode", "online", "--report", str(report), timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = read_json(report)
+    assert found["outcome"] == "migrated"
+    assert found["write_downtime_seconds"] < 2
+    assert world.source(SCHEDULED) == JOBS, "its jobs are put back when the rows were read"
+
+    back = program.run("rollback", "--yes", "--report", str(report), timeout=300)
+    assert back.returncode == 0, back.stdout + back.stderr
+    carried = read_json(report)["rollback"]
+    assert carried["changes_carried"] > 0
+    assert carried["conflicts"] == 0
+    source = endpoint(world.settings.source)
+    judged = asyncio.run(witness(program.state / "world", source, "source", None))
+    assert judged is not None
+    assert (judged.lost, judged.duplicated, judged.wrong, judged.unknown) == (0, 0, 0, 0), judged.told
+    assert judged.acknowledged > 100
+    gone = program.run("finish", "--remove-traces", "--yes")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert "exactly those of before the capture" in gone.stdout

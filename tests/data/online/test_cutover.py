@@ -11,9 +11,11 @@ from tests.data.copying import run_sql
 from tests.data.online.world import WRITES, carry, refused, rows, same, until, value
 from wsdash.data.online.cutover import STAGES, AbortedError, resume, switch_over
 from wsdash.data.online.fence import Fence
+from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
 from wsdash.data.online.objects import REFUSAL
 from wsdash.data.online.standing import read_standing
+from wsdash.data.online.window import look
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import RefusedError
 
@@ -153,11 +155,22 @@ async def test_an_old_writer_is_told_with_its_pid_and_nobody_is_fenced(move: Mov
 
 
 async def test_a_manual_vacuum_is_told(move: Move) -> None:
-    async with connection(move.source, read_only=False) as maintainer:
+    psql = {"application_name": "psql"}
+    async with connection(move.source, read_only=False, settings=psql) as maintainer:
         # a VACUUM's lock without the length of one
         await maintainer.execute("BEGIN; LOCK TABLE s.owners IN SHARE UPDATE EXCLUSIVE MODE")
         with pytest.raises(RefusedError, match="maintenance"):
             await switch_over(move, move.source, limit=PATIENT)
+
+
+async def test_what_carries_changes_is_no_maintenance(move: Move) -> None:
+    """It holds the chunks of a real hypertable still while it reads them."""
+    async with (
+        connection(move.source, read_only=False) as follower,
+        open_link(move, move.source) as link,
+    ):
+        await follower.execute("BEGIN; LOCK TABLE s.owners IN SHARE UPDATE EXCLUSIVE MODE")
+        assert [line.text for line in await look(link.steward, link) if not line.ok] == []
 
 
 async def test_who_passes_no_gate_is_carried_too(move: Move) -> None:

@@ -18,6 +18,9 @@ from wsdash.errors import RefusedError
 SECONDS = 60.0
 OLD_WRITER_SECONDS = 1.0
 """A writer that has been open for so long may stay open for long: the fence would wait for it in vain."""
+DELTA_SECONDS = 30.0
+"""What carries changes locks a real hypertable's chunks for the length of a delta, as VACUUM does, and is
+stopped before a switch. A session of wsdash that holds them for longer is told like anybody's."""
 SHOWN = 5
 
 PREPARED = """
@@ -27,14 +30,15 @@ WHERE database = current_database() ORDER BY prepared
 HOLDERS = f"""
 SELECT a.pid, a.usename::text AS role, a.backend_type AS backend, coalesce(left(a.query, 100), '') AS query,
        extract(epoch FROM statement_timestamp() - a.xact_start)::float8 AS seconds,
-       bool_or(l.mode = 'ShareUpdateExclusiveLock') AS maintains
+       bool_or(l.mode = 'ShareUpdateExclusiveLock') AS maintains,
+       a.application_name LIKE 'wsdash%' AS ours
 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.granted AND l.pid <> pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND (l.locktype = 'advisory' AND (l.classid, l.objid) = ({FENCE >> 32}, {FENCE & 0xFFFFFFFF})
        OR l.locktype = 'relation' AND l.relation = ANY ($1::text[]::regclass[])
           AND l.mode NOT IN ('AccessShareLock', 'RowShareLock'))
-GROUP BY 1, 2, 3, 4, 5 ORDER BY 5 DESC NULLS LAST
+GROUP BY 1, 2, 3, 4, 5, a.application_name ORDER BY 5 DESC NULLS LAST
 """
 
 
@@ -110,6 +114,7 @@ def _maintenance(holders: Sequence[asyncpg.Record]) -> Line:
         for row in holders
         if row["maintains"]
         and (row["backend"] != "autovacuum worker" or "to prevent wraparound" in row["query"])
+        and not (row["ours"] and (row["seconds"] or 0) < DELTA_SECONDS)
     ]
     text = "; ".join(_session(row) for row in running[:SHOWN])
     return Line("maintenance", not running, text or "none on these tables", "let VACUUM or ANALYZE finish")
