@@ -56,6 +56,16 @@ def test_what_is_shown_already_is_not_sent_again() -> None:
     assert sent(painted, whole(Segment("elapsed 0:41"))) == ""
 
 
+def test_what_lies_beside_the_changed_part_of_a_line_is_left_as_it_is() -> None:
+    """There the compositor draws what is under a pane where that pane was not asked for its lines."""
+    painted = Painted()
+    sent(painted, whole(Segment("list  "), Segment("rows 1")))
+    half = Strip([Segment("rows 2")])
+    update = ChopsUpdate([{0: Strip.blank(6), 6: half}], [(0, 6, 12)], [[6, 12]])
+    pieces = painted.difference(update, CONSOLE, SIZE).pieces
+    assert [(x, y, piece.text) for x, y, piece in pieces] == [(11, 0, "2")]
+
+
 def test_a_second_that_ticks_is_one_cell() -> None:
     painted = Painted()
     sent(painted, whole(Segment("elapsed 0:41")))

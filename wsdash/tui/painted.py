@@ -105,9 +105,13 @@ def _pieces(update: ChopsUpdate | LayoutUpdate) -> Iterable[tuple[int, int, Stri
                 yield y, x, strip
                 x += strip.cell_length
         return
-    for y in sorted({y for y, _, _ in update.spans}):
-        for x, chop in update.chops[y].items():
-            if chop is not None:
+    # beside the spans the compositor may have drawn only what lies under a pane, not the pane
+    lines: dict[int, list[tuple[int, int]]] = {}
+    for y, begin, end in update.spans:
+        lines.setdefault(y, []).append((begin, end))
+    for y, spans in sorted(lines.items()):
+        for until, (x, chop) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if chop is not None and any(x < end and begin < until for begin, end in spans):
                 yield y, x, chop
 
 
