@@ -109,6 +109,7 @@ class StartStack:
         """Start in dependency order, each after the health of what it needs."""
         names, later = list(ctx.settings.stack.workspace.containers), needs_schema(ctx.settings)
         await ctx.stack.start(names, command_output(ctx), unready=later)
+        allowance_of(ctx.settings.api.new).forget()  # of a process that has ended
         await ctx.facts.put(STARTED, True)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
