@@ -72,3 +72,27 @@ SCRATCH_STOP_SECONDS = 10.0
 """For a scratch server to stop before it is killed."""
 HEALTH_SECONDS = 0.5
 """Between two health checks of a service."""
+POOL_SECONDS = 5.0
+"""For a request to get a session of the API's pool."""
+POOL_END_SECONDS = 3.0
+"""For the API's sessions to end with it."""
+POLL_SECONDS = 0.05
+"""Between two looks at a supervisor, its lock or a service that is to come up or to end."""
+ASK_SECONDS = 2.0
+"""For a supervisor to say that it is there."""
+CONNECT_SECONDS = 1.0
+"""To connect to its socket, on this machine."""
+SHUT_DOWN_SECONDS = 60.0
+"""For a supervisor to stop every service and end."""
+SHUT_DOWN_CALL_SECONDS = 5.0
+"""For it to take the order."""
+ROUTES_END_SECONDS = 0.5
+"""For its answers under way when it ends."""
+EVENTS_QUIET_SECONDS = 5.0
+"""Without an event for so long it sends an empty line, so that a listener knows that it is alive."""
+PUMP_SECONDS = 1.0
+"""For the last lines of a service that has ended."""
+KILL_SECONDS = 5.0
+"""For all processes of a service to be gone once they were killed."""
+KILL_POLL_SECONDS = 0.01
+"""Between two looks at whether they are."""

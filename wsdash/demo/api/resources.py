@@ -16,6 +16,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.pg.transactions import transaction
+from wsdash.demo.limits import POOL_SECONDS
 from wsdash.demo.service import reply
 from wsdash.demo.world.schema import PRIORITIES, STATUSES
 
@@ -124,7 +125,7 @@ async def list_items(request: web.Request) -> web.Response:
     offset = _whole(query.get("offset"), "offset", 0, 2**31)
     where = " and ".join(f"{ident(name)} = ${place}" for place, name in enumerate(wanted, start=1)) or "true"
     table = "workspace.workspace_items"
-    async with request.app[POOL].acquire(timeout=5) as conn, transaction(conn, "READ ONLY"):
+    async with request.app[POOL].acquire(timeout=POOL_SECONDS) as conn, transaction(conn, "READ ONLY"):
         count = await conn.fetchval(f"select count(*) from {table} where {where}", *wanted.values())
         rows = await conn.fetch(
             f"select {ITEM_COLUMNS} from {table} where {where} "
@@ -149,7 +150,7 @@ async def create_item(request: web.Request) -> web.Response:
     for name in ("title", "category"):
         if name not in values:
             raise ApiError(400, f"{name} is required")
-    async with request.app[POOL].acquire(timeout=5) as conn:
+    async with request.app[POOL].acquire(timeout=POOL_SECONDS) as conn:
         await _known_category(conn, values)
         places = ", ".join(f"${place}" for place in range(1, len(values) + 1))
         row = await conn.fetchrow(
@@ -167,7 +168,7 @@ async def update_item(request: web.Request) -> web.Response:
     values = checked(body, ITEM_EDITABLE, _item_field)
     if not values:
         raise ApiError(400, "nothing to change: give at least one field")
-    async with request.app[POOL].acquire(timeout=5) as conn:
+    async with request.app[POOL].acquire(timeout=POOL_SECONDS) as conn:
         await _known_category(conn, values)
         changes = ", ".join(f"{ident(name)} = ${place}" for place, name in enumerate(values, start=2))
         row = await conn.fetchrow(
@@ -280,7 +281,7 @@ async def update_category(request: web.Request) -> web.Response:
 async def delete_category(request: web.Request) -> web.Response:
     """The removed category; 404, or 409 while items refer to it."""
     found = item_id(request)
-    async with request.app[POOL].acquire(timeout=5) as conn, transaction(conn):
+    async with request.app[POOL].acquire(timeout=POOL_SECONDS) as conn, transaction(conn):
         row = await conn.fetchrow(
             f"delete from workspace.workspace_categories where id = $1 returning {CATEGORY_COLUMNS}",
             found,

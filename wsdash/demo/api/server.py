@@ -38,7 +38,7 @@ from aiohttp.typedefs import Middleware
 from wsdash.demo import service
 from wsdash.demo.api.gate import RateLimit, ServedSide, rate_limited
 from wsdash.demo.api.resources import POOL, SHAPE, WHOLE_LIST, ApiError, add_category_routes, add_item_routes
-from wsdash.demo.limits import API_CONNECT_SECONDS, API_QUERY_SECONDS
+from wsdash.demo.limits import API_CONNECT_SECONDS, API_QUERY_SECONDS, POOL_END_SECONDS
 from wsdash.demo.service import log, log_request, reply, serve
 
 PREFIXES = {"old": "TIMESCALEDB", "new": "NEON"}
@@ -184,7 +184,7 @@ def _pool(generation: str, database: Database) -> Callable[[web.Application], As
         application[POOL] = await pool
         yield
         try:
-            await asyncio.wait_for(pool.close(), 3)
+            await asyncio.wait_for(pool.close(), POOL_END_SECONDS)
         except (*UNREACHABLE, asyncpg.PostgresError):
             pool.terminate()
 

@@ -14,7 +14,13 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
-from wsdash.demo.limits import LEASE_POLL_SECONDS, MEASURE_SECONDS
+from wsdash.demo.limits import (
+    EVENTS_QUIET_SECONDS,
+    LEASE_POLL_SECONDS,
+    MEASURE_SECONDS,
+    POLL_SECONDS,
+    ROUTES_END_SECONDS,
+)
 from wsdash.demo.supervisor.guardian import Guardian, clear_leftovers
 from wsdash.demo.supervisor.health import programs_present
 from wsdash.demo.supervisor.hub import EventHub, LogHub
@@ -130,7 +136,7 @@ class Routes:
             response = await _stream(request)
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), 5.0)
+                    event = await asyncio.wait_for(queue.get(), EVENTS_QUIET_SECONDS)
                 except TimeoutError:
                     await response.write(b"\n")
                 else:
@@ -179,7 +185,9 @@ class Daemon:
                 tasks.create_task(work) for work in (self.hub.run(), self._measure(), self._watch_lease())
             ]
             restoring = tasks.create_task(self._restore())
-            runner = web.AppRunner(Routes(self).application(), access_log=None, shutdown_timeout=0.5)
+            runner = web.AppRunner(
+                Routes(self).application(), access_log=None, shutdown_timeout=ROUTES_END_SECONDS
+            )
             await runner.setup()
             socket = supervisor_socket(self.directory)
             socket.unlink(missing_ok=True)
@@ -286,7 +294,7 @@ class Daemon:
         while time.monotonic() < deadline and self._desired.get(service.spec.name) == "running":
             if service.reading().health in ("healthy", "none"):
                 return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _stop_all(self) -> None:
         """Stop every service once its dependents are gone."""

@@ -20,7 +20,15 @@ from pathlib import Path
 
 import aiohttp
 
-from wsdash.demo.limits import SPAWN_SECONDS, SUPERVISOR_LOCK_SECONDS
+from wsdash.demo.limits import (
+    ASK_SECONDS,
+    CONNECT_SECONDS,
+    POLL_SECONDS,
+    SHUT_DOWN_CALL_SECONDS,
+    SHUT_DOWN_SECONDS,
+    SPAWN_SECONDS,
+    SUPERVISOR_LOCK_SECONDS,
+)
 from wsdash.demo.supervisor.daemon import Daemon, services_digest
 from wsdash.demo.supervisor.guardian import clear_leftovers, start_guardian
 from wsdash.demo.supervisor.service_spec import SERVICES_FILE, read_services
@@ -57,7 +65,7 @@ async def spawn(directory: Path) -> None:
             return
         if await asyncio.to_thread(process.poll) not in (None, 0):
             break
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(POLL_SECONDS)
     raise WsdashError(
         "the supervisor did not come up",
         where=str(directory),
@@ -68,7 +76,7 @@ async def spawn(directory: Path) -> None:
 async def ask(directory: Path) -> SupervisorView | None:
     """The supervisor of `directory`, or None when none answers."""
     connector = aiohttp.UnixConnector(str(supervisor_socket(directory)))
-    timeout = aiohttp.ClientTimeout(total=2.0)
+    timeout = aiohttp.ClientTimeout(total=ASK_SECONDS)
     try:
         async with (
             client_session(connector=connector, timeout=timeout) as session,
@@ -79,7 +87,7 @@ async def ask(directory: Path) -> SupervisorView | None:
         return None
 
 
-async def shut_down(directory: Path, timeout: float = 60.0) -> None:
+async def shut_down(directory: Path, timeout: float = SHUT_DOWN_SECONDS) -> None:
     """Have the supervisor stop its services and end; without one, stop what a dead one left.
 
     Raises WsdashError when it still answers after `timeout` seconds.
@@ -91,13 +99,16 @@ async def shut_down(directory: Path, timeout: float = 60.0) -> None:
     async with client_session(connector=connector) as session:
         while time.monotonic() < deadline:
             try:
-                async with asyncio.timeout(5), session.post("http://supervisor/shutdown"):
+                async with (
+                    asyncio.timeout(SHUT_DOWN_CALL_SECONDS),
+                    session.post("http://supervisor/shutdown"),
+                ):
                     pass
             except (OSError, aiohttp.ClientError):
                 if await asyncio.to_thread(_is_unlocked, directory):
                     await asyncio.to_thread(_clear, directory)
                     return
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(POLL_SECONDS)
     raise WsdashError(
         "the supervisor does not stop",
         where=str(directory),
@@ -164,14 +175,14 @@ def _take_lock(directory: Path) -> bool:
                     where=str(directory),
                     remedy="end it, then start again",
                 ) from None
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
         else:
             return True
 
 
 def _answers(directory: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
+        probe.settimeout(CONNECT_SECONDS)
         return probe.connect_ex(str(supervisor_socket(directory))) == 0
 
 

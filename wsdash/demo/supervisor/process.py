@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsdash.demo.limits import SETTLED_SECONDS
+from wsdash.demo.limits import KILL_POLL_SECONDS, KILL_SECONDS, POLL_SECONDS, PUMP_SECONDS, SETTLED_SECONDS
 from wsdash.demo.supervisor.guardian import Guardian, clear_leftovers, forget_pid, owner_of, write_pid
 from wsdash.demo.supervisor.health import HealthState, find_program, probe
 from wsdash.demo.supervisor.hub import EventHub, LogHub
@@ -112,10 +112,12 @@ class Service:
             if self.root is not None:
                 self._asked_signal = True
                 send(self.root, signal.SIGKILL if kill else self.spec.stop_number)
-            _, waiting = await asyncio.wait({self._run}, timeout=0.01 if kill else self.spec.grace_seconds)
+            _, waiting = await asyncio.wait(
+                {self._run}, timeout=KILL_POLL_SECONDS if kill else self.spec.grace_seconds
+            )
             while waiting:
                 await self._kill_members()
-                _, waiting = await asyncio.wait({self._run}, timeout=0.05)
+                _, waiting = await asyncio.wait({self._run}, timeout=POLL_SECONDS)
 
     async def restart(self) -> None:
         """Stop, then start."""
@@ -194,7 +196,7 @@ class Service:
         await protocol.exited.wait()
         watcher.cancel()
         await self._kill_members()
-        _, unfinished = await asyncio.wait(pumps, timeout=1.0)
+        _, unfinished = await asyncio.wait(pumps, timeout=PUMP_SECONDS)
         for pump in unfinished:
             pump.cancel()
         code = transport.get_returncode()
@@ -253,7 +255,7 @@ class Service:
     async def _kill_members(self) -> None:
         """SIGKILL to every process of the service, as when a container's first process ended."""
         root = self.root
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + KILL_SECONDS
         while root is not None and time.monotonic() < deadline:
             table = await asyncio.to_thread(scan)
             rows = await asyncio.to_thread(members, root, table, None, self.usage.known)
@@ -261,7 +263,7 @@ class Service:
                 return
             for row in rows:
                 send(row.id, signal.SIGKILL)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(KILL_POLL_SECONDS)
 
     def _note_end(self, code: int) -> None:
         self.exit_code = code if code >= 0 else 128 - code

@@ -22,6 +22,7 @@ from wsdash.model.facts import PAUSED
 from wsdash.review.doctor import compose_files, stack_safety, troubleshooting
 from wsdash.review.doctor.connection_test import connection_test, psql_words
 from wsdash.review.doctor.finding import Finding
+from wsdash.review.limits import SQL_SECONDS
 from wsdash.stack.base import Stack
 from wsdash.stack.factory import open_stack
 from wsdash.steps.backup import WHETHER
@@ -123,12 +124,12 @@ async def database_findings(name: str, side: Endpoint, schema: str) -> list[Find
     try:
         with ServerErrors(side, "asking the server"):
             async with connection(side, read_only=True) as session:
-                version = await session.fetchval("show server_version", timeout=5)
+                version = await session.fetchval("show server_version", timeout=SQL_SECONDS)
                 tables = await session.fetchval(
-                    "select count(*) from pg_tables where schemaname = $1", schema, timeout=5
+                    "select count(*) from pg_tables where schemaname = $1", schema, timeout=SQL_SECONDS
                 )
-                used = await session.fetchval("select count(*) from pg_stat_activity", timeout=5)
-                limit = await session.fetchval("show max_connections", timeout=5)
+                used = await session.fetchval("select count(*) from pg_stat_activity", timeout=SQL_SECONDS)
+                limit = await session.fetchval("show max_connections", timeout=SQL_SECONDS)
     except UnreachableError as error:
         more = f"pg_isready -h {side.host} -p {side.port}"
         return [Finding(name, None if name == "target" else False, error.what, error.remedy, more)]
