@@ -125,7 +125,7 @@ class DockerWorld:
         """The source's first rows again, after users wrote to it, and nothing of wsdash in it."""
         self.engine.docker("stop", "-t", "2", "apps-workspace")
         self.source("drop schema if exists wsdash cascade")
-        self.source("drop schema if exists workspace cascade")
+        self.source("drop schema if exists workspace, _timescaledb_internal cascade")
         self.on(endpoint_of(self, "source"), _load)
         self.compose(APPS, "up", "-d")
         self.wait_healthy("apps-workspace")
