@@ -15,7 +15,10 @@ import aiohttp
 import pytest
 
 from tests.tui.support import halfway
+from wsdash.cli import main
+from wsdash.cli.serve import _listening
 from wsdash.engine.journal.writer import Journal
+from wsdash.errors import InputError
 from wsdash.runtime import socket_path
 
 TOKEN = "a-token-of-a-test"
@@ -35,14 +38,17 @@ async def serving(state: Path, *words: str, **environment: str) -> AsyncIterator
     for event in halfway():
         await journal.record(event)
     await journal.close()
-    port = free_port()
-    argv = [sys.executable, "-m", "wsdash", "serve", "--state", str(state), "--port", str(port), *words]
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdout=asyncio.subprocess.PIPE, env=os.environ | environment | {"PYTHONUNBUFFERED": "1"}
-    )
-    assert process.stdout is not None
-    try:
+    told = ""
+    while not told:  # a port that was free may be somebody else's by now
+        port = free_port()
+        argv = [sys.executable, "-m", "wsdash", "serve", "--state", str(state), "--port", str(port), *words]
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdout=asyncio.subprocess.PIPE, env=os.environ | environment | {"PYTHONUNBUFFERED": "1"}
+        )
+        assert process.stdout is not None
         told = (await asyncio.wait_for(process.stdout.readline(), 90)).decode()
+        assert told or await process.wait() == 2
+    try:
         base = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(90), aiohttp.ClientSession() as session:
             while True:
@@ -119,3 +125,27 @@ async def test_any_address_but_loopback_gets_a_token_of_its_own(tmp_path: Path) 
         assert re.search(r"\?token=[\w-]{20,}", told)
         async with aiohttp.ClientSession() as session, session.get(base) as answer:
             assert answer.status in (401, 403)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_promised(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--state", str(tmp_path), "--host", "127.0.0.1", "--port", str(port)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"127.0.0.1, port {port}" in said.err
+    assert "--port" in said.err
+
+
+@pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "127.0.0.1"])  # noqa: S104
+def test_every_address_of_the_name_listens(host: str) -> None:
+    for one in _listening(host, 0):
+        assert one.getsockname()[1] > 0
+        one.close()
+
+
+def test_a_name_that_is_none_is_told() -> None:
+    with pytest.raises(InputError, match="cannot be served there"):
+        _listening("no.such.name.invalid", 0)

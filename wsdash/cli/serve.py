@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hmac
 import logging
 import os
 import secrets
 import shlex
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -36,9 +38,38 @@ def serve(arguments: argparse.Namespace) -> int:
     )
     named = token if arguments.token_env is None else f"${arguments.token_env}"
     address = f"{server.public_url}/" + (f"?token={named}" if token else "")
+    sockets = _listening(arguments.host, arguments.port)
     say(f"The read-only screen is at {address} (Ctrl-C ends it)")
-    server.serve()
+    server.serve_on(sockets)
     return 0
+
+
+def _listening(host: str, port: int) -> list[socket.socket]:
+    """Sockets bound to every address of the name. Raises InputError where one cannot be."""
+    made: list[socket.socket] = []
+    try:
+        for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            one = socket.socket(family, socket.SOCK_STREAM)
+            made.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                one.bind(address)
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(made) == 1:
+                    raise
+                made.remove(one)  # a second address of the name that this machine has not
+                one.close()
+    except OSError as error:
+        for one in made:
+            one.close()
+        raise InputError(
+            f"the screen cannot be served there: {error.strerror or error}",
+            where=f"{host}, port {port}",
+            remedy="choose another address with --port and --host, or end what listens there",
+        ) from error
+    return made
 
 
 def _token(arguments: argparse.Namespace, *, needed: bool) -> str:
@@ -79,10 +110,10 @@ class ReadOnlyServer(Server):
         if host in LOOPBACK:
             self._names |= set(LOOPBACK)
 
-    def serve(self, debug: bool = False) -> None:
+    def serve_on(self, sockets: list[socket.socket]) -> None:
         """Serve until stopped. Nothing is logged of requests: their addresses may hold the token."""
         logging.getLogger("textual-serve").setLevel(logging.ERROR)
-        web.run_app(self._make_app(), host=self.host, port=self.port, access_log=None, print=None)
+        web.run_app(self._make_app(), sock=sockets, access_log=None, print=None)
 
     async def on_startup(self, app: web.Application) -> None:
         """Say nothing: the command has said where it serves."""
