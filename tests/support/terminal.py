@@ -103,10 +103,12 @@ class Terminal:
             self.hang_up()
 
     def _read(self) -> None:
+        poller = select.poll()  # select() takes no descriptor beyond 1023, and a long run of tests has more
+        poller.register(self._fd, select.POLLIN)
         while not self._ended.is_set():
             self.reading.wait()
             try:
-                if not select.select([self._fd], [], [], 0.1)[0]:
+                if not poller.poll(100):
                     continue
                 data = os.read(self._fd, 65536)
             except OSError:

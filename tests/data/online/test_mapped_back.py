@@ -160,7 +160,7 @@ async def test_a_way_back_that_is_none_is_refused_with_the_columns(one_way: Move
         await switch_over(one_way, one_way.target, limit=PATIENT)
     for word in ("s.things", "label, doubled", "where:", "s.persons", "code", "s.items fills 2 tables"):
         assert word in raised.value.what
-    assert "--restore" in raised.value.remedy
+    assert "--give-up-writes" in raised.value.remedy
     assert await refused(one_way.target, "UPDATE s.others SET body = 'x'") == "", "the target goes on"
 
 

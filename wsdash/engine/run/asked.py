@@ -225,10 +225,10 @@ class ContainerHands:
         def output(line: str) -> None:
             self._recorder.journal.emit(Notice("info", f"container {name}: {line}"))
 
-        await self._recorder.record(Notice("info", f"container {name}: {action} asked for by {who}"))
-        await self._recorder.record(ContainerAsked(name, action, who))
-        self._asked.begin(name, who)
         try:
+            await self._recorder.record(Notice("info", f"container {name}: {action} asked for by {who}"))
+            await self._recorder.record(ContainerAsked(name, action, who))
+            self._asked.begin(name, who)
             if action == "restart":
                 await self._stack.restart(name, output)
             elif action == "start":
