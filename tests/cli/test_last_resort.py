@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -115,6 +115,18 @@ def test_the_file_is_begun_anew_when_it_is_large(places: Path) -> None:
     assert file.stat().st_size < 10_000
 
 
+def complaints(
+    command: Callable[[object], int],
+    places: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> str:
+    """What a command that ends well wrote to standard error."""
+    monkeypatch.setattr(inspect, "status", command)
+    assert main(["status", "--state", str(places / "state")]) == 0
+    return capsys.readouterr().err
+
+
 def test_a_drivers_connection_that_ends_unasked_is_no_bug_of_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], places: Path
 ) -> None:
@@ -127,9 +139,7 @@ def test_a_drivers_connection_that_ends_unasked_is_no_bug_of_ours(
             )
         return 0
 
-    monkeypatch.setattr(inspect, "status", command)
-    assert main(["status", "--state", str(places / "state")]) == 0
-    said = capsys.readouterr().err
+    said = complaints(command, places, monkeypatch, capsys)
     assert "KeyError" in said
     assert "connection_lost" not in said
 
@@ -143,9 +153,7 @@ def test_a_thread_that_fails_prints_no_traceback(
         thread.join()
         return 0
 
-    monkeypatch.setattr(inspect, "status", command)
-    assert main(["status", "--state", str(places / "state")]) == 0
-    said = capsys.readouterr().err
+    said = complaints(command, places, monkeypatch, capsys)
     assert "thread counter failed (ZeroDivisionError" in said
     assert "Traceback" not in said
     assert "ZeroDivisionError" in (places / "state" / FILE).read_text()

@@ -46,7 +46,11 @@ async def serving(state: Path, *words: str, **environment: str) -> AsyncIterator
             *argv, stdout=asyncio.subprocess.PIPE, env=os.environ | environment | {"PYTHONUNBUFFERED": "1"}
         )
         assert process.stdout is not None
-        told = (await asyncio.wait_for(process.stdout.readline(), 90)).decode()
+        try:
+            told = (await asyncio.wait_for(process.stdout.readline(), 90)).decode()
+        except BaseException:
+            process.kill()
+            raise
         assert told or await process.wait() == 2
     try:
         base = f"http://127.0.0.1:{port}"
@@ -144,6 +148,18 @@ def test_every_address_of_the_name_listens(host: str) -> None:
     for one in _listening(host, 0):
         assert one.getsockname()[1] > 0
         one.close()
+
+
+def test_an_address_of_the_name_that_this_machine_lacks_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As localhost's IPv6 address where IPv6 is off, whichever comes first."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in ("192.0.2.1", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    (one,) = _listening("localhost", 0)
+    assert one.getsockname()[0] == "127.0.0.1"
+    one.close()
+    found.pop()
+    with pytest.raises(InputError, match="cannot be served there"):
+        _listening("localhost", 0)
 
 
 def test_a_name_that_is_none_is_told() -> None:

@@ -45,22 +45,20 @@ def serve(arguments: argparse.Namespace) -> int:
 
 
 def _listening(host: str, port: int) -> list[socket.socket]:
-    """Sockets bound to every address of the name. Raises InputError where one cannot be."""
+    """Listening sockets on every address of the name that this machine has. Raises InputError where one is
+    taken or there is none."""
     made: list[socket.socket] = []
+    absent: OSError | None = None
     try:
         for family, *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            one = socket.socket(family, socket.SOCK_STREAM)
-            made.append(one)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                one.bind(address)
+                made.append(socket.create_server(address, family=family))
             except OSError as error:
-                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) or len(made) == 1:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
-                made.remove(one)  # a second address of the name that this machine has not
-                one.close()
+                absent = error
+        if absent is not None and not made:
+            raise absent
     except OSError as error:
         for one in made:
             one.close()

@@ -57,7 +57,9 @@ class RollbackQuestions:
                 self._ask_word({"give_up": True} if said.answer == "give-up" else {})
 
         text = Content.from_text(
-            f"{why}.\nThey can be given up: the old database opens as it was at the switch.", markup=False
+            f"{why}.\nWhere that can be mended, mend it and try again: nothing is lost. Else these changes "
+            "can be given up: the old database opens as it was at the switch.",
+            markup=False,
         )
         self.app.push_screen(AnswerDialog("What users wrote cannot go back", text, BLOCKED), answered)
 
