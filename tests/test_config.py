@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from wsdash.config import load_settings, shipped
+from wsdash.config import load_settings, read_yaml, shipped
 from wsdash.errors import InputError
 
 
@@ -182,3 +184,22 @@ def test_what_a_key_may_be_is_told_when_it_is_something_else(monkeypatch: pytest
     with pytest.raises(InputError, match=r"stack\.engine has the value 'podman'") as error:
         load_settings()
     assert error.value.remedy == "use docker, local or external"
+
+
+@pytest.mark.parametrize(
+    ("external", "named"),
+    [
+        ({}, r"describe workspace-relay there"),
+        ({"workspace-relay": {"start": ["true"]}}, r"name a status command"),
+    ],
+)
+def test_an_external_relay_is_known_by_its_status_command(
+    tmp_path: Path, external: dict[str, object], named: str
+) -> None:
+    settings = read_yaml(shipped("config", "wsdash.yaml"))
+    settings["stack"]["engine"] = "external"
+    settings["stack"]["workspace"]["relay"] = "workspace-relay"
+    settings["stack"]["external"] = {"apps-workspace": {"status": ["true"]}} | external
+    with pytest.raises(InputError) as error:
+        load_settings(config(tmp_path, yaml.safe_dump(settings)))
+    assert re.search(named, error.value.remedy)

@@ -1,7 +1,8 @@
 """A small notes service of other tables than the workspace's: `python -m tests.support.notes_service PORT`.
 
-NOTES_DSN names its database. It has no health page: what it does not know is an HTML page with 404, as a
-framework's default is. Ids are numbers; a note is changed by PATCH; a trigger keeps each note's history.
+NOTES_DSN names its database, NOTES_COLUMN the column of a note's text. It has no health page: what it does
+not know is an HTML page with 404, as a framework's default is. Ids are numbers; a note is changed by PATCH; a
+trigger keeps each note's history. A database that is closed for now is 503 with Retry-After.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ CREATE TRIGGER remember AFTER INSERT OR UPDATE OR DELETE ON notes.note
 INSERT INTO notes.label VALUES ('home'), ('work');
 INSERT INTO notes.note (text, label) SELECT 'note ' || i, 'work' FROM generate_series(1, 25) i;
 """
-NOTES = "SELECT id, text, label FROM notes.note"
+COLUMN = os.environ.get("NOTES_COLUMN", "text")
+NOTES = f"SELECT id, {COLUMN} AS text, label FROM notes.note"
+MAKE = f"INSERT INTO notes.note ({COLUMN}, label) VALUES ($1, $2) RETURNING id, {COLUMN} AS text, label"
+CHANGE = f"UPDATE notes.note SET {COLUMN} = $2 WHERE id = $1"
 
 
 async def _session(application: web.Application) -> asyncpg.Connection:
@@ -40,8 +44,7 @@ async def answer(request: web.Request) -> web.Response:
     try:
         if request.method == "POST":
             body = await request.json()
-            query = "INSERT INTO notes.note (text, label) VALUES ($1, $2) RETURNING id, text, label"
-            made = await conn.fetch(query, body["text"], "home")
+            made = await conn.fetch(MAKE, body["text"], "home")
             return web.json_response(dict(made[0]), status=201)
         if len(parts) == 1:
             rows = [dict(row) for row in await conn.fetch(NOTES)]
@@ -49,12 +52,14 @@ async def answer(request: web.Request) -> web.Response:
         number = int(parts[1])
         if request.method == "PATCH":
             text = (await request.json())["text"]
-            await conn.execute("UPDATE notes.note SET text = $2 WHERE id = $1", number, text)
+            await conn.execute(CHANGE, number, text)
         if request.method == "DELETE":
             await conn.execute("DELETE FROM notes.note WHERE id = $1", number)
             return web.Response(status=204)
         row = await conn.fetchrow(NOTES + " WHERE id = $1", number)
         return web.json_response(dict(row)) if row is not None else _unknown()
+    except asyncpg.CannotConnectNowError:
+        return web.Response(status=503, headers={"Retry-After": "1"}, text="closed for a moment")
     finally:
         await conn.close()
 

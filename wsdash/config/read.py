@@ -167,6 +167,19 @@ def _check_external(stack: StackSettings, refuse: Refuse) -> None:
             refuse(f"{key}.health", service.health, "use http://, https:// or tcp://host:port")
     if stack.engine == "external" and stack.apps.old_service not in stack.external:
         refuse("stack.external", sorted(stack.external), f"describe {stack.apps.old_service} there")
+    if stack.engine == "external" and stack.workspace.relay:
+        _check_external_relay(stack, refuse)
+
+
+def _check_external_relay(stack: StackSettings, refuse: Refuse) -> None:
+    """Two services answer at one address, one after the other: each is known by its status command alone."""
+    for name in (stack.apps.old_service, stack.workspace.relay):
+        service = stack.external.get(name)
+        if service is None:
+            refuse("stack.external", sorted(stack.external), f"describe {name} there")
+        elif not service.status:
+            remedy = "name a status command: the relay and the old service answer at the same address"
+            refuse(f"stack.external.{name}.status", [], remedy)
 
 
 def _check_api(api: ApiSettings, refuse: Refuse) -> None:

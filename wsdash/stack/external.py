@@ -67,7 +67,10 @@ class ExternalStack:
             await self._until_healthy(name, name in unready)
 
     async def stop(self, names: list[str], output: OutputSink, *, handed_on: bool = False) -> None:
-        """In the reverse order. As start; returns when the service is stopped and its ports are free."""
+        """In the reverse order. As start; returns when the service is stopped and its ports are free.
+
+        handed_on: another service may hold its port by then, so that only its status command tells.
+        """
         self._refuse_if_read_only()
         for name in reversed(names):
             if (await self._reading(name)).state == "exited":
@@ -75,8 +78,7 @@ class ExternalStack:
             if (await self._reading(name)).state == "unknown" and not self._service(name).stop:
                 continue  # nobody listens, and there is nothing that could be run
             await self._command(name, "stop", output)
-            if not handed_on:
-                await self._until_gone(name)
+            await self._until_gone(name)
 
     async def restart(self, name: str, output: OutputSink) -> None:
         """Stop, then start."""

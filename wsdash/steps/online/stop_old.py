@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from wsdash.api.allowance import allowance_of
 from wsdash.data.online.link import catch_up, open_link
+from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading
 from wsdash.model.facts import CARRIED_BACK, CarriedBack
 from wsdash.steps.api.items import client
 from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import Evidence, StepContext, command_output
+from wsdash.steps.limits import API_READY_SECONDS
 from wsdash.steps.online.choices import carry_with_choices
 from wsdash.steps.online.move import following_of, gives_up, move_of
 from wsdash.steps.online.target_away import standing_on_the_way_back
@@ -51,6 +55,10 @@ class StopOldOnline(StopOld):
                 old = [ctx.settings.stack.apps.old_service]
                 group.create_task(ctx.stack.stop(old, output, handed_on=True))
             allowance_of(ctx.settings.api.old).forget()
+            async with client(ctx, ctx.settings.api.old) as api:
+                # what answered so far may have been the old service; the check says what is still lacking
+                with suppress(UnreachableError):
+                    await api.wait_ready(API_READY_SECONDS)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """What users wrote to the target goes to the source, then the old service serves again: its reads are
