@@ -38,7 +38,7 @@ def screen(program: Program) -> Iterator[Open]:
 
 
 def demo(program: Program, *more: str) -> tuple[str, ...]:
-    return ("demo", "--items", "300", "--port-offset", str(program.offset), *more)
+    return ("demo", "--mode", "offline", "--items", "300", "--port-offset", str(program.offset), *more)
 
 
 def wait_until_migrated(state: Path, timeout: float = 90) -> None:

@@ -15,9 +15,10 @@ LONGEST = 240.0
 KEYS = {"⏎": "\r", "space": " "}
 
 
-@pytest.fixture
-def terminal(program: Program) -> Iterator[Terminal]:
-    words = ("demo", "--items", "300", "--port-offset", str(program.offset), "--api", "simple")
+@pytest.fixture(params=["offline", "online"])
+def terminal(program: Program, request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    ports = ("--port-offset", str(program.offset))
+    words = ("demo", "--mode", request.param, "--items", "300", *ports, "--api", "simple")
     made = Terminal(program.argv(*words), program.env(), 120, 36)
     yield made
     made.end()

@@ -148,6 +148,7 @@ class Small:
         made = EngineOptions(
             state=self.state,
             config=self.config,
+            mode="offline",
             exit_when_done=True,
             steps=steps,
             stack=NoContainers(),

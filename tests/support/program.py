@@ -61,7 +61,7 @@ class Program:
         home.mkdir(exist_ok=True)
         return os.environ | {"XDG_STATE_HOME": str(home), "PYTHONUNBUFFERED": "1"} | self.environment
 
-    def run(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
         return subprocess.run(
             self.argv(*words),
@@ -81,9 +81,11 @@ class Program:
         )
 
     def demo_words(self, *more: str, items: int = 300) -> tuple[str, ...]:
-        """The words of a headless demo on this program's ports."""
+        """The words of a headless demo on this program's ports; in mode offline unless another is named."""
+        mode = () if "--mode" in more else ("--mode", "offline")
         return (
             "demo",
+            *mode,
             "--auto",
             "--headless",
             "--items",
@@ -93,7 +95,7 @@ class Program:
             *more,
         )
 
-    def demo(self, *more: str, items: int = 300, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    def demo(self, *more: str, items: int = 300, timeout: float = 600) -> subprocess.CompletedProcess[str]:
         """Run the headless demo to its end."""
         return self.run(*self.demo_words(*more, items=items), timeout=timeout)
 

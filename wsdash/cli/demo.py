@@ -11,12 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.cli.headless import printer
-from wsdash.cli.places import make
+from wsdash.cli.places import demo_mode, make
 from wsdash.cli.printing import say
 from wsdash.config import load_settings
 from wsdash.demo.world.scratch_server import scratch_server
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
-from wsdash.engine.operator.launch import run_mode
 from wsdash.engine.process import EngineOptions
 from wsdash.engine.source import EventSource
 from wsdash.errors import InputError
@@ -103,7 +102,7 @@ def under_way(state: Path) -> EventSource | None:
 def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool) -> EngineOptions:
     """How the engine runs on the embedded world of this state directory."""
     world = state / "world"
-    mode = arguments.mode or run_mode(state)
+    mode = demo_mode(arguments, state)
 
     async def prepare(progress: Callable[[SetupProgress], None]) -> Path:
         # importing takes a while, and the engine's heartbeat must not wait for it

@@ -1,12 +1,13 @@
-"""Which state directory a command means."""
+"""Which state directory, configuration and mode a command means."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from wsdash.cli.arguments import DEMO_MODE
 from wsdash.cli.printing import say
-from wsdash.engine.operator.launch import changed_since_read, engine_alive, engine_config
+from wsdash.engine.operator.launch import changed_since_read, engine_alive, engine_config, run_mode
 from wsdash.errors import InputError
 from wsdash.runtime import current_state, default_state, user_config, world_config
 
@@ -28,6 +29,12 @@ def make(state: Path) -> Path:
             remedy="name a directory you may write with --state DIR",
         ) from error
     return state
+
+
+def demo_mode(arguments: argparse.Namespace, state: Path) -> str:
+    """The mode that was asked for, else that of the demo's run, else the demo's own. Raises InputError."""
+    mode: str = arguments.mode or run_mode(state) or DEMO_MODE
+    return mode
 
 
 def found_state(arguments: argparse.Namespace) -> Path | None:

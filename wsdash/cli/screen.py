@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from wsdash.cli.places import config_of, found_state, living_engine, own_state
+from wsdash.cli.places import config_of, demo_mode, found_state, living_engine, own_state
 from wsdash.cli.printing import say
 from wsdash.config import ENV_PREFIX, load_settings
 from wsdash.engine.journal.store import FILE as JOURNAL
 from wsdash.engine.operator.control import ControlClient
-from wsdash.engine.operator.launch import engine_alive, run_mode, spawn_engine
+from wsdash.engine.operator.launch import engine_alive, planned_mode, spawn_engine
 from wsdash.engine.operator.lock import OperatorLock
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
@@ -62,8 +62,7 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     words = ["--demo", "--state", str(state), "--items", str(arguments.items), "--seed", str(arguments.seed)]
     words += ["--writes-per-second", str(arguments.writes_per_second)]
     words += ["--api", arguments.api]
-    if arguments.mode:
-        words += ["--mode", arguments.mode]
+    words += ["--mode", demo_mode(arguments, state)]
     if arguments.port_offset is not None:
         words += ["--port-offset", str(arguments.port_offset)]
     if arguments.fortnight:
@@ -99,7 +98,7 @@ def operate(
             "operator",
             ControlClient(state),
             JournalFeed(state),
-            load_plan(config).in_mode(_mode(words) or run_mode(state)),
+            load_plan(config).in_mode(planned_mode(state, settings, _mode(words))),
             documents,
             starting=_starter(state, words),
             attention=Attention(settings.alerts.bell, settings.alerts.desktop),
@@ -154,8 +153,9 @@ def monitor(arguments: argparse.Namespace) -> int:
         found = config if config is not None or state is None else config_of(arguments, state)
         await observe(load_settings(found), emit, on_log, clock=clock_at_rest(state), state=state)
 
-    keys = load_settings(config).screen.keys
-    plan = load_plan(config).in_mode(run_mode(state))
+    settings = load_settings(config)
+    keys = settings.screen.keys
+    plan = load_plan(config).in_mode(planned_mode(state, settings))
     app = WsdashApp(state, "monitor", None, MemoryFeed(watch, state), plan, keys=keys)
     app.run()
     if app.failure:

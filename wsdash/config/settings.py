@@ -262,6 +262,8 @@ class Settings(_Section, frozen=True):
 
     A relative path counts from the directory of wsdash.yaml; with no wsdash.yaml of your own, from the
     working directory. ~ is the home directory. The words of commands are passed on as they are.
+
+    mode: of a run that is begun without --mode.
     """
 
     stack: StackSettings
@@ -271,6 +273,7 @@ class Settings(_Section, frozen=True):
     endpoints: EndpointSettings = EndpointSettings()
     ports: tuple[Port, ...] = ()
     world: str = "production"
+    mode: Literal["offline", "online"] = "offline"
     thresholds: Thresholds = Thresholds()
     paths: PathSettings = PathSettings()
     notify: NotifySettings = NotifySettings()

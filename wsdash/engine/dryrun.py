@@ -32,7 +32,7 @@ from wsdash.model.fold import fold_all
 from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
-from wsdash.steps.online.refused import against, online_refusals
+from wsdash.steps.online.refused import RELAY_REMEDY, against, missing_relay, online_refusals
 from wsdash.steps.readiness import lacking_rights
 
 
@@ -164,6 +164,8 @@ async def _tell_refusals(world: World, tell: Callable[[AnyEvent], None]) -> bool
     for one in found:
         level, word = ("warning", "agreed") if one.agreed else ("error", "not online")
         tell(Notice(level, f"{word}: {one.subject}: {one.reason}; {one.remedy}"))
+    if lacking := missing_relay(world.settings):
+        tell(Notice("warning", f"{lacking}; {RELAY_REMEDY}"))
     return not against(found)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from wsdash.config import load_settings
 from wsdash.engine.background.alarms import ALERT_INTENTS, Alarms
 from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import INTENTS
@@ -23,7 +24,7 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.control import ControlServer
-from wsdash.engine.operator.launch import LOG_FILE, run_mode
+from wsdash.engine.operator.launch import LOG_FILE, planned_mode, run_mode
 from wsdash.engine.operator.lock import OperatorLock, beat, keep_lock_fresh
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.rehearsal.conduct import Rehearsal
@@ -74,8 +75,7 @@ async def serve(options: EngineOptions) -> int:
         raise InputError(
             "writing over a target with foreign rows was not confirmed", remedy=f"type {OVERWRITE}"
         )
-    mode = options.mode or await asyncio.to_thread(run_mode, options.state) or Mode.OFFLINE
-    options = replace(options, mode=str(mode))
+    options = replace(options, mode=await asyncio.to_thread(_mode, options))
     world = None
     if options.prepare is None:
         world = await asyncio.to_thread(load_world, options.config, options.steps, options.mode)
@@ -95,6 +95,15 @@ async def serve(options: EngineOptions) -> int:
     if engine.stuck:
         os._exit(code)  # a step ignores its cancellation; all is recorded, and waiting would be for ever
     return code
+
+
+def _mode(options: EngineOptions) -> str:
+    """Of the run: as asked for, as it was begun, or as the settings say; they are still to be made of a world
+    that is prepared, which is asked for in one mode. Raises InputError. Blocks for I/O.
+    """
+    if options.prepare is not None:
+        return options.mode or run_mode(options.state) or Mode.OFFLINE
+    return planned_mode(options.state, load_settings(options.config), options.mode)
 
 
 class Engine:

@@ -10,7 +10,7 @@ from wsdash.config import Settings, load_settings
 from wsdash.engine.journal.redact import Redactor
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import JournalReader
-from wsdash.engine.operator.launch import run_mode
+from wsdash.engine.operator.launch import planned_mode
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
 from wsdash.model import Recorded, TimelineJudged
@@ -67,7 +67,7 @@ def read_story(state: Path, config: Path | None = None) -> KnownStory:
         now = reader.run_time(time.time())
     finally:
         reader.close()
-    plan = load_plan(config).in_mode(run_mode(state))
+    plan = load_plan(config).in_mode(planned_mode(state, settings))
     story = fold_story(events, plan)
     history = HistoryReader(state / FILE)
     try:

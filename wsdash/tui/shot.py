@@ -18,8 +18,9 @@ from rich.color import Color
 from rich.style import Style
 from textual.strip import Strip
 
+from wsdash.config import load_settings
 from wsdash.engine.journal.reader import JournalReader
-from wsdash.engine.operator.launch import run_mode
+from wsdash.engine.operator.launch import planned_mode
 from wsdash.plan import load_plan
 from wsdash.tui.feed import JournalFeed
 from wsdash.tui.limits import SHOT_READ_SECONDS
@@ -159,7 +160,7 @@ async def take(state: Path, size: tuple[int, int], role: str, keys: list[str], c
         "operator" if operator else "monitor",
         ControlClient(state) if operator else None,
         JournalFeed(state),
-        load_plan(config).in_mode(run_mode(state)),
+        load_plan(config).in_mode(planned_mode(state, load_settings(config))),
     )
     newest = await asyncio.to_thread(_newest, state)
     async with app.run_test(size=size) as pilot:

@@ -19,6 +19,7 @@ from wsdash.demo.standins.branches import branch_database
 from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
 from wsdash.demo.world.services import HOST, RELAY, DemoWorld, services_file
 from wsdash.errors import InputError
+from wsdash.model import Mode
 from wsdash.outside import DocumentError, read_json
 
 RECORD, SERVICES, CONFIG, LOCK = "world.json", "services.json", "config", "world.lock"
@@ -135,6 +136,7 @@ def building(directory: Path) -> Iterator[None]:
 def _point(settings: dict[str, Any], world: DemoWorld) -> None:
     ports = world.ports
     settings["world"] = "demo"
+    settings["mode"] = Mode.ONLINE.value if world.online else Mode.OFFLINE.value
     settings["stack"] |= {"engine": "local", "supervisor": str(world.directory)}
     if world.online:
         settings["stack"]["workspace"]["relay"] = RELAY

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wsdash.config import Settings
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.lock import living_holder
 from wsdash.errors import WsdashError
-from wsdash.model import Intent
+from wsdash.model import Intent, RunStarted
 from wsdash.model.facts import FINGERPRINT, Fact
 from wsdash.runtime import open_private
 
@@ -50,10 +51,18 @@ def run_mode(state: Path | None) -> str:
     except NotBegunError:
         return ""
     try:
-        world = FINGERPRINT.of(reader.facts()) or {}
+        if world := FINGERPRINT.of(reader.facts()):
+            return str(world.get("mode", ""))
+        # an engine that ended before it had a world
+        begun = [one.event.mode for one in reader.history() if isinstance(one.event, RunStarted)]
+        return begun[-1] if begun else ""
     finally:
         reader.close()
-    return str(world.get("mode", ""))
+
+
+def planned_mode(state: Path | None, settings: Settings, asked: str = "") -> str:
+    """The mode that was asked for, else the run's, else that of the settings. Raises as run_mode."""
+    return asked or run_mode(state) or settings.mode
 
 
 def engine_alive(state: Path) -> EngineInfo | None:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
-from wsdash.config import Settings
+from wsdash.config import Settings, load_settings
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.limits import CLEANUP_SECONDS, COMPARE_LOOK_SECONDS
-from wsdash.engine.operator.launch import LOG_FILE, run_mode
+from wsdash.engine.operator.launch import LOG_FILE, planned_mode
 from wsdash.engine.run.duty import ManualActions
 from wsdash.engine.run.perform import known_cause
 from wsdash.engine.run.recorder import Recorder
@@ -267,7 +267,9 @@ def failed(name: str, action: str) -> str:
 
 async def act_at_rest(state: Path, config: Path | None, intent: Intent) -> Reply:
     """The same with no engine alive, to its end; the caller holds the operator's lock. Raises InputError."""
-    world = await asyncio.to_thread(lambda: load_world(config, None, run_mode(state)))
+    world = await asyncio.to_thread(
+        lambda: load_world(config, None, planned_mode(state, load_settings(config)))
+    )
     journal = await asyncio.to_thread(Journal.open, state)
     stack = None
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wsdash.config import load_settings
 from wsdash.engine.journal.writer import Journal
-from wsdash.engine.operator.launch import run_mode
+from wsdash.engine.operator.launch import planned_mode
 from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE
@@ -148,7 +148,7 @@ def _when(at: float) -> str:
 async def decide_at_rest(state: Path, config: Path | None, intent: Intent) -> Reply:
     """The same with no engine alive; the caller holds the operator's lock. Raises InputError."""
     spec, settings = load_timeline(config), load_settings(config)
-    plan = load_plan(config).in_mode(await asyncio.to_thread(run_mode, state))
+    plan = load_plan(config).in_mode(await asyncio.to_thread(planned_mode, state, settings))
     journal = await asyncio.to_thread(Journal.open, state)
     history = HistoryReader(state / FILE)
     try:

@@ -16,7 +16,7 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.limits import RETRY_SECONDS
-from wsdash.engine.operator.launch import LOG_FILE, run_mode
+from wsdash.engine.operator.launch import LOG_FILE, planned_mode
 from wsdash.model import AnyEvent, ItemChanged, ItemKind, ItemState, Recorded, Restored
 from wsdash.model.facts import BASELINE, BENCHMARKED, BRANCHED, SENT, VERIFIED, Fact, result_of
 from wsdash.model.facts import T as F
@@ -122,7 +122,8 @@ async def note_restore(state: Path, config: Path | None, side: str, file: Path) 
     """
     if not (state / FILE).exists():
         return
-    plan, settings = load_plan(config).in_mode(run_mode(state)), load_settings(config)
+    settings = load_settings(config)
+    plan = load_plan(config).in_mode(planned_mode(state, settings))
     journal = await asyncio.to_thread(Journal.open, state)
     try:
         journal.redactor = await asyncio.to_thread(redactor_for, settings, state)

@@ -17,7 +17,7 @@ from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.model import ContainerReading
+from wsdash.model import ContainerReading, Mode
 from wsdash.model.facts import PAUSED
 from wsdash.review.doctor import compose_files, stack_safety, troubleshooting
 from wsdash.review.doctor.connection_test import connection_test, psql_words
@@ -27,7 +27,7 @@ from wsdash.stack.base import Stack
 from wsdash.stack.factory import open_stack
 from wsdash.steps.backup import WHETHER
 from wsdash.steps.base import endpoint
-from wsdash.steps.online.refused import online_refusals
+from wsdash.steps.online.refused import RELAY_REMEDY, missing_relay, online_refusals
 from wsdash.steps.readiness import lacking_rights, stack_ports
 from wsdash.steps.rows import count_rows
 
@@ -190,15 +190,19 @@ async def _rights(settings: Settings) -> list[Finding]:
 
 
 async def _online(settings: Settings) -> list[Finding]:
-    """Whether the schema could be moved with --mode online."""
+    """Whether the schema could be moved with --mode online; where that is the mode to come, also who answers
+    at the old address afterwards."""
+    lacking = missing_relay(settings) if Mode(settings.mode) is Mode.ONLINE else ""
+    relay = [Finding("relay", None, lacking, RELAY_REMEDY)] if lacking else []
     try:
         found = await online_refusals(settings)
     except WsdashError:
-        return []  # what is wrong with the source has a line of its own
+        return relay  # what is wrong with the source has a line of its own
     if not found:
-        return [Finding("mode online", True, "nothing of the source speaks against it")]
+        return [Finding("mode online", True, "nothing of the source speaks against it"), *relay]
     seen = "; ".join(f"{one.subject}: {one.reason}" for one in found)
-    return [Finding("mode online", None, seen, "; ".join(dict.fromkeys(one.remedy for one in found)))]
+    remedy = "; ".join(dict.fromkeys(one.remedy for one in found))
+    return [Finding("mode online", None, seen, remedy), *relay]
 
 
 async def _counts(settings: Settings) -> list[Finding]:

@@ -13,6 +13,8 @@ from wsdash.steps.base import endpoint
 from wsdash.steps.online.move import state_of
 from wsdash.steps.scope import foresee_examined, read_mapping, read_side
 
+RELAY_REMEDY = "name one (docs/online.md), or tell its users the new address"
+
 
 async def online_refusals(settings: Settings) -> list[Refusal]:
     """Every reason that can be seen now; of a target that is not there yet only what its mapping's file says.
@@ -56,6 +58,13 @@ def _of_file(mapping: Mapping, schema: str) -> list[Refusal]:
         elif new:
             found.append(Refusal(name, "it has new keys (assign, lookup)", OFFLINE))
     return found
+
+
+def missing_relay(settings: Settings) -> str:
+    """What users of the old address meet after the switch where no relay takes its port; '' with a relay."""
+    if settings.stack.workspace.relay:
+        return ""
+    return f"nobody answers at {settings.api.old} after the switch: stack.workspace.relay names no service"
 
 
 def against(found: Sequence[Refusal]) -> list[Refusal]:
