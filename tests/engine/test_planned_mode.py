@@ -6,10 +6,13 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
+import yaml
 
-from wsdash.config import load_settings
+from wsdash.config import load_settings, read_yaml, shipped
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import planned_mode
+from wsdash.engine.world import load_world
 from wsdash.model import RunStarted
 from wsdash.model.facts import FINGERPRINT
 
@@ -37,3 +40,12 @@ async def test_a_run_whose_engine_ended_before_it_had_a_world_keeps_its_mode(tmp
     await journal.record(RunStarted("r1", "offline", "here", 1, resumed=False, world="demo"))
     await journal.close()
     assert planned_mode(tmp_path, ONLINE) == "offline"
+
+
+@pytest.mark.parametrize(("mode", "relay"), [("online", "a-relay"), ("offline", "")])
+def test_a_relay_belongs_to_the_stack_of_an_online_run_alone(tmp_path: Path, mode: str, relay: str) -> None:
+    settings = read_yaml(shipped("config", "wsdash.yaml"))
+    settings["stack"]["workspace"]["relay"] = "a-relay"
+    (tmp_path / "wsdash.yaml").write_text(yaml.safe_dump(settings))
+    (tmp_path / "plan.yaml").write_bytes(shipped("config", "plan.yaml").read_bytes())
+    assert load_world(tmp_path, None, mode).settings.stack.workspace.relay == relay

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from tests.timeline.standin_history import StandinHistory
 from wsdash.clock import VirtualClock
 from wsdash.config import Thresholds, load_settings
@@ -15,6 +17,7 @@ from wsdash.engine.run.decisions import decide
 from wsdash.model import (
     READINGS,
     AnyEvent,
+    ContainerReading,
     Intent,
     ItemChanged,
     ItemState,
@@ -42,9 +45,16 @@ PLAN, SPEC = load_plan(), load_timeline()
 
 
 class DaysInMemory:
-    """The journal of a run that was migrated just now, and what a fortnight does to it."""
+    """The journal of a run that was migrated just now, and what a fortnight does to it.
 
-    def __init__(self, script: FortnightScript) -> None:
+    relay: the service that took the old API's address; '' after a move of mode offline.
+    """
+
+    def __init__(self, script: FortnightScript, relay: str = "") -> None:
+        settings = load_settings()
+        workspace = msgspec.structs.replace(settings.stack.workspace, relay=relay)
+        stack = msgspec.structs.replace(settings.stack, workspace=workspace)
+        self._settings = msgspec.structs.replace(settings, stack=stack)
         self.waiting = 0
         self.history = StandinHistory()
         self.judged: TimelineJudged | None = None
@@ -56,6 +66,8 @@ class DaysInMemory:
         for api in ("baseline", "new"):
             self.emit(LoadTested(api, "http://here", "read", (rung,)))
         self.emit(TableVerified("workspace.workspace_items", 10, 10, "aa", "aa", True))
+        for name in workspace.services:  # what the engine reads of the world before the days begin
+            self.emit(ContainerReading(name, "running", "healthy", "workspace", started_at=BEGAN - 60))
         for item in PLAN.everything:
             self.emit(ItemChanged(item.id, ItemState.DONE, "holds"))
 
@@ -82,8 +94,7 @@ class DaysInMemory:
 
     async def live(self) -> TimelineJudged:
         """All fourteen days; the timeline at their end."""
-        settings = load_settings()
-        rules = rules_of(settings)
+        rules = rules_of(self._settings)
 
         def alerts(
             clock: VirtualClock, errors: ErrorCounter, board: Board, emit: Callable[[AnyEvent], None]
@@ -91,7 +102,7 @@ class DaysInMemory:
             return Alerts(rules, board, errors, emit, clock)
 
         life = Life(
-            settings,
+            self._settings,
             self,  # type: ignore[arg-type]
             alerts,
             lambda line: None,

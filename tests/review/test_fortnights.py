@@ -61,6 +61,11 @@ async def test_a_fortnight_is_recommended_as_it_went(name: str) -> None:
         _gap_is_told(judged)
 
 
+async def test_days_after_an_online_move_are_recommended_with_its_relay() -> None:
+    judged = await DaysInMemory(FortnightScript("good"), relay="workspace-api-relay").live()
+    assert {day.day: day.recommendation for day in judged.days} == WANTED["good"]
+
+
 async def test_the_engine_lives_a_fortnight_to_its_end(tmp_path: Path) -> None:
     state = await asyncio.to_thread(lived, tmp_path, FortnightScript("good"))
     report: dict[str, Any] = msgspec.to_builtins(build_report(state))

@@ -15,7 +15,16 @@ from wsdash.config import Settings, load_settings
 from wsdash.engine.limits import FIRST_PAUSE, LONGEST_PAUSE
 from wsdash.engine.pool import ConnectionCounter
 from wsdash.errors import InputError, WsdashError
-from wsdash.model import AlertChanged, AnyEvent, ItemKind, Liveness, LogLine, SchemaCompared, SourceState
+from wsdash.model import (
+    AlertChanged,
+    AnyEvent,
+    ItemKind,
+    Liveness,
+    LogLine,
+    Mode,
+    SchemaCompared,
+    SourceState,
+)
 from wsdash.model.facts import FINGERPRINT, Facts
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
@@ -48,6 +57,8 @@ def load_world(config: Path | None, steps: dict[str, Step] | None, mode: str = "
     Raises InputError. Blocks for I/O.
     """
     settings = load_settings(config)
+    if mode != Mode.ONLINE:
+        settings = _without_relay(settings)
     plan = load_plan(config).in_mode(mode)
     if steps is None:
         from wsdash.steps import registry
@@ -65,6 +76,14 @@ def load_world(config: Path | None, steps: dict[str, Step] | None, mode: str = "
                 remedy="make it a confirm item, or use the shipped plan",
             )
     return World(settings, plan, steps)
+
+
+def _without_relay(settings: Settings) -> Settings:
+    """The settings of a run of mode offline, which starts no relay, and asks of none that it is well."""
+    workspace = msgspec.structs.replace(settings.stack.workspace, relay="")
+    return msgspec.structs.replace(
+        settings, stack=msgspec.structs.replace(settings.stack, workspace=workspace)
+    )
 
 
 def hold_to_mode(mode: str, was: str, begun: bool) -> None:

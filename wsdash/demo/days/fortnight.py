@@ -225,7 +225,7 @@ class FortnightScript:
             for _ in range(stack.errors(at)):
                 life.log(LogLine("workspace-api", life.clock.time(), "stderr", "ERROR: the query timed out"))
             life.read(MetricsReading("errors", {"errors:workspace-api": float(life.errors)}))
-            for name in life.settings.stack.workspace.containers:
+            for name in life.settings.stack.workspace.services:
                 life.read(_container(stack, name, at, life.fortnight.begun))
             percent = stack.disk(at)
             free = int(DISK_BYTES * (1 - percent / 100))
