@@ -39,7 +39,7 @@ from wsdash.data.schema.ddl import post_data, sequence_values
 WRITES_PER_SECOND, CLIENTS = 200.0, 16
 LIMIT_SECONDS = 10.0
 """So that a slow switch is measured and not taken back."""
-COST_ROUNDS, COST_STATEMENTS = 40, 10
+COST_ROUNDS, COST_STATEMENTS, COST_UPDATES = 40, 10, 100
 ITEMS = "workspace.workspace_items"
 UPDATE = f"UPDATE {ITEMS} SET title = $3 WHERE id = $1 AND created_at = $2"
 BACK_CHANGES = 10_000
@@ -75,31 +75,56 @@ async def keys(source: Endpoint) -> list[tuple[object, object]]:
         ]
 
 
-async def capture_cost(move: Move, some: list[tuple[object, object]]) -> dict[bool, tuple[float, float]]:
-    """Without capture (False) and with it, in turns: the median time that the server plans and executes an
-    update of one row, and of its execution alone, in ms. Neither has the commit.
+async def set_capture(conn: asyncpg.Connection, move: Move, on: bool) -> None:
+    """Let the triggers fire, or not."""
+    for one in move.tracked:
+        for trigger in triggers(one):
+            if not trigger.replica:
+                how = "ENABLE" if on else "DISABLE"
+                await conn.execute(f"ALTER TABLE {one.relation} {how} TRIGGER {trigger.name}")
+
+
+async def executed(conn: asyncpg.Connection, some: list[tuple[object, object]]) -> float:
+    """Milliseconds that the server executes updates of one row, the median of COST_STATEMENTS."""
+    spent = []
+    for _ in range(COST_STATEMENTS):
+        plan = await conn.fetchval(
+            f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {UPDATE}", *random.choice(some), "measured"
+        )
+        spent.append(float(json.loads(plan)[0]["Execution Time"]))
+    return statistics.median(spent)
+
+
+def ran(pid: int) -> int:
+    """Nanoseconds that a process was on a processor."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="utf-8").split()[0])
+
+
+async def whole(conn: asyncpg.Connection, some: list[tuple[object, object]]) -> float:
+    """Milliseconds of its processor that the session's server process takes for an update of one row, sent as
+    the field's API does: not prepared, a transaction of its own. The mean of COST_UPDATES.
     """
-    spent: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    before = ran(conn.get_server_pid())
+    for _ in range(COST_UPDATES):
+        await conn.execute(UPDATE, *random.choice(some), "measured")
+    return (ran(conn.get_server_pid()) - before) / COST_UPDATES / 1e6
+
+
+async def capture_cost(move: Move, some: list[tuple[object, object]], report: database_pair.Report) -> None:
+    """What capture adds to the update of one row, with it and without it in turns."""
     async with connection(move.source, read_only=False) as conn:
-        for number in range(COST_ROUNDS):
-            on = bool(number % 2)
-            for one in move.tracked:
-                for trigger in triggers(one):
-                    if not trigger.replica:
-                        how = "ENABLE" if on else "DISABLE"
-                        await conn.execute(f"ALTER TABLE {one.relation} {how} TRIGGER {trigger.name}")
-            for _ in range(COST_STATEMENTS):
-                identity, created = random.choice(some)
-                plan = await conn.fetchval(
-                    f"EXPLAIN (ANALYZE, TIMING off, FORMAT json) {UPDATE}", identity, created, "measured"
-                )
-                seen = json.loads(plan)[0]
-                executed = float(seen["Execution Time"])
-                spent[on].append((float(seen["Planning Time"]) + executed, executed))
-    return {
-        on: (statistics.median(total for total, _ in each), statistics.median(alone for _, alone in each))
-        for on, each in spent.items()
-    }
+        for what, name, measure in (
+            ("the server's whole work", "capture_share", whole),
+            ("its execution alone", "capture_share_of_execution", executed),
+        ):
+            spent: dict[bool, list[float]] = {True: [], False: []}
+            for number in range(COST_ROUNDS):
+                on = bool(number % 2)
+                await set_capture(conn, move, on)
+                spent[on].append(await measure(conn, some))
+            without, with_it = statistics.median(spent[False]), statistics.median(spent[True])
+            print(f"update of one row, {what}: {without:.3f} ms without capture, {with_it:.3f} ms with it")
+            report.ratios[name] = round(with_it / without - 1, 3)
 
 
 @asynccontextmanager
@@ -219,12 +244,7 @@ async def main() -> None:
             report.write(options.json)
             raise SystemExit(1 if amiss else 0)
         some = await keys(source)
-        cost = await capture_cost(move, some)
-        for number, what in enumerate(("planned and executed", "executed")):
-            without, with_it = cost[False][number], cost[True][number]
-            print(f"update of one row, {what}: {without:.3f} ms without capture, {with_it:.3f} ms with it")
-            name = ("capture_share", "capture_share_of_execution")[number]
-            report.ratios[name] = round(with_it / without - 1, 3)
+        await capture_cost(move, some, report)
         seconds, lines = await catch_up_rate(move, source)
         print(f"caught up {lines} changes in {seconds:.2f} s: {lines / seconds:.0f} a second")
         report.runs["catch up 10 000 updates"] = [seconds]
