@@ -120,7 +120,7 @@ def test_killed_in_the_middle_it_is_carried_whole_proven_equal_and_taken_back(wo
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
-    assert world.target(RELEASE) == 1
+    assert world.target(RELEASE) <= 1  # none where the server has noticed already that nobody is there
     world.target("DROP FUNCTION public.hold(text) CASCADE")
     assert world.target(COUNT) < ALL
     pairs = world.target(PAIRS)

@@ -11,8 +11,11 @@ import pytest
 from tests.support.program import Program
 from tests.support.terminal import Terminal
 
-LONGEST = 240.0
+LONGEST = 540.0
 KEYS = {"⏎": "\r", "space": " "}
+
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(params=["offline", "online"])
