@@ -11,7 +11,7 @@ from wsdash import __version__
 from wsdash.cli.parser import Commands, Parser, lazily, meant
 from wsdash.model.run import MOST_ROUNDS, ROUNDS
 
-DEMO_MODE = "online"
+DEMO_MODE = "offline"
 """Of `wsdash demo` without --mode."""
 
 HIDDEN = frozenset({"engine"})
