@@ -114,8 +114,8 @@ async def capture_cost(move: Move, some: list[tuple[object, object]], report: da
     """What capture adds to the update of one row, with it and without it in turns."""
     async with connection(move.source, read_only=False) as conn:
         for what, name, measure in (
-            ("the server's whole work", "capture_share", whole),
-            ("its execution alone", "capture_share_of_execution", executed),
+            ("the server's whole work", "capture_share_of_whole_work", whole),
+            ("its execution alone", "capture_share", executed),
         ):
             spent: dict[bool, list[float]] = {True: [], False: []}
             for number in range(COST_ROUNDS):

@@ -85,8 +85,8 @@ class DockerWorld:
         settings = read_yaml(shipped("config", "wsdash.yaml"))
         for group, (file, override) in (("apps", APPS), ("workspace", WORKSPACE)):
             settings["stack"][group] |= {"file": str(file), "overrides": [str(override)]}
-        # how fast the API is on a busy machine is not what these tests ask
         settings["mode"] = "offline"
+        # how fast the API is on a busy machine is not what these tests ask
         settings["thresholds"] |= {"get_seconds": 10, "post_seconds": 10}
         settings["paths"] |= {"adr": str(shipped("config", "plan.yaml"))}
         (self.config / "wsdash.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))

@@ -91,7 +91,7 @@ def notes(tmp_path: Path, source: Endpoint, target: Endpoint) -> Iterator[Notes]
     (made.config / "mapping.yaml").write_text(MAPPING)
     settings = yaml.safe_load((made.config / "wsdash.yaml").read_text())
     settings["stack"]["workspace"]["relay"] = RELAY
-    settings["stack"]["external"][RELAY] = made.relay()
+    settings["stack"]["external"][RELAY] = made.service("relay")
     settings["target"] |= {"schema_file": "target.sql", "mapping": "mapping.yaml"}
     # how fast a busy machine switches is not what is asked here
     settings["cutover"] = {"max_write_downtime_seconds": 30}
@@ -100,9 +100,8 @@ def notes(tmp_path: Path, source: Endpoint, target: Endpoint) -> Iterator[Notes]
     sql(source, KEYED)
     made.command("old", "start")
     yield made
-    for generation in ("old", "new"):
-        made.command(generation, "stop")
-    made.stop_relay()
+    for name in ("old", "new", "relay"):
+        made.command(name, "stop")
 
 
 @contextmanager

@@ -69,16 +69,15 @@ class Notes:
         """A generation's address."""
         return f"http://127.0.0.1:{self.ports[generation]}"
 
-    def service(self, generation: str, place: Endpoint) -> dict[str, Any]:
-        """The commands of a generation's service."""
-        variables = {"NOTES_DSN": dsn(place), "NOTES_COLUMN": self.columns[generation]}
-        serve = ["-m", "tests.support.notes_service", str(self.ports[generation])]
-        return self._commands(generation, self.ports[generation], serve, variables)
-
-    def relay(self) -> dict[str, Any]:
-        """The commands of the relay that takes the old service's address."""
-        where = ["--listen", f"127.0.0.1:{self.ports['old']}", "--to", self.base("new")]
-        return self._commands("relay", self.ports["old"], ["-m", "wsdash", "relay", *where], {})
+    def service(self, name: str) -> dict[str, Any]:
+        """The commands of a generation's service, or of the relay that takes the old one's address."""
+        if name == "relay":
+            where = ["--listen", f"127.0.0.1:{self.ports['old']}", "--to", self.base("new")]
+            return self._commands(name, self.ports["old"], ["-m", "wsdash", "relay", *where], {})
+        place = self.source if name == "old" else self.target
+        variables = {"NOTES_DSN": dsn(place), "NOTES_COLUMN": self.columns[name]}
+        serve = ["-m", "tests.support.notes_service", str(self.ports[name])]
+        return self._commands(name, self.ports[name], serve, variables)
 
     def _commands(self, name: str, port: int, python: list[str], variables: dict[str, str]) -> dict[str, Any]:
         """Start, stop and status as an init script has them: 3 for stopped."""
@@ -109,8 +108,8 @@ class Notes:
                 "apps": {"file": "", "old_service": "notes-old", "containers": ["notes-old"]},
                 "workspace": {"file": "", "containers": ["notes-api"]},
                 "external": {
-                    "notes-old": self.service("old", self.source),
-                    "notes-api": self.service("new", self.target),
+                    "notes-old": self.service("old"),
+                    "notes-api": self.service("new"),
                 },
             },
             "source": side | {"label": "old", "port": self.source.port, "database": self.source.database},
@@ -134,11 +133,7 @@ class Notes:
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    def stop_relay(self) -> None:
-        """End the relay, where it runs."""
-        subprocess.run(self.relay()["stop"], check=False, timeout=20, stderr=subprocess.DEVNULL)
-
-    def command(self, generation: str, what: str) -> None:
+    def command(self, name: str, what: str) -> None:
         """Run one of a service's commands by hand."""
-        service = self.service(generation, self.source if generation == "old" else self.target)
-        subprocess.run(service[what], check=False, cwd=Path(__file__).parents[2], timeout=20)
+        command = self.service(name)[what]
+        subprocess.run(command, check=False, cwd=Path(__file__).parents[2], timeout=20)

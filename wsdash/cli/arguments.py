@@ -11,9 +11,6 @@ from wsdash import __version__
 from wsdash.cli.parser import Commands, Parser, lazily, meant
 from wsdash.model.run import MOST_ROUNDS, ROUNDS
 
-DEMO_MODE = "offline"
-"""Of `wsdash demo` without --mode."""
-
 HIDDEN = frozenset({"engine"})
 """Commands that only wsdash itself uses."""
 
@@ -332,16 +329,17 @@ def _number(make: Callable[[str], float], least: float, most: float, what: str) 
     return number
 
 
-def _mode(sub: argparse.ArgumentParser, default: str = "as `mode` in wsdash.yaml says") -> None:
+def _mode(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--mode",
         choices=("offline", "online"),
         help="offline: the service is stopped while the data is carried; online: it goes on (default: as the "
-        f"run was begun, else {default})",
+        "run was begun, else `mode` in wsdash.yaml; of the demo, offline)",
     )
 
 
 def _run_options(sub: argparse.ArgumentParser) -> None:
+    _mode(sub)
     sub.add_argument("--yes", action="store_true", help="tick the items that a person confirms, saying so")
     sub.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     sub.add_argument(
@@ -357,7 +355,6 @@ def _migrate(sub: argparse.ArgumentParser) -> None:
         "--abandon-rollback", action="store_true", help="go forward again though a rollback stopped half-way"
     )
     _take_over(sub)
-    _mode(sub)
     _run_options(sub)
 
 
@@ -398,7 +395,6 @@ def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
         "--then-rollback", action="store_true", help="with --headless: roll back what was migrated, at once"
     )
     sub.add_argument("--keep", action="store_true", help="keep the world running and its files when done")
-    _mode(sub, DEMO_MODE)
     _run_options(sub)
     if engine:
         sub.add_argument("--demo", action="store_true", help=argparse.SUPPRESS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from wsdash.cli.arguments import DEMO_MODE
 from wsdash.cli.printing import say
 from wsdash.engine.operator.launch import changed_since_read, engine_alive, engine_config, run_mode
 from wsdash.errors import InputError
 from wsdash.runtime import current_state, default_state, user_config, world_config
+
+DEMO_MODE = "offline"
 
 
 def own_state(arguments: argparse.Namespace) -> Path:

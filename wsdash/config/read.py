@@ -165,19 +165,13 @@ def _check_external(stack: StackSettings, refuse: Refuse) -> None:
             refuse(key, name, f"use a name of stack.apps or stack.workspace: {', '.join(sorted(named))}")
         if service.health and not service.health.startswith(("http://", "https://", "tcp://")):
             refuse(f"{key}.health", service.health, "use http://, https:// or tcp://host:port")
-    if stack.engine == "external" and stack.apps.old_service not in stack.external:
-        refuse("stack.external", sorted(stack.external), f"describe {stack.apps.old_service} there")
-    if stack.engine == "external" and stack.workspace.relay:
-        _check_external_relay(stack, refuse)
-
-
-def _check_external_relay(stack: StackSettings, refuse: Refuse) -> None:
-    """Two services answer at one address, one after the other: each is known by its status command alone."""
-    for name in (stack.apps.old_service, stack.workspace.relay):
-        service = stack.external.get(name)
-        if service is None:
+    if stack.engine != "external":
+        return
+    relay = stack.workspace.relay
+    for name in (stack.apps.old_service, *([relay] if relay else [])):
+        if name not in stack.external:
             refuse("stack.external", sorted(stack.external), f"describe {name} there")
-        elif not service.status:
+        elif relay and not stack.external[name].status:
             remedy = "name a status command: the relay and the old service answer at the same address"
             refuse(f"stack.external.{name}.status", [], remedy)
 

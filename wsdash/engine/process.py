@@ -24,7 +24,7 @@ from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.control import ControlServer
-from wsdash.engine.operator.launch import LOG_FILE, planned_mode, run_mode
+from wsdash.engine.operator.launch import LOG_FILE, run_mode
 from wsdash.engine.operator.lock import OperatorLock, beat, keep_lock_fresh
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.rehearsal.conduct import Rehearsal
@@ -101,9 +101,10 @@ def _mode(options: EngineOptions) -> str:
     """Of the run: as asked for, as it was begun, or as the settings say; they are still to be made of a world
     that is prepared, which is asked for in one mode. Raises InputError. Blocks for I/O.
     """
-    if options.prepare is not None:
-        return options.mode or run_mode(options.state) or Mode.OFFLINE
-    return planned_mode(options.state, load_settings(options.config), options.mode)
+    mode = options.mode or run_mode(options.state)
+    if not mode and options.prepare is None:
+        mode = load_settings(options.config).mode
+    return mode or Mode.OFFLINE
 
 
 class Engine:

@@ -17,7 +17,7 @@ from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.launch import LOG_FILE, engine_alive
 from wsdash.errors import UnreachableError, WsdashError
-from wsdash.model import ContainerReading, Mode
+from wsdash.model import ContainerReading
 from wsdash.model.facts import PAUSED
 from wsdash.review.doctor import compose_files, stack_safety, troubleshooting
 from wsdash.review.doctor.connection_test import connection_test, psql_words
@@ -192,7 +192,7 @@ async def _rights(settings: Settings) -> list[Finding]:
 async def _online(settings: Settings) -> list[Finding]:
     """Whether the schema could be moved with --mode online; where that is the mode to come, also who answers
     at the old address afterwards."""
-    lacking = missing_relay(settings) if Mode(settings.mode) is Mode.ONLINE else ""
+    lacking = missing_relay(settings) if settings.mode == "online" else ""
     relay = [Finding("relay", None, lacking, RELAY_REMEDY)] if lacking else []
     try:
         found = await online_refusals(settings)
