@@ -69,9 +69,10 @@ class ConflictsError(RefusedError):
 
 
 async def find_conflicts(
-    reader: asyncpg.Connection, writer: asyncpg.Connection, change: Change, closed_by: str
+    reader: asyncpg.Connection, writer: asyncpg.Connection, change: Change, match: str, closed_by: str
 ) -> list[Conflict]:
-    """The conflicts of a delta's keys, which are staged on the writer's side. Raises asyncpg.PostgresError.
+    """The conflicts of a delta's keys (k), which are staged on the writer's side; match: joins them to its
+    rows (t). Raises asyncpg.PostgresError.
 
     Not for a real hypertable, whose compressed rows have no writer: there the comparison at a held snapshot
     finds what differs.
@@ -83,7 +84,7 @@ async def find_conflicts(
     shown = [ident(column.name) for column in route.target.key]
     key = ", ".join(f"{sql} AS {name}" for sql, name in zip(route.shown_key, shown, strict=True))
     found = (
-        f"SELECT k.* FROM pg_temp.{route.stage} k LEFT JOIN {entered.relation} t ON {route.match} "
+        f"SELECT k.* FROM pg_temp.{route.stage} k LEFT JOIN {entered.relation} t ON {match} "
         f"WHERE CASE WHEN t.{names[0]} IS NULL THEN NOT k.made ELSE "
         f"age(t.xmin) < age($1::text::xid8::xid) "
         f"AND NOT EXISTS (SELECT FROM {APPLIED} a WHERE a.xid::xid = t.xmin) END LIMIT {MOST}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from wsdash.data.online.lookup import join_all, prepare_lookup
 from wsdash.data.online.position import Position
 from wsdash.data.online.routes import Route
 from wsdash.data.online.tracked import APPLYING, Tracked
@@ -22,10 +23,6 @@ from wsdash.data.verify.checksum import checksum_rows
 from wsdash.errors import WsdashError
 
 SECONDS = 3600.0
-FEW = 20_000
-"""So many keys are looked up one by one; the planner's guess would be a full scan of every chunk."""
-LOOK_UP = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off"
-AS_PLANNED = "RESET enable_hashjoin; RESET enable_mergejoin; RESET enable_seqscan"
 ROUTED = "wsdash_routed"
 """The temporary table from which rows are inserted where COPY cannot."""
 KEPT = "wsdash_kept"
@@ -109,7 +106,7 @@ async def write_delta(
     routed: frozenset[int],
     *,
     may_empty: Collection[int],
-    look: Callable[[Change], Awaitable[None]],
+    look: Callable[[Change, str], Awaitable[None]],
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Write a delta in the transaction that is open on the target; the caller commits it with the position.
@@ -117,16 +114,13 @@ async def write_delta(
     Returns how many rows were inserted. source: the session whose snapshot the delta was read in. routed:
     numbers of tables whose rows triggers of the target send elsewhere, which COPY would take for rows left
     out. may_empty: numbers of tables that may be emptied here when they must be taken whole. look: is called
-    when a table's keys are staged on the target and its rows are as they were. Raises WsdashError as transfer
-    does, and when such a table must not be emptied.
+    when a table's keys (k) are staged on the target and its rows (t) are as they were, with the condition
+    that joins them. Raises WsdashError as transfer does, and when such a table must not be emptied.
     """
     rows = 0
     await target[1].execute(REPLICA, timeout=SECONDS)
     for change in delta.changes:
         route = change.route
-        few = change.lines <= FEW and not change.whole
-        for _, conn in (source, target):
-            await conn.execute(LOOK_UP if few else AS_PLANNED, timeout=SECONDS)
         if change.whole:
             if route.entered.number not in may_empty:
                 raise WsdashError(
@@ -153,9 +147,10 @@ async def check_delta(
     rows = 0
     for change in delta.changes:
         route = change.route
-        left = route.left_rows(delta.since, whole=change.whole)
+        left = await _left_rows(source, change, delta)
         ours = await checksum_rows(source, route.columns, left)
-        theirs = await checksum_rows(target[1], route.columns, route.entered_rows(whole=change.whole))
+        there = route.every_entered if change.whole else route.entered_rows(await _staged(target[1], change))
+        theirs = await checksum_rows(target[1], route.columns, there)
         if ours != theirs:
             raise WsdashError(
                 f"{route.entered.table.qualified}: after {change.lines:,} changes were carried, the rows "
@@ -173,26 +168,46 @@ async def _delete_keys(
     change: Change,
     delta: Delta,
     on_bytes: Callable[[int], None],
-    look: Callable[[Change], Awaitable[None]],
+    look: Callable[[Change, str], Awaitable[None]],
 ) -> None:
     route = change.route
     subject = f"the changed keys of {route.left.table.qualified}"
     query = route.changed_keys(delta.since)
     stream = Stream(subject, query, "pg_temp", route.stage, (*route.key_names, "made"), "text")
     await transfer(source, target, stream, on_bytes)
-    await look(change)
+    match = await _staged(target[1], change)
+    await look(change, match)
     staged = f"pg_temp.{route.stage} k"
     if route.kept:
         keys = ", ".join(f"k.{name}" for name in route.key_names)
         kept = ", ".join(f"t.{ident(column.name)}" for column in route.kept)
         await target[1].execute(
             f"CREATE TEMP TABLE {KEPT} ON COMMIT DROP AS SELECT {keys}, {kept} "
-            f"FROM {staged} JOIN {route.entered.relation} t ON {route.match}",
+            f"FROM {staged} JOIN {route.entered.relation} t ON {match}",
             timeout=SECONDS,
         )
     await target[1].execute(
-        f"DELETE FROM {route.entered.relation} t USING {staged} WHERE {route.match}", timeout=SECONDS
+        f"DELETE FROM {route.entered.relation} t USING {staged} WHERE {match}", timeout=SECONDS
     )
+
+
+async def _staged(conn: asyncpg.Connection, change: Change) -> str:
+    """The condition that joins the staged keys (k) to the entered rows (t)."""
+    route = change.route
+    keys = tuple(zip(route.key_names, route.key, strict=True))
+    shared = await prepare_lookup(conn, f"pg_temp.{route.stage}", route.entered.relation, keys, change.lines)
+    return route.match + shared
+
+
+async def _left_rows(conn: asyncpg.Connection, change: Change, delta: Delta) -> str:
+    """The query for the rows that a change means, on the side that is left."""
+    route = change.route
+    if change.whole or not route.found:
+        await join_all(conn)
+        return route.every_left if change.whole else route.left_rows(delta.since)
+    keys = f"{route.left.log} WHERE op <> 'T' AND {delta.since.since}"
+    shared = await prepare_lookup(conn, keys, route.left.relation, route.found_columns, change.lines)
+    return route.left_rows(delta.since, shared)
 
 
 async def _insert_rows(
@@ -204,7 +219,7 @@ async def _insert_rows(
     routed: bool,
 ) -> int:
     route, table = change.route, change.route.entered.table
-    query = route.left_rows(delta.since, whole=change.whole)
+    query = await _left_rows(source[1], change, delta)
     kept = bool(route.kept) and not change.whole
     staged = routed or kept
     into = ("pg_temp", ROUTED) if staged else (table.schema, table.name)
@@ -217,6 +232,7 @@ async def _insert_rows(
     stream = Stream(table.qualified, query, *into, route.names or None, "text")
     rows = await transfer(source, target, stream, on_bytes)
     if staged:
+        await join_all(target[1])
         await target[1].execute(_from_stage(route, kept=kept), timeout=SECONDS)
     return rows
 

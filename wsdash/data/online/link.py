@@ -153,10 +153,10 @@ class Link:
         """
         found: list[Conflict] = []
 
-        async def look(change: Change) -> None:
+        async def look(change: Change, match: str) -> None:
             # the target before the first switch is no side that was closed: all its rows are ours
             if self.closed_by and not self._hides_writers(change.route.entered):
-                found.extend(await find_conflicts(self._session, self.writer, change, self.closed_by))
+                found.extend(await find_conflicts(self._session, self.writer, change, match, self.closed_by))
 
         with ServerErrors(self.entering, "carrying changes"):
             await begin(self.writer)

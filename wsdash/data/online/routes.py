@@ -84,39 +84,56 @@ class Route:
         places = ", ".join(str(place) for place in range(1, len(self.key) + 1))
         return f"SELECT {keys}, bool_or({OP} = 'I') AS made FROM {self._logged(since)} GROUP BY {places}"
 
-    def left_rows(self, since: Position, *, whole: bool) -> str:
-        """SELECT on the left side: the rows under the changed keys, or all, as the entered side has them."""
-        table = self.left.table
-        values = ", ".join(f"{value} AS {ident(column.name)}" for column, value in self.values)
-        where = f" WHERE ({self.where}\n)" if self.where else ""
-        alias = ident(table.name)
-        if whole:
-            return f"SELECT {values} FROM {self.left.relation} AS {alias}{where}"
+    @property
+    def found_columns(self) -> tuple[tuple[str, Column], ...]:
+        """The left columns of `found`, each once, with what the log calls it."""
+        log = dict(zip(self.left.table.key, self.left.key_names, strict=True))
+        columns = {column.name: column for column in self.left.key}
+        return tuple((log[name], columns[name]) for name in dict.fromkeys(self.found))
+
+    @property
+    def every_left(self) -> str:
+        """SELECT on the left side: all rows, as the entered side has them."""
+        return self._from_left(self.left.relation)
+
+    def left_rows(self, since: Position, shared: str = "") -> str:
+        """SELECT on the left side: the rows under the changed keys, as the entered side has them.
+
+        shared: a condition on the left rows (t) that all of them satisfy (lookup.py).
+        """
         if self.found:
-            log = dict(zip(self.left.table.key, self.left.key_names, strict=True))
-            found = dict.fromkeys(self.found)
-            keys = ", ".join(f"{log[name]} AS {ident(name)}" for name in found)
-            match = " AND ".join(f"t.{ident(name)} = k.{ident(name)}" for name in found)
+            found = self.found_columns
+            keys = ", ".join(f"{k} AS {ident(column.name)}" for k, column in found)
+            match = " AND ".join(f"t.{ident(c.name)} = k.{ident(c.name)}" for _, c in found) + shared
             changed = f"(SELECT DISTINCT {keys} FROM {self.left.log} WHERE op <> 'T' AND {since.since}) k "
-            rows = f"(SELECT t.* FROM {changed} JOIN {self.left.relation} t ON {match}) AS {alias}"
-            return f"SELECT {values} FROM {rows}{where}"
+            return self._from_left(f"(SELECT t.* FROM {changed} JOIN {self.left.relation} t ON {match})")
         # the key is made: whose rows have it now is known only from all of them
         match = " AND ".join(
             f"{ROW}.{ident(c.name)} = {KEY}.{k}" for c, k in zip(self.key, self.key_names, strict=True)
         )
-        every = f"(SELECT {values} FROM {self.left.relation} AS {alias}{where}) AS {ROW}"
         names = ", ".join(f"{ROW}.{ident(name)}" for name in self.names)
+        every = f"({self.every_left}) AS {ROW}"
         return f"SELECT {names} FROM ({self.changed_keys(since)}) AS {KEY} JOIN {every} ON {match}"
 
-    def entered_rows(self, *, whole: bool) -> str:
-        """SELECT on the entered side: the rows under the staged keys, or all."""
-        columns = ", ".join(f"t.{ident(name)}" for name in self.names)
-        if not whole:
-            return (
-                f"SELECT {columns} FROM pg_temp.{self.stage} k JOIN {self.entered.relation} t ON {self.match}"
-            )
+    @property
+    def every_entered(self) -> str:
+        """SELECT on the entered side: all rows."""
         beside = f" WHERE NOT ({self.beside})" if self.beside else ""
-        return f"SELECT {columns} FROM {self.entered.relation} t{beside}"
+        return f"SELECT {self._entered} FROM {self.entered.relation} t{beside}"
+
+    def entered_rows(self, match: str) -> str:
+        """SELECT on the entered side: the rows (t) under the staged keys (k); match: joins them."""
+        return f"SELECT {self._entered} FROM pg_temp.{self.stage} k JOIN {self.entered.relation} t ON {match}"
+
+    @property
+    def _entered(self) -> str:
+        return ", ".join(f"t.{ident(name)}" for name in self.names)
+
+    def _from_left(self, rows: str) -> str:
+        """What travels of these left rows."""
+        values = ", ".join(f"{value} AS {ident(column.name)}" for column, value in self.values)
+        where = f" WHERE ({self.where}\n)" if self.where else ""
+        return f"SELECT {values} FROM {rows} AS {ident(self.left.table.name)}{where}"
 
     def _logged(self, since: Position) -> str:
         """The log's new lines under the names of the left table's columns."""
