@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wsdash.api.client import ApiClient, Pong
 from wsdash.config import Settings
+from wsdash.data.online.standing import read_side_state
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.verify.checksum import checksum_table
@@ -16,7 +17,6 @@ from wsdash.model.facts import ComparedSides
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
 from wsdash.steps.limits import ASK_SECONDS, COMPARE_SECONDS
-from wsdash.steps.online.move import state_of
 from wsdash.steps.scope import read_carried
 
 OTHERS = """
@@ -92,7 +92,7 @@ async def look_at_source(settings: Settings, compared: ComparedSides | None) -> 
     side = endpoint(settings.source)
     try:
         async with asyncio.timeout(COMPARE_SECONDS):
-            state = await state_of(side)
+            state = await read_side_state(side)
             if state is not None and not state.open:
                 sentence = "closed since the online switch: its gates refuse every writer"
                 return ServingSides(title, True, sentence)

@@ -246,7 +246,7 @@ async def test_a_close_that_never_arrived_is_taken_back(move: Move, monkeypatch:
 async def test_both_open_is_an_alarm(move: Move) -> None:
     await run_sql(move.target, "UPDATE wsdash.online SET state = 'open'")
     with pytest.raises(RefusedError, match="BOTH"):
-        await read_standing(move)
+        await read_standing(move.source, move.target)
     with pytest.raises(RefusedError, match="BOTH"):
         await resume(move)
     with pytest.raises(RefusedError):

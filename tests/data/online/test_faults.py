@@ -21,12 +21,11 @@ import pytest
 from tests.data.copying import run_sql
 from tests.data.online.conftest import copy_of
 from tests.data.online.ledger import Ledger, check, writing
-from tests.data.online.world import make_move, refused, same, until, value
+from tests.data.online.world import make_move, refused, same, state_now, until, value
 from tests.data.test_copy_crash import blow
 from tests.support.servers import Server, running_server
 from wsdash.data.online.cutover import STAGES, AbortedError, CutoverStage, resume, switch_over
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import read_standing
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
 
@@ -276,7 +275,7 @@ async def _goes_on(side: Endpoint) -> bool:
 async def _finish(move: Move, leaving: Endpoint) -> None:
     """What an operator does afterwards: resume, and switch again where it was taken back."""
     await resume(move)
-    if (await read_standing(move)).leaving != leaving:
+    if (await state_now(move)).leaving != leaving:
         return
     for _ in range(10):
         with suppress(AbortedError):

@@ -20,6 +20,7 @@ from tests.steps.support import context
 from wsdash.config import CutoverSettings, DatabaseSettings, Thresholds
 from wsdash.data.online.cutover import switch_over
 from wsdash.data.online.move import Move
+from wsdash.data.online.standing import read_side_state
 from wsdash.data.online.traces import read_objects
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
@@ -46,7 +47,6 @@ from wsdash.model.facts import (
 from wsdash.steps.base import StepContext
 from wsdash.steps.online import switch
 from wsdash.steps.online.capture import Capture
-from wsdash.steps.online.move import state_of
 from wsdash.steps.online.panel import panel
 from wsdash.steps.online.stop_old import StopOldOnline
 from wsdash.steps.online.switch import SwitchWrites
@@ -117,7 +117,7 @@ def of_kind(events: list[AnyEvent], kind: type[Any]) -> list[Any]:
 
 
 async def opened(move: Move) -> tuple[bool, bool]:
-    source, target = await state_of(move.source), await state_of(move.target)
+    source, target = await read_side_state(move.source), await read_side_state(move.target)
     assert source is not None
     assert target is not None
     return source.open, target.open
@@ -192,7 +192,7 @@ async def test_what_was_never_switched_needs_no_target_to_go_back(move: Move, tm
     assert evidence is not None
     assert evidence.text == "nothing was switched"
     assert (await Capture().undo(away)) is not None
-    assert await state_of(move.source) is None
+    assert await read_side_state(move.source) is None
 
 
 async def test_without_the_target_the_way_back_says_what_would_be_lost_and_what_is_possible(
@@ -220,7 +220,7 @@ async def test_writes_that_were_given_up_do_not_keep_the_source_closed(move: Mov
     evidence = await SwitchWrites().undo(_without_target(ctx, move))
     assert evidence is not None
     assert "given up: 1 or more changes" in evidence.text
-    assert (await state_of(move.source)).open  # type: ignore[union-attr]
+    assert (await read_side_state(move.source)).open  # type: ignore[union-attr]
     assert await value(move.source, TITLE) == "item 5"
     assert of_kind(events, SwitchedOver)[-1].given_up == 1
     await run_sql(move.source, "UPDATE s.items SET title = 'goes on' WHERE id = 5")
@@ -309,7 +309,7 @@ async def test_capture_stays_on_after_a_switch_and_goes_before_one(move: Move, t
     assert "capture stays on" in kept.text
     assert ctx.following is not None
     assert ctx.following.folds  # type: ignore[attr-defined]
-    assert await state_of(move.source) is not None
+    assert await read_side_state(move.source) is not None
 
 
 async def test_before_a_switch_capture_leaves_nothing(move: Move, tmp_path: Path) -> None:

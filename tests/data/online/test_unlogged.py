@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.data.copying import run_sql
-from tests.data.online.world import carry, make_move, rows, until, value
+from tests.data.online.world import carry, make_move, rows, state_now, until, value
 from tests.data.test_copy_crash import blow
 from tests.support.servers import Server, running_server
 from wsdash.data.online.cutover import resume, switch_over
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import read_standing
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import WsdashError
 
@@ -82,9 +81,9 @@ async def test_a_crash_between_the_sides_does_not_open_a_target_without_them(
 
     with pytest.raises(WsdashError, match="unlogged"):
         await switch_over(onto_mortal, onto_mortal.source, limit=PATIENT, on_stage=at)
-    assert (await read_standing(onto_mortal)).between
+    assert (await state_now(onto_mortal)).between
     await resume(onto_mortal)
-    assert (await read_standing(onto_mortal)).target.open
+    assert (await state_now(onto_mortal)).target.open
     assert await rows(onto_mortal.target, "s.u") == [(1,), (2,)]
 
 

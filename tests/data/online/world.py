@@ -13,6 +13,7 @@ from wsdash.data.online.capture import install
 from wsdash.data.online.copying import copy_online
 from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
+from wsdash.data.online.standing import MoveState, read_standing
 from wsdash.data.pg.connect import Endpoint, connection
 
 RUN = "run-1"
@@ -83,6 +84,13 @@ async def rows(side: Endpoint, table: str = "s.items") -> list[tuple[Any, ...]]:
     """All rows of a table in an order of their own."""
     async with connection(side, read_only=True) as conn:
         return [tuple(row) for row in await conn.fetch(f"SELECT * FROM {table} t ORDER BY t::text")]
+
+
+async def state_now(move: Move) -> MoveState:
+    """Which side is open."""
+    found = await read_standing(move.source, move.target)
+    assert found is not None
+    return found
 
 
 async def same(move: Move) -> bool:

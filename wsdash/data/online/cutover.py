@@ -333,7 +333,13 @@ async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
     Both closed: carries what may be missing, and opens the one that was being entered. Raises RefusedError
     when both are open, WsdashError.
     """
-    standing = await read_standing(move)
+    standing = await read_standing(move.source, move.target)
+    if standing is None:
+        raise RefusedError(
+            f"there is no capture on {move.source.label} and {move.target.label}",
+            where=f"{move.source.address} and {move.target.address}",
+            remedy="begin the online move: put capture on both sides and copy the rows",
+        )
     if not standing.between:
         return None
     entering = move.other(standing.leaving)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.move import Move
 from wsdash.data.online.state import State, read_state
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
-from wsdash.tasks import task_group
 
 SETTLE_SECONDS = 60.0
 """How long we ask what became of a COMMIT whose answer was lost."""
@@ -34,33 +32,35 @@ class MoveState:
         return not self.source.open and not self.target.open
 
 
-async def read_standing(move: Move) -> MoveState:
-    """Read both sides. Raises RefusedError when both are open, or no capture is on one; UnreachableError."""
-    async with task_group() as group:
-        reading = [group.create_task(_read(side)) for side in (move.source, move.target)]
-    source, target = (task.result() for task in reading)
+async def read_standing(here: Endpoint, there: Endpoint) -> MoveState | None:
+    """Read both sides, the source and the target; None while one of them has no capture yet.
+
+    Raises RefusedError when both are open, UnreachableError, WsdashError.
+    """
+    if (source := await read_side_state(here)) is None or (target := await read_side_state(there)) is None:
+        return None
     if source.open and target.open and source.turn > target.turn:
         raise RefusedError(
-            f"{move.target.label} is open too: its writes were given up when it was away, and "
-            f"{move.source.label} has gone on since",
-            where=move.target.address,
+            f"{there.label} is open too: its writes were given up when it was away, and "
+            f"{here.label} has gone on since",
+            where=there.address,
             remedy="take its capture away (wsdash finish --remove-traces), then begin the move anew",
         )
     if source.open and target.open:
         raise RefusedError(
-            f"BOTH databases take writes ({move.source.label} turn {source.turn}, {move.target.label} turn "
+            f"BOTH databases take writes ({here.label} turn {source.turn}, {there.label} turn "
             f"{target.turn}): what is written to one of them is missing in the other",
-            where=f"{move.source.address} and {move.target.address}",
+            where=f"{here.address} and {there.address}",
             remedy="stop all writers now, compare the two (wsdash verify), and close one of them by hand",
         )
     if source.open != target.open:
-        leaving = move.source if source.open else move.target
+        leaving = here if source.open else there
     elif source.turn != target.turn:
-        leaving = move.source if source.turn > target.turn else move.target
+        leaving = here if source.turn > target.turn else there
     else:
         raise RefusedError(
             f"both databases are closed at turn {source.turn}: no switch was under way",
-            where=f"{move.source.address} and {move.target.address}",
+            where=f"{here.address} and {there.address}",
             remedy="see who changed schema wsdash in them",
         )
     return MoveState(source, target, leaving)
@@ -112,14 +112,8 @@ async def _status(conn: asyncpg.Connection, xid: str) -> str | None:
     return status
 
 
-async def _read(side: Endpoint) -> State:
+async def read_side_state(side: Endpoint) -> State | None:
+    """One side's state; None where it has no capture. Raises UnreachableError, WsdashError."""
     async with connection(side, read_only=True) as conn:
         with ServerErrors(side, "reading the state of the move"):
-            state = await read_state(conn)
-    if state is None:
-        raise RefusedError(
-            f"there is no capture on {side.label}",
-            where=side.address,
-            remedy="begin the online move: put capture on both sides and copy the rows",
-        )
-    return state
+            return await read_state(conn)

@@ -168,8 +168,7 @@ class ChangeFollower:
             await self._keep("source")
             return
         try:
-            move = await read_move(self._recorder.view.run, self._settings)
-            standing = await standing_of(move)
+            standing = await standing_of(self._settings)
         except UnreachableError:
             switched = self._recorder.view.switched
             if switched is not None and switched.opened == "target":  # it may be the source that is away
@@ -185,7 +184,7 @@ class ChangeFollower:
         elif standing.between:
             self._tell_trouble("both sides are closed: item switch goes forward from here")
         elif standing.source.open:
-            await self._carry(move)
+            await self._carry(await read_move(self._recorder.view.run, self._settings))
         else:
             await self._keep("target")
 
@@ -259,7 +258,7 @@ class ChangeFollower:
         if clock is None or not clock.running:
             return
         try:
-            standing = await standing_of(await read_move(self._recorder.view.run, self._settings))
+            standing = await standing_of(self._settings)
         except WsdashError:
             return
         if standing is not None and standing.source.open:

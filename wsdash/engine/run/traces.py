@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from wsdash.config import load_settings
+from wsdash.data.online.standing import read_side_state
 from wsdash.data.online.state import State
 from wsdash.data.online.traces import read_objects, remove_everything
 from wsdash.data.pg.connect import Endpoint
@@ -18,7 +19,6 @@ from wsdash.model import Mode, Notice
 from wsdash.model.facts import CATALOG, FOLDS, FOLLOWS
 from wsdash.model.fold import fold_all
 from wsdash.steps.base import endpoint
-from wsdash.steps.online.move import state_of
 
 SHOWN = 20
 
@@ -29,7 +29,8 @@ async def serving_side(config: Path | None) -> str:
     Raises RefusedError when both or none do, UnreachableError.
     """
     settings = await asyncio.to_thread(load_settings, config)
-    source, target = await state_of(endpoint(settings.source)), await _perhaps(endpoint(settings.target))
+    source = await read_side_state(endpoint(settings.source))
+    target = await _perhaps(endpoint(settings.target))
     if source is None and target is None:
         return ""
     opened = [name for name, state in (("source", source), ("target", target)) if state and state.open]
@@ -111,7 +112,7 @@ async def _target(side: Endpoint) -> str:
 async def _perhaps(side: Endpoint) -> State | None:
     """The target of a move that was rolled back is stopped."""
     try:
-        return await state_of(side)
+        return await read_side_state(side)
     except UnreachableError:
         return None
 

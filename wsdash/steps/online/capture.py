@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wsdash.data.online.capture import install, uninstall
 from wsdash.data.online.refusals import refuse_impossible
+from wsdash.data.online.standing import read_side_state
 from wsdash.data.online.traces import read_objects
 from wsdash.data.online.trees import read_trees
 from wsdash.data.pg.connect import connection
@@ -12,7 +13,7 @@ from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import StepId
 from wsdash.model.facts import CATALOG
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.online.move import following_of, move_of, state_of
+from wsdash.steps.online.move import following_of, move_of
 from wsdash.steps.online.refused import against, refuse, way_back_refusals
 
 NAMED = 5
@@ -27,7 +28,7 @@ class Capture:
 
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when each table has our triggers, and none of them is switched off."""
-        state = await state_of(ctx.source)
+        state = await read_side_state(ctx.source)
         if state is None:
             return Evidence(False, "no change is captured yet")
         move = await move_of(ctx)
@@ -50,7 +51,7 @@ class Capture:
     async def act(self, ctx: StepContext) -> None:
         """Put the triggers on, each table in a transaction of its own, with short locks."""
         move = await move_of(ctx)
-        if await state_of(move.source) is None:
+        if await read_side_state(move.source) is None:
             await refuse_impossible(move)
             refuse(against(way_back_refusals(move, ctx.settings)))
             await ctx.facts.put(CATALOG, await read_objects(move.source))
@@ -60,7 +61,7 @@ class Capture:
         """Take them off both sides, unless users ever wrote to the target: then they keep the way open."""
         move = await move_of(ctx)
         await following_of(ctx).end()
-        state = await state_of(move.source)
+        state = await read_side_state(move.source)
         if state is None:
             return Evidence(True, "no capture is on the source")
         if not state.open:

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from wsdash.data.copy.run import CopyRequest
 from wsdash.data.online.copying import copy_online
+from wsdash.data.online.standing import read_side_state
 from wsdash.model import Notice
 from wsdash.model.facts import READ
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.migrate import MigrateData, how_read
-from wsdash.steps.online.move import following_of, gives_up, move_of, state_of, went_over
+from wsdash.steps.online.move import following_of, gives_up, move_of, went_over
 
 
 class MigrateOnline(MigrateData):
@@ -19,7 +20,7 @@ class MigrateOnline(MigrateData):
     async def check(self, ctx: StepContext) -> Evidence:
         """Holds when this run's manifest says that all is complete, and the target refuses writers."""
         evidence = await super().check(ctx)
-        if evidence.holds and await state_of(ctx.target) is None:
+        if evidence.holds and await read_side_state(ctx.target) is None:
             return Evidence(False, "the rows are there, but nothing says from where on changes lack")
         return evidence
 

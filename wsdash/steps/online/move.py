@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from wsdash.config import Settings
 from wsdash.data.online.move import Move, require_way_back
-from wsdash.data.online.standing import MoveState, read_standing
-from wsdash.data.online.state import State, read_state
-from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.data.pg.errors import ServerErrors
+from wsdash.data.online.standing import MoveState, read_side_state, read_standing
 from wsdash.errors import RefusedError
 from wsdash.model import WayBackBlocked
 from wsdash.model.facts import GIVE_UP
@@ -29,26 +26,14 @@ async def move_of(ctx: StepContext) -> Move:
     return await read_move(ctx.run, ctx.settings)
 
 
-async def state_of(side: Endpoint) -> State | None:
-    """This side's state; None where it knows of no online move. Raises UnreachableError, WsdashError."""
-    async with connection(side, read_only=True) as session:
-        with ServerErrors(side, "reading the state of the move"):
-            return await read_state(session)
-
-
-async def standing_of(move: Move) -> MoveState | None:
-    """The state of the move; None while one of the sides has no capture yet.
-
-    Raises RefusedError when both sides are open, UnreachableError.
-    """
-    if await state_of(move.source) is None or await state_of(move.target) is None:
-        return None
-    return await read_standing(move)
+async def standing_of(settings: Settings) -> MoveState | None:
+    """The state of the move. Answers and raises as read_standing."""
+    return await read_standing(endpoint(settings.source), endpoint(settings.target))
 
 
 async def went_over(settings: Settings) -> bool:
     """Whether the switch is past its point of no return: the source is closed. Raises UnreachableError."""
-    state = await state_of(endpoint(settings.source))
+    state = await read_side_state(endpoint(settings.source))
     return state is not None and not state.open
 
 

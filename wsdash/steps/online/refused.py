@@ -8,9 +8,9 @@ from wsdash.config import Settings
 from wsdash.data.mapping.file import Mapping
 from wsdash.data.online.move import Move
 from wsdash.data.online.refusals import OFFLINE, Refusal, source_refusals, target_refusals
+from wsdash.data.online.standing import read_side_state
 from wsdash.errors import InputError, UnreachableError
 from wsdash.steps.base import endpoint
-from wsdash.steps.online.move import state_of
 from wsdash.steps.scope import foresee_examined, read_mapping, read_side
 
 RELAY_REMEDY = "name one (docs/online.md), or tell its users the new address"
@@ -77,7 +77,7 @@ async def refuse_at_first(settings: Settings) -> None:
     source that cannot be reached, nothing is said here. Raises InputError with every reason.
     """
     try:
-        if await state_of(endpoint(settings.source)) is not None:
+        if await read_side_state(endpoint(settings.source)) is not None:
             return
         found = against(await online_refusals(settings))
     except UnreachableError:

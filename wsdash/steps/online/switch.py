@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 
 from wsdash.data.online.cutover import AbortedError, Switched, resume, switch_over
 from wsdash.data.online.move import Move
+from wsdash.data.online.standing import read_side_state
 from wsdash.errors import RefusedError
 from wsdash.model import Downtime, Notice, StepId, SwitchedOver
 from wsdash.model.facts import CARRIED_BACK, KEEP, CarriedBack
-from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.base import Evidence, StepContext, endpoint
 from wsdash.steps.online.choices import carry_with_choices
-from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of, state_of
+from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of
 from wsdash.steps.online.panel import panel
 from wsdash.steps.online.target_away import open_without_the_target, standing_on_the_way_back
 
@@ -38,14 +39,14 @@ class SwitchWrites:
         """Holds when the source is closed and the target open: read from both, and from nothing else."""
         if ctx.dry:
             return Evidence(False, "writers are refused for a moment, the last changes follow")
-        move = await move_of(ctx)
-        standing = await standing_of(move)
+        standing = await standing_of(ctx.settings)
         if standing is None:
             return Evidence(False, "the target knows of no move yet")
         if standing.between:
             return Evidence(False, "both sides are closed: the switch goes forward from here")
+        source, target = endpoint(ctx.settings.source), endpoint(ctx.settings.target)
         sides = (
-            f"{move.source.label} is {standing.source.state}, {move.target.label} is {standing.target.state} "
+            f"{source.label} is {standing.source.state}, {target.label} is {standing.target.state} "
             f"(turn {max(standing.source.turn, standing.target.turn)})"
         )
         return Evidence(standing.target.open, sides)
@@ -69,7 +70,7 @@ class SwitchWrites:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _once(self, ctx: StepContext, move: Move) -> None:
-        standing = await standing_of(move)
+        standing = await standing_of(ctx.settings)
         if standing is not None and standing.between:
             async with following_of(ctx).held():
                 taken_up = await resume(move, on_stage=self._on_stage)
@@ -122,7 +123,7 @@ class SwitchWrites:
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Back: the target is fenced, its changes follow, and the source opens, with capture on."""
         move = await move_of(ctx)
-        source = await state_of(move.source)
+        source = await read_side_state(move.source)
         if source is None or (source.open and source.turn == 0):
             return Evidence(True, "nothing was switched")
         standing = await standing_on_the_way_back(ctx, move)
@@ -132,7 +133,7 @@ class SwitchWrites:
         if standing is not None and standing.between:
             async with following_of(ctx).held():
                 taken_up = await resume(move, on_stage=self._on_stage)
-            standing = await standing_of(move)
+            standing = await standing_of(ctx.settings)
         if standing is None or standing.source.open:
             if ctx.facts.get(CARRIED_BACK) is not None:  # begun by an engine that was killed
                 await self._back(ctx, None, taken_up.lines if taken_up is not None else 0, 0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from wsdash.data.online.cutover import open_side
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import MoveState
+from wsdash.data.online.standing import MoveState, read_side_state
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import SwitchedOver, WayBackBlocked
 from wsdash.model.facts import CARRIED_BACK, GIVE_UP, WAY_BACK
 from wsdash.model.written import age, count
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.online.move import following_of, standing_of, state_of
+from wsdash.steps.online.move import following_of, standing_of
 
 
 async def standing_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | None:
@@ -20,11 +20,11 @@ async def standing_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | 
     Raises RefusedError that says what would be lost, where the target is away and nobody gave that up;
     UnreachableError where it is the source.
     """
-    source = await state_of(move.source)
+    source = await read_side_state(move.source)
     if source is None:
         return None
     try:
-        return await standing_of(move)
+        return await standing_of(ctx.settings)
     except UnreachableError as error:
         if source.open or ctx.facts.get(GIVE_UP):
             return None
@@ -36,7 +36,7 @@ async def standing_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | 
 async def open_without_the_target(ctx: StepContext, move: Move) -> Evidence:
     """Open the source as it was when it was closed, without what users wrote to the target since: a person
     gave that up. Raises UnreachableError, WsdashError."""
-    source = await state_of(move.source)
+    source = await read_side_state(move.source)
     assert source is not None
     lost = _written(ctx)
     async with following_of(ctx).held():
