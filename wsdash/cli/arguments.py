@@ -334,7 +334,7 @@ def _mode(sub: argparse.ArgumentParser) -> None:
         "--mode",
         choices=("offline", "online"),
         help="offline: the service is stopped while the data is carried; online: it goes on (default: as the "
-        "run was begun, else `mode` in wsdash.yaml; of the demo, offline)",
+        "run was begun, else `mode` in wsdash.yaml; of the demo, online)",
     )
 
 

@@ -10,7 +10,7 @@ from wsdash.engine.operator.launch import changed_since_read, engine_alive, engi
 from wsdash.errors import InputError
 from wsdash.runtime import current_state, default_state, user_config, world_config
 
-DEMO_MODE = "offline"
+DEMO_MODE = "online"
 
 
 def own_state(arguments: argparse.Namespace) -> Path:
