@@ -178,6 +178,13 @@ async def test_other_options_than_the_worlds_own_are_refused(directory: Path) ->
     assert "300 items" in refused.value.what
 
 
+async def test_a_world_is_taken_up_again_without_saying_what_it_is(directory: Path) -> None:
+    await _build(directory)
+    settings, told = await _build(directory, WorldOptions())
+    assert told[-1].stage == "ready"
+    assert await _count(settings.api.old) == 300
+
+
 async def test_a_taken_port_moves_the_world_and_the_progress_says_why(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,8 +119,8 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
     ),
     "the engine is gone": (
         seen(*pre(*AUTOMATIC), beat=30),
-        "✗ ENGINE GONE 30 s ago; nothing is lost: leave with q, then `wsdash run` goes on",
-        "✗ ENGINE GONE 30 s ago; nothing is lost: an operator's `wsdash run` goes on",
+        "✗ ENGINE GONE 30 s ago: leave with q, then `wsdash run` goes on; nothing is lost",
+        "✗ ENGINE GONE 30 s ago: an operator's `wsdash run` goes on; nothing is lost",
     ),
     "the engine was stopped": (
         seen(*pre(*AUTOMATIC), EngineStopped("as asked by ann"), beat=2),

@@ -364,22 +364,19 @@ def _demo(sub: argparse.ArgumentParser, *, engine: bool = False) -> None:
     sub.add_argument(
         "--items",
         type=_number(int, 1, math.inf, "a positive number"),
-        default=10_000,
         metavar="N",
-        help="items to generate (10000)",
+        help="items to generate (10000; this and what follows: of a world that is there, as it is)",
     )
-    sub.add_argument("--seed", type=int, default=1, help="the generator's seed (1)")
+    sub.add_argument("--seed", type=int, help="the generator's seed (1)")
     sub.add_argument(
         "--writes-per-second",
         type=_number(float, 0, 1000, "between 0 and 1000"),
-        default=0.0,
         metavar="W",
         help="traffic on the old API (0)",
     )
     sub.add_argument(
         "--api",
         choices=("real-shape", "whole-list", "simple"),
-        default="real-shape",
         help="real-shape: with the real API's rules and rate limit; whole-list: its list in one answer, too; "
         "simple: without limit, and with fewer rules (real-shape)",
     )

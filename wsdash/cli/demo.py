@@ -137,7 +137,8 @@ def engine_options(arguments: argparse.Namespace, state: Path, *, headless: bool
         from wsdash.demo.days import ScriptedDays
         from wsdash.demo.days.fortnight import FortnightScript
 
-        script = FortnightScript(arguments.fortnight, arguments.time_scale or 0.0, arguments.seed)
+        seed = 1 if arguments.seed is None else arguments.seed
+        script = FortnightScript(arguments.fortnight, arguments.time_scale or 0.0, seed)
         source = ScriptedDays(script)
     return EngineOptions(
         state=state,

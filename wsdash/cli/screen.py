@@ -59,9 +59,10 @@ def demo_screen(arguments: argparse.Namespace, state: Path) -> int:
     """`wsdash demo` with a screen: the engine builds the world while the screen shows it."""
     import wsdash.demo.world
 
-    words = ["--demo", "--state", str(state), "--items", str(arguments.items), "--seed", str(arguments.seed)]
-    words += ["--writes-per-second", str(arguments.writes_per_second)]
-    words += ["--api", arguments.api]
+    words = ["--demo", "--state", str(state)]
+    for name in ("items", "seed", "writes-per-second", "api"):
+        if (value := getattr(arguments, name.replace("-", "_"))) is not None:
+            words += [f"--{name}", str(value)]
     words += ["--mode", demo_mode(arguments, state)]
     if arguments.port_offset is not None:
         words += ["--port-offset", str(arguments.port_offset)]

@@ -101,7 +101,7 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
     during = f" during {view.running}" if view.running else ""
     if engine is EngineState.GONE:
         since = age(heartbeat_age(view, frame.now))
-        return _line("✗ ENGINE GONE", BAD, f"{since} ago{during}; nothing is lost: {again}")
+        return _line("✗ ENGINE GONE", BAD, f"{since} ago: {again}; nothing is lost{during}")
     if view.run.finished is Outcome.MIGRATED and not during:
         unwatched = Content.styled("· the engine stopped, nobody watches", WARN)
         return _line("✓ MIGRATED", GOOD, "the new service serves", unwatched, f"· {again}")

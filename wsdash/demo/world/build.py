@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -48,15 +49,24 @@ OnProgress = Callable[[SetupProgress], None]
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What is asked of the embedded world. keep: it outlives wsdash. api, online: as DemoWorld says."""
+    """What is asked of the embedded world; None: as it is, and of a new one what Record says.
 
-    items: int = 10_000
-    seed: int = 1
-    writes_per_second: float = 0.0
+    keep: it outlives wsdash. api, online: as DemoWorld says.
+    """
+
+    items: int | None = None
+    seed: int | None = None
+    writes_per_second: float | None = None
     port_offset: int | None = None
     keep: bool = False
-    api: str = "real-shape"
+    api: str | None = None
     online: bool = False
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was asked, by the names that a record has for it; but where the ports are."""
+        names = ("items", "seed", "writes_per_second", "api", "online")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 async def build_world(directory: Path, options: WorldOptions, progress: OnProgress) -> Path:
@@ -76,9 +86,7 @@ async def build_world(directory: Path, options: WorldOptions, progress: OnProgre
             remedy="name a state directory that you may write with --state DIR",
         ) from error
     with building(directory):
-        record = await asyncio.to_thread(read_record, directory) or Record(
-            options.items, options.seed, options.writes_per_second, api=options.api, online=options.online
-        )
+        record = await asyncio.to_thread(read_record, directory) or Record(**options.asked)
         _check_options(directory, record, options)
         builder = _Builder(directory, options, record, progress)
         if len(record.done) == len(STAGES):
@@ -324,20 +332,19 @@ def _month() -> str:
 
 
 def _check_options(directory: Path, record: Record, options: WorldOptions) -> None:
-    if options.items < 0 or options.writes_per_second < 0:
+    if (options.items or 0) < 0 or (options.writes_per_second or 0) < 0:
         raise InputError(
             "the number of items and of writes per second cannot be negative",
             where="--items, --writes-per-second",
             remedy="use 0 or more",
         )
-    was = (record.items, record.seed, record.writes_per_second, record.api, record.online)
-    asked = (options.items, options.seed, options.writes_per_second, options.api, options.online)
+    other = any(getattr(record, name) != value for name, value in options.asked.items())
     moved = options.port_offset is not None and record.done and options.port_offset != record.offset
-    if was != asked or moved:
+    if other or moved:
         raise InputError(
             f"the embedded world here has {record.items:,} items, seed {record.seed}, "
             f"{record.writes_per_second:g} writes per second, API {record.api}, moves "
             f"{'online' if record.online else 'offline'} and has port offset {record.offset}",
             where=str(directory),
-            remedy="use the same options again, or another --state directory",
+            remedy="leave these options out, or use another --state directory",
         )

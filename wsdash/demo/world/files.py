@@ -42,9 +42,9 @@ OURS = (
 class Record(msgspec.Struct):
     """What the world was asked to be, and which stages are complete. chunks_until: newest month, YYYY-MM."""
 
-    items: int
-    seed: int
-    writes_per_second: float
+    items: int = 10_000
+    seed: int = 1
+    writes_per_second: float = 0.0
     offset: int = 0
     done: list[str] = []
     chunks_until: str = ""
