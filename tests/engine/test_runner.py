@@ -275,6 +275,24 @@ async def test_retry_runs_a_failed_item_again(session: Session, small: Small) ->
         await session.until("backup", "done")
 
 
+async def test_a_key_pressed_twice_orders_once(session: Session, small: Small) -> None:
+    hold = small.put("hold-backup")
+    async with session:
+        first, second = await asyncio.gather(
+            session.send("run-item", "backup"), session.send("run-item", "backup")
+        )
+        await session.until("backup", "running")
+        hold.unlink()
+        await session.until("backup", "done")
+        await session.idle()
+        assert (first.ok, second.ok) == (True, False)
+        assert "backup is" in second.text
+        await session.ask("run-item", "backup")  # once it is done it may be asked for again
+        await session.idle()
+    attempts = [e.attempt for e in history(small) if isinstance(e, ItemIntended) and e.action == "check"]
+    assert max(attempts) == 2
+
+
 async def test_skipping_wants_a_name_and_a_reason(session: Session, small: Small) -> None:
     async with session:
         for who, note in (("", ""), ("Ana", ""), ("", "why not")):

@@ -147,9 +147,25 @@ class Runner:
                 no = restore_refusal(self.plan, self.view)
             if not no and intent.do == REHEARSE:
                 no = self._no_rehearsal(intent.options.get("rounds", ROUNDS))
+            no = no or self._ordered_before(intent)
             if no:
                 return Reply(False, no)
             return await self._accept(intent)
+
+    def _ordered_before(self, intent: Intent) -> str:
+        """Why an order is one too many, or '': a key that is pressed twice orders once."""
+        waiting = {order.item.id for order in self._orders}
+        if intent.do in ("run-item", "retry") and intent.item in waiting:
+            return f"{intent.item} is about to run"
+        if intent.do == "run-tests" and waiting.issuperset(self._tests(intent)):
+            return "these tests are about to run"
+        return ""
+
+    def _tests(self, intent: Intent) -> Sequence[str]:
+        names: Sequence[str] | None = intent.options.get("names")
+        if names is None:
+            names = self.plan.automatic_tests(str(intent.options.get("group") or ""))
+        return names
 
     async def _accept(self, intent: Intent) -> Reply:
         match intent.do:
@@ -165,10 +181,7 @@ class Runner:
                 order = self._order(item, force=intent.force, phrase=intent.phrase, **intent.options)
                 self._orders.append(order)
             case "run-tests":
-                names = intent.options.get("names")
-                if names is None:
-                    names = self.plan.automatic_tests(str(intent.options.get("group") or ""))
-                self.run_items(names, intent.phrase)
+                self.run_items(self._tests(intent), intent.phrase)
             case "confirm" | "skip":
                 await self._tick(intent)
             case do if do == PAUSE_JOBS:
@@ -244,12 +257,8 @@ class Runner:
         if self._rounds:
             return self._rehearsed
         if self._orders:
-            order = self._orders.popleft()
-            if await self._may_read(order.item):
-                return lambda: self._one(order)
-            if not self._roll_back:  # which drops what was ordered, also while it was asked
-                self._orders.appendleft(order)
-            return None
+            order = self._orders[0]
+            return (lambda: self._one(order)) if await self._may_read(order.item) else None
         if self._paused or self._auto is None:
             return None
         item = next(due(self.plan, self.view, self._auto), None)
@@ -305,6 +314,13 @@ class Runner:
         self.succeeded = await self._rehearse(rounds)
 
     async def _one(self, order: Order) -> None:
+        try:
+            await self._ordered(order)
+        finally:
+            with contextlib.suppress(ValueError):  # a rollback drops what was ordered
+                self._orders.remove(order)
+
+    async def _ordered(self, order: Order) -> None:
         options = order.options | ({"phrase": order.phrase} if order.phrase else {})
         self._reprover.rested()
         if not await self._stands(order.item):
