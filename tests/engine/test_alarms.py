@@ -95,7 +95,7 @@ async def test_all_of_it_survives_the_engine(tmp_path: Path) -> None:
     reader.close()
     assert alarms.board.raised["disk"].acknowledged_by == "ana"
     assert alarms.board.silences["*"].who == "ben"
-    assert alarms.standing() == [DISK]
+    assert alarms.raised() == [DISK]
 
 
 async def test_a_silence_ends_by_the_runs_clock_and_not_the_machines(tmp_path: Path) -> None:

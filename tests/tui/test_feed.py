@@ -18,7 +18,7 @@ from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, HostReading, ItemChanged, ItemState, LogLine, Notice, TimePassing
 from wsdash.tui.feed import BATCH, Feed, Follower, JournalFeed, Update
-from wsdash.tui.freshness import EngineState, engine_standing
+from wsdash.tui.freshness import EngineState, engine_state
 from wsdash.tui.limits import DELIVER_SECONDS
 from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
 from wsdash.tui.viewstate import ViewState, run_time
@@ -197,7 +197,7 @@ async def observing(emit: Emit, on_log: OnLog) -> None:
 async def test_without_an_engine_a_monitor_observes_by_itself() -> None:
     screen = Screen(MemoryFeed(observing))
     await screen.until(lambda: "workspace-api" in screen.last.view.containers)
-    assert engine_standing(screen.last.view, time.time()) is EngineState.OBSERVING
+    assert engine_state(screen.last.view, time.time()) is EngineState.OBSERVING
     assert "seen by ourselves" in screen.lines
     screen.feed.stop()
 
@@ -210,7 +210,7 @@ async def test_with_an_old_run_its_history_is_shown_beside_the_observation(tmp_p
     screen = Screen(MemoryFeed(observing, tmp_path))
     await screen.until(lambda: "workspace-api" in screen.last.view.containers)
     assert screen.last.view.run.item("backup").evidence == "backup was seen to hold"
-    assert engine_standing(screen.last.view, time.time()) is EngineState.OBSERVING
+    assert engine_state(screen.last.view, time.time()) is EngineState.OBSERVING
     screen.feed.stop()
 
 
@@ -246,7 +246,7 @@ async def test_while_an_engine_lives_the_monitor_polls_nothing_itself(tmp_path: 
     for _ in range(20):
         journal.beat(Heartbeat(1, "h", time.time(), "", 0.0))
         await asyncio.sleep(0.1)
-    await screen.until(lambda: engine_standing(screen.last.view, time.time()) is EngineState.LIVE)
+    await screen.until(lambda: engine_state(screen.last.view, time.time()) is EngineState.LIVE)
     assert looked == []
     screen.feed.stop()
     await journal.close()

@@ -17,7 +17,7 @@ def test_every_item_state_has_a_glyph_and_a_word_of_its_own() -> None:
     assert len({look.word for look in looks.ITEM.values()}) == len(ItemState)
 
 
-def test_every_liveness_and_engine_standing_has_a_look() -> None:
+def test_every_liveness_and_engine_state_has_a_look() -> None:
     assert set(looks.LIVENESS) == {*Liveness, None}
     assert set(looks.ENGINE) == set(EngineState)
 

@@ -28,7 +28,7 @@ from wsdash.model import (
     TimelineJudged,
     TimePassing,
 )
-from wsdash.tui.freshness import EngineState, engine_standing, freshness
+from wsdash.tui.freshness import EngineState, engine_state, freshness
 from wsdash.tui.loglines import as_text
 from wsdash.tui.looks import WARN
 from wsdash.tui.screens.operator import OperatorScreen
@@ -92,11 +92,11 @@ def test_ages_are_told_in_the_machines_seconds_when_time_runs_faster() -> None:
     now = run_time(view, machine + 3.0)
     assert now == machine + 3 * 3600
     shown = in_run_time(view, machine + 3.0)
-    assert engine_standing(shown, now) is EngineState.LIVE
+    assert engine_state(shown, now) is EngineState.LIVE
     assert freshness(shown, "latency:api-new", now).live
     later = run_time(view, machine + 60.0)
     shown = in_run_time(view, machine + 60.0)
-    assert engine_standing(shown, later) is EngineState.GONE
+    assert engine_state(shown, later) is EngineState.GONE
     assert not freshness(shown, "latency:api-new", later).live
 
 
@@ -113,7 +113,7 @@ def test_a_fortnight_whose_engine_died_stands_still_and_its_engine_is_gone(scale
     view = passed(scale, beat=1_080.0)
     for machine in (1_100.0, 99_000.0):
         assert run_time(view, machine) == 9_000.0
-        assert engine_standing(in_run_time(view, machine), 9_000.0) is EngineState.GONE
+        assert engine_state(in_run_time(view, machine), 9_000.0) is EngineState.GONE
 
 
 def with_passing(view: ViewState, passing: TimePassing) -> ViewState:
@@ -125,8 +125,8 @@ def test_time_goes_on_when_the_fortnight_is_over_whether_or_not_an_engine_lives(
     assert run_time(view, 50_000.0) == 50_000.0
     ahead = with_passing(view, TimePassing(1.0, 9_060.0, 1_060.0, "good", over=True))
     assert run_time(ahead, 2_060.0) == 10_060.0
-    assert engine_standing(in_run_time(ahead, 1_081.0), 9_081.0) is EngineState.LIVE
-    assert engine_standing(in_run_time(ahead, 2_060.0), 10_060.0) is EngineState.GONE
+    assert engine_state(in_run_time(ahead, 1_081.0), 9_081.0) is EngineState.LIVE
+    assert engine_state(in_run_time(ahead, 2_060.0), 10_060.0) is EngineState.GONE
 
 
 # --- what the operator says from it ---

@@ -13,7 +13,7 @@ from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import EngineStopped, Intent, SetupProgress
 from wsdash.model.run import BEING_MADE
 from wsdash.plan import load_plan
-from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
+from wsdash.tui.freshness import EngineState, engine_state, waiting_for
 from wsdash.tui.lead import lead
 from wsdash.tui.panes.header import draw_header
 
@@ -64,9 +64,9 @@ async def test_other_keys_say_what_is_waited_for(tmp_path: Path) -> None:
 
 def test_an_engine_that_is_awaited_is_starting_whatever_the_one_before_left() -> None:
     old = seen(started(), EngineStopped("stopped by the operator"), beat=600.0)
-    assert engine_standing(old, NOW) is EngineState.STOPPED
+    assert engine_state(old, NOW) is EngineState.STOPPED
     awaited = msgspec.structs.replace(old, awaited=True)
-    assert engine_standing(awaited, NOW) is EngineState.STARTING
+    assert engine_state(awaited, NOW) is EngineState.STARTING
     assert waiting_for(awaited, NOW) == "the engine is starting"
     drawn = "\n".join(line.plain for line in draw_header(awaited, FRAME, PLAN))
     assert "✗" not in drawn

@@ -80,7 +80,7 @@ def follow(state: Path) -> int:
     show = printer(watching=True)
     try:
         events = _all(reader, 0)
-        for line in standing(fold_all(events)):
+        for line in summary(fold_all(events)):
             say(line)
         _go_on(state, reader, events[-1].seq if events else 0, show)
     except KeyboardInterrupt:
@@ -90,7 +90,7 @@ def follow(state: Path) -> int:
     return 0
 
 
-def standing(run: RunView) -> list[str]:
+def summary(run: RunView) -> list[str]:
     """The run in a few lines: what runs, what failed, how many items are done."""
     lines = [f"run {run.run or '(none yet)'} {run.mode}".rstrip()]
     done = sum(item.state == "done" for item in run.items.values())

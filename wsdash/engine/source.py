@@ -90,8 +90,8 @@ async def take_up(recorder: Recorder, source: EventSource | None) -> None:
     if taken_back or (source is not None and not goes_on):
         await end_own_time(recorder)
     elif goes_on:
-        standing = TimePassing(0.0, stood, machine, passing.source)
-        await pass_time(recorder, standing, VirtualClock(stood))
+        at_rest = TimePassing(0.0, stood, machine, passing.source)
+        await pass_time(recorder, at_rest, VirtualClock(stood))
     else:
         alone = TimePassing(1.0, stood, machine, passing.source)
         await pass_time(recorder, alone, ShiftedClock(stood - machine, machine))

@@ -128,7 +128,7 @@ async def watch_for_ever(
     *,
     state: Path | None = None,
     newest_log: Callable[[], float | None] = lambda: None,
-    standing: Callable[[], Sequence[AlertChanged]] = tuple,
+    raised_before: Callable[[], Sequence[AlertChanged]] = tuple,
     backed_up: Callable[[], float | None] = lambda: None,
     clock: Clock | None = None,
     duties: Duties = unknown,
@@ -137,7 +137,7 @@ async def watch_for_ever(
     """Tell the schema once it can be read, and run the pollers.
 
     state: its disk is watched too. newest_log: time of the newest line already kept, from where logs go on.
-    standing: alerts raised earlier that did not end. backed_up: when the newest backup was proven, epoch
+    raised_before: alerts raised earlier that did not end. backed_up: when the newest backup was proven, epoch
     seconds. clock: the run's; all these times are its times. None: the machine's. duties: what should run.
     seen: how containers were when they were last read; asked, in a thread, each time that the pollers begin.
     """
@@ -146,7 +146,17 @@ async def watch_for_ever(
         group.create_task(_show_schema(settings, emit))
         group.create_task(
             _poll_for_ever(
-                settings, stack, emit, on_log, state, newest_log, standing, backed_up, clock, duties, seen
+                settings,
+                stack,
+                emit,
+                on_log,
+                state,
+                newest_log,
+                raised_before,
+                backed_up,
+                clock,
+                duties,
+                seen,
             )
         )
 
@@ -174,7 +184,7 @@ async def _poll_for_ever(
     on_log: Callable[[LogLine], None],
     state: Path | None,
     newest_log: Callable[[], float | None],
-    standing: Callable[[], Sequence[AlertChanged]],
+    raised_before: Callable[[], Sequence[AlertChanged]],
     backed_up: Callable[[], float | None],
     clock: Clock,
     duties: Duties,
@@ -200,7 +210,7 @@ async def _poll_for_ever(
                 branches=lambda: list_branches(settings),
                 state=state,
                 logs_since=newest_log(),
-                standing=standing(),
+                raised_before=raised_before(),
                 backed_up=backed_up,
                 clock=clock,
                 duties=duties,

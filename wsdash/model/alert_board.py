@@ -118,7 +118,7 @@ def _changed(board: AlertBoard, event: AlertChanged, keep: int) -> AlertBoard:
     if before is None:
         return board
     span = msgspec.structs.replace(before, ended=event.since, worst=event.worst)
-    raised = {other: standing for other, standing in board.raised.items() if other != name}
+    raised = {other: span for other, span in board.raised.items() if other != name}
     return msgspec.structs.replace(board, raised=raised, ended=(*board.ended, span)[-keep:])
 
 

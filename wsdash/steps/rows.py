@@ -162,7 +162,7 @@ class Counted:
     pair: CountPair
     at: float
     rows: tuple[int | None, int | None]
-    standing: tuple[CountedSides | None, CountedSides | None]
+    sides: tuple[CountedSides | None, CountedSides | None]
 
 
 class RowWatch:
@@ -235,9 +235,9 @@ class RowWatch:
             if spent > ROUND_SECONDS or (place >= len(new) and spent >= self._credit):
                 break
             rows = await asyncio.gather(*(_count(view, pair, side) for side, view in enumerate(views)))
-            standing = [_standing(view, pair, side) for side, view in enumerate(views)]
+            sides = [_counted_side(view, pair, side) for side, view in enumerate(views)]
             self._counted[pair.name] = Counted(
-                pair, self._clock.time(), (rows[0], rows[1]), (standing[0], standing[1])
+                pair, self._clock.time(), (rows[0], rows[1]), (sides[0], sides[1])
             )
             exact.add(pair.name)
         self._credit -= self._clock.monotonic() - begun
@@ -248,8 +248,8 @@ class RowWatch:
         counted = self._counted.get(pair.name)
         if counted is None or counted.pair != pair:
             return False
-        for side, was in enumerate(counted.standing):
-            now = _standing(views[side], pair, side)
+        for side, was in enumerate(counted.sides):
+            now = _counted_side(views[side], pair, side)
             if now is not None and (was is None or was.identity != now.identity):
                 return False
         return True
@@ -261,7 +261,7 @@ class RowWatch:
         rows: list[int | None] = []
         estimated = False
         for side, view in enumerate(views):
-            now = _standing(view, pair, side)
+            now = _counted_side(view, pair, side)
             base = counted.rows[side] if counted is not None else None
             if side == 0 and pair.fixed is not None:
                 rows.append(pair.fixed)
@@ -271,7 +271,7 @@ class RowWatch:
                 rows.append(base)
             else:
                 estimated = True
-                was = counted.standing[side] if counted is not None else None
+                was = counted.sides[side] if counted is not None else None
                 rows.append(_carried_on(pair.query if side == 0 else "", base, was, now))
         at = counted.at if counted is not None and None not in _seen(counted, views) else None
         unknown = pair.query and views[0] is not None and rows[0] is None
@@ -336,14 +336,16 @@ def _identities(view: _View | None) -> dict[str, str] | None:
     return None if view is None else {name: table.identity for name, table in view.tables.items()}
 
 
-def _standing(view: _View | None, pair: CountPair, side: int) -> CountedSides | None:
+def _counted_side(view: _View | None, pair: CountPair, side: int) -> CountedSides | None:
     return None if view is None else view.tables.get(pair.side(side))
 
 
 def _seen(counted: Counted, views: Sequence[_View | None]) -> list[int | None]:
     """The exact counts of the sides that have the table now."""
     sides = range(len(views))
-    return [counted.rows[side] for side in sides if _standing(views[side], counted.pair, side) is not None]
+    return [
+        counted.rows[side] for side in sides if _counted_side(views[side], counted.pair, side) is not None
+    ]
 
 
 async def _count(view: _View | None, pair: CountPair, side: int) -> int | None:

@@ -49,7 +49,7 @@ def is_news(before: ViewState, now: ViewState) -> bool:
         _differ(before, now, _AT_ONCE)
         or _differ(before.run, now.run, _OF_THE_RUN)
         or any(_first(before, now, name) for name in _MEASURES)
-        or _otherwise(before.containers, now.containers, _standing)
+        or _otherwise(before.containers, now.containers, _unmeasured)
         or _otherwise(before.latency, now.latency, _answers)
         or (now.heartbeat is not None and _revived(before, now))
     )
@@ -83,7 +83,7 @@ def _otherwise(before: Mapping[str, Any], now: Mapping[str, Any], look: Any) -> 
     )
 
 
-def _standing(reading: ContainerReading) -> tuple[object, ...]:
+def _unmeasured(reading: ContainerReading) -> tuple[object, ...]:
     return reading.state, reading.health, reading.restarts, reading.started_at, reading.instance
 
 

@@ -42,23 +42,21 @@ class Freshness:
         return self.liveness is Liveness.LIVE
 
 
-def engine_standing(view: ViewState, now: float) -> EngineState:
+def engine_state(view: ViewState, now: float) -> EngineState:
     """The state of the engine at `now` (epoch seconds)."""
-    standing = _by_its_signs(view, now)
+    state = _by_its_signs(view, now)
     # an end that lies before the engine that is awaited is no news
     return (
-        EngineState.STARTING
-        if view.awaited and standing in (EngineState.STOPPED, EngineState.GONE)
-        else standing
+        EngineState.STARTING if view.awaited and state in (EngineState.STOPPED, EngineState.GONE) else state
     )
 
 
 def waiting_for(view: ViewState, now: float) -> str:
     """What intents wait for at `now`, or '' where an engine takes them or none is coming."""
-    standing = engine_standing(view, now)
-    if standing is EngineState.STARTING:
+    state = engine_state(view, now)
+    if state is EngineState.STARTING:
         return "the engine is starting"
-    if view.building and standing in (EngineState.LIVE, EngineState.SLOW):
+    if view.building and state in (EngineState.LIVE, EngineState.SLOW):
         newest = view.setup[view.setup_now].progress
         return f"the world is being built: {newest.stage}, {newest.done} of {newest.total} stages done"
     return ""
@@ -111,7 +109,7 @@ def freshness(view: ViewState, source: str, now: float) -> Freshness:
         return Freshness(state.liveness, age, detail, absent)
     if age is None and state is None:
         return Freshness(None)
-    flowing = engine_standing(view, now) in (EngineState.LIVE, EngineState.SLOW, EngineState.OBSERVING)
+    flowing = engine_state(view, now) in (EngineState.LIVE, EngineState.SLOW, EngineState.OBSERVING)
     old = age is not None and machine_seconds(view, age) > SLOW_SOURCES.get(source, STALE_SECONDS)
     if not flowing or old or view.reported_at.get(WATCH, 0.0) > (seen or 0.0):
         return Freshness(Liveness.STALE, age)

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from wsdash.model import ItemKind, ItemState, Mode, Outcome, Phase, SetupProgress, StepId
 from wsdash.plan import Item, Plan
-from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
+from wsdash.tui.freshness import EngineState, engine_state, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.viewstate import ViewState
@@ -80,13 +80,13 @@ def setup_failed(view: ViewState) -> SetupProgress | None:
 
 def _setup_failed(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
     failed = setup_failed(view)
-    if failed is None or engine_standing(view, frame.now) is EngineState.STARTING:
+    if failed is None or engine_state(view, frame.now) is EngineState.STARTING:
         return None
     return _line("✗ SETUP FAILED", BAD, f"{failed.stage}:", _short(failed.detail))
 
 
 def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
-    engine = engine_standing(view, frame.now)
+    engine = engine_state(view, frame.now)
     if engine is EngineState.OBSERVING and view.running:
         return _line(
             "✗ NO ENGINE", BAD, f"{view.running} was interrupted; `wsdash run` takes it up where it was"
@@ -109,7 +109,7 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
 
 
 def _building(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:
-    if engine_standing(view, frame.now) is EngineState.STARTING:
+    if engine_state(view, frame.now) is EngineState.STARTING:
         if frame.operator:
             return _line("◌ STARTING", BUSY, "the engine; keys that act wait for it")
         return _line("◌ NO ENGINE", BUSY, "yet; the operator's `wsdash run` starts one")

@@ -26,7 +26,7 @@ class Alerts:
     replay of the history, and whoever reads the journal, knows it too.
 
     A rule without readings tells nothing. logs_read: whether a container's log is read now.
-    standing: alerts that an earlier process raised.
+    raised_before: alerts that an earlier process raised.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Alerts:
         errors: ErrorCounter,
         emit: Emit,
         clock: Clock | None = None,
-        standing: Iterable[AlertChanged] = (),
+        raised_before: Iterable[AlertChanged] = (),
         logs_read: Callable[[str], bool] = lambda container: True,
     ) -> None:
-        self._judge = AlertJudge(rules, standing, board.container)
+        self._judge = AlertJudge(rules, raised_before, board.container)
         self._fold = SampleFold(lambda series, at, value, error: self._judge.add(series, at, value), 0.0)
         self._absent: dict[str, float] = {}
         self._absence_told = 0.0

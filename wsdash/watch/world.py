@@ -97,7 +97,7 @@ async def watch_world(
     branches: ListBranches | None = None,
     state: Path | None = None,
     logs_since: float | None = None,
-    standing: Sequence[AlertChanged] = (),
+    raised_before: Sequence[AlertChanged] = (),
     backed_up: Callable[[], float | None] = lambda: None,
     clock: Clock | None = None,
     duties: Duties = unknown,
@@ -108,7 +108,7 @@ async def watch_world(
     emit takes readings, SourceState, Notice and AlertChanged; on_log takes log lines; both are called on the
     event loop and must not block. connections: for the alert on the connection pool, which is silent without
     it. branches: lists the new database's timelines. state: a further directory whose disk is watched.
-    logs_since: epoch seconds of the last line that the caller has; without it logs begin now. standing:
+    logs_since: epoch seconds of the last line that the caller has; without it logs begin now. raised_before:
     alerts that an earlier process raised and that did not end. backed_up: when the newest backup was proven,
     in epoch seconds; None: never. clock: the run's, in whose time everything is recorded; None: the
     machine's. duties: what containers are meant to do. seen: how containers were when somebody last watched
@@ -118,7 +118,7 @@ async def watch_world(
     rules = await asyncio.to_thread(rules_of, settings)
     if isinstance(clock, ShiftedClock):
         stack = ShiftedStack(stack, clock)
-    world = _World(settings, stack, emit, on_log, rules, standing, clock or SystemClock(), duties)
+    world = _World(settings, stack, emit, on_log, rules, raised_before, clock or SystemClock(), duties)
     world.backed_up = backed_up
     world.seen = seen or {}
     disks = [Path(settings.paths.backups), *([state] if state is not None else [])]
@@ -147,7 +147,7 @@ class _World:
         emit: Emit,
         on_log: OnLog,
         rules: Sequence[AlertRule],
-        standing: Sequence[AlertChanged],
+        raised_before: Sequence[AlertChanged],
         clock: Clock,
         duties: Duties,
     ) -> None:
@@ -164,7 +164,7 @@ class _World:
         self.error_rates = alerts.ErrorRates(expected, emit, self.clock, self.log_read, duties)
         self.strays = Strays(settings, self._board, self.emit, self.clock)
         of_the_api = self.error_rates.counter(self._board.container.get("api-new", ""))
-        self._alerts = Alerts(rules, self._board, of_the_api, emit, self.clock, standing, self.log_read)
+        self._alerts = Alerts(rules, self._board, of_the_api, emit, self.clock, raised_before, self.log_read)
 
     def emit(self, event: AnyEvent) -> None:
         self._alerts.observe(event)

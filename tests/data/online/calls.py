@@ -13,9 +13,9 @@ from wsdash.data.online.copying import copy_online
 from wsdash.data.online.follow import keep_small
 from wsdash.data.online.link import Link, catch_up, open_link
 from wsdash.data.online.move import Move
+from wsdash.data.online.move_state import read_move_state, read_side_state
 from wsdash.data.online.overhead import measure_overhead
 from wsdash.data.online.refusals import refuse_impossible, source_refusals, target_refusals
-from wsdash.data.online.standing import read_side_state, read_standing
 from wsdash.data.online.traces import read_objects
 
 
@@ -40,7 +40,7 @@ MOVES: dict[Callable[..., Any], Callable[[Move], Awaitable[Any]]] = {
     catch_up: lambda m: _linked(m, lambda link: catch_up(link, 60.0)),
     keep_small: lambda m: keep_small(m.source),
     compare_moving: lambda m: _linked(m, compare_moving),
-    read_standing: lambda m: read_standing(m.source, m.target),
+    read_move_state: lambda m: read_move_state(m.source, m.target),
     read_side_state: lambda m: read_side_state(m.source),
     read_objects: lambda m: read_objects(m.source),
     measure_overhead: lambda m: measure_overhead(m.source, m.tracked),

@@ -13,8 +13,8 @@ from wsdash.data.online.cutover import STAGES, AbortedError, resume, switch_over
 from wsdash.data.online.fence import Fence
 from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
+from wsdash.data.online.move_state import read_move_state
 from wsdash.data.online.objects import REFUSAL
-from wsdash.data.online.standing import read_standing
 from wsdash.data.online.window import look
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import RefusedError
@@ -246,7 +246,7 @@ async def test_a_close_that_never_arrived_is_taken_back(move: Move, monkeypatch:
 async def test_both_open_is_an_alarm(move: Move) -> None:
     await run_sql(move.target, "UPDATE wsdash.online SET state = 'open'")
     with pytest.raises(RefusedError, match="BOTH"):
-        await read_standing(move.source, move.target)
+        await read_move_state(move.source, move.target)
     with pytest.raises(RefusedError, match="BOTH"):
         await resume(move)
     with pytest.raises(RefusedError):

@@ -20,7 +20,7 @@ from tests.steps.support import context
 from wsdash.config import CutoverSettings, DatabaseSettings, Thresholds
 from wsdash.data.online.cutover import switch_over
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import read_side_state
+from wsdash.data.online.move_state import read_side_state
 from wsdash.data.online.traces import read_objects
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError

@@ -13,7 +13,7 @@ from wsdash.data.online.capture import install
 from wsdash.data.online.copying import copy_online
 from wsdash.data.online.link import open_link
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import MoveState, read_standing
+from wsdash.data.online.move_state import MoveState, read_move_state
 from wsdash.data.pg.connect import Endpoint, connection
 
 RUN = "run-1"
@@ -88,7 +88,7 @@ async def rows(side: Endpoint, table: str = "s.items") -> list[tuple[Any, ...]]:
 
 async def state_now(move: Move) -> MoveState:
     """Which side is open."""
-    found = await read_standing(move.source, move.target)
+    found = await read_move_state(move.source, move.target)
     assert found is not None
     return found
 

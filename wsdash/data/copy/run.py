@@ -206,7 +206,7 @@ async def _watch(target: Endpoint, reporter: Reporter) -> None:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _TargetBefore:
     """What the target is like before the copy.
 
     conn: a session of it, which becomes one of the writers. foreign: tables (qualified) with rows that this
@@ -236,13 +236,13 @@ async def _copy(
     async with _readers(request, reading) as (snapshot, readers):
         with server_words(request.source, "planning the copy"):
             side = await read_source_side(snapshot.conn, request.tables)
-        standing = await looking
-        await fill_key_maps(snapshot, (request.target, standing.conn), request.keys)
-        book = await _prepare(request, standing, snapshot, side)
-        plans = plan_tables(request.tables, side, standing.side, acyclic(standing.references))
+        before = await looking
+        await fill_key_maps(snapshot, (request.target, before.conn), request.keys)
+        book = await _prepare(request, before, snapshot, side)
+        plans = plan_tables(request.tables, side, before.side, acyclic(before.references))
         with server_words(request.target, "preparing the target"):
-            await set_settings(standing.conn, settings)
-        writers = [standing.conn, *await opening]
+            await set_settings(before.conn, settings)
+        writers = [before.conn, *await opening]
         workers = [Worker(reader, writer) for reader, writer in zip(readers, writers, strict=False)]
         loader = Loader(snapshot, request.target, request.run, workers, reporter)
         await loader.load([Load(plan, book[plan.table.qualified]) for plan in plans])
@@ -252,13 +252,13 @@ async def _copy(
                 sequences = await sequences(snapshot.conn)
         await snapshot.require_unmoved()
         with server_words(request.target, "ending the rows' half"):
-            await flush(standing.conn, request.run)
+            await flush(before.conn, request.run)
     loaded = time.monotonic()
     builder = Builder(request.target, request.tables, writers, reporter)
-    made = await builder.build([*standing.missing, *sequences])
+    made = await builder.build([*before.missing, *sequences])
     with server_words(request.target, "ending the copy"):
-        await flush(standing.conn, request.run)
-        book = await read_book(standing.conn, request.run)
+        await flush(before.conn, request.run)
+        book = await read_book(before.conn, request.run)
     copied = tuple(_copied(table, book.get(table.qualified, ())) for table in request.tables)
     seconds = (loaded - started, time.monotonic() - loaded)
     return CopyResult(copied, tuple(made), *seconds, chunks=snapshot.chunks.evidence)
@@ -281,7 +281,7 @@ def _sessions(request: CopyRequest) -> tuple[int, int]:
     return max(1, min(request.workers, 1 + worth)), max(1, min(request.workers, 2 + worth))
 
 
-async def _look(request: CopyRequest, stack: AsyncExitStack) -> _Standing:
+async def _look(request: CopyRequest, stack: AsyncExitStack) -> _TargetBefore:
     """Open a session of the target and see what is there. Raises RefusedError."""
     target, tables = request.target, request.tables
     conn = await stack.enter_async_context(connection(target, read_only=False, settings=WRITING))
@@ -294,18 +294,18 @@ async def _look(request: CopyRequest, stack: AsyncExitStack) -> _Standing:
         book = await read_book(conn, request.run)
         side = await read_target_side(conn, tables)
         missing = await missing_statements(conn, list(request.post))
-    return _Standing(conn, {found.table for found in foreign}, references, book, side, missing)
+    return _TargetBefore(conn, {found.table for found in foreign}, references, book, side, missing)
 
 
 async def _prepare(
-    request: CopyRequest, standing: _Standing, snapshot: Snapshot, side: SourceSide
+    request: CopyRequest, before: _TargetBefore, snapshot: Snapshot, side: SourceSide
 ) -> dict[str, tuple[Range, ...]]:
     """Empty what must not stay; every table's ranges are in the manifest then, and are returned.
 
     Not to stay: foreign rows, the schema file's own rows where they are replaced, what somebody emptied
     since, and what came from an earlier snapshot and no longer equals the source's.
     """
-    conn, book, unwanted = standing.conn, standing.book, set(standing.foreign)
+    conn, book, unwanted = before.conn, before.book, set(before.foreign)
     with server_words(request.target, "preparing the target"):
         if book:
             filled = {table.qualified for table in await tables_with_rows(conn, request.tables)}
@@ -319,7 +319,7 @@ async def _prepare(
                 unwanted.add(table.qualified)
         seeds = await read_seed_rows(conn)
         unwanted |= {t.qualified for t in request.tables if t.qualified in seeds and not t.keep_seed_rows}
-        if emptied := with_children(request.tables, unwanted, standing.references):
+        if emptied := with_children(request.tables, unwanted, before.references):
             await empty_tables(conn, emptied, None if request.force else request.run)
             book = await read_book(conn, request.run)
     conditions = []

@@ -8,6 +8,6 @@ docs/online.md.
 - tracked, objects, capture: triggers that note the key of every changed row, on either side.
 - position, delta, link: what is new since a snapshot, carried over with that snapshot in one transaction.
 - refusals, window: what speaks against it, before anything is changed and before the switch.
-- cutover: the switch as a table of stages; standing: its state, from the two sides alone.
+- cutover: the switch as a table of stages; move_state: its state, from the two sides alone.
 - comparison: a moving side compared with the other one at one held snapshot.
 """

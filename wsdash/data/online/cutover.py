@@ -20,9 +20,9 @@ from wsdash.data.online.fence import Fence
 from wsdash.data.online.ground import read_ground, to_text
 from wsdash.data.online.link import Link, catch_up, open_link
 from wsdash.data.online.move import Move, require_way_back
+from wsdash.data.online.move_state import read_move_state, settle
 from wsdash.data.online.objects import open_functions
 from wsdash.data.online.sequences import follow_sequences
-from wsdash.data.online.standing import read_standing, settle
 from wsdash.data.online.state import read_state
 from wsdash.data.online.tracked import APPLIED, STATE
 from wsdash.data.online.window import require_window
@@ -333,18 +333,18 @@ async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
     Both closed: carries what may be missing, and opens the one that was being entered. Raises RefusedError
     when both are open, WsdashError.
     """
-    standing = await read_standing(move.source, move.target)
-    if standing is None:
+    sides = await read_move_state(move.source, move.target)
+    if sides is None:
         raise RefusedError(
             f"there is no capture on {move.source.label} and {move.target.label}",
             where=f"{move.source.address} and {move.target.address}",
             remedy="begin the online move: put capture on both sides and copy the rows",
         )
-    if not standing.between:
+    if not sides.between:
         return None
-    entering = move.other(standing.leaving)
-    turn = max(standing.source.turn, standing.target.turn)
-    async with open_link(move, standing.leaving) as link:
+    entering = move.other(sides.leaving)
+    turn = max(sides.source.turn, sides.target.turn)
+    async with open_link(move, sides.leaving) as link:
         await on_stage("delta")
         lines = await link.carry()  # it is closed: nothing comes after this
         await on_stage("sequences")

@@ -78,5 +78,5 @@ class Fence:
         self.xid = row["xid"]
 
     async def commit(self) -> None:
-        """The point of no return. Raises what the driver raises: then ask (standing.settle), never guess."""
+        """The point of no return. Raises what the driver raises: then ask (settle), never guess."""
         await commit(self.session, timeout=SECONDS)

@@ -123,10 +123,10 @@ async def _life(
     history: list[Recorded],
 ) -> Life:
     rules = await asyncio.to_thread(rules_of, handle.settings)
-    standing = _standing(recorded.event for recorded in _before_days(history, fortnight.begun))
+    raised_before = _raised_before(recorded.event for recorded in _before_days(history, fortnight.begun))
 
     def alerts(clock: VirtualClock, errors: ErrorCounter, board: Board, emit: Emit) -> Alerts:
-        return Alerts(rules, board, errors, emit, clock, standing)
+        return Alerts(rules, board, errors, emit, clock, raised_before)
 
     async def begin(clock: VirtualClock) -> None:
         passing = TimePassing(script.scale, clock.time(), time.time(), script.name)
@@ -183,7 +183,7 @@ def _before_days(history: Iterable[Recorded], begun: float) -> list[Recorded]:
     return before
 
 
-def _standing(events: Iterable[AnyEvent]) -> list[AlertChanged]:
+def _raised_before(events: Iterable[AnyEvent]) -> list[AlertChanged]:
     """Alerts that the real pollers raised and that have not ended."""
     raised: dict[str, AlertChanged] = {}
     for event in events:

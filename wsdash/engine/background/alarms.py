@@ -65,7 +65,7 @@ class Alarms:
         """What is critical, raised, and neither acknowledged nor silenced, in words."""
         return [span.text for span in self.board.unheeded(self._now()) if span.severity == "critical"]
 
-    def standing(self) -> list[AlertChanged]:
+    def raised(self) -> list[AlertChanged]:
         """What an earlier life of the engine raised and did not end."""
         return [
             AlertChanged(s.rule, True, s.text, s.begun, s.alert, s.series, s.severity, s.worst)

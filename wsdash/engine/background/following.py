@@ -25,7 +25,7 @@ from wsdash.model.facts import FOLDS, FOLLOWS, WAY_BACK, KeptChanges
 from wsdash.model.online import Side
 from wsdash.stack.base import Stack
 from wsdash.steps.base import StepContext, endpoint
-from wsdash.steps.online.move import read_move, standing_of
+from wsdash.steps.online.move import move_state, read_move
 from wsdash.steps.online.panel import panel
 
 TELL_SECONDS = 1.0
@@ -168,7 +168,7 @@ class ChangeFollower:
             await self._keep("source")
             return
         try:
-            standing = await standing_of(self._settings)
+            sides = await move_state(self._settings)
         except UnreachableError:
             switched = self._recorder.view.switched
             if switched is not None and switched.opened == "target":  # it may be the source that is away
@@ -179,11 +179,11 @@ class ChangeFollower:
                 self._alarmed = error.what
                 await self._recorder.record(Notice("error", str(error)))
             raise
-        if standing is None:
+        if sides is None:
             self._tell_trouble("the target knows of no move yet")
-        elif standing.between:
+        elif sides.between:
             self._tell_trouble("both sides are closed: item switch goes forward from here")
-        elif standing.source.open:
+        elif sides.source.open:
             await self._carry(await read_move(self._recorder.view.run, self._settings))
         else:
             await self._keep("target")
@@ -258,10 +258,10 @@ class ChangeFollower:
         if clock is None or not clock.running:
             return
         try:
-            standing = await standing_of(self._settings)
+            sides = await move_state(self._settings)
         except WsdashError:
             return
-        if standing is not None and standing.source.open:
+        if sides is not None and sides.source.open:
             ended = self._recorder.journal.clock.time()
             await self._recorder.record(Downtime(running=False, started_at=clock.started_at, ended_at=ended))
 

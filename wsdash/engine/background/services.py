@@ -174,7 +174,7 @@ class BackgroundServices:
             self._spool.write,
             state=self._options.state,
             newest_log=lambda: self._spool.newest,
-            standing=self._alarms.standing,
+            raised_before=self._alarms.raised,
             backed_up=lambda: self._alarms.backed_up_at,
             clock=clock,
             duties=duties(world.settings, world.plan, lambda: self._recorder.view, self._asked),

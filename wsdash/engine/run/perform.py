@@ -106,7 +106,7 @@ class Performer:
         level = "info" if trustworthy(newest, now) else "warning"
         self._recorder.journal.emit(Notice(level, rehearsal_summary(newest, now), item.id))
 
-    def standing(self, item: Item) -> RecheckedStep | None:
+    def rechecked_step(self, item: Item) -> RecheckedStep | None:
         """The item's step, when later items depend on it."""
         step = self._steps.get(item.id)
         return step if isinstance(step, RecheckedStep) else None
@@ -306,7 +306,7 @@ class PreconditionChecker:
         return []
 
     def _to_be_read(self, item: Item) -> bool:
-        step = self._performer.standing(item)
+        step = self._performer.rechecked_step(item)
         if step is None or self._recorder.view.item(item.id).state is not ItemState.DONE:
             return False
         if step.until_open and self._performer.opened:
@@ -326,7 +326,7 @@ class PreconditionChecker:
     def _stands_on(self, item: Item, broken: Item) -> bool:
         if item.kind is not ItemKind.AUTO or item.phase is not Phase.MIGRATION:
             return False
-        step = self._performer.standing(item)
+        step = self._performer.rechecked_step(item)
         handed_over = step is not None and step.until_open and self._performer.opened
         done = self._recorder.view.item(item.id).state is ItemState.DONE
         return done and not handed_over and broken.id in below(self._plan, item)

@@ -170,7 +170,7 @@ class Runner:
     async def _accept(self, intent: Intent) -> Reply:
         match intent.do:
             case "ping":
-                return Reply(True, self._standing())
+                return Reply(True, self._doing())
             case "run-auto":
                 self.run_auto(AutoRun.asked(intent))
             case "run-item" | "retry":
@@ -202,7 +202,7 @@ class Runner:
         self._wake.set()
         return Reply(True, f"{intent.do} {intent.item}".strip())
 
-    def _standing(self) -> str:
+    def _doing(self) -> str:
         if self.current:
             return f"running {self.current}"
         if not self._resting or self._wake.is_set():

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from wsdash.config import load_settings
-from wsdash.data.online.standing import read_side_state
+from wsdash.data.online.move_state import read_side_state
 from wsdash.data.online.state import State
 from wsdash.data.online.traces import read_objects, remove_everything
 from wsdash.data.pg.connect import Endpoint

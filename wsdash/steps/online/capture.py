@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wsdash.data.online.capture import install, uninstall
+from wsdash.data.online.move_state import read_side_state
 from wsdash.data.online.refusals import refuse_impossible
-from wsdash.data.online.standing import read_side_state
 from wsdash.data.online.traces import read_objects
 from wsdash.data.online.trees import read_trees
 from wsdash.data.pg.connect import connection

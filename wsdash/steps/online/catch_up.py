@@ -34,7 +34,7 @@ class CatchUp:
         newest = ctx.following.newest
         if newest is None or newest.lag is None:
             return Evidence(False, "nothing carries changes yet" if newest is None else newest.trouble)
-        return Evidence(newest.keeps_up, _told(newest))
+        return Evidence(newest.keeps_up, _words(newest))
 
     async def act(self, ctx: StepContext) -> None:
         """Begin to carry, and wait until it keeps up. It goes on until the switch, whoever looks."""
@@ -52,7 +52,7 @@ class CatchUp:
             if now - began > LONGEST_SECONDS:
                 raise WsdashError(
                     "changes come faster than they are carried: "
-                    + (_told(newest) if newest is not None else "none was carried"),
+                    + (_words(newest) if newest is not None else "none was carried"),
                     where=ctx.target.address,
                     remedy="retry when less is written, or migrate with --mode offline",
                 )
@@ -64,7 +64,7 @@ class CatchUp:
         return Evidence(True, "no change is carried any more")
 
 
-def _told(newest: Followed) -> str:
+def _words(newest: Followed) -> str:
     if newest.trouble:
         return f"nothing is carried now: {newest.trouble}"
     lag = "unknown" if newest.lag is None else f"{newest.lag:.2f} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wsdash.config import Settings
 from wsdash.data.online.move import Move, require_way_back
-from wsdash.data.online.standing import MoveState, read_side_state, read_standing
+from wsdash.data.online.move_state import MoveState, read_move_state, read_side_state
 from wsdash.errors import RefusedError
 from wsdash.model import WayBackBlocked
 from wsdash.model.facts import GIVE_UP
@@ -26,9 +26,9 @@ async def move_of(ctx: StepContext) -> Move:
     return await read_move(ctx.run, ctx.settings)
 
 
-async def standing_of(settings: Settings) -> MoveState | None:
-    """The state of the move. Answers and raises as read_standing."""
-    return await read_standing(endpoint(settings.source), endpoint(settings.target))
+async def move_state(settings: Settings) -> MoveState | None:
+    """The state of the move. Answers and raises as read_move_state."""
+    return await read_move_state(endpoint(settings.source), endpoint(settings.target))
 
 
 async def went_over(settings: Settings) -> bool:

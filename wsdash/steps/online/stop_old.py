@@ -15,7 +15,7 @@ from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.limits import API_READY_SECONDS
 from wsdash.steps.online.choices import carry_with_choices
 from wsdash.steps.online.move import following_of, gives_up, move_of
-from wsdash.steps.online.target_away import standing_on_the_way_back
+from wsdash.steps.online.target_away import state_on_the_way_back
 from wsdash.steps.services import DOWN, StopOld
 from wsdash.tasks import task_group
 
@@ -65,8 +65,8 @@ class StopOldOnline(StopOld):
         answered from there on, its writes when the switch back is over.
         """
         move = await move_of(ctx)
-        standing = await standing_on_the_way_back(ctx, move)
-        if standing is not None and standing.target.open and not await gives_up(ctx, move):
+        sides = await state_on_the_way_back(ctx, move)
+        if sides is not None and sides.target.open and not await gives_up(ctx, move):
 
             async def carry(overwrite: list[str]) -> int:
                 async with (

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 from wsdash.data.online.cutover import AbortedError, Switched, resume, switch_over
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import read_side_state
+from wsdash.data.online.move_state import read_side_state
 from wsdash.errors import RefusedError
 from wsdash.model import Downtime, Notice, StepId, SwitchedOver
 from wsdash.model.facts import CARRIED_BACK, KEEP, CarriedBack
 from wsdash.steps.base import Evidence, StepContext, endpoint
 from wsdash.steps.online.choices import carry_with_choices
-from wsdash.steps.online.move import following_of, gives_up, move_of, standing_of
+from wsdash.steps.online.move import following_of, gives_up, move_of, move_state
 from wsdash.steps.online.panel import panel
-from wsdash.steps.online.target_away import open_without_the_target, standing_on_the_way_back
+from wsdash.steps.online.target_away import open_without_the_target, state_on_the_way_back
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 2.0
@@ -39,17 +39,17 @@ class SwitchWrites:
         """Holds when the source is closed and the target open: read from both, and from nothing else."""
         if ctx.dry:
             return Evidence(False, "writers are refused for a moment, the last changes follow")
-        standing = await standing_of(ctx.settings)
-        if standing is None:
+        sides = await move_state(ctx.settings)
+        if sides is None:
             return Evidence(False, "the target knows of no move yet")
-        if standing.between:
+        if sides.between:
             return Evidence(False, "both sides are closed: the switch goes forward from here")
         source, target = endpoint(ctx.settings.source), endpoint(ctx.settings.target)
-        sides = (
-            f"{source.label} is {standing.source.state}, {target.label} is {standing.target.state} "
-            f"(turn {max(standing.source.turn, standing.target.turn)})"
+        text = (
+            f"{source.label} is {sides.source.state}, {target.label} is {sides.target.state} "
+            f"(turn {max(sides.source.turn, sides.target.turn)})"
         )
-        return Evidence(standing.target.open, sides)
+        return Evidence(sides.target.open, text)
 
     async def act(self, ctx: StepContext) -> None:
         """Look at the panel, then switch; or go forward where it was past its point of no return.
@@ -70,13 +70,13 @@ class SwitchWrites:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _once(self, ctx: StepContext, move: Move) -> None:
-        standing = await standing_of(ctx.settings)
-        if standing is not None and standing.between:
+        sides = await move_state(ctx.settings)
+        if sides is not None and sides.between:
             async with following_of(ctx).held():
                 taken_up = await resume(move, on_stage=self._on_stage)
             await self._over(ctx, taken_up)
             return
-        if standing is None or standing.target.open:
+        if sides is None or sides.target.open:
             return
         seen = await panel(ctx, move)
         ctx.emit(seen)
@@ -126,15 +126,15 @@ class SwitchWrites:
         source = await read_side_state(move.source)
         if source is None or (source.open and source.turn == 0):
             return Evidence(True, "nothing was switched")
-        standing = await standing_on_the_way_back(ctx, move)
-        if standing is None and not source.open:
+        sides = await state_on_the_way_back(ctx, move)
+        if sides is None and not source.open:
             return await open_without_the_target(ctx, move)
         taken_up: Switched | None = None
-        if standing is not None and standing.between:
+        if sides is not None and sides.between:
             async with following_of(ctx).held():
                 taken_up = await resume(move, on_stage=self._on_stage)
-            standing = await standing_of(ctx.settings)
-        if standing is None or standing.source.open:
+            sides = await move_state(ctx.settings)
+        if sides is None or sides.source.open:
             if ctx.facts.get(CARRIED_BACK) is not None:  # begun by an engine that was killed
                 await self._back(ctx, None, taken_up.lines if taken_up is not None else 0, 0)
             return Evidence(True, f"{move.source.label} takes writes")

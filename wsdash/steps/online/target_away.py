@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from wsdash.data.online.cutover import open_side
 from wsdash.data.online.move import Move
-from wsdash.data.online.standing import MoveState, read_side_state
+from wsdash.data.online.move_state import MoveState, read_side_state
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import SwitchedOver, WayBackBlocked
 from wsdash.model.facts import CARRIED_BACK, GIVE_UP, WAY_BACK
 from wsdash.model.written import age, count
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.online.move import following_of, standing_of
+from wsdash.steps.online.move import following_of, move_state
 
 
-async def standing_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | None:
+async def state_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | None:
     """The state of the move. None where nothing is carried back: no side or the source alone takes writes, as
     far as it answers, or the target is away and a person gave up what users wrote there.
 
@@ -24,7 +24,7 @@ async def standing_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | 
     if source is None:
         return None
     try:
-        return await standing_of(ctx.settings)
+        return await move_state(ctx.settings)
     except UnreachableError as error:
         if source.open or ctx.facts.get(GIVE_UP):
             return None

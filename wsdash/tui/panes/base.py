@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content, Span
 
-from wsdash.tui.freshness import EngineState, Freshness, engine_standing
+from wsdash.tui.freshness import EngineState, Freshness, engine_state
 from wsdash.tui.keys import with_keys
 from wsdash.tui.looks import ABSENT, DIM, LIVENESS, Look, age
 from wsdash.tui.panes.lines import LinesView
@@ -93,7 +93,7 @@ def fresh_title(name: str, fresh: Freshness) -> str:
 
 def nothing_yet(view: ViewState, now: float, what: str) -> Lines:
     """What an empty pane says: why there is nothing, never just a blank."""
-    engine = engine_standing(view, now)
+    engine = engine_state(view, now)
     words = {
         EngineState.STARTING: f"{what}: waiting for the engine to start",
         EngineState.STOPPED: f"{what}: none were read before the engine stopped",

@@ -18,7 +18,7 @@ from wsdash.engine.outlook import rehearsal_summary, trustworthy
 from wsdash.model import ItemKind, ItemState, Meaning, Phase
 from wsdash.model.fold import ItemView
 from wsdash.plan import Item, Plan
-from wsdash.tui.freshness import EngineState, engine_standing
+from wsdash.tui.freshness import EngineState, engine_state
 from wsdash.tui.lead import attention, lacking, short_title
 from wsdash.tui.looks import (
     BAD,
@@ -58,7 +58,7 @@ def item_line(item: Item, view: ViewState, frame: Frame, selected: bool) -> Cont
     """Glyph, title, kind and time of one item."""
     look = view.run.item(item.id)
     mark = ITEM[look.state]
-    moving = engine_standing(view, frame.now) in (EngineState.LIVE, EngineState.SLOW)
+    moving = engine_state(view, frame.now) in (EngineState.LIVE, EngineState.SLOW)
     glyph, time = mark.glyph, ""
     if look.state is ItemState.RUNNING:
         glyph = SPINNER[int(frame.now * 8) % len(SPINNER)] if moving else "‖"
@@ -335,7 +335,7 @@ class Checklist(Vertical, can_focus=True):
         selected = item is self.selected
         look = view.run.item(item.id)
         running = look.state is ItemState.RUNNING
-        ticks = (int(frame.now * 8), engine_standing(view, frame.now), view.last_at) if running else None
+        ticks = (int(frame.now * 8), engine_state(view, frame.now), view.last_at) if running else None
         drawn_for = (look, selected, frame.width, ticks)
         known = self._made.get(item.id)
         if known is None or known[0] != drawn_for:

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from wsdash.model import Mode, Notice
 from wsdash.plan import Item, Plan
-from wsdash.tui.freshness import EngineState, engine_standing, freshness, heartbeat_age, watch_trouble
+from wsdash.tui.freshness import EngineState, engine_state, freshness, heartbeat_age, watch_trouble
 from wsdash.tui.lead import lead, setup_failed
 from wsdash.tui.limits import STALE_LAG_SECONDS
 from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size, took
@@ -39,7 +39,7 @@ def elapsed(view: ViewState, now: float) -> float | None:
     """Seconds the run took so far; it stops when the run ended or nobody works on it."""
     if view.run.started_at is None:
         return None
-    idle = engine_standing(view, now) in (EngineState.STOPPED, EngineState.GONE, EngineState.OBSERVING)
+    idle = engine_state(view, now) in (EngineState.STOPPED, EngineState.GONE, EngineState.OBSERVING)
     end = view.run.finished_at or (view.last_at if idle else now)
     return max(0.0, end - view.run.started_at)
 
@@ -116,16 +116,16 @@ def _health_line(view: ViewState, frame: Frame) -> Content:
 
 
 def _engine(view: ViewState, frame: Frame) -> Content:
-    standing = engine_standing(view, frame.now)
-    look = ENGINE[standing]
+    state = engine_state(view, frame.now)
+    look = ENGINE[state]
     text = f"{look.glyph} {look.word}"
-    if standing is EngineState.STARTING and not frame.operator:
+    if state is EngineState.STARTING and not frame.operator:
         text = f"{look.glyph} no engine yet"
-    elif standing in (EngineState.SLOW, EngineState.GONE):
+    elif state in (EngineState.SLOW, EngineState.GONE):
         text += f", last sign of life {age(heartbeat_age(view, frame.now))} ago"
-    elif standing is EngineState.STOPPED and view.run.stopped and not setup_failed(view):
+    elif state is EngineState.STOPPED and view.run.stopped and not setup_failed(view):
         text += f" ({view.run.stopped})"
-    elif standing is EngineState.OBSERVING:
+    elif state is EngineState.OBSERVING:
         text += " read-only by ourselves"
     trouble = view.trouble or watch_trouble(view)
     if trouble:
@@ -140,7 +140,7 @@ def _paused(view: ViewState) -> Content:
 
 def _said(view: ViewState, now: float) -> Content:
     """What the engine said last, as long as no item has moved since: mostly why it waits."""
-    if view.running or not view.notices or engine_standing(view, now) is not EngineState.LIVE:
+    if view.running or not view.notices or engine_state(view, now) is not EngineState.LIVE:
         return Content()
     newest = view.notices[-1]
     moved = max((look.changed_at for look in view.run.items.values()), default=0.0)

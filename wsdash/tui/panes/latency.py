@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message
 
 from wsdash.model import Liveness
-from wsdash.tui.freshness import engine_standing, freshness
+from wsdash.tui.freshness import engine_state, freshness
 from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
 from wsdash.tui.past import Past, spread
@@ -212,7 +212,7 @@ class LatencyPane(Pane):
         """The samples, the window of the history, what makes gaps, and whether an engine feeds them."""
         if not view.latency:
             return None
-        flowing = engine_standing(view, frame.now)
+        flowing = engine_state(view, frame.now)
         return (view.latency, view.past, view.sources, view.containers, flowing)
 
     def title(self, view: ViewState, frame: Frame) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from wsdash.tui.freshness import EngineState, engine_standing, heartbeat_age
+from wsdash.tui.freshness import EngineState, engine_state, heartbeat_age
 from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, SPINNER, TITLE, WARN, age, bar
 from wsdash.tui.panes.base import Frame, Lines, Pane, cell, row
 from wsdash.tui.viewstate import SetupStage, ViewState
@@ -19,7 +19,7 @@ OF = re.compile(r"([\d,]+) of ([\d,]+)")
 def draw_setup(view: ViewState, frame: Frame) -> Lines:
     """What is being started, how far each stage is, and why nothing moves when nothing does."""
     spin = SPINNER[int(frame.now * 8) % len(SPINNER)]
-    engine = engine_standing(view, frame.now)
+    engine = engine_state(view, frame.now)
     if not view.setup:
         if engine is EngineState.STARTING:
             word = "starting the engine" if frame.operator else "no engine yet: an operator starts one"

@@ -33,7 +33,7 @@ SEVERITY = {
 NAMES = 30
 
 
-def standing_order(board: AlertBoard) -> list[AlertSpan]:
+def gravest_first(board: AlertBoard) -> list[AlertSpan]:
     """Raised alerts as they are listed: the gravest first, then the newest."""
     grave = list(SEVERITY)
     return sorted(
@@ -46,7 +46,7 @@ def draw_alerts(view: ViewState, frame: Frame, chosen: str = "") -> Lines:
     """All there is to tell; `chosen` is marked."""
     board, now = view.alerting, frame.now
     lines: Lines = [Content.styled("Raised now", TITLE)]
-    for span in standing_order(board):
+    for span in gravest_first(board):
         lines += _raised(board, span, frame, span.alert == chosen)
     if not board.raised:
         watched = view.started is not None
@@ -178,7 +178,7 @@ class OperatorAlertsPanel(AlertsPanel):
         self._send(Intent("unsilence-alert", who=user_name(), options={"match": silences[0].match}))
 
     def _alert(self) -> str:
-        raised = standing_order(self._view.alerting)
+        raised = gravest_first(self._view.alerting)
         return raised[self._chosen % len(raised)].alert if raised else ""
 
 

@@ -34,7 +34,7 @@ class MovePanel(ViewPanel):
             return [
                 Content("This run is of mode offline: the old service is stopped while rows are carried.")
             ]
-        lines = [*_standing(view, frame.now), *_panel(view)]
+        lines = [*_followed(view, frame.now), *_panel(view)]
         if view.run.conflicts is not None:
             lines += draw_conflicts(view.run.conflicts, frame.width)[0]
         return lines
@@ -66,7 +66,7 @@ class OperatorMovePanel(MovePanel):
         self.app.call_later(self._roll_back)
 
 
-def _standing(view: ViewState, now: float) -> Lines:
+def _followed(view: ViewState, now: float) -> Lines:
     run = view.run
     lines: Lines = [Content.styled("Where it stands", TITLE)]
     followed, at = run.followed, run.followed_at

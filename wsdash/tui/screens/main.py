@@ -19,7 +19,7 @@ from textual.widgets import Static
 from wsdash.model import LogLine
 from wsdash.plan import Plan
 from wsdash.runtime import report_directory
-from wsdash.tui.freshness import EngineState, engine_standing
+from wsdash.tui.freshness import EngineState, engine_state
 from wsdash.tui.keys import KeysLine
 from wsdash.tui.panes.base import Frame, Pane
 from wsdash.tui.panes.checklist import Checklist
@@ -176,7 +176,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Render a state on every pane; each redraws only what changed."""
         self.view = view
         self.frame = frame = replace(frame, operator=self.OPERATOR)
-        starting = view.started is None and engine_standing(view, frame.now) is EngineState.STARTING
+        starting = view.started is None and engine_state(view, frame.now) is EngineState.STARTING
         self.set_class(view.building or starting, "building")
         with self.app.batch_update():
             self.checklist.show(view, frame)

@@ -14,7 +14,7 @@ from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAske
 from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
-from wsdash.tui.freshness import EngineState, engine_standing, waiting_for
+from wsdash.tui.freshness import EngineState, engine_state, waiting_for
 from wsdash.tui.looks import plain_title
 from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.checklist import Checklist
@@ -109,7 +109,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             self._jobs_shown = None
         elif asked != self._jobs_shown and self.app.screen is self:
             self._ask_jobs(asked)
-        if self._stopping and engine_standing(view, frame.now) in (EngineState.STOPPED, EngineState.GONE):
+        if self._stopping and engine_state(view, frame.now) in (EngineState.STOPPED, EngineState.GONE):
             self.app.exit("stopped")
 
     def on_checklist_clicked(self, message: Checklist.Clicked) -> None:
@@ -325,7 +325,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_leave(self) -> None:
         """Leave: the engine goes on, or stops with the run saved."""
-        idle = engine_standing(self.view, self.frame.now) in (EngineState.STOPPED, EngineState.GONE)
+        idle = engine_state(self.view, self.frame.now) in (EngineState.STOPPED, EngineState.GONE)
         if idle or self._stopping:
             self.app.exit("left")
             return

@@ -83,7 +83,7 @@ def draw_heading(file: ReportFile, section: int) -> Content:
     return Content.assemble((before, DIM), here, (after, DIM))
 
 
-def draw_standing(file: ReportFile, view: ViewState, frame: Frame) -> Content:
+def draw_status(file: ReportFile, view: ViewState, frame: Frame) -> Content:
     """One line: not written, unreadable, or its age and what it does not tell yet."""
     if file.reading:
         return Content.styled("reading the report", DIM)
@@ -155,7 +155,7 @@ class ReportPanel(Modal[None]):
         self._section = 0
         self._drawn = ""
         self._heading = Static(markup=False)
-        self._standing = Static(markup=False)
+        self._status = Static(markup=False)
         self._text = Markdown("")
         self._scroll = VerticalScroll()
         """Held: a panel that is closed at once is mounted without what it would be made of."""
@@ -167,7 +167,7 @@ class ReportPanel(Modal[None]):
             panel.border_subtitle = self.with_keys(
                 "{report.before} {report.next} sections · {panel.close} closes"
             )
-            yield self._standing
+            yield self._status
             yield self._heading
             with self._scroll:
                 yield self._text
@@ -233,5 +233,5 @@ class ReportPanel(Modal[None]):
         return parts[min(self._section, len(parts) - 1)] if parts else ""
 
     def _redraw(self) -> None:
-        self._standing.update(draw_standing(self._file, self._view, self._frame))
+        self._status.update(draw_status(self._file, self._view, self._frame))
         self._heading.update(draw_heading(self._file, self._section))

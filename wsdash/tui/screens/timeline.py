@@ -86,7 +86,7 @@ def timeline_lines(view: ViewState, frame: Frame, chosen: Ask | None = None) -> 
     if judged.migrated_at is None:
         lines: AskedLines = [(None, Content.styled("The days begin when the migration has ended.", DIM))]
     else:
-        lines = [(None, _standing(judged, view, frame))]
+        lines = [(None, _where_it_is(judged, view, frame))]
     for day in judged.days:
         lines += [(None, Content("")), *_day(day, view, frame)]
     lines += [(None, Content("")), (None, Content.styled("Success criteria", TITLE))]
@@ -113,7 +113,7 @@ def day_words(day: DayFound) -> Content:
     return Content("\n").join(lines)
 
 
-def _standing(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
+def _where_it_is(judged: TimelineJudged, view: ViewState, frame: Frame) -> Content:
     assert judged.migrated_at is not None
     gone = (frame.now - judged.migrated_at) / 86_400
     judged_at = view.seen_at.get("timeline")

@@ -108,7 +108,7 @@ class Measured(NamedTuple):
 class AlertJudge:
     """Judges samples by rules. Times are epoch seconds and must not go back.
 
-    standing: alerts that an earlier process raised and that did not end; they go on as they are.
+    raised_before: alerts that an earlier process raised and that did not end; they go on as they are.
     containers: what a container serves -> its name (watch/board.py); what is reported of a container is not
     judged either while what it serves is rightly absent.
     """
@@ -116,7 +116,7 @@ class AlertJudge:
     def __init__(
         self,
         rules: Iterable[AlertRule],
-        standing: Iterable[AlertChanged] = (),
+        raised_before: Iterable[AlertChanged] = (),
         containers: Mapping[str, str] | None = None,
     ) -> None:
         self.rules = tuple(rules)
@@ -124,7 +124,9 @@ class AlertJudge:
         self._serves = {name: series for series, name in self._containers.items()}
         self._away: set[str] = set()
         """What rightly does not answer."""
-        self._standing = {change.alert or change.rule: change for change in standing if change.raised}
+        self._raised_before = {
+            change.alert or change.rule: change for change in raised_before if change.raised
+        }
         self._alerts: dict[str, tuple[_Alert, ...]] = {}
         """Series -> the alerts that it may raise."""
         self._divisors = {rule.share_of for rule in self.rules if rule.share_of}
@@ -197,7 +199,7 @@ class AlertJudge:
     def _known(self, series: str) -> tuple[_Alert, ...]:
         if series not in self._alerts:
             self._alerts[series] = tuple(
-                _Alert(rule, series, self._standing.get(rule.alert(series)))
+                _Alert(rule, series, self._raised_before.get(rule.alert(series)))
                 for rule in self.rules
                 if rule.matches(series)
             )
@@ -207,17 +209,17 @@ class AlertJudge:
 class _Alert:
     """One rule on one series."""
 
-    def __init__(self, rule: AlertRule, series: str, standing: AlertChanged | None) -> None:
+    def __init__(self, rule: AlertRule, series: str, before: AlertChanged | None) -> None:
         self.rule = rule
         self._series = series
         self._samples: deque[tuple[float, float]] = deque(maxlen=MOST_SAMPLES)
         self._before: tuple[float, float] | None = None
         self.is_absent = False
-        self._raised = standing is not None
-        self._since = standing.since if standing else 0.0
+        self._raised = before is not None
+        self._since = before.since if before else 0.0
         self._worst = math.nan
-        if standing is not None:
-            self._worst = math.inf if standing.worst is None else standing.worst
+        if before is not None:
+            self._worst = math.inf if before.worst is None else before.worst
         self._announced_at, self._announced_worst = (-math.inf, self._worst)
         self._bad_since: float | None = None
         self._well_since: float | None = None

@@ -32,7 +32,7 @@ class MoveState:
         return not self.source.open and not self.target.open
 
 
-async def read_standing(here: Endpoint, there: Endpoint) -> MoveState | None:
+async def read_move_state(here: Endpoint, there: Endpoint) -> MoveState | None:
     """Read both sides, the source and the target; None while one of them has no capture yet.
 
     Raises RefusedError when both are open, UnreachableError, WsdashError.

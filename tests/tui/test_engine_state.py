@@ -8,7 +8,7 @@ import pytest
 from tests.tui.support import readings, recorded, started
 from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import EngineStopped, Liveness, RowsReading, SourceState
-from wsdash.tui.freshness import EngineState, engine_standing, freshness, watch_trouble
+from wsdash.tui.freshness import EngineState, engine_state, freshness, watch_trouble
 from wsdash.tui.viewstate import ViewState, fold_all
 
 NOW = 10_000.0
@@ -20,25 +20,25 @@ def beaten(view: ViewState, seconds_ago: float) -> ViewState:
 
 
 @pytest.mark.parametrize(
-    ("seconds_ago", "standing"),
+    ("seconds_ago", "state"),
     [(0.2, EngineState.LIVE), (3.0, EngineState.SLOW), (30.0, EngineState.GONE)],
 )
-def test_the_age_of_the_heartbeat_tells_the_engine(seconds_ago: float, standing: EngineState) -> None:
-    assert engine_standing(beaten(ViewState(), seconds_ago), NOW) is standing
+def test_the_age_of_the_heartbeat_tells_the_engine(seconds_ago: float, state: EngineState) -> None:
+    assert engine_state(beaten(ViewState(), seconds_ago), NOW) is state
 
 
 def test_without_a_heartbeat_the_engine_is_starting() -> None:
-    assert engine_standing(ViewState(), NOW) is EngineState.STARTING
+    assert engine_state(ViewState(), NOW) is EngineState.STARTING
 
 
 def test_a_stopped_engine_is_not_called_gone() -> None:
     view = beaten(fold_all(recorded(started(), EngineStopped("asked"), at=NOW)), 2.0)
-    assert engine_standing(view, NOW + 600) is EngineState.STOPPED
+    assert engine_state(view, NOW + 600) is EngineState.STOPPED
 
 
 def test_a_new_engine_after_a_stop_is_live() -> None:
     view = beaten(fold_all(recorded(EngineStopped("asked"), at=NOW - 60)), 0.1)
-    assert engine_standing(view, NOW) is EngineState.LIVE
+    assert engine_state(view, NOW) is EngineState.LIVE
 
 
 def test_readings_of_a_living_engine_are_live() -> None:
