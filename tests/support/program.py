@@ -6,13 +6,14 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from wsdash.stack.base import is_port_free
 
 GUIDE_PORTS = (3103, 3200, 3201, 5432, 5433, 5454, 6400, 7676, 9898)
 FIRST_OFFSET = int(os.environ.get("WSDASH_TEST_OFFSET", "10000"))
@@ -29,18 +30,8 @@ def free_offset() -> int:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
     while True:
         offset = FIRST_OFFSET + worker * 400 + (next(_counter) % 40) * 10
-        if all(_free(port + offset) for port in GUIDE_PORTS):
+        if all(is_port_free(port + offset) for port in GUIDE_PORTS):
             return offset
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 @dataclass

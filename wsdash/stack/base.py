@@ -21,6 +21,7 @@ from collections.abc import (
 )
 from typing import Any, Protocol, TypeVar
 
+from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.stack.limits import PORT_POLL_SECONDS
 from wsdash.tasks import task_group
@@ -168,3 +169,14 @@ async def ports_still_taken(ports: Iterable[int], timeout: float) -> list[int]:
             break
         await asyncio.sleep(PORT_POLL_SECONDS)
     return taken
+
+
+def tell_stopped(name: str, taken: Sequence[int], output: OutputSink) -> None:
+    """Say that a service is stopped. taken: its ports that are not free. Raises WsdashError when one is."""
+    if taken:
+        raise WsdashError(
+            f"{name} is stopped, but port {taken[0]} is still taken by another process",
+            where=f"port {taken[0]}",
+            remedy="find that process (wsdash doctor names it), stop it, then retry",
+        )
+    output(f"stopped {name}")

@@ -14,7 +14,7 @@ from wsdash.config import StackSettings
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.model.ports import PortPlan, in_the_way
-from wsdash.stack.base import OutputSink, in_order, ports_still_taken, together, with_needs
+from wsdash.stack.base import OutputSink, in_order, ports_still_taken, tell_stopped, together, with_needs
 from wsdash.stack.compose import (
     built_image,
     compose_build,
@@ -141,13 +141,7 @@ class DockerStack:
             seconds = _grace(inspected) + DOCKER_STOP_MARGIN_SECONDS
             await self._client.post(f"containers/{inspected['Id']}/stop", seconds)
             taken = [] if handed_on else await self._ports_still_taken(inspected)
-            if taken:
-                raise WsdashError(
-                    f"{name} is stopped, but port {taken[0]} is still taken by another process",
-                    where=f"port {taken[0]}",
-                    remedy="find that process (wsdash doctor names it), stop it, then retry",
-                )
-            output(f"stopped {name}")
+            tell_stopped(name, taken, output)
 
         await in_order(names, dependents, stop_one)
 

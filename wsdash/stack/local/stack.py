@@ -10,7 +10,7 @@ from pathlib import Path
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, LogLine
 from wsdash.model.ports import PortPlan
-from wsdash.stack.base import OutputSink, in_order, ports_still_taken, with_needs
+from wsdash.stack.base import OutputSink, in_order, ports_still_taken, tell_stopped, with_needs
 from wsdash.stack.limits import (
     LOCAL_POLL_SECONDS,
     LOCAL_RECONNECT_SECONDS,
@@ -86,13 +86,7 @@ class LocalStack:
                 return
             ports = () if handed_on else before.reading.ports
             taken = await ports_still_taken(ports, PORTS_SECONDS)
-            if taken:
-                raise WsdashError(
-                    f"{name} is stopped, but port {taken[0]} is still taken by another process",
-                    where=f"port {taken[0]}",
-                    remedy="find that process (wsdash doctor names it), stop it, then retry",
-                )
-            output(f"stopped {name}")
+            tell_stopped(name, taken, output)
 
         await in_order(names, dependents, stop_one)
 
