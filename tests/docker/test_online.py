@@ -98,8 +98,8 @@ def require_clean(world: DockerWorld, side: str, directory: Path) -> None:
     assert judged.clean, judged.told
     assert ledger.tally.faults == []
     # Docker's proxy takes connections for a published port a moment longer than its container listens, and
-    # ends them without an answer
-    assert ledger.tally.unknown < 100, ledger.tally.notes
+    # ends them without an answer; on a busy machine that moment is long
+    assert ledger.tally.unknown < ledger.tally.acknowledged / 4, ledger.tally.notes
 
 
 def test_a_service_in_containers_moves_under_its_users_and_comes_back(
