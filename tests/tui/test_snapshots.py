@@ -26,7 +26,7 @@ async def test_every_screen_looks_as_it_did(size: tuple[int, int]) -> None:
     assert not differing, "\n".join(
         ["`python -m tests.tui.snapshots` takes them anew if this is meant:", *differing]
     )
-    for screen, (text, _) in taken.get("plain", {}).items():
+    for screen, (text, _) in taken["plain"].items():
         if screen in PANELS:
             continue  # without colours nothing shines through from below a panel
         assert text == taken["dark"][screen][0], f"{screen} says something else without colours"

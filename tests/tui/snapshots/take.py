@@ -38,10 +38,6 @@ NOW = 1_796_000_000.0
 SIZES = ((80, 24), (100, 30), (120, 36), (200, 60))
 LOOKS = {"dark": (), "light": (), "plain": (("NO_COLOR", "1"),)}
 """Look -> what it takes in the environment."""
-WHOLE = ((80, 24), (120, 36))
-"""Sizes in which every pane and panel is taken; in the others the main screen."""
-PLAIN = ((80, 24),)
-"""Sizes that are taken without colours, too."""
 PANELS = {
     "help": "question_mark",
     "schema": "s",
@@ -142,7 +138,7 @@ def surroundings(*variables: tuple[str, str]) -> Iterator[None]:
 async def take_all(size: tuple[int, int]) -> dict[str, dict[str, Picture]]:
     """Look -> screen -> its picture."""
     found = await take(size, "dark", "light")
-    return found | (await take(size, "plain") if size in PLAIN else {})
+    return found | await take(size, "plain")
 
 
 async def take(size: tuple[int, int], *looks: str) -> dict[str, dict[str, Picture]]:
@@ -152,7 +148,7 @@ async def take(size: tuple[int, int], *looks: str) -> dict[str, dict[str, Pictur
         feed = StandinFeed(night(), lines())
         app = WsdashApp(None, "operator", object(), feed, load_plan(), clock=lambda: NOW)
         async with app.run_test(size=size, notifications=False) as pilot:
-            async for screen in _walk(app, pilot, whole=size in WHOLE):
+            async for screen in _walk(app, pilot):
                 for look in looks:
                     if look != "plain":
                         app.theme = f"wsdash-{look}"
@@ -160,12 +156,10 @@ async def take(size: tuple[int, int], *looks: str) -> dict[str, dict[str, Pictur
     return found
 
 
-async def _walk(app: WsdashApp, pilot: Pilot[str], *, whole: bool) -> AsyncIterator[str]:
+async def _walk(app: WsdashApp, pilot: Pilot[str]) -> AsyncIterator[str]:
     """Show one screen after the other."""
     await pilot.pause(1.0)  # the first tick shows everything once more
     yield "main"
-    if not whole:
-        return
     app.main.action_zoom()
     for number, pane in enumerate(PANES, 1):
         app.main.action_pane(number)
