@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,23 @@ from typing import Any
 import pytest
 from textual.screen import Screen
 
+from tests.tui.drawing import FRAME
 from tests.tui.support import halfway, stage
+from wsdash.plan import load_plan
+from wsdash.tui.screens.alerts import OperatorAlertsPanel
 from wsdash.tui.screens.dialogs import SignDialog, TypedDialog
 from wsdash.tui.screens.document import DocumentScreen
+from wsdash.tui.screens.evidence import OperatorEvidencePanel
+from wsdash.tui.viewstate import ViewState
+
+PLAN, VIEW = load_plan(), ViewState()
 
 KINDS: dict[str, Callable[[Path], Screen[Any]]] = {
     "a typed word": lambda _: TypedDialog("Load test", ["x"], "LOAD", "Load"),
     "a signature": lambda _: SignDialog("Skip", "x", "Skip"),
     "a document": lambda place: DocumentScreen("ADR", place / "adr.md"),
+    "evidence": lambda _: OperatorEvidencePanel(VIEW, FRAME, PLAN, PLAN.items[0], lambda item: None),
+    "alerts": lambda _: OperatorAlertsPanel(VIEW, FRAME, lambda intent: None),
 }
 
 
@@ -31,3 +41,16 @@ async def test_one_that_is_closed_as_it_opens_leaves_the_screen_standing(tmp_pat
         on.app.push_screen(again := KINDS[kind](tmp_path))
         await on.settle()
         assert on.app.screen is again
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("turns", range(4))
+async def test_leaving_as_one_opens_is_no_failure(tmp_path: Path, kind: str, turns: int) -> None:
+    """turns: of the loop that pass in between, so that it is composed, mounted or neither."""
+    (tmp_path / "adr.md").write_text("# Decided")
+    async with stage(tmp_path, *halfway()) as on:
+        on.app.push_screen(KINDS[kind](tmp_path))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        on.app.exit()
+    assert not on.app.failure

@@ -40,9 +40,13 @@ class Modal(ModalScreen[ScreenResultType]):
         return with_keys(self.app._keymap, text)
 
     async def on_event(self, event: events.Event) -> None:
-        """Handle an event; one that was closed before it was mounted has nothing to be filled."""
-        if isinstance(event, events.Mount) and self not in self.app.screen_stack:
-            return
+        """Handle an event; one that was closed, or left with the app, before it was mounted has nothing to be
+        filled.
+        """
+        if isinstance(event, events.Mount):
+            there = self.is_attached and self in self.app.screen_stack and self.children
+            if not there:
+                return
         await super().on_event(event)
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
