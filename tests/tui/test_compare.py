@@ -41,6 +41,8 @@ async def test_v_has_both_sides_compared_and_shows_them_with_the_time(tmp_path: 
         await on.emit(ComparisonBegan("Ana"))
         assert "both sides are being compared now, for Ana" in on.text()
         await on.emit(compared(TableCompared(ITEMS, "equal", 10_000, 10_000), BROKEN))
+        # the longer text is laid out in its own time
+        await on.until(lambda: "What verify-data proved" in on.text() and "Compared for" in on.text())
         text = on.text()
         assert "Compared for Ana, read at " in text
         assert "(3:0" in text or "3 min" in text

@@ -167,6 +167,7 @@ async def _walk(app: WsdashApp, pilot: Pilot[str]) -> AsyncIterator[str]:
         yield pane
     app.main.action_zoom()
     app.main.action_pane(1)
+    await pilot.pause(1.1)  # a pane may have been drawn beside a scrollbar; the next tick has its width
     for panel, key in PANELS.items():
         await pilot.press(key)
         await app.workers.wait_for_complete()
