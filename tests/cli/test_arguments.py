@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wsdash.cli.arguments import parse
+from wsdash.demo.world.files import Record
 
 
 @pytest.mark.parametrize(
@@ -37,8 +38,13 @@ def test_what_looks_can_answer_in_json(command: str) -> None:
     assert parse([command, "--json"]).json is True
 
 
-def test_the_demo_has_ten_thousand_items_when_left_out() -> None:
-    assert parse(["demo"]).items == 10_000
+def test_what_the_demo_is_not_told_is_as_its_world_is() -> None:
+    parsed = parse(["demo"])
+    assert (parsed.items, parsed.seed, parsed.writes_per_second, parsed.api) == (None, None, None, None)
+
+
+def test_a_new_world_of_the_demo_has_ten_thousand_items() -> None:
+    assert Record().items == 10_000
 
 
 def test_the_demo_takes_its_options() -> None:
