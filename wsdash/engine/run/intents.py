@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from wsdash.engine.run.decisions import REVIEW_DAY
@@ -33,8 +35,18 @@ _KNOWN = (
 )
 
 
-def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bool) -> str:
-    """Why this intent cannot be followed now, or ''. undoing: a rollback is under way or stopped half-way."""
+def refusal(
+    intent: Intent,
+    plan: Plan,
+    view: RunView,
+    running: str,
+    undoing: bool,
+    waiting: frozenset[str] = frozenset(),
+) -> str:
+    """Why this intent cannot be followed now, or ''. undoing: a rollback is under way or stopped half-way.
+
+    waiting: items that were ordered and have not ended: a key that is pressed twice orders once.
+    """
     if intent.do not in _KNOWN:
         return f"there is no intent {intent.do!r}; use one of {', '.join(_KNOWN)}"
     if intent.do == "restore":
@@ -59,12 +71,22 @@ def refusal(intent: Intent, plan: Plan, view: RunView, running: str, undoing: bo
                     plan.item(str(intent.options[key]))
             return "a rollback is under way; roll back again to finish it first" if undoing else ""
         if intent.do == "run-tests":
-            return _refuse_tests(intent.options.get("names"), plan)
+            no = _refuse_tests(intent.options.get("names"), plan)
+            ordered = not no and (tests := tests_of(intent, plan)) and waiting.issuperset(tests)
+            return "these tests are about to run" if ordered else no
         if intent.do in _NEED_ITEM:
-            return _refuse_item(intent, plan.item(intent.item), view, running, undoing)
+            no = _refuse_item(intent, plan.item(intent.item), view, running, undoing)
+            ordered = not no and intent.do in ("run-item", "retry") and intent.item in waiting
+            return f"{intent.item} is about to run" if ordered else no
     except InputError as error:
         return str(error)
     return ""
+
+
+def tests_of(intent: Intent, plan: Plan) -> Sequence[str]:
+    """The tests that run-tests asks for: those it names, or the automatic ones of its group."""
+    names: Sequence[str] | None = intent.options.get("names")
+    return names if names is not None else plan.automatic_tests(str(intent.options.get("group") or ""))
 
 
 def gives_up(intent: Intent) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.due import REHEARSE, AutoRun, Order, due, halted, outcome, restore_refusal, to_undo
 from wsdash.engine.run.due import refusal as no_rehearsal
-from wsdash.engine.run.intents import gives_up, kept, refusal, ticked
+from wsdash.engine.run.intents import gives_up, kept, refusal, tests_of, ticked
 from wsdash.engine.run.perform import Performer, PreconditionChecker
 from wsdash.engine.run.recorder import OF_ONE_MIGRATION, PROOFS, Recorder, forget_people, forget_proofs
 from wsdash.engine.source_jobs import SourceJobs
@@ -142,30 +142,15 @@ class Runner:
     async def handle(self, intent: Intent) -> Reply:
         """Answer an intent of an operator; never waits for an item to end."""
         async with self._one_at_a_time:
-            no = refusal(intent, self.plan, self.view, self.current, self._undoing())
+            waiting = frozenset(order.item.id for order in self._orders)
+            no = refusal(intent, self.plan, self.view, self.current, self._undoing(), waiting)
             if not no and intent.do == "rollback" and intent.options.get("restore"):
                 no = restore_refusal(self.plan, self.view)
             if not no and intent.do == REHEARSE:
                 no = self._no_rehearsal(intent.options.get("rounds", ROUNDS))
-            no = no or self._ordered_before(intent)
             if no:
                 return Reply(False, no)
             return await self._accept(intent)
-
-    def _ordered_before(self, intent: Intent) -> str:
-        """Why an order is one too many, or '': a key that is pressed twice orders once."""
-        waiting = {order.item.id for order in self._orders}
-        if intent.do in ("run-item", "retry") and intent.item in waiting:
-            return f"{intent.item} is about to run"
-        if intent.do == "run-tests" and waiting.issuperset(self._tests(intent)):
-            return "these tests are about to run"
-        return ""
-
-    def _tests(self, intent: Intent) -> Sequence[str]:
-        names: Sequence[str] | None = intent.options.get("names")
-        if names is None:
-            names = self.plan.automatic_tests(str(intent.options.get("group") or ""))
-        return names
 
     async def _accept(self, intent: Intent) -> Reply:
         match intent.do:
@@ -181,7 +166,7 @@ class Runner:
                 order = self._order(item, force=intent.force, phrase=intent.phrase, **intent.options)
                 self._orders.append(order)
             case "run-tests":
-                self.run_items(self._tests(intent), intent.phrase)
+                self.run_items(tests_of(intent, self.plan), intent.phrase)
             case "confirm" | "skip":
                 await self._tick(intent)
             case do if do == PAUSE_JOBS:
