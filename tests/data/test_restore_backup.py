@@ -277,22 +277,25 @@ async def test_a_server_that_falls_silent_in_the_rows_is_given_up(
     await make_workspace(source, count=2000)
     manifest = await back_up(source, tmp_path)
     monkeypatch.setattr(backup_errors, "STALL_SECONDS", 1.0)
-    monkeypatch.setattr(restore_reader, "_BLOCK", 64)
+    monkeypatch.setattr(restore_reader, "_BLOCK", 4096)
+    begun = asyncio.Event()
     frozen: list[int] = []
-
-    async def freeze() -> None:
-        sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY %'"
-        while not frozen:
-            pid = await value(target, sql)
-            if pid is not None:
-                os.kill(pid, signal.SIGSTOP)
-                frozen.append(pid)
+    real = restore_reader.BackupReader.rows
 
     def on_progress(progress: Progress) -> None:
-        if progress.activity == "restoring" and progress.subject.endswith("items") and not freezer:
-            freezer.append(asyncio.get_running_loop().create_task(freeze()))
+        if progress.activity == "restoring" and progress.subject.endswith("items"):
+            begun.set()
 
-    freezer: list[asyncio.Task[None]] = []
+    async def rows(reader: restore_reader.BackupReader) -> AsyncGenerator[bytes, None]:
+        """The rows of the file; the session is frozen when the first of the items are on their way."""
+        async for block in real(reader):
+            yield block
+            if begun.is_set() and not frozen:
+                restoring = "datname = current_database() AND query LIKE 'COPY %'"
+                frozen.append(await value(target, f"SELECT pid FROM pg_stat_activity WHERE {restoring}"))
+                os.kill(frozen[0], signal.SIGSTOP)
+
+    monkeypatch.setattr(restore_reader.BackupReader, "rows", rows)
     try:
         with pytest.raises(UnreachableError, match="restoring"):
             await asyncio.wait_for(
