@@ -27,12 +27,12 @@ import database_pair
 
 from tests.support.online_site import running_site
 from wsdash.data.copy.run import CopyRequest
-from wsdash.data.online.capture import install
-from wsdash.data.online.copying import copy_online
-from wsdash.data.online.cutover import AbortedError, switch_over
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.objects import triggers
+from wsdash.data.online.capture.install import install
+from wsdash.data.online.capture.objects import triggers
+from wsdash.data.online.switch.cutover import AbortedError, switch_over
+from wsdash.data.online.sync.copying import copy_online
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.schema.ddl import post_data, sequence_values
 

@@ -35,7 +35,7 @@ from wsdash.data.mapping.check import fit, understood_by_source
 from wsdash.data.mapping.file import load_mapping
 from wsdash.data.mapping.keys import serial_values
 from wsdash.data.mapping.seed_rows import changed_seed_rows, note_seed_rows, read_seed_rows
-from wsdash.data.online.move import Move
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import UNREACHABLE, Fault
 from wsdash.data.rehearsal.ddl import rehearse_ddl

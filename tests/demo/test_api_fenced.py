@@ -10,9 +10,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.data.copying import catalog_of
-from wsdash.data.online.capture import install, uninstall
-from wsdash.data.online.move import Move
-from wsdash.data.online.tracked import FENCE, STATE
+from wsdash.data.online.capture.install import install, uninstall
+from wsdash.data.online.capture.tracked import FENCE, STATE
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.api.server import Database, create_app
 from wsdash.demo.world import schema

@@ -15,8 +15,8 @@ import pytest
 
 from tests.data.online.world import begin_move
 from tests.support.online_site import Program, running_site
-from wsdash.data.online.cutover import STAGES, OnStage
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import STAGES, OnStage
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world import schema
 from wsdash.demo.world.schema import load_items

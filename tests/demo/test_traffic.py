@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestServer
 from tests.data.copying import catalog_of, run_sql
 from tests.support.processes import until
 from tests.support.servers import free_port
-from wsdash.data.online.capture import install
-from wsdash.data.online.tracked import FENCE, track
+from wsdash.data.online.capture.install import install
+from wsdash.data.online.capture.tracked import FENCE, track
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.api import server as api
 from wsdash.demo.api.gate import RateLimit

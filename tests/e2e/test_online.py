@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.program import Program, read_json
 from tests.support.world import World
-from wsdash.data.online.cutover import STAGES
+from wsdash.data.online.switch.cutover import STAGES
 from wsdash.data.pg.connect import connection
 from wsdash.demo.world.build import WorldOptions
 from wsdash.errors import UnreachableError

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.servers import free_port
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.cutover import AbortedError, OnStage, Switched, switch_over
-from wsdash.data.online.follow import follow
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import AbortedError, OnStage, Switched, switch_over
+from wsdash.data.online.sync.copying import compare_moving
+from wsdash.data.online.sync.follow import follow
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.demo.api.server import PREFIXES
 from wsdash.demo.traffic import traffic_for

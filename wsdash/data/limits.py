@@ -80,3 +80,35 @@ SAMPLE_SECONDS = 60.0
 """To read one block in so many for the borders of the parts."""
 SHORT_SECONDS = 600.0
 """The longest a query of a lone pair may take: it reads little."""
+
+CAPTURE_LOCK_MILLISECONDS = 200
+"""How long capture waits for the lock on a table, and writers behind it."""
+CAPTURE_LOCK_ATTEMPTS = 100
+"""How often it asks for one table's lock before that is an error."""
+CAPTURE_LOCK_PAUSE_SECONDS = 0.25
+"""Between two attempts, about: writers get their turn."""
+OVERHEAD_SECONDS = 10.0
+"""To time capture on a copy of one row."""
+SIDE_SECONDS = 20.0
+"""One question about a side's state, or one command of the fence: writers wait meanwhile."""
+SIDE_PAUSE_SECONDS = 0.2
+"""Before a side that did not answer is asked again."""
+SETTLE_SECONDS = 60.0
+"""How long we ask what became of a COMMIT whose answer was lost."""
+OPEN_SECONDS = 120.0
+"""How long a side that must be opened is tried again: its server may be starting."""
+OLD_WRITER_SECONDS = 1.0
+"""A writer that has been open for so long may stay open for long: the fence would wait for it in vain."""
+LOCKING_DELTA_SECONDS = 30.0
+"""Writing a delta locks a real hypertable's chunks, as VACUUM does, and stops before a switch. A session of
+wsdash that holds them for longer is named like anybody's."""
+DELTA_SECONDS = 3600.0
+"""One statement that reads or writes the rows of a delta."""
+CONFLICTS_SECONDS = 600.0
+"""One statement that looks for rows which somebody else changed on a closed side."""
+FOLLOW_POLL_SECONDS = 0.25
+"""The pause when there was no new change."""
+FOLLOW_RETRY_SECONDS = 1.0
+"""Before a side whose server went away is tried again."""
+TIDY_SECONDS = 30.0
+"""How often log lines that are on the other side are removed."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsdash.api.client import ApiClient, Pong
 from wsdash.config import Settings
-from wsdash.data.online.move_state import read_side_state
+from wsdash.data.online.switch.move_state import read_side_state
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.transfer import server_words
 from wsdash.data.verify.checksum import checksum_table

@@ -7,16 +7,14 @@ from typing import Any
 
 from tests.data.copying import catalog_of, ignore, request_of
 from tests.data.online.world import RUN
-from wsdash.data.online.capture import install
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.copying import copy_online
-from wsdash.data.online.follow import keep_small
-from wsdash.data.online.link import Link, catch_up, open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import read_move_state, read_side_state
-from wsdash.data.online.overhead import measure_overhead
-from wsdash.data.online.refusals import refuse_impossible, source_refusals, target_refusals
-from wsdash.data.online.traces import read_objects
+from wsdash.data.online.capture.install import install, read_objects
+from wsdash.data.online.capture.overhead import measure_overhead
+from wsdash.data.online.switch.move_state import read_move_state, read_side_state
+from wsdash.data.online.switch.refusals import refuse_impossible, source_refusals, target_refusals
+from wsdash.data.online.sync.copying import compare_moving, copy_online
+from wsdash.data.online.sync.follow import keep_small
+from wsdash.data.online.sync.link import Link, catch_up, open_link
+from wsdash.data.online.sync.move import Move
 
 
 async def _linked(move: Move, work: Callable[[Link], Awaitable[Any]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.data.online.mapped_world import WORLDS, mapped_move
 from tests.data.online.world import make_move
 from tests.support.servers import Server
-from wsdash.data.online.move import Move
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 
 

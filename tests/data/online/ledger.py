@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from wsdash.data.online.objects import REFUSAL
+from wsdash.data.online.capture.objects import REFUSAL
 from wsdash.data.pg.connect import Endpoint, connection
 
 ROWS_EACH = 1_000_000

@@ -10,9 +10,9 @@ from tests.data.mapping_world import fitted, make_target, mapped_request
 from tests.data.online.world import RUN, rows
 from wsdash.data.mapping.carried import reduced
 from wsdash.data.mapping.per_row import examine
-from wsdash.data.online.capture import install
-from wsdash.data.online.copying import copy_online
-from wsdash.data.online.move import Move
+from wsdash.data.online.capture.install import install
+from wsdash.data.online.sync.copying import copy_online
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 
 SOURCE = """

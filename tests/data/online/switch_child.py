@@ -12,8 +12,8 @@ import sys
 
 from tests.data.copying import catalog_of
 from tests.data.online.world import RUN
-from wsdash.data.online.cutover import AbortedError, switch_over
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import AbortedError, switch_over
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 
 

@@ -15,8 +15,8 @@ from tests.data.online.test_steps import side_of
 from tests.data.online.world import RUN, same, until, value
 from tests.steps.support import NoContainers
 from wsdash.config import load_settings
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.sync.move import Move
 from wsdash.engine.background import following as following_module
 from wsdash.engine.background.following import ChangeFollower
 from wsdash.engine.journal.writer import Journal

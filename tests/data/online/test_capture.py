@@ -19,13 +19,19 @@ from tests.data.online.world import (
     same,
     value,
 )
-from wsdash.data.online.capture import fold, install, log_bytes, note_copy, uninstall
-from wsdash.data.online.delta import pending
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.position import read_position
-from wsdash.data.online.state import read_state
-from wsdash.data.online.traces import read_objects, remove_everything
+from wsdash.data.online.capture.install import (
+    fold,
+    install,
+    log_bytes,
+    note_copy,
+    read_objects,
+    remove_everything,
+    uninstall,
+)
+from wsdash.data.online.capture.position import read_position, read_state
+from wsdash.data.online.delta.transfer import pending
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import RefusedError, WsdashError
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.data.copying import run_sql
 from tests.data.online.world import WRITES, carry, make_move, rows, same
-from wsdash.data.online.move import Move
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 
 CHANGES = {

@@ -6,10 +6,10 @@ import pytest
 
 from tests.data.copying import run_sql
 from tests.data.online.world import same, value
-from wsdash.data.online.conflicts import ConflictsError, keep_theirs
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.delta.conflicts import ConflictsError, keep_theirs
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 
 PATIENT = 30.0

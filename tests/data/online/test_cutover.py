@@ -9,13 +9,13 @@ import pytest
 
 from tests.data.copying import run_sql
 from tests.data.online.world import WRITES, carry, refused, rows, same, until, value
-from wsdash.data.online.cutover import STAGES, AbortedError, resume, switch_over
-from wsdash.data.online.fence import Fence
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import read_move_state
-from wsdash.data.online.objects import REFUSAL
-from wsdash.data.online.window import look
+from wsdash.data.online.capture.objects import REFUSAL
+from wsdash.data.online.switch.cutover import STAGES, AbortedError, resume, switch_over
+from wsdash.data.online.switch.fence import Fence
+from wsdash.data.online.switch.move_state import read_move_state
+from wsdash.data.online.switch.window import look
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import RefusedError
 

@@ -24,8 +24,8 @@ from tests.data.online.ledger import Ledger, check, writing
 from tests.data.online.world import make_move, refused, same, state_now, until, value
 from tests.data.test_copy_crash import blow
 from tests.support.servers import Server, running_server
-from wsdash.data.online.cutover import STAGES, AbortedError, CutoverStage, resume, switch_over
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import STAGES, AbortedError, CutoverStage, resume, switch_over
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
 

@@ -10,10 +10,10 @@ from tests.data.copying import run_sql
 from tests.data.online.test_faults import mortal_move, mortal_templates, mortals
 from tests.data.online.world import WRITES, same, until, value
 from tests.support.servers import Server
-from wsdash.data.online import follow as follow_module
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.follow import FollowProgress, follow, keep_small
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.sync import follow as follow_module
+from wsdash.data.online.sync.follow import FollowProgress, follow, keep_small
+from wsdash.data.online.sync.move import Move
 
 __all__ = ["mortal_move", "mortal_templates", "mortals"]
 LOG = "SELECT count(*) FROM wsdash.online_changes_4"

@@ -10,11 +10,11 @@ from tests.data.copying import run_sql
 from tests.data.online.world import begin_move, carry, refused, value
 from tests.support.servers import Server
 from tests.support.timescaledb import make_field_schema
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.objects import REFUSAL
+from wsdash.data.online.capture.objects import REFUSAL
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.sync.copying import compare_moving
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.demo.world.schema import source_schema
 from wsdash.errors import RefusedError

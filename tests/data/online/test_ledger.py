@@ -19,10 +19,10 @@ import pytest
 
 from tests.data.online.ledger import Ledger, check, merged, parse
 from tests.data.online.world import same, value
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.cutover import AbortedError, Switched, switch_over
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import AbortedError, Switched, switch_over
+from wsdash.data.online.sync.copying import compare_moving
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 
 pytestmark = pytest.mark.timeout(7200)
 

@@ -7,8 +7,8 @@ import pytest
 from tests.data.copying import run_sql
 from tests.data.online.world import begin_move, carry, same
 from tests.support.servers import Server
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.lookup import prepare_lookup
+from wsdash.data.online.delta.lookup import prepare_lookup
+from wsdash.data.online.switch.cutover import switch_over
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.tables.shape import Column
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.data.copying import run_sql
 from tests.data.online.mapped_world import ONE_WAY, THERE_AND_BACK, WORLDS, differing, mapped_move
 from tests.data.online.world import carry, rows, value
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.cutover import resume, switch_over
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import resume, switch_over
+from wsdash.data.online.sync.copying import compare_moving
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 
 PATIENT = 30.0

@@ -12,12 +12,12 @@ from tests.data.copying import run_sql
 from tests.data.online.mapped_world import ONE_WAY, differing
 from tests.data.online.test_conflicts import SNEAK
 from tests.data.online.world import carry, refused, rows, value
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.conflicts import ConflictsError, keep_theirs
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.follow import keep_small
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.delta.conflicts import ConflictsError, keep_theirs
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.sync.copying import compare_moving
+from wsdash.data.online.sync.follow import keep_small
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import connection
 from wsdash.errors import RefusedError
 

@@ -15,8 +15,8 @@ from tests.data.online.mapped_world import ONE_WAY, SOURCE, THERE_AND_BACK, mapp
 from tests.data.online.test_steps import opened, step_context
 from tests.data.online.world import RUN, rows, value
 from wsdash.config import CutoverSettings
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import InputError, RefusedError
 from wsdash.model.facts import GIVE_UP, RESTORE_FIRST

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.data.copying import run_sql
 from tests.data.online.world import rows, value
-from wsdash.data.online.move import Move
-from wsdash.data.online.overhead import measure_overhead
-from wsdash.data.online.tracked import FENCE
+from wsdash.data.online.capture.overhead import measure_overhead
+from wsdash.data.online.capture.tracked import FENCE
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import connection
 
 CATALOGS = """

@@ -9,9 +9,9 @@ import pytest
 from tests.data.copying import catalog_of, run_sql
 from tests.data.online.world import RUN, SCHEMA, value
 from tests.support.servers import PASSWORD, Server
-from wsdash.data.online import refusals
-from wsdash.data.online.move import Move
-from wsdash.data.online.refusals import find_refusals, refuse_impossible
+from wsdash.data.online.switch import refusals
+from wsdash.data.online.switch.refusals import find_refusals, refuse_impossible
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.tables.shape import Mapped, Reading
 from wsdash.errors import RefusedError

@@ -13,9 +13,9 @@ from tests.data.copying import run_sql
 from tests.data.online.world import make_move, rows, same, value
 from tests.data.test_copy_crash import LATE_WAL, blow
 from tests.support.servers import Server, running_server
-from wsdash.data.online import link as link_module
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
+from wsdash.data.online.sync import link as link_module
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 
 UNFLUSHED = (

@@ -18,10 +18,10 @@ from tests.data.online.test_conflicts import SNEAK, TITLE
 from tests.data.online.world import RUN, same, value
 from tests.steps.support import context
 from wsdash.config import CutoverSettings, DatabaseSettings, Thresholds
-from wsdash.data.online.cutover import switch_over
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import read_side_state
-from wsdash.data.online.traces import read_objects
+from wsdash.data.online.capture.install import read_objects
+from wsdash.data.online.switch.cutover import switch_over
+from wsdash.data.online.switch.move_state import read_side_state
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
 from wsdash.model import (

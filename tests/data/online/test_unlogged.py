@@ -10,8 +10,8 @@ from tests.data.copying import run_sql
 from tests.data.online.world import carry, make_move, rows, state_now, until, value
 from tests.data.test_copy_crash import blow
 from tests.support.servers import Server, running_server
-from wsdash.data.online.cutover import resume, switch_over
-from wsdash.data.online.move import Move
+from wsdash.data.online.switch.cutover import resume, switch_over
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import WsdashError
 

@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 
 from tests.data.copying import catalog_of, ignore, prepare, request_of, run_sql
-from wsdash.data.online.capture import install
-from wsdash.data.online.copying import copy_online
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import MoveState, read_move_state
+from wsdash.data.online.capture.install import install
+from wsdash.data.online.switch.move_state import MoveState, read_move_state
+from wsdash.data.online.sync.copying import copy_online
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 
 RUN = "run-1"

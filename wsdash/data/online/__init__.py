@@ -5,9 +5,10 @@ never are both sides open; a process that dies, stops or is cut off at any momen
 open, or both closed and all that is needed to go on. Nothing of a server's configuration is changed. How:
 docs/online.md.
 
-- tracked, objects, capture: triggers that note the key of every changed row, on either side.
-- position, delta, link: what is new since a snapshot, carried over with that snapshot in one transaction.
-- refusals, window: what speaks against it, before anything is changed and before the switch.
-- cutover: the switch as a table of stages; move_state: its state, from the two sides alone.
-- comparison: a moving side compared with the other one at one held snapshot.
+Four rooms, each built on those before it:
+
+- capture: triggers that note the key of every changed row, on either side; a side's state and position.
+- delta: what changed since a position, written into the other side; conflicts, sequences, mapped tables.
+- sync: the move itself; the copy at one snapshot, and catching up until the two sides are alike.
+- switch: what speaks against it, the fence, and the cutover as a table of stages.
 """

@@ -17,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from asyncpg.pool import PoolConnectionProxy
 
-from wsdash.data.online.tracked import STATE
+from wsdash.data.online.capture.tracked import STATE
 from wsdash.data.pg.sql import literal
 from wsdash.demo.service import reply
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from wsdash.api.relayed import read_relayed
 from wsdash.config import Settings
-from wsdash.data.online.follow import FollowProgress, follow, keep_small
-from wsdash.data.online.move import Move
-from wsdash.data.online.overhead import measure_overhead
+from wsdash.data.online.capture.overhead import measure_overhead
+from wsdash.data.online.sync.follow import FollowProgress, follow, keep_small
+from wsdash.data.online.sync.move import Move
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import RefusedError, UnreachableError, WsdashError

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 from wsdash.config import load_settings
-from wsdash.data.online.move_state import read_side_state
-from wsdash.data.online.state import State
-from wsdash.data.online.traces import read_objects, remove_everything
+from wsdash.data.online.capture.install import read_objects, remove_everything
+from wsdash.data.online.capture.position import State
+from wsdash.data.online.switch.move_state import read_side_state
 from wsdash.data.pg.connect import Endpoint
 from wsdash.engine.journal.secrets import redactor_for
 from wsdash.engine.journal.writer import Journal

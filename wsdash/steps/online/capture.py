@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from wsdash.data.online.capture import install, uninstall
-from wsdash.data.online.move_state import read_side_state
-from wsdash.data.online.refusals import refuse_impossible
-from wsdash.data.online.traces import read_objects
-from wsdash.data.online.trees import read_trees
+from wsdash.data.online.capture.install import install, read_objects, uninstall
+from wsdash.data.online.capture.structure import read_trees
+from wsdash.data.online.switch.move_state import read_side_state
+from wsdash.data.online.switch.refusals import refuse_impossible
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError, UnreachableError

@@ -6,8 +6,8 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
-from wsdash.data.online.conflicts import Conflict, ConflictsError, keep_theirs
-from wsdash.data.online.move import Move
+from wsdash.data.online.delta.conflicts import Conflict, ConflictsError, keep_theirs
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError

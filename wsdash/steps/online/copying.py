@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wsdash.data.copy.run import CopyRequest
-from wsdash.data.online.copying import copy_online
-from wsdash.data.online.move_state import read_side_state
+from wsdash.data.online.switch.move_state import read_side_state
+from wsdash.data.online.sync.copying import copy_online
 from wsdash.model import Notice
 from wsdash.model.facts import READ
 from wsdash.steps.base import Evidence, StepContext

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wsdash.config import Settings
-from wsdash.data.online.move import Move, require_way_back
-from wsdash.data.online.move_state import MoveState, read_move_state, read_side_state
+from wsdash.data.online.switch.move_state import MoveState, read_move_state, read_side_state
+from wsdash.data.online.sync.move import Move, require_way_back
 from wsdash.errors import RefusedError
 from wsdash.model import WayBackBlocked
 from wsdash.model.facts import GIVE_UP

@@ -8,9 +8,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from wsdash.data.online.link import open_link
-from wsdash.data.online.move import Move
-from wsdash.data.online.window import look
+from wsdash.data.online.switch.window import look
+from wsdash.data.online.sync.link import open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.timescaledb.jobs import scheduled_jobs
 from wsdash.errors import WsdashError

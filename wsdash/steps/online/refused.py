@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from wsdash.config import Settings
 from wsdash.data.mapping.file import Mapping
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import read_side_state
-from wsdash.data.online.refusals import OFFLINE, Refusal, source_refusals, target_refusals
+from wsdash.data.online.switch.move_state import read_side_state
+from wsdash.data.online.switch.refusals import OFFLINE, Refusal, source_refusals, target_refusals
+from wsdash.data.online.sync.move import Move
 from wsdash.errors import InputError, UnreachableError
 from wsdash.steps.base import endpoint
 from wsdash.steps.scope import foresee_examined, read_mapping, read_side

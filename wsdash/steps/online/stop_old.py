@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from wsdash.api.allowance import allowance_of
-from wsdash.data.online.link import catch_up, open_link
+from wsdash.data.online.sync.link import catch_up, open_link
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading
 from wsdash.model.facts import CARRIED_BACK, CarriedBack

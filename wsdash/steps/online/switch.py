@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from wsdash.data.online.cutover import AbortedError, Switched, resume, switch_over
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import read_side_state
+from wsdash.data.online.switch.cutover import AbortedError, Switched, resume, switch_over
+from wsdash.data.online.switch.move_state import read_side_state
+from wsdash.data.online.sync.move import Move
 from wsdash.errors import RefusedError
 from wsdash.model import Downtime, Notice, StepId, SwitchedOver
 from wsdash.model.facts import CARRIED_BACK, KEEP, CarriedBack

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wsdash.data.online.cutover import open_side
-from wsdash.data.online.move import Move
-from wsdash.data.online.move_state import MoveState, read_side_state
+from wsdash.data.online.switch.cutover import open_side
+from wsdash.data.online.switch.move_state import MoveState, read_side_state
+from wsdash.data.online.sync.move import Move
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import SwitchedOver, WayBackBlocked
 from wsdash.model.facts import CARRIED_BACK, GIVE_UP, WAY_BACK

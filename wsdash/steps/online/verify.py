@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from wsdash.data.mapping.seed_rows import changed_seed_rows
-from wsdash.data.online.comparison import compare_moving
-from wsdash.data.online.link import Link, open_link
+from wsdash.data.online.sync.copying import compare_moving
+from wsdash.data.online.sync.link import Link, open_link
 from wsdash.data.pg.connect import connection
 from wsdash.model import Notice, TableVerified
 from wsdash.model.facts import VERIFIED, ComparedSides

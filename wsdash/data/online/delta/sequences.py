@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.routes import Route
-from wsdash.data.online.tracked import Tracked
+from wsdash.data.limits import TIMEOUT
+from wsdash.data.online.capture.tracked import Tracked
+from wsdash.data.online.delta.routes import Route
 from wsdash.data.pg.sql import ident, literal
 from wsdash.tasks import task_group
 
-SECONDS = 60.0
 OWNED = """
 SELECT u.relation, u.name AS column, n.nspname AS schema, c.relname AS name
 FROM unnest($1::text[], $2::text[]) u(relation, name)
@@ -45,14 +45,14 @@ class Value:
 
 async def read_sequences(conn: asyncpg.Connection, schemas: Sequence[str]) -> dict[str, Value]:
     """The values of now by quoted name. Raises asyncpg.PostgresError."""
-    rows = await conn.fetch(NAMES, list(schemas), timeout=SECONDS)
+    rows = await conn.fetch(NAMES, list(schemas), timeout=TIMEOUT)
     if not rows:
         return {}
     names = [ident(row["schema"], row["name"]) for row in rows]
     arms = " UNION ALL ".join(
         f"SELECT {place} AS place, last_value, is_called FROM {name}" for place, name in enumerate(names)
     )
-    values = {row["place"]: row for row in await conn.fetch(arms, timeout=SECONDS)}
+    values = {row["place"]: row for row in await conn.fetch(arms, timeout=TIMEOUT)}
     return {
         name: Value(values[place]["last_value"], values[place]["is_called"], rows[place]["ascending"])
         for place, name in enumerate(names)
@@ -102,7 +102,7 @@ def _sides(routes: Sequence[Route]) -> tuple[list[Tracked], list[Tracked]]:
 async def _owned(conn: asyncpg.Connection, columns: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The quoted names of the sequences that these columns own, by relation and column."""
     relations, names = [one[0] for one in columns], [one[1] for one in columns]
-    rows = await conn.fetch(OWNED, relations, names, timeout=SECONDS)
+    rows = await conn.fetch(OWNED, relations, names, timeout=TIMEOUT)
     return {(row["relation"], row["column"]): ident(row["schema"], row["name"]) for row in rows}
 
 

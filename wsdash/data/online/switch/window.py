@@ -7,20 +7,13 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.ground import moved, read_ground
-from wsdash.data.online.link import Link
-from wsdash.data.online.shape import differences, read_shape
-from wsdash.data.online.state import read_state
-from wsdash.data.online.tracked import FENCE
-from wsdash.data.online.trees import Tree, read_trees
+from wsdash.data.limits import LOCKING_DELTA_SECONDS, OLD_WRITER_SECONDS, TIMEOUT
+from wsdash.data.online.capture.position import read_state
+from wsdash.data.online.capture.structure import Tree, differences, moved, read_ground, read_shape, read_trees
+from wsdash.data.online.capture.tracked import FENCE
+from wsdash.data.online.sync.link import Link
 from wsdash.errors import RefusedError
 
-SECONDS = 60.0
-OLD_WRITER_SECONDS = 1.0
-"""A writer that has been open for so long may stay open for long: the fence would wait for it in vain."""
-DELTA_SECONDS = 30.0
-"""What carries changes locks a real hypertable's chunks for the length of a delta, as VACUUM does, and is
-stopped before a switch. A session of wsdash that holds them for longer is told like anybody's."""
 SHOWN = 5
 
 PREPARED = """
@@ -82,11 +75,11 @@ async def require_window(conn: asyncpg.Connection, link: Link, *, closing: bool 
 
 async def _holders(conn: asyncpg.Connection, trees: dict[int, Tree]) -> list[asyncpg.Record]:
     names = [one.name for tree in trees.values() for one in (tree.root, *tree.children)]
-    return list(await conn.fetch(HOLDERS, names, timeout=SECONDS))
+    return list(await conn.fetch(HOLDERS, names, timeout=TIMEOUT))
 
 
 async def _prepared(conn: asyncpg.Connection) -> Line:
-    rows = await conn.fetch(PREPARED, timeout=SECONDS)
+    rows = await conn.fetch(PREPARED, timeout=TIMEOUT)
     text = ", ".join(f"{row['gid']} of {row['owner']} since {row['since']}" for row in rows[:SHOWN])
     return Line(
         "prepared transactions",
@@ -114,7 +107,7 @@ def _maintenance(holders: Sequence[asyncpg.Record]) -> Line:
         for row in holders
         if row["maintains"]
         and (row["backend"] != "autovacuum worker" or "to prevent wraparound" in row["query"])
-        and not (row["ours"] and (row["seconds"] or 0) < DELTA_SECONDS)
+        and not (row["ours"] and (row["seconds"] or 0) < LOCKING_DELTA_SECONDS)
     ]
     text = "; ".join(_session(row) for row in running[:SHOWN])
     return Line("maintenance", not running, text or "none on these tables", "let VACUUM or ANALYZE finish")

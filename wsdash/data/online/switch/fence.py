@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.objects import closed_functions
-from wsdash.data.online.tracked import FENCE, STATE, Tracked
+from wsdash.data.limits import SIDE_SECONDS
+from wsdash.data.online.capture.objects import closed_functions
+from wsdash.data.online.capture.tracked import FENCE, STATE, Tracked
 from wsdash.data.pg.transactions import begin, commit
 from wsdash.errors import RefusedError
-
-SECONDS = 20.0
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Fence:
         await self.session.execute(
             "SELECT set_config('deadlock_timeout', '20ms', true) "
             "WHERE current_setting('is_superuser') = 'on'",
-            timeout=SECONDS,
+            timeout=SIDE_SECONDS,
         )
 
     async def ask(self) -> None:
@@ -51,13 +50,15 @@ class Fence:
 
         Raises asyncpg.LockNotAvailableError when they have not within the limit.
         """
-        await self.session.execute(f"SELECT pg_advisory_xact_lock({FENCE})", timeout=self.limit + SECONDS)
+        await self.session.execute(
+            f"SELECT pg_advisory_xact_lock({FENCE})", timeout=self.limit + SIDE_SECONDS
+        )
 
     async def lock(self) -> None:
         """Keep out who passes no gate (a writer into a chunk itself): nobody writes after this returns."""
         relations = ", ".join(one.relation for one in self.tracked)
         await self.session.execute(
-            f"LOCK TABLE {relations} IN SHARE ROW EXCLUSIVE MODE", timeout=self.limit + SECONDS
+            f"LOCK TABLE {relations} IN SHARE ROW EXCLUSIVE MODE", timeout=self.limit + SIDE_SECONDS
         )
 
     async def close(self, turn: int) -> None:
@@ -65,13 +66,13 @@ class Fence:
 
         Raises RefusedError when its state is not the expected one.
         """
-        await self.session.execute(closed_functions(self.tracked), timeout=self.limit + SECONDS)
+        await self.session.execute(closed_functions(self.tracked), timeout=self.limit + SIDE_SECONDS)
         row = await self.session.fetchrow(
             f"UPDATE {STATE} SET state = 'closed', turn = $1, closed_by = pg_current_xact_id(), "
             "own_boot = pg_postmaster_start_time()::text "
             "WHERE state = 'open' AND turn = $1 - 1 RETURNING closed_by::text AS xid",
             turn,
-            timeout=SECONDS,
+            timeout=SIDE_SECONDS,
         )
         if row is None:
             raise RefusedError("the side was opened or closed by somebody else meanwhile")
@@ -79,4 +80,4 @@ class Fence:
 
     async def commit(self) -> None:
         """The point of no return. Raises what the driver raises: then ask (settle), never guess."""
-        await commit(self.session, timeout=SECONDS)
+        await commit(self.session, timeout=SIDE_SECONDS)

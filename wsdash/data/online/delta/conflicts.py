@@ -14,13 +14,13 @@ from typing import Any
 
 import asyncpg
 
-from wsdash.data.online.delta import Change
-from wsdash.data.online.tracked import APPLIED, Tracked
+from wsdash.data.limits import CONFLICTS_SECONDS
+from wsdash.data.online.capture.tracked import APPLIED, Tracked
+from wsdash.data.online.delta.transfer import Change
 from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.pg.transactions import transaction
 from wsdash.errors import RefusedError
 
-SECONDS = 600.0
 SHOWN = 10
 MOST = 1000
 """So many conflicts of one table are listed."""
@@ -93,7 +93,7 @@ async def find_conflicts(
         f"SELECT to_jsonb(s)::text AS key FROM (SELECT {key} FROM (SELECT {staged} FROM ({found}) f) "
         f"AS {ident(entered.table.name)}) s",
         closed_by,
-        timeout=SECONDS,
+        timeout=CONFLICTS_SECONDS,
     )
     keys = [row["key"] for row in rows]
     if not keys:
@@ -119,7 +119,7 @@ async def _rows(
         "FROM unnest($1::text[]) WITH ORDINALITY u(key, place), "
         f"jsonb_to_record(u.key::jsonb) r({named}) JOIN {relation} t ON {match}",
         list(keys),
-        timeout=SECONDS,
+        timeout=CONFLICTS_SECONDS,
     )
     return {row["place"] - 1: json.loads(row["row"]) for row in found}
 
@@ -131,7 +131,7 @@ async def keep_theirs(conn: asyncpg.Connection, conflicts: Sequence[Conflict]) -
     it. Raises asyncpg.PostgresError.
     """
     async with transaction(conn):
-        await conn.execute("SET LOCAL session_replication_role = replica", timeout=SECONDS)
+        await conn.execute("SET LOCAL session_replication_role = replica", timeout=CONFLICTS_SECONDS)
         for one in conflicts:
             tracked = one.tracked
             key = json.dumps(one.key)
@@ -142,12 +142,12 @@ async def keep_theirs(conn: asyncpg.Connection, conflicts: Sequence[Conflict]) -
                 f"DELETE FROM {tracked.relation} t USING jsonb_to_record($1::text::jsonb) r({named}) "
                 f"WHERE {match}",
                 key,
-                timeout=SECONDS,
+                timeout=CONFLICTS_SECONDS,
             )
             if one.theirs is not None:
                 await conn.execute(
                     f"INSERT INTO {tracked.relation} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} "
                     f"FROM jsonb_populate_record(NULL::{tracked.relation}, $1::text::jsonb)",
                     json.dumps(one.theirs),
-                    timeout=SECONDS,
+                    timeout=CONFLICTS_SECONDS,
                 )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from wsdash.data.mapping.per_row import base
 from wsdash.data.mapping.seed_rows import is_seed_row
-from wsdash.data.online.position import Position
-from wsdash.data.online.tracked import Tracked
+from wsdash.data.online.capture.position import Position
+from wsdash.data.online.capture.tracked import Tracked
 from wsdash.data.pg.sql import ident
 from wsdash.data.tables.shape import Column, Mapped, Reading, Table
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.objects import REFUSAL, triggers
-from wsdash.data.online.tracked import Tracked
+from wsdash.data.limits import OVERHEAD_SECONDS
+from wsdash.data.online.capture.objects import REFUSAL, triggers
+from wsdash.data.online.capture.tracked import Tracked
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.sql import ident
 from wsdash.data.pg.transactions import begin, roll_back
 
-SECONDS = 10.0
 ROUNDS = 15
 COPY = "wsdash_measured"
 LIMITS = ("SET LOCAL lock_timeout = '200ms'", "SET LOCAL idle_in_transaction_session_timeout = '1s'")
@@ -64,19 +64,22 @@ async def _copy_a_row(conn: asyncpg.Connection, one: Tracked) -> bool:
     await conn.execute(
         f"DROP TABLE IF EXISTS pg_temp.{COPY}; "
         f"CREATE TEMP TABLE {COPY} ON COMMIT DROP AS SELECT {columns} FROM {one.relation} t LIMIT 1",
-        timeout=SECONDS,
+        timeout=OVERHEAD_SECONDS,
     )
-    return bool(await conn.fetchval(f"SELECT EXISTS (SELECT FROM pg_temp.{COPY})", timeout=SECONDS))
+    return bool(await conn.fetchval(f"SELECT EXISTS (SELECT FROM pg_temp.{COPY})", timeout=OVERHEAD_SECONDS))
 
 
 async def _measure(conn: asyncpg.Connection, one: Tracked) -> float:
     ours = [trigger for trigger in triggers(one) if not trigger.replica]
-    await conn.execute("; ".join(trigger.create(f"pg_temp.{COPY}") for trigger in ours), timeout=SECONDS)
+    await conn.execute(
+        "; ".join(trigger.create(f"pg_temp.{COPY}") for trigger in ours), timeout=OVERHEAD_SECONDS
+    )
     key = ident(one.table.key[0])
     spent = []
     for _ in range(ROUNDS):
         plan = await conn.fetchval(
-            f"EXPLAIN (ANALYZE, FORMAT json) UPDATE pg_temp.{COPY} SET {key} = {key}", timeout=SECONDS
+            f"EXPLAIN (ANALYZE, FORMAT json) UPDATE pg_temp.{COPY} SET {key} = {key}",
+            timeout=OVERHEAD_SECONDS,
         )
         fired = json.loads(plan)[0]["Triggers"]
         spent.append(sum(float(trigger["Time"]) for trigger in fired))

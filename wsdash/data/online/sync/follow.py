@@ -7,19 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wsdash.data.online.capture import count_lines, fold, log_bytes
-from wsdash.data.online.link import Link, open_link
-from wsdash.data.online.move import Move
+from wsdash.data.limits import FOLLOW_POLL_SECONDS, FOLLOW_RETRY_SECONDS, TIDY_SECONDS
+from wsdash.data.online.capture.install import count_lines, fold, log_bytes
+from wsdash.data.online.sync.link import Link, open_link
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.snapshot.chunk_states import MovedError
 from wsdash.errors import UnreachableError
-
-POLL_SECONDS = 0.25
-"""The pause when there was nothing to carry."""
-TIDY_SECONDS = 30.0
-"""How often applied log lines are removed."""
-RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ async def follow(
                 await _follow(link, over, on_progress, carried)
         except (UnreachableError, MovedError) as error:
             on_progress(FollowProgress(total=total, trouble=error.what))
-            await _pause(over, RETRY_SECONDS)
+            await _pause(over, FOLLOW_RETRY_SECONDS)
     return total
 
 
@@ -98,7 +93,7 @@ async def _follow(
             tidied = time.monotonic()
         on_progress(FollowProgress(lines, time.monotonic() - started, carried(lines), size))
         if not lines:
-            await _pause(over, POLL_SECONDS)
+            await _pause(over, FOLLOW_POLL_SECONDS)
 
 
 async def _pause(over: asyncio.Event, seconds: float) -> None:

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.lookup import join_all, prepare_lookup
-from wsdash.data.online.position import Position
-from wsdash.data.online.routes import Route
-from wsdash.data.online.tracked import APPLYING, Tracked
+from wsdash.data.limits import DELTA_SECONDS
+from wsdash.data.online.capture.position import Position
+from wsdash.data.online.capture.tracked import APPLYING, Tracked
+from wsdash.data.online.delta.lookup import join_all, prepare_lookup
+from wsdash.data.online.delta.routes import Route
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.pg.sql import column_list, ident
 from wsdash.data.pg.transfer import Stream, transfer
 from wsdash.data.verify.checksum import checksum_rows
 from wsdash.errors import WsdashError
 
-SECONDS = 3600.0
 ROUTED = "wsdash_routed"
 """The temporary table from which rows are inserted where COPY cannot."""
 KEPT = "wsdash_kept"
@@ -70,7 +70,7 @@ async def read_delta(
         f"FROM {log} WHERE {since.since}"
         for number, log in logs.items()
     )
-    found = {row["number"]: row for row in await reader.fetch(arms, timeout=SECONDS)} if arms else {}
+    found = {row["number"]: row for row in await reader.fetch(arms, timeout=DELTA_SECONDS)} if arms else {}
     changes = []
     for route in routes:
         row, taken = found[route.left.number], route.entered.number in whole
@@ -82,7 +82,7 @@ async def read_delta(
 async def pending(conn: asyncpg.Connection, tracked: Sequence[Tracked], since: Position) -> int:
     """How many log lines are new since a position, as the session sees it now."""
     arms = " UNION ALL ".join(f"SELECT count(*) AS n FROM {one.log} WHERE {since.since}" for one in tracked)
-    return int(await conn.fetchval(f"SELECT coalesce(sum(n), 0) FROM ({arms}) s", timeout=SECONDS))
+    return int(await conn.fetchval(f"SELECT coalesce(sum(n), 0) FROM ({arms}) s", timeout=DELTA_SECONDS))
 
 
 async def make_stages(writer: asyncpg.Connection, routes: Sequence[Route]) -> None:
@@ -118,7 +118,7 @@ async def write_delta(
     that joins them. Raises WsdashError as transfer does, and when such a table must not be emptied.
     """
     rows = 0
-    await target[1].execute(REPLICA, timeout=SECONDS)
+    await target[1].execute(REPLICA, timeout=DELTA_SECONDS)
     for change in delta.changes:
         route = change.route
         if change.whole:
@@ -130,7 +130,7 @@ async def write_delta(
                     remedy="carry this table back by hand, then retry",
                 )
             beside = f" WHERE NOT ({route.beside})" if route.beside else ""
-            await target[1].execute(f"DELETE FROM {route.entered.relation} t{beside}", timeout=SECONDS)
+            await target[1].execute(f"DELETE FROM {route.entered.relation} t{beside}", timeout=DELTA_SECONDS)
         else:
             await _delete_keys(source, target, change, delta, on_bytes, look)
         rows += await _insert_rows(source, target, change, delta, on_bytes, route.entered.number in routed)
@@ -184,10 +184,10 @@ async def _delete_keys(
         await target[1].execute(
             f"CREATE TEMP TABLE {KEPT} ON COMMIT DROP AS SELECT {keys}, {kept} "
             f"FROM {staged} JOIN {route.entered.relation} t ON {match}",
-            timeout=SECONDS,
+            timeout=DELTA_SECONDS,
         )
     await target[1].execute(
-        f"DELETE FROM {route.entered.relation} t USING {staged} WHERE {match}", timeout=SECONDS
+        f"DELETE FROM {route.entered.relation} t USING {staged} WHERE {match}", timeout=DELTA_SECONDS
     )
 
 
@@ -227,13 +227,13 @@ async def _insert_rows(
         await target[1].execute(
             f"CREATE TEMP TABLE {ROUTED} ON COMMIT DROP AS "
             f"SELECT {column_list(route.names)} FROM {route.entered.relation} LIMIT 0",
-            timeout=SECONDS,
+            timeout=DELTA_SECONDS,
         )
     stream = Stream(table.qualified, query, *into, route.names or None, "text")
     rows = await transfer(source, target, stream, on_bytes)
     if staged:
         await join_all(target[1])
-        await target[1].execute(_from_stage(route, kept=kept), timeout=SECONDS)
+        await target[1].execute(_from_stage(route, kept=kept), timeout=DELTA_SECONDS)
     return rows
 
 

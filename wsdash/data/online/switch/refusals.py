@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import asyncpg
 
 from wsdash.data.copy.manifest import SCHEMA
-from wsdash.data.online.move import Move
-from wsdash.data.online.routes import against
-from wsdash.data.online.tracked import Tracked
+from wsdash.data.limits import TIMEOUT
+from wsdash.data.online.capture.tracked import Tracked
+from wsdash.data.online.delta.routes import against
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors, session_lives
 from wsdash.data.pg.sql import ident
@@ -19,7 +20,6 @@ from wsdash.data.tables.shape import Table
 from wsdash.data.timescaledb.definitions import AGGREGATE
 from wsdash.errors import RefusedError
 
-SECONDS = 60.0
 OFFLINE = "map it with --mode offline"
 KEYLESS_BYTES = 1 << 20
 """A table without a key is taken whole inside the fence; up to so much that does not hold writers up."""
@@ -129,16 +129,16 @@ async def _source(conn: asyncpg.Connection, move: Move) -> list[Refusal]:
     names = [one.relation for one in move.tracked]
     schemas = sorted({one.table.schema for one in move.tracked})
     found = []
-    for row in await conn.fetch(DISABLED, names, timeout=SECONDS):
+    for row in await conn.fetch(DISABLED, names, timeout=TIMEOUT):
         remedy = "ENABLE TRIGGER, or drop it"
         found.append(Refusal(row["table"], f"triggers are disabled on it ({row['triggers']})", remedy))
-    for row in await conn.fetch(FOREIGN, schemas, timeout=SECONDS):
+    for row in await conn.fetch(FOREIGN, schemas, timeout=TIMEOUT):
         what = "a foreign table: its rows change on another server"
         found.append(Refusal(row["table"], what, "leave it out of the schema"))
-    for row in await conn.fetch(REPLICA_SETTINGS, timeout=SECONDS):
+    for row in await conn.fetch(REPLICA_SETTINGS, timeout=TIMEOUT):
         remedy = "RESET session_replication_role for it"
         found.append(Refusal(row["who"], "its sessions are in replica role, which skips triggers", remedy))
-    for row in await conn.fetch(SUBSCRIPTIONS, timeout=SECONDS):
+    for row in await conn.fetch(SUBSCRIPTIONS, timeout=TIMEOUT):
         what = "a subscription writes here in replica role, which skips triggers"
         found.append(Refusal(f"subscription {row['name']}", what, "disable it for the time of the move"))
     for one, there, _ in move.pairs:
@@ -151,7 +151,7 @@ async def _source(conn: asyncpg.Connection, move: Move) -> list[Refusal]:
 
 async def _keyless(conn: asyncpg.Connection, one: Tracked, there: Tracked) -> list[Refusal]:
     """there: the target's table, whose key a mapping may leave unfilled."""
-    size = await conn.fetchval(SIZE, one.relation, timeout=SECONDS)
+    size = await conn.fetchval(SIZE, one.relation, timeout=TIMEOUT)
     if size <= KEYLESS_BYTES:
         return []
     what = f"no primary key, and {size:,} bytes, over the {KEYLESS_BYTES:,} that are taken whole in the fence"
@@ -166,7 +166,7 @@ async def _operators(conn: asyncpg.Connection, one: Tracked) -> list[Refusal]:
     for column in one.key:
         try:
             async with transaction(conn):
-                await conn.execute(f"SELECT NULL::{column.type} = NULL::{column.type}", timeout=SECONDS)
+                await conn.execute(f"SELECT NULL::{column.type} = NULL::{column.type}", timeout=TIMEOUT)
         except asyncpg.PostgresError as error:
             if not session_lives(error):
                 raise
@@ -176,7 +176,7 @@ async def _operators(conn: asyncpg.Connection, one: Tracked) -> list[Refusal]:
 
 
 async def _rights(conn: asyncpg.Connection, side: Endpoint, tracked: Sequence[Tracked]) -> list[Refusal]:
-    row = await conn.fetchrow(RIGHTS, [one.relation for one in tracked], SCHEMA, timeout=SECONDS)
+    row = await conn.fetchrow(RIGHTS, [one.relation for one in tracked], SCHEMA, timeout=TIMEOUT)
     assert row is not None
     user, found = ident(side.user), []
     if not row["create"]:
@@ -193,7 +193,7 @@ async def _replica_right(conn: asyncpg.Connection, side: Endpoint) -> list[Refus
     """Asked by trying: changes are applied in replica role, on either side."""
     try:
         async with transaction(conn, taken_back=True):
-            await conn.execute("SET LOCAL session_replication_role = replica", timeout=SECONDS)
+            await conn.execute("SET LOCAL session_replication_role = replica", timeout=TIMEOUT)
     except asyncpg.InsufficientPrivilegeError:
         remedy = f"GRANT SET ON PARAMETER session_replication_role TO {ident(side.user)}"
         what = "it may not apply changes with triggers off (session_replication_role)"

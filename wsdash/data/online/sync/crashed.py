@@ -9,13 +9,11 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from wsdash.data.online.move import Move
-from wsdash.data.online.position import read_position
-from wsdash.data.online.state import State
-from wsdash.data.online.tracked import Tracked
+from wsdash.data.limits import TIMEOUT
+from wsdash.data.online.capture.position import State, read_position
+from wsdash.data.online.capture.tracked import Tracked
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint
-
-SECONDS = 60.0
 
 UNLOGGED = """
 SELECT number FROM unnest($1::integer[], $2::text[]) u(number, name)
@@ -26,7 +24,7 @@ JOIN pg_class c ON c.oid = to_regclass(name) WHERE c.relpersistence = 'u'
 async def read_unlogged(conn: asyncpg.Connection, tracked: Sequence[Tracked]) -> frozenset[int]:
     """Numbers of the tables that are unlogged on that session's side. Raises asyncpg.PostgresError."""
     numbers, names = [one.number for one in tracked], [one.relation for one in tracked]
-    return frozenset(row["number"] for row in await conn.fetch(UNLOGGED, numbers, names, timeout=SECONDS))
+    return frozenset(row["number"] for row in await conn.fetch(UNLOGGED, numbers, names, timeout=TIMEOUT))
 
 
 async def emptied_by_crash(
@@ -49,6 +47,6 @@ async def emptied_by_crash(
             one.number
             for one in tracked
             if one.number in unlogged
-            and not await conn.fetchval(f"SELECT EXISTS (SELECT FROM {one.relation})", timeout=SECONDS)
+            and not await conn.fetchval(f"SELECT EXISTS (SELECT FROM {one.relation})", timeout=TIMEOUT)
         ]
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
+from wsdash.data.limits import DELTA_SECONDS
 from wsdash.data.pg.sql import ident, literal
 from wsdash.data.tables.shape import Column
 
@@ -25,7 +26,6 @@ MOST = 1000
 """Values that a query names."""
 BESIDE = 50
 """Rows with these values, for each key, that are read once rather than looked up."""
-SECONDS = 3600.0
 _WAYS = "enable_nestloop", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"
 
 
@@ -54,7 +54,7 @@ async def join_all(conn: asyncpg.Connection) -> None:
 
 async def _allow(conn: asyncpg.Connection, *ways: str) -> None:
     settings = (f"SET LOCAL {way} = {'on' if way in ways else 'off'}" for way in _WAYS)
-    await conn.execute("; ".join(settings), timeout=SECONDS)
+    await conn.execute("; ".join(settings), timeout=DELTA_SECONDS)
 
 
 async def _shared(
@@ -65,17 +65,20 @@ async def _shared(
     if not asked:
         return ""
     counts = ", ".join(f"count(DISTINCT {name})" for name, _ in asked)
-    found = await conn.fetchrow(f"SELECT count(*), {counts} FROM {keys}", timeout=SECONDS)
+    found = await conn.fetchrow(f"SELECT count(*), {counts} FROM {keys}", timeout=DELTA_SECONDS)
     assert found is not None
     every, *distinct = found
     fewest, (name, column) = min(zip(distinct, asked, strict=True), key=lambda pair: pair[0])
     if not 0 < fewest <= min(every // SHARED, MOST):
         return ""
-    values = await conn.fetchval(f"SELECT array_agg(DISTINCT {name})::text FROM {keys}", timeout=SECONDS)
+    values = await conn.fetchval(
+        f"SELECT array_agg(DISTINCT {name})::text FROM {keys}", timeout=DELTA_SECONDS
+    )
     condition = f"t.{ident(column.name)} = ANY ({literal(values)}::{column.type}[])"
     most = every * BESIDE
     rows = await conn.fetchval(
-        f"SELECT count(*) FROM (SELECT FROM {relation} t WHERE {condition} LIMIT {most}) s", timeout=SECONDS
+        f"SELECT count(*) FROM (SELECT FROM {relation} t WHERE {condition} LIMIT {most}) s",
+        timeout=DELTA_SECONDS,
     )
     return f" AND {condition}" if rows < most else ""
 
@@ -95,6 +98,6 @@ async def _misleading(conn: asyncpg.Connection, relation: str, key: Sequence[str
         """,
         relation,
         list(key),
-        timeout=SECONDS,
+        timeout=DELTA_SECONDS,
     )
     return {row["name"] for row in found} & set(key)

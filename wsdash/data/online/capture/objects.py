@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wsdash.data.copy.manifest import SCHEMA
-from wsdash.data.online.tracked import APPLIED, APPLYING, FENCE, GATE, SEAL, STATE, TABLES, Tracked
+from wsdash.data.online.capture.tracked import APPLIED, APPLYING, FENCE, GATE, SEAL, STATE, TABLES, Tracked
 from wsdash.data.pg.sql import ident, literal
 
 REFUSAL = "57P03"

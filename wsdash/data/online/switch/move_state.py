@@ -8,14 +8,11 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from wsdash.data.online.state import State, read_state
+from wsdash.data.limits import SETTLE_SECONDS, SIDE_PAUSE_SECONDS
+from wsdash.data.online.capture.position import State, read_state
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
-
-SETTLE_SECONDS = 60.0
-"""How long we ask what became of a COMMIT whose answer was lost."""
-PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ async def settle(side: Endpoint, xid: str, turn: int) -> bool:
                 where=side.address,
                 remedy="when the server answers again, resume: the move goes on from what it says",
             )
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(SIDE_PAUSE_SECONDS)
 
 
 async def _ask(side: Endpoint, xid: str, turn: int) -> bool | None:
@@ -105,7 +102,7 @@ async def _status(conn: asyncpg.Connection, xid: str) -> str | None:
     """What the server says of a transaction; None for one that is older than it remembers, or none yet."""
     try:
         status: str | None = await conn.fetchval(
-            "SELECT pg_xact_status($1::text::xid8)", xid, timeout=PAUSE_SECONDS * 100
+            "SELECT pg_xact_status($1::text::xid8)", xid, timeout=SIDE_PAUSE_SECONDS * 100
         )
     except asyncpg.InvalidParameterValueError:
         return None  # "is in the future": a crash took it, and its number was not used again

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wsdash.data.online.routes import Route, against, back, forward, same
-from wsdash.data.online.tracked import Tracked, track
+from wsdash.data.online.capture.tracked import Tracked, track
+from wsdash.data.online.delta.routes import Route, against, back, forward, same
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.tables.shape import Table
 from wsdash.errors import RefusedError

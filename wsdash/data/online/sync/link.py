@@ -9,17 +9,24 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from wsdash.data.online.capture import prune
-from wsdash.data.online.conflicts import Conflict, ConflictsError, find_conflicts
-from wsdash.data.online.crashed import emptied_by_crash, read_unlogged
-from wsdash.data.online.delta import Change, Delta, check_delta, make_stages, pending, read_delta, write_delta
-from wsdash.data.online.ground import Ground, from_text, moved, read_ground, to_text
-from wsdash.data.online.move import Move
-from wsdash.data.online.position import Position, read_position, seal
-from wsdash.data.online.routes import Route
-from wsdash.data.online.state import State, read_state
-from wsdash.data.online.tracked import APPLIED, STATE, Tracked
-from wsdash.data.online.trees import read_trees
+from wsdash.data.limits import TIMEOUT
+from wsdash.data.online.capture.install import prune
+from wsdash.data.online.capture.position import Position, State, read_position, read_state, seal
+from wsdash.data.online.capture.structure import Ground, from_text, moved, read_ground, read_trees, to_text
+from wsdash.data.online.capture.tracked import APPLIED, STATE, Tracked
+from wsdash.data.online.delta.conflicts import Conflict, ConflictsError, find_conflicts
+from wsdash.data.online.delta.routes import Route
+from wsdash.data.online.delta.transfer import (
+    Change,
+    Delta,
+    check_delta,
+    make_stages,
+    pending,
+    read_delta,
+    write_delta,
+)
+from wsdash.data.online.sync.crashed import emptied_by_crash, read_unlogged
+from wsdash.data.online.sync.move import Move
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors
 from wsdash.data.pg.transactions import begin, commit, roll_back, transaction
@@ -29,7 +36,6 @@ from wsdash.data.tables.read import routers_always
 from wsdash.errors import RefusedError, WsdashError
 from wsdash.tasks import task_group
 
-SECONDS = 60.0
 ROUNDS = 50
 """So often changes are carried before it is said that they come too fast."""
 
@@ -133,7 +139,7 @@ class Link:
             f"UPDATE {STATE} SET suspects = $1, position_ground = $2",
             sorted(numbers),
             to_text(self.ground),
-            timeout=SECONDS,
+            timeout=TIMEOUT,
         )
 
     def _emptied(self, until: Position) -> set[int]:
@@ -209,7 +215,7 @@ class Link:
                 to_text(self.ground),
                 self.position.snapshot,
                 self.own_boot,
-                timeout=SECONDS,
+                timeout=TIMEOUT,
             )
             if moved != "UPDATE 1":
                 raise RefusedError(
@@ -219,7 +225,7 @@ class Link:
                 )
             if self.closed_by:
                 await self.writer.execute(
-                    f"INSERT INTO {APPLIED} VALUES (pg_current_xact_id())", timeout=SECONDS
+                    f"INSERT INTO {APPLIED} VALUES (pg_current_xact_id())", timeout=TIMEOUT
                 )
             await commit(self.writer)
         self.position, self.emptied = delta.until, frozenset()
@@ -321,7 +327,7 @@ async def _start(
             turn,
             here.opened_ground,
             sorted(move.lossy) if leaving == move.source else [],
-            timeout=SECONDS,
+            timeout=TIMEOUT,
         )
     return here.opened_at
 

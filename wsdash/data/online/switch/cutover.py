@@ -14,18 +14,19 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from wsdash.data.online.crashed import emptied_by_crash
-from wsdash.data.online.delta import Delta
-from wsdash.data.online.fence import Fence
-from wsdash.data.online.ground import read_ground, to_text
-from wsdash.data.online.link import Link, catch_up, open_link
-from wsdash.data.online.move import Move, require_way_back
-from wsdash.data.online.move_state import read_move_state, settle
-from wsdash.data.online.objects import open_functions
-from wsdash.data.online.sequences import follow_sequences
-from wsdash.data.online.state import read_state
-from wsdash.data.online.tracked import APPLIED, STATE
-from wsdash.data.online.window import require_window
+from wsdash.data.limits import ANSWER_SECONDS, OPEN_SECONDS, SIDE_PAUSE_SECONDS
+from wsdash.data.online.capture.objects import open_functions
+from wsdash.data.online.capture.position import read_state
+from wsdash.data.online.capture.structure import read_ground, to_text
+from wsdash.data.online.capture.tracked import APPLIED, STATE
+from wsdash.data.online.delta.sequences import follow_sequences
+from wsdash.data.online.delta.transfer import Delta
+from wsdash.data.online.switch.fence import Fence
+from wsdash.data.online.switch.move_state import read_move_state, settle
+from wsdash.data.online.switch.window import require_window
+from wsdash.data.online.sync.crashed import emptied_by_crash
+from wsdash.data.online.sync.link import Link, catch_up, open_link
+from wsdash.data.online.sync.move import Move, require_way_back
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import DATABASE_ERRORS, ServerErrors, words_of
 from wsdash.data.pg.transactions import begin, commit, roll_back
@@ -34,11 +35,6 @@ from wsdash.errors import RefusedError, UnreachableError, WsdashError
 LIMIT_SECONDS = 2.0
 LAST_DELTA_SHARE = 0.25
 """The share of the limit that carrying the last changes may be expected to take."""
-OPEN_SECONDS = 120.0
-"""How long a side that must be opened is tried again (its server may be starting anew)."""
-PAUSE_SECONDS = 0.2
-ANSWER_SECONDS = 10.0
-"""How long a server may take for one command of the opening before a new session is tried."""
 
 
 class AbortedError(WsdashError):
@@ -286,7 +282,7 @@ async def open_side(
                     where=side.address,
                     remedy="bring this server up, then resume: no write is lost, and none is taken meanwhile",
                 ) from error
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(SIDE_PAUSE_SECONDS)
 
 
 async def _open_in(
