@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestServer
 from tests.support.processes import until
 from tests.support.servers import free_port
 from wsdash.api import relay as module
+from wsdash.api.client import read_relayed
 from wsdash.api.relay import Relay, address_of
-from wsdash.api.relayed import read_relayed
 from wsdash.cli import main
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

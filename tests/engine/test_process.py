@@ -110,7 +110,7 @@ async def test_each_event_is_shown_after_it_is_recorded_and_in_order(small: Smal
 
 
 async def test_a_terminal_nobody_reads_stalls_nothing(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsdash.engine.ending.FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr("wsdash.engine.life.FLUSH_SECONDS", 0.1)
     assert await serve(small.options(auto=True, yes=True, on_event=lambda _: time.sleep(3600))) == 0
     assert len(done_events(small, "test-api")) == 1
 

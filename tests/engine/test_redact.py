@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdash.config import load_settings
-from wsdash.engine.journal.redact import Redactor
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import Redactor, redactor_for
 from wsdash.model import ItemChanged, ItemState, LogLine, TableVerified
 
 SECRET = "tr0ub4dor&3"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.promtool import play
 from tests.watch.support import EPOCH, FakeClock, running, settings_of
-from wsdash.engine.measured import MeasuredAlerts
+from wsdash.engine.background.exposition import MeasuredAlerts
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import HistoryWriter
 from wsdash.model import (

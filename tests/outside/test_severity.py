@@ -8,7 +8,7 @@ import pytest
 
 from wsdash.model import LogLine
 from wsdash.outside.severity import ERROR, PLAIN, WARNING, severity
-from wsdash.tui import loglines
+from wsdash.tui.state import loglines
 from wsdash.watch.pollers.logs import ErrorCounter
 
 LINES = {

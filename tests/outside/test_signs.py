@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from wsdash.outside import PLAIN_SIGNS, in_plain, plain_signs_wanted
-from wsdash.tui.looks import BARS, ENGINE, ITEM, KIND, LIVENESS, NOTICE, SPINNER
+from wsdash.tui.drawn.looks import BARS, ENGINE, ITEM, KIND, LIVENESS, NOTICE, SPINNER
 
 
 def test_every_sign_of_ours_has_a_plain_one() -> None:

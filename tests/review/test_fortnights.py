@@ -16,7 +16,7 @@ from wsdash.demo.days.fortnight import FortnightScript
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.model import ItemChanged, ItemState, Notice, TimelineJudged
 from wsdash.review.report.build import build_report
-from wsdash.tui.viewstate import fold_all as fold_view
+from wsdash.tui.state.viewstate import fold_all as fold_view
 
 GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
 

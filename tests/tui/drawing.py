@@ -10,8 +10,8 @@ from textual.content import Content
 from tests.tui.support import recorded
 from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import AnyEvent, ContainerReading, Liveness, SourceState
-from wsdash.tui.panes.base import Frame
-from wsdash.tui.viewstate import ViewState, fold_all
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.state.viewstate import ViewState, fold_all
 
 NOW = 10_000.0
 FRAME = Frame(NOW, 120, 20, operator=True)

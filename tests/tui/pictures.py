@@ -34,9 +34,9 @@ from wsdash.model import (
 )
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
-from wsdash.tui.feed import Feed
+from wsdash.tui.feeds.journal_feed import Feed
 from wsdash.tui.shot import as_svg
-from wsdash.tui.viewstate import fold_all
+from wsdash.tui.state.viewstate import fold_all
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "pictures"
 SIZES = ((80, 24), (120, 36), (200, 60))

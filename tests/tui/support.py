@@ -39,7 +39,7 @@ from wsdash.model import (
 )
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
-from wsdash.tui.feed import JournalFeed
+from wsdash.tui.feeds.journal_feed import JournalFeed
 from wsdash.tui.panes.checklist import ItemList
 
 ITEMS = "workspace.workspace_items"

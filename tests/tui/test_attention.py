@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.tui.support import recorded, started
 from wsdash.model import AlertAcknowledged, AlertChanged, AlertSilenced, AnyEvent
+from wsdash.tui.state.viewstate import ViewState, fold_all
 from wsdash.tui.terminal import Attention
-from wsdash.tui.viewstate import ViewState, fold_all
 
 DISK = AlertChanged("disk", True, "Disk filling: 81 % (limit 80 %)", 100.0, "disk")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.tui.support import recorded
 from wsdash.model import AnyEvent, Branch, BranchesReading, Liveness, SourceState
-from wsdash.tui.looks import GOOD
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import GOOD
 from wsdash.tui.screens.databases import draw_branches
-from wsdash.tui.viewstate import ViewState, fold_all
+from wsdash.tui.state.viewstate import ViewState, fold_all
 
 NOW = 10_000.0
 MAIN = Branch("5e7d" * 8, "", "", 31_457_280, "Active")

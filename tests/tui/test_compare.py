@@ -18,10 +18,10 @@ from wsdash.model import (
     TableCompared,
 )
 from wsdash.model.run import COMPARE
-from wsdash.tui.looks import count
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import count
 from wsdash.tui.screens.evidence import DifferencesPanel, draw_compared
-from wsdash.tui.viewstate import fold_all
+from wsdash.tui.state.viewstate import fold_all
 
 AGAIN = Intent(COMPARE, who=getpass.getuser())
 BROKEN = TableCompared(

@@ -11,10 +11,10 @@ from textual.content import Content
 from tests.tui.drawing import FRAME, NOW, many, plain, seen, styles
 from tests.tui.support import readings
 from wsdash.model import ContainerReading, Liveness, SourceState
-from wsdash.tui.looks import GOOD
-from wsdash.tui.panes.base import name_cell
+from wsdash.tui.drawn.cells import name_cell
+from wsdash.tui.drawn.looks import GOOD
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 
 def test_a_live_container_shows_state_health_load_and_ports() -> None:

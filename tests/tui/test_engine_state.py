@@ -8,8 +8,8 @@ import pytest
 from tests.tui.support import readings, recorded, started
 from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import EngineStopped, Liveness, RowsReading, SourceState
-from wsdash.tui.freshness import EngineState, engine_state, freshness, watch_trouble
-from wsdash.tui.viewstate import ViewState, fold_all
+from wsdash.tui.state.freshness import EngineState, engine_state, freshness, watch_trouble
+from wsdash.tui.state.viewstate import ViewState, fold_all
 
 NOW = 10_000.0
 

@@ -17,11 +17,11 @@ from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, HostReading, ItemChanged, ItemState, LogLine, Notice, TimePassing
-from wsdash.tui.feed import BATCH, Feed, Follower, JournalFeed, Update
-from wsdash.tui.freshness import EngineState, engine_state
+from wsdash.tui.feeds.journal_feed import BATCH, Feed, Follower, JournalFeed, Update
+from wsdash.tui.feeds.memory_feed import Emit, MemoryFeed, OnLog
 from wsdash.tui.limits import DELIVER_SECONDS
-from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
-from wsdash.tui.viewstate import ViewState, run_time
+from wsdash.tui.state.freshness import EngineState, engine_state
+from wsdash.tui.state.viewstate import ViewState, run_time
 
 
 class Screen:
@@ -114,7 +114,9 @@ async def test_a_flood_of_events_wakes_the_screen_at_most_ten_times_a_second(
         woken += threading.current_thread().name == "feed"  # the past is read, and announced, in another
         announce(feed)
 
-    monkeypatch.setattr("wsdash.tui.feed.time", SimpleNamespace(monotonic=lambda: now, time=time.time))
+    monkeypatch.setattr(
+        "wsdash.tui.feeds.journal_feed.time", SimpleNamespace(monotonic=lambda: now, time=time.time)
+    )
     monkeypatch.setattr(Follower, "poll", polling)
     monkeypatch.setattr(JournalFeed, "_announce", announcing)
     journal = Journal.open(tmp_path)

@@ -6,7 +6,7 @@ from tests.tui.drawing import NOW, seen
 from tests.tui.support import ITEMS, done, halfway, started
 from wsdash.model import BackupTaken, ItemChanged, ItemState, RowsReading, TableVerified
 from wsdash.plan import load_plan
-from wsdash.tui.consequences import consequences, rollback_lines
+from wsdash.tui.drawn.consequences import consequences, rollback_lines
 
 PLAN = load_plan()
 BACKUP = BackupTaken("/backups/b.sql", 3 << 20, "ab" * 32, {ITEMS: 10_000, "s.c": 6}, True)

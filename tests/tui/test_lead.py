@@ -22,8 +22,8 @@ from wsdash.model import (
     TimelineJudged,
 )
 from wsdash.plan import load_plan
-from wsdash.tui.lead import attention, lead
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.drawn.lead import attention, lead
+from wsdash.tui.state.viewstate import ViewState
 
 PLAN = load_plan()
 AUTOMATIC = ("backup", "neon-image", "ports-free")

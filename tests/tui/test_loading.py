@@ -11,7 +11,7 @@ from wsdash.engine.operator.control import ControlClient
 from wsdash.errors import InputError
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
-from wsdash.tui.feed import JournalFeed
+from wsdash.tui.feeds.journal_feed import JournalFeed
 
 HEAVY = (
     "asyncpg",
@@ -26,7 +26,8 @@ HEAVY = (
 
 
 def test_the_screens_pull_in_no_servers_client() -> None:
-    code = "import sys, wsdash.tui.app, wsdash.tui.screens.operator, wsdash.tui.memory_feed, wsdash.tui.shot;"
+    modules = "wsdash.tui.app, wsdash.tui.screens.operator, wsdash.tui.feeds.memory_feed, wsdash.tui.shot"
+    code = f"import sys, {modules};"
     code += f"print([name for name in {HEAVY!r} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert out.stdout.strip() == "[]"

@@ -16,8 +16,8 @@ from tests.tui.support import Stage, stage, started
 from wsdash.engine.background.spool import LogSpool
 from wsdash.errors import InputError
 from wsdash.model import LogLine
-from wsdash.tui.loglines import LogLines, Search, around, as_text, moment, older, pattern
 from wsdash.tui.panes.logscroll import LogRows, breaks
+from wsdash.tui.state.loglines import LogLines, Search, around, as_text, moment, older, pattern
 
 NOON = datetime(2025, 11, 30, 12, 0).timestamp()
 
@@ -72,8 +72,8 @@ async def test_the_spool_is_read_around_a_moment_and_backwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await spooled(tmp_path, many(3000), monkeypatch)
-    monkeypatch.setattr("wsdash.tui.loglines.MOST_LINES", 500)
-    monkeypatch.setattr("wsdash.tui.loglines.BEFORE", 100)
+    monkeypatch.setattr("wsdash.tui.state.loglines.MOST_LINES", 500)
+    monkeypatch.setattr("wsdash.tui.state.loglines.BEFORE", 100)
     assert len(list((tmp_path / "logs").iterdir())) >= 3
     assert [one.at for one in around(tmp_path, 1500.0)] == [float(n) for n in range(1400, 1900)]
     assert [one.at for one in around(tmp_path, 0.0)] == [float(n) for n in range(500)]
@@ -89,7 +89,7 @@ async def test_a_time_older_than_what_is_kept_comes_from_the_spool_and_f_comes_b
     now = time.time()
     past = [line(f"old {n}", now - 9000 + n) for n in range(1000)]
     await spooled(tmp_path, past, monkeypatch)
-    monkeypatch.setattr("wsdash.tui.feed.TAIL_LINES", 1)
+    monkeypatch.setattr("wsdash.tui.feeds.journal_feed.TAIL_LINES", 1)
     async with stage(tmp_path, started()) as on:
         await in_logs(on, [line("fresh", now)])
         wanted = datetime.fromtimestamp(now - 9000 + 500).strftime("%Y-%m-%d %H:%M:%S")

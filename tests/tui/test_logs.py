@@ -10,7 +10,7 @@ from textual.geometry import Size
 
 from tests.tui.support import Stage, stage, started
 from wsdash.model import LogLine, Notice
-from wsdash.tui.loglines import MOST_LINES, LogLines, as_text, clean, pattern, readable, severity
+from wsdash.tui.state.loglines import MOST_LINES, LogLines, as_text, clean, pattern, readable, severity
 
 
 def line(text: str, container: str = "workspace-api", stream: str = "stdout", at: float = 1.0) -> LogLine:

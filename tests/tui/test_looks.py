@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from wsdash.model import ContainerReading, ItemState, Liveness
-from wsdash.tui import looks
-from wsdash.tui.freshness import EngineState
-from wsdash.tui.plot import summarize, verdict
-from wsdash.tui.viewstate import HOLE, LatencySample
+from wsdash.tui.drawn import looks
+from wsdash.tui.drawn.plot import summarize, verdict
+from wsdash.tui.state.freshness import EngineState
+from wsdash.tui.state.viewstate import HOLE, LatencySample
 
 
 def test_every_item_state_has_a_glyph_and_a_word_of_its_own() -> None:

@@ -12,7 +12,7 @@ from tests.tui.support import SIZES, Stage, halfway, stage
 from wsdash.history.reader import Point
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import MetricsReading
-from wsdash.tui.past_reader import PRESENCE
+from wsdash.tui.feeds.past_reader import PRESENCE
 from wsdash.tui.screens.metrics import amount, curve
 
 DAY = 86_400.0

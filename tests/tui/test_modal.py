@@ -17,7 +17,7 @@ from wsdash.tui.screens.alerts import OperatorAlertsPanel
 from wsdash.tui.screens.dialogs import SignDialog, TypedDialog
 from wsdash.tui.screens.document import DocumentScreen
 from wsdash.tui.screens.evidence import OperatorEvidencePanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 PLAN, VIEW = load_plan(), ViewState()
 

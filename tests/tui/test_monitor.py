@@ -11,7 +11,7 @@ from tests.tui.support import halfway, stage
 from wsdash.engine.operator.control import ControlClient
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
-from wsdash.tui.feed import JournalFeed
+from wsdash.tui.feeds.journal_feed import JournalFeed
 from wsdash.tui.keys import BindingCommands
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.screens.operator import DOING, OperatorScreen

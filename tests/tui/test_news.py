@@ -20,8 +20,8 @@ from wsdash.model import (
     RowsReading,
     SourceState,
 )
-from wsdash.tui.feed import is_news, pressing_lines
-from wsdash.tui.viewstate import ViewState, fold
+from wsdash.tui.feeds.journal_feed import is_news, pressing_lines
+from wsdash.tui.state.viewstate import ViewState, fold
 
 BEFORE = seen(
     started(),

@@ -21,11 +21,11 @@ from wsdash.model import (
     SwitchedOver,
 )
 from wsdash.plan import load_plan
-from wsdash.tui.consequences import rollback_lines
-from wsdash.tui.lead import lead
+from wsdash.tui.drawn.consequences import rollback_lines
+from wsdash.tui.drawn.lead import lead
 from wsdash.tui.panes.header import carrying, downtime
 from wsdash.tui.screens.databases import MovePanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 PLAN = load_plan().in_mode("online")
 ONLINE = msgspec.structs.replace(started(), mode="online")

@@ -15,7 +15,7 @@ from wsdash.config.keys import DEFAULTS, keys_of, name_of
 from wsdash.errors import InputError
 from wsdash.model import Intent
 from wsdash.plan import load_plan
-from wsdash.tui.lead import lead
+from wsdash.tui.drawn.lead import lead
 from wsdash.tui.screens.help import HelpPanel, bindings_of, draw_help
 
 

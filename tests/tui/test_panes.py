@@ -26,16 +26,17 @@ from wsdash.model import (
     SourceState,
 )
 from wsdash.plan import load_plan
-from wsdash.tui.lead import attention
-from wsdash.tui.looks import DIM, GOOD
-from wsdash.tui.panes.base import Frame, Pane, as_title
+from wsdash.tui.drawn.cells import Frame, as_title
+from wsdash.tui.drawn.lead import attention
+from wsdash.tui.drawn.looks import DIM, GOOD
+from wsdash.tui.panes.base import Pane
 from wsdash.tui.panes.checklist import detail_lines, item_line
 from wsdash.tui.panes.containers import ContainersPane, draw_containers
 from wsdash.tui.panes.header import draw_header
 from wsdash.tui.panes.latency import LatencyPane, draw_latency
 from wsdash.tui.panes.rows import draw_rows
 from wsdash.tui.panes.setup import draw_setup
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 PLAN = load_plan()
 

@@ -16,12 +16,12 @@ from wsdash.errors import InputError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import LatencyReading
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.feeds.past_reader import PARTS, SHORTEST_PART, WINDOWS, PastReader
 from wsdash.tui.limits import ANEW_SECONDS
-from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import WINDOW_NAMES, draw_latency, window_words
-from wsdash.tui.past import Part, Past, SeriesPast, spread
-from wsdash.tui.past_reader import PARTS, SHORTEST_PART, WINDOWS, PastReader
-from wsdash.tui.viewstate import ViewState, fold_all
+from wsdash.tui.state.past import Part, Past, SeriesPast, spread
+from wsdash.tui.state.viewstate import ViewState, fold_all
 
 HOUR, DAY = 3600.0, 86_400.0
 FLAT = 3

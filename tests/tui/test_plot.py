@@ -8,11 +8,11 @@ import pytest
 
 from tests.tui.drawing import FRAME, NOW, plain, seen
 from wsdash.model import LatencyReading, Liveness, SourceState
-from wsdash.tui.looks import BAD, GOOD, WARN
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import BAD, GOOD, WARN
+from wsdash.tui.drawn.plot import AXIS, plot, scale_of, seconds_text
 from wsdash.tui.panes.latency import draw_latency
-from wsdash.tui.plot import AXIS, plot, scale_of, seconds_text
-from wsdash.tui.viewstate import HOLE, LatencySample
+from wsdash.tui.state.viewstate import HOLE, LatencySample
 
 
 def samples(*seconds: float | None) -> list[LatencySample]:

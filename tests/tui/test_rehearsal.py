@@ -16,8 +16,8 @@ from wsdash.model import (
     RehearsedItem,
 )
 from wsdash.plan import load_plan
-from wsdash.tui.lead import lead
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.lead import lead
 from wsdash.tui.panes.checklist import detail_lines
 from wsdash.tui.screens.trials import draw_rehearsal
 

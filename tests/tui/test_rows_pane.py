@@ -9,7 +9,7 @@ import pytest
 from tests.tui.drawing import FRAME, NOW, plain, seen
 from tests.tui.support import ITEMS, differing, done, halfway
 from wsdash.model import ItemChanged, ItemState, Progress, RowsReading, SchemaObject, TableVerified
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.panes.rows import draw_rows
 from wsdash.tui.screens.views import draw_schema
 

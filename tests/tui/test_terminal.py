@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
-from wsdash.tui.feed import JournalFeed
+from wsdash.tui.feeds.journal_feed import JournalFeed
 state = Path(sys.argv[1])
 app = WsdashApp(state, "monitor", None, JournalFeed(state), load_plan())
 app.run()

@@ -11,9 +11,9 @@ from textual.widgets import Button, Input
 from tests.tui.support import done, halfway, recorded, stage, started
 from wsdash.model import AnyEvent, Intent, ItemChanged, ItemState
 from wsdash.plan import load_plan
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.screens.trials import draw_tests
-from wsdash.tui.viewstate import fold_all
+from wsdash.tui.state.viewstate import fold_all
 
 NOW = 10_000.0
 PLAN = load_plan()

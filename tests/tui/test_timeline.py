@@ -28,12 +28,12 @@ from wsdash.model import (
     TimelineJudged,
     TimePassing,
 )
-from wsdash.tui.freshness import EngineState, engine_state, freshness
-from wsdash.tui.loglines import as_text
-from wsdash.tui.looks import WARN
+from wsdash.tui.drawn.looks import WARN
 from wsdash.tui.screens.operator import OperatorScreen
 from wsdash.tui.screens.timeline import Ask, TimelinePanel, asks, draw_timeline
-from wsdash.tui.viewstate import ViewState, fold_all, in_run_time, run_time
+from wsdash.tui.state.freshness import EngineState, engine_state, freshness
+from wsdash.tui.state.loglines import as_text
+from wsdash.tui.state.viewstate import ViewState, fold_all, in_run_time, run_time
 
 DAY = 86_400.0
 AGAINST_IT = [("go", "no-go"), ("no-go", "go"), ("insufficient-data", "go")]

@@ -7,8 +7,8 @@ import pytest
 from tests.tui.support import recorded
 from wsdash.model import Progress, Recorded
 from wsdash.tui.panes.checklist import progress_line
-from wsdash.tui.transfers import Mark, Transfer
-from wsdash.tui.viewstate import fold_all
+from wsdash.tui.state.transfers import Mark, Transfer
+from wsdash.tui.state.viewstate import fold_all
 
 
 def test_all_tables_together_are_told_with_a_measured_rate_and_the_time_left() -> None:

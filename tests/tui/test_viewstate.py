@@ -24,7 +24,7 @@ from wsdash.model import (
     SetupProgress,
     SourceState,
 )
-from wsdash.tui.viewstate import HOLE, NOTICES, SAMPLES, ViewState, fold, fold_all
+from wsdash.tui.state.viewstate import HOLE, NOTICES, SAMPLES, ViewState, fold, fold_all
 
 names = st.sampled_from(["backup", "migrate-data", "verify-data"])
 numbers = st.integers(0, 1000)

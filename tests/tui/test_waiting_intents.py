@@ -13,9 +13,9 @@ from wsdash.engine.journal.store import Heartbeat
 from wsdash.model import EngineStopped, Intent, SetupProgress
 from wsdash.model.run import BEING_MADE
 from wsdash.plan import load_plan
-from wsdash.tui.freshness import EngineState, engine_state, waiting_for
-from wsdash.tui.lead import lead
+from wsdash.tui.drawn.lead import lead
 from wsdash.tui.panes.header import draw_header
+from wsdash.tui.state.freshness import EngineState, engine_state, waiting_for
 
 PLAN = load_plan()
 BUILDING = SetupProgress("items", 3, 8)

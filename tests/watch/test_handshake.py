@@ -17,9 +17,8 @@ from wsdash.demo.standins.storage import create_app
 from wsdash.errors import UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
-from wsdash.watch.pollers.handshake import SSL_REQUEST, ask_database, ask_storage
 from wsdash.watch.pollers.http import probe_session
-from wsdash.watch.pollers.storage import StorageProbe
+from wsdash.watch.pollers.storage import SSL_REQUEST, StorageProbe, ask_database, ask_storage
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wsdash.watch.pollers.histogram import quantile
+from wsdash.watch.pollers.prometheus import quantile
 
 INF = float("inf")
 

@@ -16,10 +16,9 @@ from wsdash.errors import InputError, UnreachableError
 from wsdash.model import LatencyReading, Liveness
 from wsdash.watch.board import Board
 from wsdash.watch.pollers.api import ApiProbe
-from wsdash.watch.pollers.handshake import ask_database
 from wsdash.watch.pollers.http import probe_session, timed_get
 from wsdash.watch.pollers.poller import Pace, Poller
-from wsdash.watch.pollers.storage import DatabaseProbe, StorageProbe, split_address
+from wsdash.watch.pollers.storage import DatabaseProbe, StorageProbe, ask_database, split_address
 from wsdash.watch.sources import NotStartedError
 
 QUICK = Pace(interval=0.05, timeout=5.0, overlap=100, longest_pause=0.1)

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from tests.watch.support import EPOCH, FakeClock, Recorder, polling
 from wsdash.model import Liveness, SourceState
-from wsdash.watch.liveness import backoff
 from wsdash.watch.pollers.poller import Pace, Poller
-from wsdash.watch.sources import NotAskedError, NotStartedError
+from wsdash.watch.sources import NotAskedError, NotStartedError, backoff
 
 
 def poller_of(

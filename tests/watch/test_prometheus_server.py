@@ -18,8 +18,7 @@ from wsdash.config import ApiSettings, EndpointSettings, MetricsSettings, shippe
 from wsdash.demo.api.server import Database, create_app
 from wsdash.demo.standins.storage import create_app as create_standin
 from wsdash.engine.background.exporter import Exporter
-from wsdash.engine.background.exposition import Exposition
-from wsdash.engine.measured import MeasuredAlerts
+from wsdash.engine.background.exposition import Exposition, MeasuredAlerts
 from wsdash.engine.options import MetricsAddress
 from wsdash.model import LatencyReading, Recorded
 from wsdash.plan import load_plan

@@ -14,8 +14,8 @@ from tests.watch.support import FakeClock, Recorder, polling
 from wsdash.errors import UnreachableError
 from wsdash.model import HostReading, Liveness, RowsReading
 from wsdash.watch.pollers.host import LAG_STEP, HostWatch, disk_of
-from wsdash.watch.pollers.rows import rows_poller, slowed_down
-from wsdash.watch.pollers.threads import Blocking
+from wsdash.watch.pollers.poller import Blocking
+from wsdash.watch.world import rows_poller, slowed_down
 
 
 async def test_rows_are_counted_every_two_seconds_and_emitted() -> None:

@@ -13,11 +13,13 @@ from urllib.parse import quote
 import aiohttp
 
 from wsdash.api.allowance import allowance_of
-from wsdash.api.limits import CALL_SECONDS, LARGE_BYTES, PING_SECONDS
+from wsdash.api.limits import CALL_SECONDS, LARGE_BYTES, PING_SECONDS, WHO_SECONDS
 from wsdash.config import ApiSettings
 from wsdash.errors import InputError, UnreachableError, WsdashError
+from wsdash.model import OldPortClients
 from wsdash.outside import DocumentError, read_json
-from wsdash.outside.http import Answer, HttpClient, LargeResponse
+from wsdash.outside.http import Answer, HttpClient, LargeResponse, client_session
+from wsdash.outside.text import clean_texts
 
 MOST_REFUSALS = 3
 """Answers 429 to one request before it is given up."""
@@ -231,3 +233,23 @@ def _messages(content: Json) -> str:
             if isinstance(check, dict) and check.get("status") not in ("healthy", "ok", "up"):
                 said.append(f"{name}: {check.get('message') or check.get('status')}")
     return "; ".join(dict.fromkeys(said))
+
+
+async def read_relayed(old_api: str) -> OldPortClients | None:
+    """Who still asks at the old service's address; None where no relay answers there.
+
+    The relay tells it to its own machine alone.
+    """
+    timeout = aiohttp.ClientTimeout(total=WHO_SECONDS)
+    try:
+        # a session of its own: on one that speaks with the service, the service would be asked
+        async with (
+            client_session(timeout=timeout) as session,
+            session.get(old_api.rstrip("/") + "/relay/clients") as answer,
+        ):
+            if answer.status != 200:
+                return None
+            counted = read_json(await answer.read(), OldPortClients)
+    except (OSError, TimeoutError, aiohttp.ClientError, DocumentError):
+        return None
+    return clean_texts(counted)

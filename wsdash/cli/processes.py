@@ -16,7 +16,7 @@ from wsdash.cli.headless import printer
 from wsdash.cli.places import config_of, own_state
 from wsdash.cli.printing import say
 from wsdash.demo.world.scratch_server import scratch_server
-from wsdash.engine.ending import INTERRUPTED
+from wsdash.engine.life import INTERRUPTED
 from wsdash.engine.options import MetricsAddress
 from wsdash.engine.process import EngineOptions, serve
 from wsdash.errors import InputError

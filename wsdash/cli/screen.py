@@ -90,7 +90,7 @@ def operate(
         held.enter_context(OperatorLock.held(state / "screen", take_over=take_over, purpose="screen"))
         remember_current(state)
         from wsdash.tui.app import WsdashApp
-        from wsdash.tui.feed import JournalFeed
+        from wsdash.tui.feeds.journal_feed import JournalFeed
         from wsdash.tui.terminal import Attention
 
         settings = load_settings(config)
@@ -146,7 +146,7 @@ def monitor(arguments: argparse.Namespace) -> int:
     state = found_state(arguments)
     config = config_of(arguments, state)
     from wsdash.tui.app import WsdashApp
-    from wsdash.tui.memory_feed import Emit, MemoryFeed, OnLog
+    from wsdash.tui.feeds.memory_feed import Emit, MemoryFeed, OnLog
 
     async def watch(emit: Emit, on_log: OnLog) -> None:
         from wsdash.engine.observe import clock_at_rest, observe

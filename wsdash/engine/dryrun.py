@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.options import EngineOptions
 from wsdash.engine.outlook import rehearsal_summary, trustworthy

@@ -17,11 +17,10 @@ from wsdash.engine.background.history import EngineHistory
 from wsdash.engine.background.post_migration import INTENTS
 from wsdash.engine.background.services import BackgroundServices
 from wsdash.engine.background.spool import LogSpool
-from wsdash.engine.beginning import begin_life, made_world
 from wsdash.engine.dryrun import serve_dry
-from wsdash.engine.ending import INTERRUPTED, Ending, Outlet
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.writer import Journal, JournalError
+from wsdash.engine.life import INTERRUPTED, Ending, Outlet, begin_life, made_world
 from wsdash.engine.limits import CLEANUP_SECONDS
 from wsdash.engine.operator.control import ControlServer
 from wsdash.engine.operator.launch import LOG_FILE, run_mode

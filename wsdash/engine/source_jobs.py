@@ -14,7 +14,7 @@ from pathlib import Path
 
 from wsdash.config import Settings, load_settings
 from wsdash.data.timescaledb.jobs import describe_jobs
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.limits import CLOSE_SECONDS
 from wsdash.engine.operator.launch import LOG_FILE

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsdash.config import Settings, load_settings
-from wsdash.engine.journal.redact import Redactor
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import Redactor, redactor_for
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.operator.launch import planned_mode
 from wsdash.history.reader import HistoryReader

@@ -13,12 +13,8 @@ from wsdash.steps.base import Step
 from wsdash.steps.branching import Branching
 from wsdash.steps.load import Benchmarks
 from wsdash.steps.migrate import MigrateData
-from wsdash.steps.online.capture import Capture
-from wsdash.steps.online.catch_up import CatchUp
-from wsdash.steps.online.copying import MigrateOnline
-from wsdash.steps.online.stop_old import StopOldOnline, TestApiOnline
-from wsdash.steps.online.switch import SwitchWrites
-from wsdash.steps.online.verify import VerifyOnline
+from wsdash.steps.online.following import Capture, CatchUp, MigrateOnline, VerifyOnline
+from wsdash.steps.online.switch import StopOldOnline, SwitchWrites, TestApiOnline
 from wsdash.steps.publishing import NotifyTeam, UpdateDashboards, UpdateDocs
 from wsdash.steps.readiness import NeonImage, PortsFree
 from wsdash.steps.schema import InitNeon

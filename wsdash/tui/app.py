@@ -25,16 +25,16 @@ from wsdash.failures import note_failure
 from wsdash.model import Notice, Recorded
 from wsdash.outside import clean
 from wsdash.plan import Plan
-from wsdash.tui.feed import Feed, Update
-from wsdash.tui.lead import setup_failed
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.lead import setup_failed
+from wsdash.tui.drawn.looks import OURS, first_theme, no_color
+from wsdash.tui.feeds.journal_feed import Feed, Update
 from wsdash.tui.limits import FIRST_SIGN_SECONDS, TICK_SECONDS
-from wsdash.tui.looks import OURS, first_theme, no_color
 from wsdash.tui.painted import Painted
-from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.latency import LatencyPane
 from wsdash.tui.screens.main import MainScreen
+from wsdash.tui.state.viewstate import ViewState, in_run_time, run_time
 from wsdash.tui.terminal import Attention, Harmless, guard_terminal, to_tmux
-from wsdash.tui.viewstate import ViewState, in_run_time, run_time
 
 Role = Literal["operator", "monitor"]
 

@@ -7,7 +7,6 @@ there, so that it can do no more.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,31 +16,12 @@ from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.keys import format_key
 from textual.screen import Screen
 from textual.widgets import Static
 
-from wsdash.config.keys import DEFAULTS
 from wsdash.model import ItemState, Outcome
-from wsdash.tui.looks import BAD, DIM
-from wsdash.tui.viewstate import ViewState
-
-_NAMED = re.compile(r"\{([a-z]+\.[a-z]+)\}")
-
-
-def with_keys(keys: Mapping[str, str], text: str) -> str:
-    """Text in which each {id} is the first key of that binding, as it is written on the screen."""
-    return _NAMED.sub(lambda found: written(keys.get(found[1], DEFAULTS[found[1]]).split(",")[0]), text)
-
-
-def written(key: str) -> str:
-    """A key as people read it: ⏎, ?, ^p."""
-    *held, last = key.split("+")
-    sign = "Esc" if last == "escape" else format_key(last)
-    if "ctrl" in held:
-        held.remove("ctrl")
-        sign = f"^{sign}"
-    return "+".join([*held, sign])
+from wsdash.tui.drawn.looks import BAD, DIM
+from wsdash.tui.state.viewstate import ViewState
 
 
 def bindings_now(node: DOMNode) -> Iterable[Binding]:

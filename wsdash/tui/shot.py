@@ -22,7 +22,7 @@ from wsdash.config import load_settings
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.operator.launch import planned_mode
 from wsdash.plan import load_plan
-from wsdash.tui.feed import JournalFeed
+from wsdash.tui.feeds.journal_feed import JournalFeed
 from wsdash.tui.limits import SHOT_READ_SECONDS
 
 WIDTH, HEIGHT = 8.4, 18

@@ -28,7 +28,7 @@ from wsdash.model.alert_board import AlertSpan
 from wsdash.outside import HARMFUL, PLAIN_SIGNS, plain_signs_wanted
 from wsdash.subprocesses import ProgramError, run_program
 from wsdash.tui.limits import END_SECONDS, TMUX_SECONDS
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 if TYPE_CHECKING:
     from textual.app import App

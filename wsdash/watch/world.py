@@ -22,13 +22,12 @@ from wsdash.watch import alerts
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
 from wsdash.watch.board import Board, Strays, containers_of_series
-from wsdash.watch.limits import JUDGE_EVERY
+from wsdash.watch.limits import JUDGE_EVERY, LONGEST_INTERVAL
 from wsdash.watch.pollers import api, containers, host, metrics, ports, storage
 from wsdash.watch.pollers.containers import LastSeen
 from wsdash.watch.pollers.http import probe_session
 from wsdash.watch.pollers.logs import LogWatch
 from wsdash.watch.pollers.poller import Pace, Poller
-from wsdash.watch.pollers.rows import rows_poller
 from wsdash.watch.sources import (
     CountConnections,
     CountRows,
@@ -296,3 +295,27 @@ class _World:
             self.emit(await branches())
 
         return self.poller("branches", probe, BRANCHES_PACE)
+
+
+PACE = Pace(interval=2.0, timeout=120.0, longest_pause=15.0)
+SHARE = 10
+"""A look at both servers takes at most one part in this many of the time."""
+
+
+def rows_poller(count_rows: CountRows, emit: Emit, clock: Clock | None = None) -> Poller:
+    """The poller of the source `rows`: every 2 s, slower (up to every 10 s) when a look takes long."""
+    clock = clock or SystemClock()
+
+    async def probe() -> None:
+        begun = clock.monotonic()
+        for reading in await count_rows():
+            emit(reading)
+        poller.interval = slowed_down(clock.monotonic() - begun)
+
+    poller = Poller("rows", probe, emit, PACE, clock=clock)
+    return poller
+
+
+def slowed_down(seconds: float) -> float:
+    """The interval for counts that take that long; both in seconds."""
+    return min(max(PACE.interval, SHARE * seconds), LONGEST_INTERVAL)

@@ -21,14 +21,11 @@ from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import InputError, RefusedError
 from wsdash.model.facts import GIVE_UP, RESTORE_FIRST
 from wsdash.steps.base import StepContext
-from wsdash.steps.online.capture import Capture
-from wsdash.steps.online.copying import MigrateOnline
+from wsdash.steps.online.following import Capture, MigrateOnline, VerifyOnline
 from wsdash.steps.online.move import read_move
 from wsdash.steps.online.panel import panel
 from wsdash.steps.online.refused import online_refusals, refuse_at_first
-from wsdash.steps.online.stop_old import StopOldOnline
-from wsdash.steps.online.switch import SwitchWrites
-from wsdash.steps.online.verify import VerifyOnline
+from wsdash.steps.online.switch import StopOldOnline, SwitchWrites
 
 AGREED = CutoverSettings(30.0, accept_no_way_back=True)
 DISTINCT = (

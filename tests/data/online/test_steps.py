@@ -46,11 +46,9 @@ from wsdash.model.facts import (
 )
 from wsdash.steps.base import StepContext
 from wsdash.steps.online import switch
-from wsdash.steps.online.capture import Capture
+from wsdash.steps.online.following import Capture, VerifyOnline
 from wsdash.steps.online.panel import panel
-from wsdash.steps.online.stop_old import StopOldOnline
-from wsdash.steps.online.switch import SwitchWrites
-from wsdash.steps.online.verify import VerifyOnline
+from wsdash.steps.online.switch import StopOldOnline, SwitchWrites
 
 
 class FollowingStandin:

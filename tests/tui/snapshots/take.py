@@ -30,9 +30,9 @@ from wsdash.model import (
 )
 from wsdash.plan import load_plan
 from wsdash.tui.app import WsdashApp
-from wsdash.tui.feed import Feed, Update
+from wsdash.tui.feeds.journal_feed import Feed, Update
 from wsdash.tui.panes.tabs import PANES
-from wsdash.tui.viewstate import ViewState, fold_all
+from wsdash.tui.state.viewstate import ViewState, fold_all
 
 NOW = 1_796_000_000.0
 SIZES = ((80, 24), (100, 30), (120, 36), (200, 60))

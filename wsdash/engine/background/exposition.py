@@ -2,20 +2,19 @@
 
 Names, units and types follow Prometheus' own rules: base units (seconds, bytes, ratios of 1), counters that
 end in _total, one-of-several states as one series a state. What is not read any more is left out, and so is
-what only seems well because nobody measures.
+what only seems well because nobody measures. What the alert rules measure now is among it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from wsdash import __version__
 from wsdash.engine.limits import FRESH_SECONDS, ROWS_FRESH_SECONDS
-from wsdash.engine.measured import MeasuredAlerts
 from wsdash.engine.run.due import outcome
 from wsdash.history.reader import StoreSize
 from wsdash.model import (
@@ -33,8 +32,44 @@ from wsdash.model import (
 )
 from wsdash.model.alert_board import AlertBoard, fold_alert
 from wsdash.model.fold import RunView, fold
+from wsdash.model.samples import SampleFold
 from wsdash.plan import Plan
-from wsdash.watch.alerting.judge import ABSENCE
+from wsdash.watch.alerting.export import MEASURED, VALUE
+from wsdash.watch.alerting.judge import ABSENCE, AlertJudge
+from wsdash.watch.alerting.rules import AlertRule
+
+
+class MeasuredAlerts:
+    """Takes events in the journal's order; not to be used by two threads at once.
+
+    containers: what a container serves -> its name (watch/board.py).
+    """
+
+    def __init__(self, rules: Iterable[AlertRule] = (), containers: Mapping[str, str] | None = None) -> None:
+        self._judge = AlertJudge(rules, containers=containers)
+        self._fold = SampleFold(lambda series, at, value, error: self._judge.add(series, at, value), 0.0)
+
+    def see(self, recorded: Recorded) -> None:
+        """Take an event; returns at once."""
+        self._fold.see(recorded)
+
+    def families(self, now: float) -> Iterator[Metric]:
+        """Every alert's statistic at `now`, epoch seconds of the run. Of what is rightly absent nothing is
+        reported, and so its alerts end."""
+        description = (
+            "An alert rule's statistic over its window, in the unit of its series; infinite: no answer."
+        )
+        value = GaugeMetricFamily(VALUE, description, labels=["alert", "rule"])
+        description = "1 where an alert's statistic is known, 0 where nobody measured."
+        measured = GaugeMetricFamily(MEASURED, description, labels=["alert", "rule"])
+        for one in self._judge.measured(now):
+            labels = [one.alert, one.rule.id]
+            measured.add_metric(labels, float(one.value is not None))
+            if one.value is not None:
+                value.add_metric(labels, one.value)
+        yield value
+        yield measured
+
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds in seconds, the guide's 100, 200 and 500 ms among them."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from wsdash.api.relayed import read_relayed
+from wsdash.api.client import read_relayed
 from wsdash.config import Settings
 from wsdash.data.online.capture.overhead import measure_overhead
 from wsdash.data.online.sync.follow import FollowProgress, follow, keep_small

@@ -31,8 +31,7 @@ from wsdash.timeline.spec import load_timeline
 
 if TYPE_CHECKING:
     from wsdash.engine.background.exporter import Exporter
-    from wsdash.engine.background.exposition import Exposition
-    from wsdash.engine.measured import MeasuredAlerts
+    from wsdash.engine.background.exposition import Exposition, MeasuredAlerts
     from wsdash.watch.alerting.channels import Notifier
 
 
@@ -244,7 +243,7 @@ class BackgroundServices:
 
 def _measured(settings: Settings) -> MeasuredAlerts:
     """What the alert rules measure; nothing while their file is refused, which the pollers tell."""
-    from wsdash.engine.measured import (
+    from wsdash.engine.background.exposition import (
         MeasuredAlerts,
     )  # Prometheus' client and the pollers take time to import
     from wsdash.watch.board import containers_of_series

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 from wsdash.config import Settings, load_settings
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.limits import CLEANUP_SECONDS, COMPARE_LOOK_SECONDS
 from wsdash.engine.operator.launch import LOG_FILE, planned_mode

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wsdash.config import load_settings
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.journal.writer import Journal, JournalError
 from wsdash.engine.limits import RETRY_SECONDS

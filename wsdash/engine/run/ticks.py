@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.perform import Performer

@@ -10,7 +10,7 @@ from wsdash.data.online.capture.install import read_objects, remove_everything
 from wsdash.data.online.capture.position import State
 from wsdash.data.online.switch.move_state import read_side_state
 from wsdash.data.pg.connect import Endpoint
-from wsdash.engine.journal.secrets import redactor_for
+from wsdash.engine.journal.redact import redactor_for
 from wsdash.engine.journal.writer import Journal
 from wsdash.engine.operator.launch import LOG_FILE
 from wsdash.engine.run.recorder import Recorder

@@ -18,9 +18,9 @@ from wsdash.engine.outlook import rehearsal_summary, trustworthy
 from wsdash.model import ItemKind, ItemState, Meaning, Phase
 from wsdash.model.fold import ItemView
 from wsdash.plan import Item, Plan
-from wsdash.tui.freshness import EngineState, engine_state
-from wsdash.tui.lead import attention, lacking, short_title
-from wsdash.tui.looks import (
+from wsdash.tui.drawn.cells import Frame, Lines, cell, row
+from wsdash.tui.drawn.lead import attention, lacking, short_title
+from wsdash.tui.drawn.looks import (
     BAD,
     BUSY,
     DIM,
@@ -39,10 +39,10 @@ from wsdash.tui.looks import (
     size,
     took,
 )
-from wsdash.tui.panes.base import Frame, Lines, cell, row
 from wsdash.tui.panes.lines import LinesView
-from wsdash.tui.transfers import Transfer
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.freshness import EngineState, engine_state
+from wsdash.tui.state.transfers import Transfer
+from wsdash.tui.state.viewstate import ViewState
 
 TIME = 6
 

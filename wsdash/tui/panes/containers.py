@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from wsdash.model import ContainerReading
-from wsdash.tui.freshness import freshness
-from wsdash.tui.looks import (
+from wsdash.tui.drawn.cells import Frame, Lines, cell, fresh_title, name_cell, nothing_yet, row, status
+from wsdash.tui.drawn.looks import (
     BAD,
     DIM,
     TITLE,
@@ -23,8 +23,9 @@ from wsdash.tui.looks import (
     container_state,
     size,
 )
-from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row, status
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.panes.base import Pane
+from wsdash.tui.state.freshness import freshness
+from wsdash.tui.state.viewstate import ViewState
 
 GROUPS = ("apps", "workspace")
 CPU = 6

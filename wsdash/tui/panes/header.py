@@ -8,13 +8,13 @@ from textual.content import Content
 
 from wsdash.model import Mode, Notice
 from wsdash.plan import Item, Plan
-from wsdash.tui.freshness import EngineState, engine_state, freshness, heartbeat_age, watch_trouble
-from wsdash.tui.lead import lead, setup_failed
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.lead import lead, setup_failed
+from wsdash.tui.drawn.looks import BAD, DIM, ENGINE, WARN, age, clock, size, took
 from wsdash.tui.limits import STALE_LAG_SECONDS
-from wsdash.tui.looks import BAD, DIM, ENGINE, WARN, age, clock, size, took
-from wsdash.tui.panes.base import Frame
 from wsdash.tui.panes.lines import LinesView
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.freshness import EngineState, engine_state, freshness, heartbeat_age, watch_trouble
+from wsdash.tui.state.viewstate import ViewState
 
 SEVERITY = {"critical": 3, "warning": 2, "info": 1}
 APART = "  "
@@ -25,7 +25,7 @@ LEAST_ALERT = 36
 def draw_header(
     view: ViewState, frame: Frame, plan: Plan | None = None, selected: Item | None = None
 ) -> list[Content]:
-    """Three lines: the run; its health with what is wrong first; and what leads (see tui/lead.py).
+    """Three lines: the run; its health with what is wrong first; and what leads (see tui/drawn/lead.py).
 
     selected: the item under the cursor. Without a plan the third line is left out.
     """

@@ -14,12 +14,13 @@ from textual.content import Content
 from textual.message import Message
 
 from wsdash.model import Liveness
-from wsdash.tui.freshness import engine_state, freshness
-from wsdash.tui.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds
-from wsdash.tui.panes.base import Frame, Lines, Pane, cell, nothing_yet, row
-from wsdash.tui.past import Past, spread
-from wsdash.tui.plot import AXIS, LatencySummary, ordered, plot, scale_of, summarize, verdict
-from wsdash.tui.viewstate import HOLE, SAMPLES, LatencySample, ViewState
+from wsdash.tui.drawn.cells import Frame, Lines, cell, nothing_yet, row
+from wsdash.tui.drawn.looks import ABSENT, BAD, DIM, LIVENESS, TITLE, age, milliseconds
+from wsdash.tui.drawn.plot import AXIS, LatencySummary, ordered, plot, scale_of, summarize, verdict
+from wsdash.tui.panes.base import Pane
+from wsdash.tui.state.freshness import engine_state, freshness
+from wsdash.tui.state.past import Past, spread
+from wsdash.tui.state.viewstate import HOLE, SAMPLES, LatencySample, ViewState
 
 NUMBER = 5
 VERDICT = 11

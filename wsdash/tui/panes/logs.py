@@ -13,12 +13,12 @@ from textual.widgets import Input
 
 from wsdash.errors import InputError
 from wsdash.model import Liveness, LogLine
-from wsdash.tui.freshness import freshness
-from wsdash.tui.loglines import around, moment, older
-from wsdash.tui.looks import zone
-from wsdash.tui.panes.base import Frame, as_title, fresh_title
+from wsdash.tui.drawn.cells import Frame, as_title, fresh_title
+from wsdash.tui.drawn.looks import zone
 from wsdash.tui.panes.logview import LogView
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.freshness import freshness
+from wsdash.tui.state.loglines import around, moment, older
+from wsdash.tui.state.viewstate import ViewState
 
 ASKING = {
     "find": "find: text or regular expression; Enter keeps, Esc forgets",
@@ -78,12 +78,6 @@ class LogsPane(Vertical):
     def on_log_view_older_wanted(self, message: LogView.OlderWanted) -> None:
         """Look at older lines than these."""
         self._look_back(lambda state: older(state, message.than), None)
-
-    def on_log_view_detail_wanted(self, message: LogView.DetailWanted) -> None:
-        """Open all of a line."""
-        from wsdash.tui.screens.document import LinePanel
-
-        self.app.push_screen(LinePanel(message.line))
 
     def on_log_scroll_badges_changed(self) -> None:
         """Redraw the lower border."""

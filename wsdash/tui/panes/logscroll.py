@@ -17,8 +17,8 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from wsdash.model import LogLine
-from wsdash.tui.loglines import LogLines, Search, as_text, severity
 from wsdash.tui.panes.lines import resize_alone
+from wsdash.tui.state.loglines import LogLines, Search, as_text, severity
 
 PREFIX = 14
 """Cells of a line before its text, beside the name."""

@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from wsdash.model import LogLine
-from wsdash.tui.keys import with_keys
-from wsdash.tui.loglines import LEVELS, MOST_LINES, Search, as_text, pattern, severity
-from wsdash.tui.looks import at_least, count, when
+from wsdash.tui.drawn.cells import with_keys
+from wsdash.tui.drawn.looks import at_least, count, when
 from wsdash.tui.panes.logscroll import LogScroll
+from wsdash.tui.state.loglines import LEVELS, MOST_LINES, Search, as_text, pattern, severity
 
 
 def _key(keys: str, action: str, words: str, does: str, tip: str, *, sign: str = "") -> Binding:

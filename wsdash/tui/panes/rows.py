@@ -9,11 +9,12 @@ from textual.content import Content
 
 from wsdash.model import RowsReading, TableVerified
 from wsdash.model.fold import ANSWERED
-from wsdash.tui.freshness import freshness
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, calm, clock, count
-from wsdash.tui.panes.base import Frame, Lines, Pane, cell, fresh_title, name_cell, nothing_yet, row
-from wsdash.tui.transfers import Transfer
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.drawn.cells import Frame, Lines, cell, fresh_title, name_cell, nothing_yet, row
+from wsdash.tui.drawn.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, bar, calm, clock, count
+from wsdash.tui.panes.base import Pane
+from wsdash.tui.state.freshness import freshness
+from wsdash.tui.state.transfers import Transfer
+from wsdash.tui.state.viewstate import ViewState
 
 NUMBER = 9
 """The least room for a number; long ones take more, at the cost of the names."""

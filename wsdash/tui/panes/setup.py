@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from wsdash.tui.freshness import EngineState, engine_state, heartbeat_age
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, SPINNER, TITLE, WARN, age, bar
-from wsdash.tui.panes.base import Frame, Lines, Pane, cell, row
-from wsdash.tui.viewstate import SetupStage, ViewState
+from wsdash.tui.drawn.cells import Frame, Lines, cell, row
+from wsdash.tui.drawn.looks import BAD, BUSY, DIM, GOOD, SPINNER, TITLE, WARN, age, bar
+from wsdash.tui.panes.base import Pane
+from wsdash.tui.state.freshness import EngineState, engine_state, heartbeat_age
+from wsdash.tui.state.viewstate import SetupStage, ViewState
 
 BAR = 20
 OF = re.compile(r"([\d,]+) of ([\d,]+)")

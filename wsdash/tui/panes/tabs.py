@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from wsdash.model import ItemState
-from wsdash.tui.looks import BAD
-from wsdash.tui.panes.base import Frame
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import BAD
+from wsdash.tui.state.viewstate import ViewState
 
 PANES = {
     "checklist": "The plan and its evidence",

@@ -10,10 +10,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 
 from wsdash.model import ConflictFound, ConflictsFound
-from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, count
-from wsdash.tui.panes.base import Frame, Lines, cell, name_cell, row
+from wsdash.tui.drawn.cells import Frame, Lines, cell, name_cell, row
+from wsdash.tui.drawn.looks import BAD, DIM, GOOD, TITLE, WARN, count
 from wsdash.tui.screens.views import ViewPanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 SIDES = {"source": "old database", "target": "new database"}
 """Whose row may stay, in the order of the columns."""

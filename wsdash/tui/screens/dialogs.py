@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from wsdash.runtime import user_name
-from wsdash.tui.looks import BAD, DIM, TITLE
+from wsdash.tui.drawn.looks import BAD, DIM, TITLE
 from wsdash.tui.screens.views import Modal
 
 CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Close without doing anything")

@@ -20,11 +20,11 @@ from textual.widgets import Button, Markdown
 
 from wsdash.model import LogLine
 from wsdash.outside import read_json
-from wsdash.tui.loglines import clean
-from wsdash.tui.looks import DIM, when, zone
-from wsdash.tui.panes.base import Frame, Lines, as_title
+from wsdash.tui.drawn.cells import Frame, Lines, as_title
+from wsdash.tui.drawn.looks import DIM, when, zone
 from wsdash.tui.screens.views import Modal, ViewPanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.loglines import clean
+from wsdash.tui.state.viewstate import ViewState
 
 LONGEST = 512 * 1024
 

@@ -19,8 +19,9 @@ from wsdash.model import Intent, ItemKind, ItemState, SidesCompared, TableCompar
 from wsdash.model.run import COMPARE, DIFFERS, EQUAL, MOVING
 from wsdash.plan import Item, Plan
 from wsdash.runtime import user_name
-from wsdash.tui.consequences import consequences
-from wsdash.tui.looks import (
+from wsdash.tui.drawn.cells import Frame, Lines
+from wsdash.tui.drawn.consequences import consequences
+from wsdash.tui.drawn.looks import (
     BAD,
     BUSY,
     DIM,
@@ -38,10 +39,9 @@ from wsdash.tui.looks import (
     stamp,
     took,
 )
-from wsdash.tui.panes.base import Frame, Lines
 from wsdash.tui.screens.dialogs import CANCEL
 from wsdash.tui.screens.views import Modal, ViewPanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 
 class EvidencePanel(ViewPanel):

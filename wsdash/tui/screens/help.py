@@ -19,11 +19,11 @@ from textual.geometry import Offset, Size
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from wsdash.tui.keys import bindings_now, written
-from wsdash.tui.looks import BUSY, DIM, ITEM, KIND, LIVENESS, TITLE, Look
-from wsdash.tui.panes.base import Frame, Lines, cell, row
+from wsdash.tui.drawn.cells import Frame, Lines, cell, row, written
+from wsdash.tui.drawn.looks import BUSY, DIM, ITEM, KIND, LIVENESS, TITLE, Look
+from wsdash.tui.keys import bindings_now
 from wsdash.tui.screens.views import Modal, ViewPanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 NARROW = 100
 KEYS, NAME, ID = 16, 16, 20

@@ -19,9 +19,9 @@ from textual.widgets import Static
 from wsdash.model import LogLine
 from wsdash.plan import Plan
 from wsdash.runtime import report_directory
-from wsdash.tui.freshness import EngineState, engine_state
+from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.keys import KeysLine
-from wsdash.tui.panes.base import Frame, Pane
+from wsdash.tui.panes.base import Pane
 from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.panes.containers import ContainersPane
 from wsdash.tui.panes.header import Header
@@ -31,7 +31,8 @@ from wsdash.tui.panes.logview import LogView
 from wsdash.tui.panes.rows import RowsPane
 from wsdash.tui.panes.setup import SetupPane
 from wsdash.tui.panes.tabs import PANES, TabBar
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.freshness import EngineState, engine_state
+from wsdash.tui.state.viewstate import ViewState
 
 NARROW = 104
 SHORT = 30
@@ -221,6 +222,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.action_pane(1)
         self.checklist.to_attention()
 
+    def on_log_view_detail_wanted(self, message: LogView.DetailWanted) -> None:
+        """Open all of a log's line."""
+        from wsdash.tui.screens.document import LinePanel
+
+        self.app.push_screen(LinePanel(message.line))
+
     def on_checklist_selected(self) -> None:
         """The line that leads is about the item under the cursor."""
         self.header.select(self.view, self.frame, self.checklist.selected)
@@ -257,7 +264,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_theme(self) -> None:
         """The next set of colours."""
-        from wsdash.tui.looks import next_theme
+        from wsdash.tui.drawn.looks import next_theme
 
         self.app.theme = next_theme(self.app.theme)
 

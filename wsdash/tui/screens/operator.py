@@ -14,9 +14,8 @@ from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAske
 from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
-from wsdash.tui.freshness import EngineState, engine_state, waiting_for
-from wsdash.tui.looks import plain_title
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import plain_title
 from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.screens.dialogs import (
     HOLDS_OR_NOT,
@@ -28,7 +27,8 @@ from wsdash.tui.screens.dialogs import (
     TypedDialog,
 )
 from wsdash.tui.screens.main import MainScreen
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.freshness import EngineState, engine_state, waiting_for
+from wsdash.tui.state.viewstate import ViewState
 
 INTERRUPT = "INTERRUPT"
 

@@ -18,11 +18,11 @@ from textual.content import Content
 from textual.widgets import Markdown, Static
 
 from wsdash.model import ItemState, StepId
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import BAD, DIM, GOOD, TITLE, WARN, age
 from wsdash.tui.limits import REPORT_LOOK_SECONDS
-from wsdash.tui.looks import BAD, DIM, GOOD, TITLE, WARN, age
-from wsdash.tui.panes.base import Frame
 from wsdash.tui.screens.views import Modal
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 NAME = "report.md"
 ITEM = StepId.UPDATE_DOCS

@@ -13,11 +13,11 @@ from wsdash.model import Intent
 from wsdash.model.run import GIVE_UP, ROLLBACK
 from wsdash.plan import Plan
 from wsdash.runtime import user_name
-from wsdash.tui.consequences import rollback_lines
-from wsdash.tui.panes.base import Frame
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.consequences import rollback_lines
 from wsdash.tui.screens.conflicts import ConflictsPanel
 from wsdash.tui.screens.dialogs import AnswerDialog, Answered, TypedDialog
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 BLOCKED = {"again": "Try again", "give-up": "Give them up"}
 """The answers about writes that cannot be carried back."""

@@ -18,11 +18,11 @@ from wsdash.engine.outlook import rehearsal_lines, rehearsal_summary
 from wsdash.engine.run.due import REHEARSE, STOP_REHEARSAL
 from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState, RehearsalOutcome
 from wsdash.plan import Plan, Test
-from wsdash.tui.looks import BAD, BUSY, DIM, GOOD, ITEM, KIND, TITLE, WARN, age, plain_title
-from wsdash.tui.panes.base import Frame, Lines, cell, row
+from wsdash.tui.drawn.cells import Frame, Lines, cell, row
+from wsdash.tui.drawn.looks import BAD, BUSY, DIM, GOOD, ITEM, KIND, TITLE, WARN, age, plain_title
 from wsdash.tui.panes.checklist import progress_line
 from wsdash.tui.screens.views import ViewPanel
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.state.viewstate import ViewState
 
 GROUP = {
     "functional": "Functional Tests",

@@ -21,10 +21,9 @@ from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Static
 
 from wsdash.model import SchemaObject
-from wsdash.tui.keys import with_keys
-from wsdash.tui.looks import DIM, FATE, TITLE, WARN, Look
-from wsdash.tui.panes.base import Frame, Lines, cell, row, status
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.drawn.cells import Frame, Lines, cell, row, status, with_keys
+from wsdash.tui.drawn.looks import DIM, FATE, TITLE, WARN, Look
+from wsdash.tui.state.viewstate import ViewState
 
 
 class Modal(ModalScreen[ScreenResultType]):

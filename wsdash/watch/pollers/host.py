@@ -10,8 +10,7 @@ import psutil
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.model import HostReading
-from wsdash.watch.pollers.poller import Pace
-from wsdash.watch.pollers.threads import Blocking
+from wsdash.watch.pollers.poller import Blocking, Pace
 from wsdash.watch.sources import Emit
 
 PACE = Pace(interval=1.0, timeout=5.0)

@@ -12,7 +12,7 @@ import aiohttp
 
 from wsdash.outside.http import client_session
 from wsdash.watch.limits import PROBE_TIMEOUT
-from wsdash.watch.liveness import reason
+from wsdash.watch.sources import reason
 
 
 @dataclass(frozen=True)

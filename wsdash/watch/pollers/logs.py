@@ -11,8 +11,7 @@ from wsdash.clock import Clock, SystemClock
 from wsdash.model import LogLine
 from wsdash.outside.severity import ERROR, severity
 from wsdash.watch.limits import FIRST_PAUSE, LONGEST_PAUSE
-from wsdash.watch.liveness import SourceTeller, backoff, reason
-from wsdash.watch.sources import Emit, OnLog, WatchedStack
+from wsdash.watch.sources import Emit, OnLog, SourceTeller, WatchedStack, backoff, reason
 
 OVERLAP = 30.0
 """Seconds that are asked for again after a break, because containers' lines arrive interleaved."""

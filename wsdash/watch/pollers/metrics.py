@@ -20,10 +20,9 @@ from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import MetricsReading
 from wsdash.watch.board import Board
 from wsdash.watch.limits import PAGE_TIMEOUT
-from wsdash.watch.pollers.histogram import Counters, Growth, buckets, quantile
 from wsdash.watch.pollers.http import timed_get
 from wsdash.watch.pollers.poller import Pace
-from wsdash.watch.pollers.prometheus import Family, parse_metrics
+from wsdash.watch.pollers.prometheus import Counters, Family, Growth, buckets, parse_metrics, quantile
 from wsdash.watch.sources import Emit, NotStartedError
 
 PACE = Pace(interval=5.0, timeout=8.0, longest_pause=15.0)

@@ -18,8 +18,7 @@ from wsdash.model import PortReading
 from wsdash.model.ports import PortPlan, in_the_way
 from wsdash.watch.board import Board
 from wsdash.watch.limits import PLAN_SECONDS
-from wsdash.watch.pollers.poller import Pace
-from wsdash.watch.pollers.threads import Blocking
+from wsdash.watch.pollers.poller import Blocking, Pace
 from wsdash.watch.sources import Emit
 
 PACE = Pace(interval=5.0, timeout=10.0, longest_pause=30.0)

@@ -23,7 +23,7 @@ from wsdash.model.written import stamp as stamp
 from wsdash.model.written import took as took
 from wsdash.model.written import when as when
 from wsdash.model.written import zone as zone
-from wsdash.tui.freshness import EngineState
+from wsdash.tui.state.freshness import EngineState
 
 GOOD = "$text-success"
 BAD = "bold $text-error"

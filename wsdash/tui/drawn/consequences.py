@@ -10,8 +10,8 @@ from wsdash.model import ItemKind, ItemState, Mode, Phase, StepId
 from wsdash.model.fold import ANSWERED
 from wsdash.model.run import COPIES
 from wsdash.plan import Item, Plan
-from wsdash.tui.looks import age, count, size
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.drawn.looks import age, count, size
+from wsdash.tui.state.viewstate import ViewState
 
 _ACTS: dict[str, str] = {
     StepId.BACKUP: "another backup is taken and proven; the file that is there stays",

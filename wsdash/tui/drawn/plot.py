@@ -10,8 +10,8 @@ from operator import itemgetter
 
 from textual.content import Content
 
-from wsdash.tui.looks import BAD, BARS, DIM, GAP, GOOD, HOLE_MARK, WARN, Look
-from wsdash.tui.viewstate import HOLE, LatencySample
+from wsdash.tui.drawn.looks import BAD, BARS, DIM, GAP, GOOD, HOLE_MARK, WARN, Look
+from wsdash.tui.state.viewstate import HOLE, LatencySample
 
 GET_SECONDS = 0.2
 POST_SECONDS = 0.1

@@ -8,10 +8,10 @@ from textual.content import Content
 
 from wsdash.model import ItemKind, ItemState, Mode, Outcome, Phase, SetupProgress, StepId
 from wsdash.plan import Item, Plan
-from wsdash.tui.freshness import EngineState, engine_state, heartbeat_age
-from wsdash.tui.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
-from wsdash.tui.panes.base import Frame
-from wsdash.tui.viewstate import ViewState
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
+from wsdash.tui.state.freshness import EngineState, engine_state, heartbeat_age
+from wsdash.tui.state.viewstate import ViewState
 
 _SHORT = {
     "backup": "Backup current data",

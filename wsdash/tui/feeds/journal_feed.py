@@ -23,6 +23,7 @@ from wsdash.engine.operator.launch import LOG_FILE, engine_log_tail
 from wsdash.errors import InputError
 from wsdash.model import ContainerReading, ItemChanged, ItemState, LogLine, Notice, Recorded
 from wsdash.model.fold import RunView
+from wsdash.tui.drawn.looks import ITEM, NOTICE, took
 from wsdash.tui.limits import (
     DELIVER_SECONDS,
     IMPATIENT_SECONDS,
@@ -30,10 +31,9 @@ from wsdash.tui.limits import (
     POLL_SECONDS,
     YOUNG_SECONDS,
 )
-from wsdash.tui.loglines import own_probe
-from wsdash.tui.looks import ITEM, NOTICE, took
-from wsdash.tui.past import Past
-from wsdash.tui.viewstate import LatencySample, ViewState, fold_all, run_time
+from wsdash.tui.state.loglines import own_probe
+from wsdash.tui.state.past import Past
+from wsdash.tui.state.viewstate import LatencySample, ViewState, fold_all, run_time
 
 _COUNTERS = {"run", "seen_at", "reported_at", "last_at", "heartbeat", "past"}
 _MEASURES = {"containers", "rows", "latency", "host", "timeline", "metrics_missing", "ports", "branches"}
@@ -192,7 +192,7 @@ class Feed:
         """Read the latencies' history again and again; in a thread of its own, the journal does not wait."""
         from wsdash.history.reader import HistoryReader
         from wsdash.history.store import FILE as HISTORY
-        from wsdash.tui.past_reader import PastReader
+        from wsdash.tui.feeds.past_reader import PastReader
 
         reader = HistoryReader(state / HISTORY)
         past_reader = PastReader(reader)

@@ -12,9 +12,9 @@ import msgspec
 from wsdash.errors import WsdashError
 from wsdash.model import AnyEvent, LogLine, Recorded, TimePassing
 from wsdash.outside import clean, clean_texts, without_sequences
-from wsdash.tui.feed import Feed, Follower, alive, as_line, is_news, pressing_lines
+from wsdash.tui.feeds.journal_feed import Feed, Follower, alive, as_line, is_news, pressing_lines
 from wsdash.tui.limits import AGAIN_SECONDS, DELIVER_SECONDS, GRACE_SECONDS
-from wsdash.tui.viewstate import ViewState, fold, run_time
+from wsdash.tui.state.viewstate import ViewState, fold, run_time
 
 Emit = Callable[[AnyEvent], None]
 OnLog = Callable[[LogLine], None]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wsdash.history.digest import Digest
 from wsdash.history.reader import HistoryReader, Point, SeriesSummary, StoreSize
 from wsdash.tui.limits import ANEW_SECONDS, LATE_SECONDS
-from wsdash.tui.past import Part, Past, SeriesPast
+from wsdash.tui.state.past import Part, Past, SeriesPast
 
 WINDOWS: tuple[tuple[str, float], ...] = (("1 h", 3600.0), ("24 h", 86_400.0), ("14 d", 14 * 86_400.0))
 PRESENCE = "self:memory"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from wsdash.model import Liveness
 from wsdash.tui.limits import LIVE_SECONDS, STALE_SECONDS
-from wsdash.tui.viewstate import ViewState, machine_seconds
+from wsdash.tui.state.viewstate import ViewState, machine_seconds
 
 SLOW_SOURCES = {"rows": 150.0, "ports": 90.0}
 """Sources that are read less often, and their ages."""

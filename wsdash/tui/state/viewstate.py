@@ -42,8 +42,8 @@ from wsdash.model.days import run_time as time_of_run
 from wsdash.model.fold import RunView
 from wsdash.model.fold import fold as fold_run
 from wsdash.tui.limits import HOLE_SECONDS
-from wsdash.tui.past import Past
-from wsdash.tui.transfers import Transfer, advance, over_all
+from wsdash.tui.state.past import Past
+from wsdash.tui.state.transfers import Transfer, advance, over_all
 
 SAMPLES = 120
 """How many probes of a series are kept."""
