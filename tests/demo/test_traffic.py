@@ -69,7 +69,7 @@ async def test_a_fifth_of_it_writes_and_everything_is_there_as_the_ledger_says(
     assert (tally.refused, tally.unknown, tally.reads_stale, tally.faults) == (0, 0, 0, [])
     (ledger,) = read_ledgers(tmp_path)
     judged = await compare(ledger, empty)
-    assert judged.clean, judged.told
+    assert judged.clean, judged.findings
     async with connection(empty, read_only=True) as conn:
         assert await conn.fetchval("select count(*) from workspace.workspace_audit_log") == writes
 

@@ -95,7 +95,7 @@ def require_clean(world: DockerWorld, side: str, directory: Path) -> None:
     ledger = ledger_of(directory)
     endpoint = endpoint_of(world, side)
     judged = world.engine.call(lambda: asyncio.run(compare(ledger, endpoint)))
-    assert judged.clean, judged.told
+    assert judged.clean, judged.findings
     assert ledger.tally.faults == []
     # Docker's proxy takes connections for a published port a moment longer than its container listens, and
     # ends them without an answer; on a busy machine that moment is long

@@ -176,7 +176,7 @@ def test_it_moves_while_it_serves_and_comes_back_without_losing_a_write(online_w
     source = endpoint(world.settings.source)
     judged = asyncio.run(witness(program.state / "world", source, "source", None))
     assert judged is not None
-    assert (judged.lost, judged.duplicated, judged.wrong, judged.unknown) == (0, 0, 0, 0), judged.told
+    assert (judged.lost, judged.duplicated, judged.wrong, judged.unknown) == (0, 0, 0, 0), judged.findings
     assert judged.acknowledged > 100
     gone = program.run("finish", "--remove-traces", "--yes")
     assert gone.returncode == 0, gone.stdout + gone.stderr

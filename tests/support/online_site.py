@@ -117,7 +117,7 @@ class Trip:
     @property
     def amiss(self) -> list[str]:
         """What must not be."""
-        told = [text for judged in self.judged for text in judged.told]
+        told = [text for judged in self.judged for text in judged.findings]
         return told if self.equal else [*told, "the two databases differ"]
 
     def line(self) -> str:

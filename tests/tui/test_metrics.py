@@ -89,7 +89,7 @@ async def test_old_values_are_stale_and_absent_ones_not_there(tmp_path: Path) ->
         await on.press("m", "2")
         lines = (await read(on)).splitlines()
         assert "stale, no value for 1" in next(line for line in lines if "new API" in line)
-        assert "– not there: compute: its address is not set" in next(
+        assert "– not read: compute: its address is not set" in next(
             line for line in lines if "compute up" in line
         )
 

@@ -97,7 +97,7 @@ def test_latency_tells_numbers_gaps_and_thresholds() -> None:
 def test_a_series_that_is_not_there_yet_is_no_alarm() -> None:
     away = SourceState("latency:api-new", Liveness.DOWN, "not started yet")
     lines = draw_latency(seen(away, started()), FRAME)
-    assert "– not there" in plain(lines)
+    assert "– absent" in plain(lines)
     assert styles(lines[1:]) <= {DIM, ""}
 
 

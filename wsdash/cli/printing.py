@@ -81,7 +81,7 @@ class _Sentences(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if record.name == "asyncio" and isinstance(error, ConnectionError):
-            return  # a driver's connection ended, and whoever used it was told so by its own call
+            return  # a driver's connection ended, and its own call has reported that
         if error is not None:
             tell_unforeseen(error, self._state, f"a task in the background ({record.name})")
             return

@@ -1,5 +1,5 @@
-"""What the journal tells whoever was not there: the state of the run, who asked for what, and how each
-container was when an engine last saw it."""
+"""The state of a run out of its journal, for a process that did not follow it: what is done, who asked for
+what, and how each container was when an engine last saw it."""
 
 from __future__ import annotations
 

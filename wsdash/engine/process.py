@@ -307,7 +307,7 @@ class Engine:
         if found is None:
             return True
         await recorder.record(found)
-        for line in found.told:
+        for line in found.findings:
             recorder.journal.emit(Notice("error", line))
         return found.clean
 

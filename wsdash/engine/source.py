@@ -25,7 +25,7 @@ class RunHandle:
     """What a source may do with the run.
 
     on_log: a line of a log. look, say: the timeline judged, a word of people. end_watch, watch: the pollers.
-    caught_up: called when the source goes on beyond what it told an earlier engine.
+    caught_up: called when the source passes the point that it reached in an earlier engine.
     recaller: where samples that were lost go. backed_up: when the newest backup was proven, epoch seconds.
     perform: carry out an item or test that is not done. tick: a person's word (item, who, note) on one.
     """
@@ -55,7 +55,7 @@ class EventSource(Protocol):
         ...
 
     def under_way(self, journal: Journal) -> bool:
-        """Whether it told an earlier engine a part, and goes on. Raises InputError when another one did."""
+        """Whether it goes on from an earlier engine's part. Raises InputError when that was another source."""
         ...
 
     async def run(self, handle: RunHandle) -> None:
@@ -73,11 +73,11 @@ async def pass_time(recorder: Recorder, passing: TimePassing, clock: Clock) -> N
 
 
 async def take_up(recorder: Recorder, source: EventSource | None) -> None:
-    """Go on from where the run's time stood, when an earlier engine left while a source told its own.
+    """Go on from where the run's time stood, when an earlier engine left while a source passed its own.
 
-    source: what tells the rest; until it does, time stands still. Without one time passes as the machine's,
-    from there on. A migration that was taken back meanwhile ends the source's time. Raises InputError when
-    another source told the time.
+    source: what reports the rest; until it does, time does not pass. Without one, time passes as the
+    machine's from there on. A migration that was taken back meanwhile ends the source's time. Raises InputError when
+    another source passed the time.
     """
     journal = recorder.journal
     goes_on = source is not None and source.under_way(journal)

@@ -110,7 +110,7 @@ class TrafficJudged(Event, frozen=True, tag="traffic-judged"):
     reads_refused: int = 0
     longest_read_refusal: float = 0.0
     gap: float | None = None
-    told: tuple[str, ...] = ()
+    findings: tuple[str, ...] = msgspec.field(default=(), name="told")
     """What is amiss, the first of it."""
 
     @property

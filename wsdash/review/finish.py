@@ -105,7 +105,7 @@ def _unused(known: KnownStory) -> ServingSides:
     relay = known.settings.stack.workspace.relay if known.view.mode == Mode.ONLINE else ""
     history = HistoryReader(known.state / FILE)
     try:
-        # what answers at the old address then is the relay; the old service itself is told as a stray
+        # what answers at the old address then is the relay; the old service itself is reported as a stray
         series = f"stray:{OLD}" if relay else f"latency:{OLD}"
         answered = history.summary(series, since, known.now)
         watched = history.summary("latency:api-new", since, known.now).coverage

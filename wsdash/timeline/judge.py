@@ -177,7 +177,7 @@ _OF_SAMPLES = OF_SAMPLES | {"improved": improved}
 Judge = Callable[[CriterionSpec, float | None], CriterionFound]
 
 WATCHED = "latency:api-new"
-"""Whoever watches, watches this."""
+"""Its samples show how much of the time was watched at all: the new API is always probed."""
 GO, NO_GO, INSUFFICIENT = "go", "no-go", "insufficient-data"
 
 

@@ -1,6 +1,6 @@
 """Days lived after the migration on a clock of their own: the demo's script drives what pollers would read.
 
-Days that an earlier engine lived in part are gone through again, reporting only what is missing.
+Days that an earlier engine lived in part run again from their start, and only what is missing is reported.
 """
 
 from __future__ import annotations
@@ -48,21 +48,21 @@ class Relived:
     ) -> None:
         self.until = until
         self._recall = recall
-        self._told: Counter[tuple[float, bytes]] = Counter()
+        self._reported: Counter[tuple[float, bytes]] = Counter()
         self._said: set[str] = set()
         for recorded in events:
             event = recorded.event
-            self._told[recorded.at, encode(event)] += 1
+            self._reported[recorded.at, encode(event)] += 1
             if recorded.at == until and isinstance(event, CriterionConfirmed | DecisionRecorded):
                 self._said.add(event.who)
 
-    def told(self, at: float, event: AnyEvent) -> bool:
+    def reported(self, at: float, event: AnyEvent) -> bool:
         """Whether the event was reported already. Only the newest readings are kept: the older ones were."""
         if at > self.until:
             return False
-        known = self._told[at, encode(event)] > 0
+        known = self._reported[at, encode(event)] > 0
         if known:
-            self._told[at, encode(event)] -= 1
+            self._reported[at, encode(event)] -= 1
         elif at == self.until or not isinstance(event, READINGS):
             return False
         self._recall(Recorded(0, at, event))
@@ -170,7 +170,7 @@ class Life:
 
     def tell(self, event: AnyEvent) -> None:
         """Into the journal, unless it is there."""
-        if not self._relived.told(self.clock.time(), event):
+        if not self._relived.reported(self.clock.time(), event):
             self._journal.emit(event)
 
     def read(self, event: AnyEvent) -> None:

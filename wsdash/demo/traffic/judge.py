@@ -34,22 +34,22 @@ HAS_AUDIT = "select to_regclass('workspace.workspace_audit_log') is not null"
 
 @dataclass
 class Judged:
-    """How many acknowledged writes are lost, there twice, or wrong; told: the first of them, as sentences."""
+    """How many acknowledged writes are lost, there twice, or wrong; and the first of them in sentences."""
 
     lost: int = 0
     duplicated: int = 0
     wrong: int = 0
-    told: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
         """Whether nothing is amiss."""
         return not (self.lost or self.duplicated or self.wrong)
 
-    def tell(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """One finding in words; the first ones are kept."""
-        if len(self.told) < SHOWN:
-            self.told.append(text)
+        if len(self.findings) < SHOWN:
+            self.findings.append(text)
 
 
 async def compare(ledger: Ledger, side: Endpoint) -> Judged:
@@ -68,13 +68,13 @@ async def compare(ledger: Ledger, side: Endpoint) -> Judged:
 
 def judge(ledger: Ledger, found: list[asyncpg.Record], lines: Counter[str] | None) -> Judged:
     """The same of rows that were read. lines: of the audit by item; None where there is none."""
-    judged = Judged(wrong=len(ledger.tally.faults), told=list(ledger.tally.faults))
+    judged = Judged(wrong=len(ledger.tally.faults), findings=list(ledger.tally.faults))
     stored: dict[str, list[asyncpg.Record]] = {}
     for one in found:
         stored.setdefault(one["title"], []).append(one)
     for title in stored.keys() - ledger.rows.keys():
         judged.wrong += 1
-        judged.tell(f"{title} is there, and nobody wrote it")
+        judged.note(f"{title} is there, and nobody wrote it")
     for title, row in ledger.rows.items():
         _judge_row(judged, title, row, [_state(one) for one in stored.get(title, [])])
         if lines is not None and row.id:
@@ -89,7 +89,7 @@ def _state(row: asyncpg.Record) -> State:
 def _judge_row(judged: Judged, title: str, row: Row, found: list[State]) -> None:
     if len(found) > 1:
         judged.duplicated += len(found) - 1
-        judged.tell(f"{title} is there {len(found)} times")
+        judged.note(f"{title} is there {len(found)} times")
     state = found[0] if found else None
     if state in row.states:
         return
@@ -97,7 +97,7 @@ def _judge_row(judged: Judged, title: str, row: Row, found: list[State]) -> None
         judged.lost += 1  # the row, or the change or removal that came last
     else:
         judged.wrong += 1
-    judged.tell(f"{title} is {state}, and was acknowledged as {row.states}")
+    judged.note(f"{title} is {state}, and was acknowledged as {row.states}")
 
 
 def _judge_lines(judged: Judged, title: str, row: Row, lines: int) -> None:
@@ -107,7 +107,7 @@ def _judge_lines(judged: Judged, title: str, row: Row, lines: int) -> None:
         judged.duplicated += 1
     else:
         return
-    judged.tell(f"{title} has {lines} lines in the audit, of {row.writes} acknowledged changes")
+    judged.note(f"{title} has {lines} lines in the audit, of {row.writes} acknowledged changes")
 
 
 async def witness(
@@ -132,7 +132,7 @@ async def witness(
         whole.lost += found.lost
         whole.duplicated += found.duplicated
         whole.wrong += found.wrong
-        whole.told += found.told
+        whole.findings += found.findings
         tallies.append(ledger.tally)
     return TrafficJudged(
         label,
@@ -145,7 +145,7 @@ async def witness(
         reads_refused=sum(tally.reads_refused for tally in tallies),
         longest_read_refusal=max((tally.longest_read_refusal_ms for tally in tallies), default=0.0) / 1000,
         gap=None if window is None else max((_gap(tally, window) for tally in tallies), default=0.0),
-        told=tuple(whole.told[:10]),
+        findings=tuple(whole.findings[:10]),
     )
 
 

@@ -1,4 +1,4 @@
--- The schema `workspace` as it stands on the shared TimescaleDB: everything that is there before rows are.
+-- The schema `workspace` as it is on the shared TimescaleDB: everything that is there before rows are.
 -- "-- hypertable: COLUMN" marks the tables that are hypertables in production.
 CREATE SCHEMA workspace;
 COMMENT ON SCHEMA workspace IS 'Workspace service: ideas, tasks and their history';

@@ -90,7 +90,7 @@ class BackgroundServices:
         telling = passing is not None and not passing.over
         if telling and source is not None:
             # samples that a crash lost are not written again yet: nothing may be judged without them
-            self.after.not_yet = "what was told before the engine was gone is taken up again; try in a moment"
+            self.after.not_yet = "the days so far are being read again; try in a moment"
         else:
             self._begin_judging(self.after)
         self.comparer = Comparer(world.settings, self._recorder, running, self._jobs.during_comparison)

@@ -69,7 +69,7 @@ LIVENESS = {
     Liveness.DOWN: Look("✗", "down", BAD),
     None: Look("?", "no reading yet", DIM),
 }
-ABSENT = Look("–", "not there", DIM)
+ABSENT = Look("–", "absent", DIM)
 ENGINE = {
     EngineState.STARTING: Look("◌", "starting the engine", WARN),
     EngineState.LIVE: Look("●", "engine live", GOOD),

@@ -68,7 +68,7 @@ class OperatorMovePanel(MovePanel):
 
 def _followed(view: ViewState, now: float) -> Lines:
     run = view.run
-    lines: Lines = [Content.styled("Where it stands", TITLE)]
+    lines: Lines = [Content.styled("Where the move is", TITLE)]
     followed, at = run.followed, run.followed_at
     if followed is None or at is None:
         return [*lines, Content.styled("Nothing is carried yet.", DIM), Content("")]

@@ -135,7 +135,7 @@ def _line(metric: Metric, trends: Trends, view: ViewState, frame: Frame) -> Line
     trend = trends.trends.get(metric.series)
     missing = view.metrics_missing.get(metric.series, "")
     if trend is None or not (trend.summary.count or trend.summary.failures):
-        why = f"not there: {missing}" if missing else "no samples in this window"
+        why = f"not read: {missing}" if missing else "no samples in this window"
         return [
             row(cell(metric.title, name_width(frame.width)), Content.styled(f"– {why}", DIM)).truncate(
                 frame.width, ellipsis=True
@@ -159,7 +159,7 @@ def _line(metric: Metric, trends: Trends, view: ViewState, frame: Frame) -> Line
         notes.insert(0, f"{found.failures} failed of {found.count + found.failures}")
         style = WARN
     if missing and not fresh:
-        notes.insert(0, f"not there: {missing}")
+        notes.insert(0, f"not read: {missing}")
     elif not fresh:
         old = age(trends.until - newest) if newest is not None else "all of the window"
         notes.insert(0, f"◌ stale, no value for {old}")
