@@ -55,7 +55,7 @@ class EventSource(Protocol):
         ...
 
     def under_way(self, journal: Journal) -> bool:
-        """Whether it goes on from an earlier engine's part. Raises InputError when that was another source."""
+        """Whether it goes on from an earlier engine's part. Raises InputError when another source made it."""
         ...
 
     async def run(self, handle: RunHandle) -> None:
@@ -76,8 +76,8 @@ async def take_up(recorder: Recorder, source: EventSource | None) -> None:
     """Go on from where the run's time stood, when an earlier engine left while a source passed its own.
 
     source: what reports the rest; until it does, time does not pass. Without one, time passes as the
-    machine's from there on. A migration that was taken back meanwhile ends the source's time. Raises InputError when
-    another source passed the time.
+    machine's from there on. A migration that was taken back meanwhile ends the source's time. Raises
+    InputError when another source passed the time.
     """
     journal = recorder.journal
     goes_on = source is not None and source.under_way(journal)
