@@ -116,10 +116,16 @@ class VirtualClock:
     async def advance(self, seconds: float) -> None:
         """Let time pass; each sleeper that is due has its turn before later ones wake."""
         end = self._now + seconds
+        await self._settle()
         while self._sleepers and self._sleepers[0][0] <= end:
-            self._now, _, future = heapq.heappop(self._sleepers)
+            at, _, future = heapq.heappop(self._sleepers)
+            self._now = max(self._now, at)
             if not future.done():
                 future.set_result(None)
-                await asyncio.sleep(0)
-        self._now = end
+            await self._settle()
+        self._now = max(self._now, end)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Give those that woke up their turn."""
         await asyncio.sleep(0)

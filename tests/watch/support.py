@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from typing import TypeVar
 import msgspec
 from aiohttp import web
 
+from wsdash.clock import VirtualClock
 from wsdash.config import Settings, load_settings
 from wsdash.model import AnyEvent, ContainerReading, Liveness, LogLine, SourceState
 
@@ -21,43 +20,18 @@ E = TypeVar("E")
 EPOCH = 1_760_000_000.0
 
 
-class FakeClock:
-    """Stands still until `advance`."""
+class FakeClock(VirtualClock):
+    """A virtual clock on which all that can run has run before time goes on, and that can stall."""
 
     def __init__(self) -> None:
-        self._now = 0.0
-        self._number = itertools.count()
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def time(self) -> float:
-        return EPOCH + self._now
+        super().__init__(EPOCH)
 
     def stall(self, seconds: float) -> None:
         """Time passes and nobody wakes up, as when the machine was suspended."""
         self._now += seconds
 
-    async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._now + seconds, next(self._number), future))
-        await future
-
-    async def advance(self, seconds: float) -> None:
-        """Let that time pass: everybody whose time has come wakes up in order."""
-        until = self._now + seconds
+    async def _settle(self) -> None:
         await settle()
-        while self._sleepers and self._sleepers[0][0] <= until:
-            at, _, future = heapq.heappop(self._sleepers)
-            self._now = max(self._now, at)
-            if not future.done():
-                future.set_result(None)
-            await settle()
-        self._now = max(self._now, until)
 
 
 async def settle() -> None:
