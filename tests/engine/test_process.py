@@ -35,6 +35,7 @@ from wsdash.model import (
     ItemChanged,
     ItemState,
     LatencyReading,
+    Notice,
     Recorded,
     RunStarted,
 )
@@ -98,6 +99,14 @@ async def test_a_second_engine_is_told_who_holds_the_run(session: Session, small
         with pytest.raises(LockHeldError, match=str(os.getpid())):
             await serve(small.options(auto=True))
     assert sum(isinstance(event, RunStarted) for event in history(small)) == 1
+
+
+async def test_a_run_that_stays_in_another_mode_than_the_configuration_says_so(small: Small) -> None:
+    assert load_settings(small.config).mode == "online"
+    assert await serve(small.options(mode="offline")) == 0
+    assert await serve(small.options(mode="")) == 0
+    said = [event.text for event in history(small) if isinstance(event, Notice)]
+    assert [text for text in said if "opened in mode offline" in text and "--mode online" in text]
 
 
 async def test_each_event_is_shown_after_it_is_recorded_and_in_order(small: Small) -> None:

@@ -28,6 +28,7 @@ from wsdash.engine.source import take_up
 from wsdash.engine.world import World, describe, hold_to_fingerprint, hold_to_mode, load_world
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import EngineStopped, ItemChanged, ItemState, Notice, Recorded, RunStarted
+from wsdash.model.facts import FINGERPRINT
 
 
 async def begin_life(
@@ -70,7 +71,15 @@ async def made_world(recorder: Recorder, options: EngineOptions, world: World | 
             where="plan.yaml",
             remedy="put the plan back, or begin a new run with another --state",
         )
+    before = recorder.journal.get(FINGERPRINT)
     await hold_to_fingerprint(world, options.mode, recorder.journal, recorder.view.begun)
+    kept = before is not None and before.get("mode") == options.mode != world.settings.mode
+    if kept and not recorder.view.begun:
+        text = (
+            f"this run was opened in mode {options.mode}, and stays in it although the configuration says "
+            f"{world.settings.mode}; until an item begins, --mode {world.settings.mode} changes it"
+        )
+        recorder.journal.emit(Notice("warning", text))
     await note_config(recorder.journal, world.settings.directory)
     return world
 
