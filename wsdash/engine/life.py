@@ -30,6 +30,8 @@ from wsdash.errors import InputError, WsdashError
 from wsdash.model import EngineStopped, ItemChanged, ItemState, Notice, Recorded, RunStarted
 from wsdash.model.facts import FINGERPRINT
 
+INTERRUPTED = 130
+
 
 async def begin_life(
     recorder: Recorder, options: EngineOptions, lock: OperatorLock, world: World | None
@@ -82,9 +84,6 @@ async def made_world(recorder: Recorder, options: EngineOptions, world: World | 
         recorder.journal.emit(Notice("warning", text))
     await note_config(recorder.journal, world.settings.directory)
     return world
-
-
-INTERRUPTED = 130
 
 
 class Ending:

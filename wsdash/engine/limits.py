@@ -88,3 +88,16 @@ FIRST_PAUSE = 1.0
 """Before what failed is tried again; it doubles each time."""
 LONGEST_PAUSE = 30.0
 """To which that pause grows."""
+
+PROGRESS_SECONDS = 1.0
+"""How often the progress of catching up is recorded."""
+PANEL_SECONDS = 10.0
+"""How often it is looked whether a switch could begin, while the target keeps up."""
+OLD_PORT_SECONDS = 3600.0
+"""How often the count of who comes to the old port is recorded, while nobody new does."""
+FOLD_LOG_SECONDS = 60.0
+"""How often the log that keeps the way back open is folded."""
+FOLLOW_FIRST_PAUSE = 1.0
+"""Before catching up is tried again after a failure; each time twice as long."""
+FOLLOW_LONGEST_PAUSE = 30.0
+"""The longest of these pauses."""

@@ -51,3 +51,10 @@ ASK_SECONDS = 30.0
 """For one look at what serves."""
 COMPARE_SECONDS = 1800.0
 """How long reading every row of the source may take."""
+
+CATCH_UP_SECONDS = 4 * 3600.0
+"""Catching up for so long is a failure: changes come faster than they are applied."""
+CATCH_UP_TROUBLE_SECONDS = 120.0
+"""How long a server may be away meanwhile."""
+CATCH_UP_POLL_SECONDS = 0.2
+"""Between two looks at how far catching up is."""

@@ -31,6 +31,9 @@ CountConnections = Callable[[], Awaitable["Connections"]]
 """Asks the target's server."""
 
 ListBranches = Callable[[], Awaitable[BranchesReading]]
+_ERRNO = re.compile(r"\[Errno (-?\d+)\]")
+DOWN_AFTER = 5
+"""Failures in a row after which a source is called down; the attempts go on for ever."""
 
 
 class WatchedStack(Protocol):
@@ -93,9 +96,6 @@ def unknown(name: str) -> Duty:
     return Duty()
 
 
-_ERRNO = re.compile(r"\[Errno (-?\d+)\]")
-
-
 def reason(error: BaseException) -> str:
     """One short line: 'connection refused', 'no answer in time', or the error's own words."""
     if isinstance(error, BaseExceptionGroup):
@@ -118,10 +118,6 @@ def _os_reason(error: OSError) -> str:
     if numbers and numbers[0] > 0:
         return os.strerror(numbers[0]).lower()
     return " ".join(str(error).split()) or type(error).__name__
-
-
-DOWN_AFTER = 5
-"""Failures in a row after which a source is called down; the attempts go on for ever."""
 
 
 def backoff(attempt: int, first: float, longest: float, chance: Callable[[], float] = random.random) -> float:

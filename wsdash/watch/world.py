@@ -40,6 +40,12 @@ from wsdash.watch.sources import (
     unknown,
 )
 
+BRANCHES_PACE = Pace(interval=10.0, timeout=20.0, longest_pause=60.0)
+POOL_PACE = Pace(interval=10.0, timeout=10.0, longest_pause=60.0)
+ROWS_PACE = Pace(interval=2.0, timeout=120.0, longest_pause=15.0)
+ROWS_SHARE = 10
+"""A look at both servers takes at most one part in this many of the time."""
+
 
 class ShiftedStack:
     """The same stack with its times moved to the run's. What began before the shift keeps its time."""
@@ -78,10 +84,6 @@ class ShiftedStack:
         if reading.started_at is None:
             return reading
         return msgspec.structs.replace(reading, started_at=self._clock.of(reading.started_at))
-
-
-BRANCHES_PACE = Pace(interval=10.0, timeout=20.0, longest_pause=60.0)
-POOL_PACE = Pace(interval=10.0, timeout=10.0, longest_pause=60.0)
 
 
 async def watch_world(
@@ -297,11 +299,6 @@ class _World:
         return self.poller("branches", probe, BRANCHES_PACE)
 
 
-PACE = Pace(interval=2.0, timeout=120.0, longest_pause=15.0)
-SHARE = 10
-"""A look at both servers takes at most one part in this many of the time."""
-
-
 def rows_poller(count_rows: CountRows, emit: Emit, clock: Clock | None = None) -> Poller:
     """The poller of the source `rows`: every 2 s, slower (up to every 10 s) when a look takes long."""
     clock = clock or SystemClock()
@@ -312,10 +309,10 @@ def rows_poller(count_rows: CountRows, emit: Emit, clock: Clock | None = None) -
             emit(reading)
         poller.interval = slowed_down(clock.monotonic() - begun)
 
-    poller = Poller("rows", probe, emit, PACE, clock=clock)
+    poller = Poller("rows", probe, emit, ROWS_PACE, clock=clock)
     return poller
 
 
 def slowed_down(seconds: float) -> float:
     """The interval for counts that take that long; both in seconds."""
-    return min(max(PACE.interval, SHARE * seconds), LONGEST_INTERVAL)
+    return min(max(ROWS_PACE.interval, ROWS_SHARE * seconds), LONGEST_INTERVAL)

@@ -85,7 +85,7 @@ def side_of(endpoint: Endpoint) -> DatabaseSettings:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(switch, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(switch, "SWITCH_PAUSE_SECONDS", 0.0)
 
 
 def step_context(

@@ -38,6 +38,18 @@ from wsdash.watch.alerting.export import MEASURED, VALUE
 from wsdash.watch.alerting.judge import ABSENCE, AlertJudge
 from wsdash.watch.alerting.rules import AlertRule
 
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds in seconds, the guide's 100, 200 and 500 ms among them."""
+CONTAINER_STATES = ("created", "running", "restarting", "paused", "exited", "missing")
+SEVERITIES = ("info", "warning", "critical")
+KINDS: dict[type, str] = {
+    LatencyReading: "probe",
+    ContainerReading: "container",
+    RowsReading: "rows",
+    HostReading: "host",
+}
+ANSWERS = {True: "holds", False: "fails", None: "unknown"}
+
 
 class MeasuredAlerts:
     """Takes events in the journal's order; not to be used by two threads at once.
@@ -69,19 +81,6 @@ class MeasuredAlerts:
                 value.add_metric(labels, one.value)
         yield value
         yield measured
-
-
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds in seconds, the guide's 100, 200 and 500 ms among them."""
-CONTAINER_STATES = ("created", "running", "restarting", "paused", "exited", "missing")
-SEVERITIES = ("info", "warning", "critical")
-KINDS: dict[type, str] = {
-    LatencyReading: "probe",
-    ContainerReading: "container",
-    RowsReading: "rows",
-    HostReading: "host",
-}
-ANSWERS = {True: "holds", False: "fails", None: "unknown"}
 
 
 class Probed:

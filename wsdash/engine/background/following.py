@@ -17,7 +17,15 @@ from wsdash.config import Settings
 from wsdash.data.online.capture.overhead import measure_overhead
 from wsdash.data.online.sync.follow import FollowProgress, follow, keep_small
 from wsdash.data.online.sync.move import Move
-from wsdash.engine.limits import CLEANUP_SECONDS
+from wsdash.engine.limits import (
+    CLEANUP_SECONDS,
+    FOLD_LOG_SECONDS,
+    FOLLOW_FIRST_PAUSE,
+    FOLLOW_LONGEST_PAUSE,
+    OLD_PORT_SECONDS,
+    PANEL_SECONDS,
+    PROGRESS_SECONDS,
+)
 from wsdash.engine.run.recorder import Recorder
 from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.model import Downtime, Followed, Notice, OldPortClients
@@ -27,16 +35,6 @@ from wsdash.stack.base import Stack
 from wsdash.steps.base import StepContext, endpoint
 from wsdash.steps.online.move import move_state, read_move
 from wsdash.steps.online.panel import panel
-
-TELL_SECONDS = 1.0
-"""How often progress is reported."""
-PANEL_SECONDS = 10.0
-"""How often it is looked whether a switch could begin, while the target keeps up."""
-OLD_PORT_SECONDS = 3600.0
-"""How often the count of who comes to the old port is recorded, while nobody new does."""
-KEEP_SECONDS = 60.0
-"""How often the log that keeps the way back open is folded."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 class ChangeFollower:
@@ -144,18 +142,18 @@ class ChangeFollower:
         """Carry, or keep the way back open, as the two sides' states demand. A failure is reported, and tried
         again.
         """
-        pause = FIRST_PAUSE
+        pause = FOLLOW_FIRST_PAUSE
         while not self._over.is_set():
             try:
                 await self._as_they_stand()
-                pause = FIRST_PAUSE
+                pause = FOLLOW_FIRST_PAUSE
             except WsdashError as error:
                 self._tell_trouble(str(error))
             except Exception as error:
                 await self._recorder.trace(error)
                 self._tell_trouble(f"unexpected {type(error).__name__}: {error}")
             await self._pause(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            pause = min(pause * 2, FOLLOW_LONGEST_PAUSE)
 
     def _tell_trouble(self, text: str) -> None:
         """What was kept for the way back is still there."""
@@ -230,7 +228,7 @@ class ChangeFollower:
             await self._keep_once(side)
             if side == "target":
                 await self._see_old_port()
-            await self._pause(KEEP_SECONDS)
+            await self._pause(FOLD_LOG_SECONDS)
 
     async def _keep_once(self, side: Side) -> None:
         settings = self._settings.target if side == "target" else self._settings.source
@@ -282,7 +280,7 @@ class ChangeFollower:
 
     def _tell(self, event: Followed, *, now: bool = False) -> None:
         self._newest = event
-        if now or time.monotonic() - self._told_at >= TELL_SECONDS:
+        if now or time.monotonic() - self._told_at >= PROGRESS_SECONDS:
             self._told_at = time.monotonic()
             self._recorder.journal.emit(event)
 

@@ -41,6 +41,23 @@ _WEBHOOKS = "|".join(
         r"api\.telegram\.org/bot",
     )
 )
+AWAITING = re.compile(rf"{_NAME}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\\|>]?\s{{0,5}}$", re.I)
+"""A line that ends where a secret's value would begin."""
+FIRST_WORD = re.compile(rf"^(\s{{0,40}}){_WORD}")
+HINT = re.compile(
+    r"://|pass|pwd|secret|token|api[_-]?key|access[_-]?key|authorization|basic |bearer |akia|asia|eyj"
+    r"|gh[pousr]_|xox|sk-|private key",
+    re.I,
+)
+"""Found in every text that one of the patterns matches; most texts have none and are not searched further."""
+LONGEST_LINE = 1 << 16
+"""Characters of a log line; the spool cuts it again where it keeps it."""
+SHORTEST = 3
+"""A secret of fewer characters is not searched for by value: it would occur in every second word."""
+_IDENTIFIERS = frozenset(
+    {"run", "mode", "item", "action", "name", "subject", "series", "source", "rule", "id", "table", "group"}
+)
+T = TypeVar("T")
 
 
 def _authorization(found: re.Match[str]) -> str:
@@ -73,29 +90,6 @@ PATTERNS: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     _pattern(r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|sk-[A-Za-z0-9_-]{20,})", MASK),
     _pattern(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", MASK),
 )
-
-AWAITING = re.compile(rf"{_NAME}[\"']?\s{{0,5}}[=:]\s{{0,5}}[\\|>]?\s{{0,5}}$", re.I)
-"""A line that ends where a secret's value would begin."""
-FIRST_WORD = re.compile(rf"^(\s{{0,40}}){_WORD}")
-
-HINT = re.compile(
-    r"://|pass|pwd|secret|token|api[_-]?key|access[_-]?key|authorization|basic |bearer |akia|asia|eyj"
-    r"|gh[pousr]_|xox|sk-|private key",
-    re.I,
-)
-"""Found in every text that one of the patterns matches; most texts have none and are not searched further."""
-
-
-LONGEST_LINE = 1 << 16
-"""Characters of a log line; the spool cuts it again where it keeps it."""
-SHORTEST = 3
-"""A secret of fewer characters is not searched for by value: it would occur in every second word."""
-
-
-_IDENTIFIERS = frozenset(
-    {"run", "mode", "item", "action", "name", "subject", "series", "source", "rule", "id", "table", "group"}
-)
-T = TypeVar("T")
 
 
 class Redactor:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from wsdash.review.report.blocks import BAD, NUMBER, Cell, Grid, Section, minute
 from wsdash.review.report.form import Report
-from wsdash.review.report.plots import draw_latencies, plots
+from wsdash.review.report.latency_plot import draw_latencies
+from wsdash.review.report.plots import plots
 from wsdash.review.report.sections import APPENDIX, LATENCIES, sections, summary, verdict_lines
 from wsdash.review.story import KnownStory
 

@@ -25,10 +25,14 @@ from wsdash.model import Followed, Notice, StepId, TableVerified
 from wsdash.model.facts import CATALOG, READ, VERIFIED, ComparedSides
 from wsdash.model.online import KEEPS_UP_SECONDS
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.limits import CATCH_UP_POLL_SECONDS, CATCH_UP_SECONDS, CATCH_UP_TROUBLE_SECONDS
 from wsdash.steps.migrate import MigrateData, how_read
 from wsdash.steps.online.move import following_of, gives_up, move_of, went_over
 from wsdash.steps.online.refused import against, refuse, way_back_refusals
 from wsdash.steps.verify import VerifyData
+
+BEFORE = " (compared before the switch, which compared what came after it)"
+NAMED = 5
 
 
 class MigrateOnline(MigrateData):
@@ -54,13 +58,6 @@ class MigrateOnline(MigrateData):
         if not (await went_over(ctx.settings) or await gives_up(ctx, await move_of(ctx))):
             return Evidence(True, "the target holds nothing that the source does not")
         return await super().undo(ctx)
-
-
-LONGEST_SECONDS = 4 * 3600.0
-"""Catching up for so long is a failure: changes come faster than they are carried."""
-TROUBLE_SECONDS = 120.0
-"""How long a server may be away meanwhile."""
-POLL_SECONDS = 0.2
 
 
 class CatchUp:
@@ -92,16 +89,16 @@ class CatchUp:
                 return
             if newest is None or not newest.trouble:
                 well = now
-            elif now - well > TROUBLE_SECONDS:
+            elif now - well > CATCH_UP_TROUBLE_SECONDS:
                 raise WsdashError(newest.trouble, remedy="see to what it names, then retry")
-            if now - began > LONGEST_SECONDS:
+            if now - began > CATCH_UP_SECONDS:
                 raise WsdashError(
                     "changes come faster than they are carried: "
                     + (_words(newest) if newest is not None else "none was carried"),
                     where=ctx.target.address,
                     remedy="retry when less is written, or migrate with --mode offline",
                 )
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(CATCH_UP_POLL_SECONDS)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Nothing is carried any more."""
@@ -117,9 +114,6 @@ def _words(newest: Followed) -> str:
         f"{newest.carried:,} changes carried; behind by {lag} (limit {KEEPS_UP_SECONDS:.0f} s); "
         f"the log takes {newest.log_bytes:,} bytes"
     )
-
-
-BEFORE = " (compared before the switch, which compared what came after it)"
 
 
 class VerifyOnline(VerifyData):
@@ -163,9 +157,6 @@ class VerifyOnline(VerifyData):
         return await compare_moving(
             link, on_table=ctx.emit, on_retake=tell, workers=ctx.settings.copy.workers
         )
-
-
-NAMED = 5
 
 
 class Capture:

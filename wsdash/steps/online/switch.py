@@ -28,9 +28,10 @@ from wsdash.steps.online.way_back import carry_with_choices, open_without_the_ta
 from wsdash.steps.services import DOWN, StopOld
 from wsdash.tasks import task_group
 
-ATTEMPTS = 3
-PAUSE_SECONDS = 2.0
+SWITCH_ATTEMPTS = 3
+SWITCH_PAUSE_SECONDS = 2.0
 OnStage = Callable[[str], Awaitable[None]]
+LAST_DELTA_SECONDS = 0.5
 
 
 async def _nobody(_: str) -> None:
@@ -69,16 +70,16 @@ class SwitchWrites:
         AbortedError: the source goes on then.
         """
         move = await move_of(ctx)
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, SWITCH_ATTEMPTS + 1):
             try:
                 await self._once(ctx, move)
                 break
             except (AbortedError, RefusedError) as error:
                 await self._taken_back(ctx)
-                if attempt == ATTEMPTS:
+                if attempt == SWITCH_ATTEMPTS:
                     raise
                 ctx.emit(Notice("warning", f"not switched: {error.what}; tried again", ctx.item))
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(SWITCH_PAUSE_SECONDS)
 
     async def _once(self, ctx: StepContext, move: Move) -> None:
         sides = await move_state(ctx.settings)
@@ -166,13 +167,13 @@ class SwitchWrites:
                 )
 
         async def tried() -> tuple[Switched, int]:
-            for attempt in range(1, ATTEMPTS):
+            for attempt in range(1, SWITCH_ATTEMPTS):
                 try:
                     return await carry_with_choices(ctx, move, back)
                 except AbortedError as error:
                     text = f"not switched back (attempt {attempt}): {error.what}; tried again"
                     ctx.emit(Notice("warning", text, ctx.item))
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(SWITCH_PAUSE_SECONDS)
             return await carry_with_choices(ctx, move, back)
 
         switched, chosen = await tried()
@@ -188,9 +189,6 @@ class SwitchWrites:
         await ctx.record(SwitchedOver("source", downtime, lines, carried, chosen))
         await ctx.facts.put(CARRIED_BACK, None)
         await ctx.facts.put(KEEP, None)  # what was chosen of these rows says nothing of the next ones
-
-
-LAST_DELTA_SECONDS = 0.5
 
 
 class StopOldOnline(StopOld):

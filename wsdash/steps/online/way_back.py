@@ -24,6 +24,13 @@ from wsdash.model.written import age, count
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.online.move import following_of, move_state
 
+SHOWN = 200
+BEFORE, LONGEST = 10, 200
+"""Of a value so many characters are shown before the first that differs, and so many in all."""
+ROUNDS = 20
+"""So often conflicts may come up that nobody knew of when it was chosen."""
+T = TypeVar("T")
+
 
 async def state_on_the_way_back(ctx: StepContext, move: Move) -> MoveState | None:
     """The state of the move. None where nothing is carried back: no side or the source alone takes writes, as
@@ -79,15 +86,6 @@ def _remedy(ctx: StepContext) -> str:
         f"start it again ({start}), then roll back again, and nothing is lost; where it is gone for good, "
         "wsdash rollback --give-up-writes (R on the screen) opens the old database as it was at the switch"
     )
-
-
-SHOWN = 200
-BEFORE, LONGEST = 10, 200
-"""Of a value so many characters are shown before the first that differs, and so many in all."""
-ROUNDS = 20
-"""So often conflicts may come up that nobody knew of when it was chosen."""
-
-T = TypeVar("T")
 
 
 async def carry_with_choices(

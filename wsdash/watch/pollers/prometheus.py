@@ -16,6 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from wsdash.errors import WsdashError
 
 _PARTS = ("_bucket", "_sum", "_count")
+STRETCH = 60.0
+"""Seconds over which a percentile or a rate is taken."""
+Counters = dict[tuple[str, float | str], float]
+"""(family, a bucket's upper bound or a label's value) -> count."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +108,6 @@ def _not_metrics(page: str) -> WsdashError:
         where="a /metrics page",
         remedy="see what answers there",
     )
-
-
-STRETCH = 60.0
-"""Seconds over which a percentile or a rate is taken."""
-
-
-Counters = dict[tuple[str, float | str], float]
-"""(family, a bucket's upper bound or a label's value) -> count."""
 
 
 class Growth:

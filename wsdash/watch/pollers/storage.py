@@ -34,6 +34,9 @@ STARTUP = struct.pack("!ii", 8 + len(_PARAMETERS), 3 << 16) + _PARAMETERS
 TERMINATE = b"X" + struct.pack("!i", 4)
 _MOST_MESSAGES = 100
 _LONGEST_MESSAGE = 16_384
+STORAGE_PACE = Pace(interval=1.0, timeout=PROBE_TIMEOUT + 1, overlap=int(PROBE_TIMEOUT + 1))
+DATABASE_PACE = Pace(interval=2.0, timeout=PROBE_TIMEOUT + 1, overlap=3)
+STATUS = "/v1/status"
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,6 @@ async def _let_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wh
             fields = [field[1:].decode(errors="replace") for field in body.split(b"\0") if field[:1] == b"M"]
             raise UnreachableError(f"it refuses a startup packet: {' '.join(fields)}", where=where)
     raise UnreachableError("it does not end its answer to a startup packet", where=where)
-
-
-STORAGE_PACE = Pace(interval=1.0, timeout=PROBE_TIMEOUT + 1, overlap=int(PROBE_TIMEOUT + 1))
-DATABASE_PACE = Pace(interval=2.0, timeout=PROBE_TIMEOUT + 1, overlap=3)
-STATUS = "/v1/status"
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -40,6 +40,49 @@ WHERE l.granted AND l.relation = ANY ($1::text[]::regclass[]) AND l.pid <> pg_ba
   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
 ORDER BY 3 DESC NULLS LAST LIMIT 5
 """
+OUR_TRIGGERS = """
+SELECT format('%I', g.tgname) AS trigger, format('%I.%I', n.nspname, c.relname) AS relation
+FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_class c ON c.oid = g.tgrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE f.pronamespace = to_regnamespace($1) AND f.proname LIKE 'online\\_%' AND g.tgparentid = 0
+ORDER BY EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), 2, 1 LIMIT 1
+"""
+"""One of our triggers, a root's before its children's: a hypertable's go with the root's."""
+LEFT = """
+SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = n.oid)
+     + (SELECT count(*) FROM pg_proc WHERE pronamespace = n.oid) AS left
+FROM pg_namespace n WHERE n.nspname = $1
+"""
+LOGS = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relname ~ '^online_changes_\\d+$'
+"""
+KEYS = f"SELECT number, cardinality(key) AS columns FROM {TABLES} ORDER BY number"
+FUNCTIONS = """
+SELECT format('%I.%I', n.nspname, f.proname) AS name
+FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
+WHERE n.nspname = $1 AND f.proname LIKE 'online\\_%'
+"""
+EVERYTHING = """
+SELECT line FROM (
+  SELECT format('relation %s.%s %s %s', n.nspname, c.relname, c.relkind, c.relacl) AS line
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_|^information_schema'
+  UNION ALL SELECT format('namespace %s %s', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_'
+  UNION ALL SELECT format('function %s %s', oid::regprocedure, proacl) FROM pg_proc
+            WHERE pronamespace::regnamespace::text !~ '^pg_|^information_schema'
+  UNION ALL SELECT format('trigger %s %s %s', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger
+            WHERE NOT tgisinternal
+  UNION ALL SELECT format('type %s', oid::regtype) FROM pg_type
+            WHERE typnamespace::regnamespace::text !~ '^pg_|^information_schema'
+  UNION ALL SELECT format('setting %s', setconfig) FROM pg_db_role_setting
+    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())) s ORDER BY line
+"""
+"""Every object of a database that is not the server's own."""
+OUR_TABLES = """
+SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY 1
+"""
 
 
 async def patiently(
@@ -74,32 +117,6 @@ async def patiently(
         where=server_of(conn).address,
         remedy="let that session end (or end it: SELECT pg_terminate_backend(PID)), then retry",
     )
-
-
-OUR_TRIGGERS = """
-SELECT format('%I', g.tgname) AS trigger, format('%I.%I', n.nspname, c.relname) AS relation
-FROM pg_trigger g JOIN pg_proc f ON f.oid = g.tgfoid JOIN pg_class c ON c.oid = g.tgrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE f.pronamespace = to_regnamespace($1) AND f.proname LIKE 'online\\_%' AND g.tgparentid = 0
-ORDER BY EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid), 2, 1 LIMIT 1
-"""
-"""One of our triggers, a root's before its children's: a hypertable's go with the root's."""
-LEFT = """
-SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = n.oid)
-     + (SELECT count(*) FROM pg_proc WHERE pronamespace = n.oid) AS left
-FROM pg_namespace n WHERE n.nspname = $1
-"""
-LOGS = """
-SELECT format('%I.%I', n.nspname, c.relname) AS name
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relname ~ '^online_changes_\\d+$'
-"""
-KEYS = f"SELECT number, cardinality(key) AS columns FROM {TABLES} ORDER BY number"
-FUNCTIONS = """
-SELECT format('%I.%I', n.nspname, f.proname) AS name
-FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-WHERE n.nspname = $1 AND f.proname LIKE 'online\\_%'
-"""
 
 
 async def install(
@@ -286,27 +303,6 @@ async def count_lines(conn: asyncpg.Connection) -> int:
     numbers = [row["number"] for row in await conn.fetch(KEYS, timeout=TIMEOUT)]
     counts = " + ".join(f"(SELECT count(*) FROM {log_of(number)})" for number in numbers) or "0"
     return int(await conn.fetchval(f"SELECT {counts}", timeout=TIMEOUT * 10))
-
-
-EVERYTHING = """
-SELECT line FROM (
-  SELECT format('relation %s.%s %s %s', n.nspname, c.relname, c.relkind, c.relacl) AS line
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname !~ '^pg_|^information_schema'
-  UNION ALL SELECT format('namespace %s %s', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_'
-  UNION ALL SELECT format('function %s %s', oid::regprocedure, proacl) FROM pg_proc
-            WHERE pronamespace::regnamespace::text !~ '^pg_|^information_schema'
-  UNION ALL SELECT format('trigger %s %s %s', tgrelid::regclass, tgname, tgenabled) FROM pg_trigger
-            WHERE NOT tgisinternal
-  UNION ALL SELECT format('type %s', oid::regtype) FROM pg_type
-            WHERE typnamespace::regnamespace::text !~ '^pg_|^information_schema'
-  UNION ALL SELECT format('setting %s', setconfig) FROM pg_db_role_setting
-    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())) s ORDER BY line
-"""
-"""Every object of a database that is not the server's own."""
-OUR_TABLES = """
-SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY 1
-"""
 
 
 async def read_objects(side: Endpoint) -> list[str]:

@@ -18,6 +18,15 @@ from wsdash.data.online.capture.tracked import SEAL, STATE
 from wsdash.data.pg.sql import literal
 from wsdash.errors import WsdashError
 
+PRESENT = f"SELECT to_regclass({literal(STATE)}) IS NOT NULL"
+READ = f"""
+SELECT run, state, turn, opened_at::text AS opened_at, closed_by::text AS closed_by,
+       position::text AS position, position_turn, position_boot,
+       coalesce(position_ground, '') AS position_ground, suspects,
+       coalesce(opened_ground, '') AS opened_ground, coalesce(own_boot, '') AS own_boot, shape
+FROM {STATE}
+"""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -73,16 +82,6 @@ async def seal(conn: asyncpg.Connection) -> None:
         f"UPDATE {SEAL} SET seals = seals + 1",
         timeout=SIDE_SECONDS,
     )
-
-
-PRESENT = f"SELECT to_regclass({literal(STATE)}) IS NOT NULL"
-READ = f"""
-SELECT run, state, turn, opened_at::text AS opened_at, closed_by::text AS closed_by,
-       position::text AS position, position_turn, position_boot,
-       coalesce(position_ground, '') AS position_ground, suspects,
-       coalesce(opened_ground, '') AS opened_ground, coalesce(own_boot, '') AS own_boot, shape
-FROM {STATE}
-"""
 
 
 @dataclass(frozen=True)

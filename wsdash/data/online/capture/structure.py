@@ -32,6 +32,34 @@ ORDER BY 1, 2, 3
 """
 HAS_HYPERTABLES = "SELECT to_regclass('_timescaledb_catalog.hypertable') IS NOT NULL"
 HYPERTABLES = "SELECT format('%I.%I', schema_name, table_name) AS name FROM _timescaledb_catalog.hypertable"
+CHUNKS = """
+WITH RECURSIVE tree(number, oid, child) AS (
+  SELECT number, to_regclass(name)::oid, false FROM unnest($1::integer[], $2::text[]) u(number, name)
+  UNION ALL
+  SELECT t.number, i.inhrelid, true FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+SELECT t.number, format('%I.%I', n.nspname, c.relname) AS name, c.relfilenode::bigint AS file
+FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.child
+"""
+LINES = """
+WITH roots AS (
+  SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relpersistence::text AS persistence
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'f')
+    AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid))
+SELECT format('table %s (%s)', name, persistence) AS line FROM roots
+UNION ALL
+SELECT format('column %s.%s %s%s%s', r.name, a.attname, format_type(a.atttypid, a.atttypmod),
+              CASE WHEN a.attnotnull THEN ' not null' ELSE '' END,
+              CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END)
+FROM roots r JOIN pg_attribute a ON a.attrelid = r.oid WHERE a.attnum > 0 AND NOT a.attisdropped
+UNION ALL
+SELECT format('key %s %s', r.name, pg_get_indexdef(i.indexrelid))
+FROM roots r JOIN pg_index i ON i.indrelid = r.oid WHERE i.indisunique
+UNION ALL
+SELECT format('trigger %s %s %s', r.name, g.tgname, g.tgenabled)
+FROM roots r JOIN pg_trigger g ON g.tgrelid = r.oid
+WHERE NOT g.tgisinternal AND g.tgname <> 'ts_insert_blocker'
+"""
 
 
 @dataclass(frozen=True)
@@ -90,16 +118,6 @@ def _tree(tracked: Tracked, rows: Sequence[asyncpg.Record], hypertables: set[str
     return Tree(kind, root, tuple(children))
 
 
-CHUNKS = """
-WITH RECURSIVE tree(number, oid, child) AS (
-  SELECT number, to_regclass(name)::oid, false FROM unnest($1::integer[], $2::text[]) u(number, name)
-  UNION ALL
-  SELECT t.number, i.inhrelid, true FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
-SELECT t.number, format('%I.%I', n.nspname, c.relname) AS name, c.relfilenode::bigint AS file
-FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.child
-"""
-
-
 class Chunk(msgspec.Struct, frozen=True):
     """One chunk. number: of its table. file: where its rows lie; another one after a rewrite or TRUNCATE."""
 
@@ -137,28 +155,6 @@ def to_text(ground: Ground) -> str:
 def from_text(text: str) -> Ground:
     """Out of the state row; '' is none."""
     return msgspec.json.decode(text, type=Ground) if text else {}
-
-
-LINES = """
-WITH roots AS (
-  SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relpersistence::text AS persistence
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'f')
-    AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid))
-SELECT format('table %s (%s)', name, persistence) AS line FROM roots
-UNION ALL
-SELECT format('column %s.%s %s%s%s', r.name, a.attname, format_type(a.atttypid, a.atttypmod),
-              CASE WHEN a.attnotnull THEN ' not null' ELSE '' END,
-              CASE WHEN a.attgenerated <> '' THEN ' generated' ELSE '' END)
-FROM roots r JOIN pg_attribute a ON a.attrelid = r.oid WHERE a.attnum > 0 AND NOT a.attisdropped
-UNION ALL
-SELECT format('key %s %s', r.name, pg_get_indexdef(i.indexrelid))
-FROM roots r JOIN pg_index i ON i.indrelid = r.oid WHERE i.indisunique
-UNION ALL
-SELECT format('trigger %s %s %s', r.name, g.tgname, g.tgenabled)
-FROM roots r JOIN pg_trigger g ON g.tgrelid = r.oid
-WHERE NOT g.tgisinternal AND g.tgname <> 'ts_insert_blocker'
-"""
 
 
 async def read_shape(conn: asyncpg.Connection, tracked: Sequence[Tracked]) -> str:
