@@ -32,7 +32,7 @@ PATIENT = 30.0
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following_module, "FOLD_LOG_SECONDS", 0.05)
-    monkeypatch.setattr(following_module, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(following_module, "FOLLOW_FIRST_PAUSE", 0.05)
 
 
 @asynccontextmanager
