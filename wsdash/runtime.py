@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wsdash.errors import InputError
-from wsdash.outside import read_json
+from wsdash.outside import read_file, read_json, read_text_file
 
 LONGEST_DIRECTORY = 60
 """Characters of a directory that leave room for a socket's name."""
@@ -54,8 +54,8 @@ def socket_path(state: Path, name: str) -> Path:
 
 def _socket_directory(state: Path) -> Path:
     note = state / "sockets"
-    with suppress(OSError, UnicodeDecodeError):
-        noted = Path(note.read_text(encoding="utf-8")[:200].strip())
+    with suppress(OSError):
+        noted = Path(read_text_file(note, largest=200).strip())
         if note.stat().st_uid in (0, os.getuid()) and noted.is_absolute() and _is_ours_alone(noted):
             return noted
     tried = list(_candidates())
@@ -115,7 +115,7 @@ def remember_current(state: Path) -> None:
 def current_state() -> Path | None:
     """The state directory of the newest run, or None when there is none (any more)."""
     try:
-        state = Path(read_json((default_state() / "current.json").read_bytes())["state"])
+        state = Path(read_json(read_file(default_state() / "current.json"))["state"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return state if state.exists() else None

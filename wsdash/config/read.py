@@ -29,23 +29,21 @@ def shipped(*parts: str) -> Path:
 def read_yaml(path: Path) -> Any:
     """Parse a YAML file. Raises InputError with file, line and remedy, for a duplicate key too."""
     try:
-        return outside.read_yaml(path.read_text(encoding="utf-8"))
+        return outside.read_yaml(outside.read_text_file(path))
     except FileNotFoundError as error:
         raise InputError(
             f"{path.name} does not exist",
             where=str(path),
             remedy="name the directory that holds wsdash.yaml and plan.yaml with --config DIR",
         ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path.name} is not UTF-8", where=str(path), remedy="save it as UTF-8 text"
-        ) from error
     except outside.DocumentError as error:
         line = f"{path}, line {error.line}" if error.line else str(path)
         raise InputError(f"{path.name}: {error}", where=line, remedy="correct the YAML") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(
-            f"{path.name} cannot be read: {error}", where=str(path), remedy="make it a readable UTF-8 file"
+            f"{path.name} cannot be read: {error.strerror}",
+            where=str(path),
+            remedy="make it a readable file of UTF-8 text",
         ) from error
 
 

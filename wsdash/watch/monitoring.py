@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from wsdash.config import Settings
 from wsdash.errors import InputError
-from wsdash.outside import DocumentError, read_json, read_yaml
+from wsdash.outside import DocumentError, read_json, read_text_file, read_yaml
 from wsdash.watch.alerting.export import prometheus_rules
 from wsdash.watch.alerting.rules import AlertRule
 
@@ -103,10 +103,10 @@ def _templates(directory: Path) -> list[Path]:
 
 def _fill(path: Path, values: dict[str, str]) -> str:
     try:
-        template = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        template = read_text_file(path)
+    except OSError as error:
         raise InputError(
-            f"{path.name} cannot be read: {error}", where=str(path), remedy="make it readable UTF-8"
+            f"{path.name} cannot be read: {error.strerror}", where=str(path), remedy="make it readable UTF-8"
         ) from error
 
     def value(match: re.Match[str]) -> str:

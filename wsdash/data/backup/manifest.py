@@ -22,7 +22,7 @@ from wsdash.data.pg.connect import Endpoint
 from wsdash.data.schema.ddl import post_data, pre_data
 from wsdash.data.timescaledb.definitions import Definition
 from wsdash.errors import InputError, WsdashError
-from wsdash.outside import DocumentError, read_json
+from wsdash.outside import DocumentError, read_file, read_json
 
 FORMAT = 1
 SQL_SUFFIX = ".sql"
@@ -151,7 +151,7 @@ def load_manifest(path: Path) -> BackupManifest:
     """
     manifest_path = manifest_of(path)
     try:
-        raw = read_json(manifest_path.read_bytes(), largest=LARGEST_MANIFEST)
+        raw = read_json(read_file(manifest_path, largest=LARGEST_MANIFEST), largest=LARGEST_MANIFEST)
         if not isinstance(raw, dict):
             raise msgspec.ValidationError("not a JSON object")
         if raw.get("format") != FORMAT:

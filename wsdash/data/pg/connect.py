@@ -22,6 +22,7 @@ from wsdash.data.pg.errors import DATABASE_ERRORS, Fault, describe_connecting, f
 from wsdash.data.pg.sql import literal
 from wsdash.data.pg.transactions import begin, commit
 from wsdash.errors import InputError
+from wsdash.outside import read_text_file
 from wsdash.tasks import task_group
 
 FIXED_SETTINGS = {
@@ -194,11 +195,11 @@ class Endpoint:
         return f"{self.label} ({self.host}:{self.port}/{self.database})"
 
     def password(self) -> str | None:
-        """The password, read now from where it is kept, or None to let ~/.pgpass decide."""
+        """The password, read now from where it is kept, or None to let ~/.pgpass decide. Raises OSError."""
         if self.password_env and self.password_env in os.environ:
             return os.environ[self.password_env]
         if self.password_file:
-            return Path(self.password_file).read_text(encoding="utf-8").rstrip("\n")
+            return read_text_file(Path(self.password_file)).rstrip("\n")
         return None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from wsdash.demo.limits import GUARDIAN_GRACE_SECONDS
 from wsdash.demo.supervisor.service_spec import ServiceSpec
 from wsdash.demo.supervisor.tree import ProcessId, identify, stop_tree
-from wsdash.outside import read_json
+from wsdash.outside import read_file, read_json
 
 LONGEST_MESSAGE = 64 << 10
 """Bytes; a name and an owner are far shorter."""
@@ -117,7 +117,7 @@ def clear_leftovers(directory: Path, spec: ServiceSpec) -> None:
     """Stop what still runs of this service, whoever started it. Blocking, up to the grace period."""
     owner = owner_of(directory, spec.name)
     with suppress(OSError, ValueError, LookupError, TypeError):
-        found = read_json(_path(directory, spec.name).read_bytes())
+        found = read_json(read_file(_path(directory, spec.name)))
         root = ProcessId(int(found["pid"]), float(found["mark"]))
         stop_tree(root, spec.stop_number, spec.grace_seconds, owner)
     forget_pid(directory, spec.name)

@@ -11,7 +11,7 @@ import msgspec
 
 from wsdash.demo.limits import STARTING_POLL_SECONDS
 from wsdash.errors import InputError
-from wsdash.outside import DocumentError, read_json
+from wsdash.outside import DocumentError, read_file, read_json
 
 SERVICES_FILE = "services.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -85,7 +85,7 @@ def read_services(directory: Path) -> Services:
     """Read DIR/services.json. Raises InputError naming file, key and remedy, never a value."""
     path = directory / SERVICES_FILE
     try:
-        services = read_json(path.read_bytes(), Services)
+        services = read_json(read_file(path), Services)
     except OSError as error:
         raise InputError(
             f"the services file cannot be read: {error.strerror}",

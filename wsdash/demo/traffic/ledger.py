@@ -11,7 +11,7 @@ import msgspec
 from wsdash.demo.limits import GAP_SECONDS
 from wsdash.demo.world.files import write_durably
 from wsdash.errors import InputError
-from wsdash.outside import DocumentError, read_json
+from wsdash.outside import DocumentError, read_file, read_json
 
 TALLY = "tally.json"
 LARGEST = 512 << 20
@@ -159,7 +159,7 @@ def read_ledgers(directory: Path) -> list[Ledger]:
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return read_json(path.read_bytes(), kind, largest=LARGEST)
+        return read_json(read_file(path, largest=LARGEST), kind, largest=LARGEST)
     except (OSError, DocumentError) as error:
         raise InputError(
             f"the traffic's ledger cannot be read: {error}",

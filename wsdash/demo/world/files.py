@@ -20,7 +20,7 @@ from wsdash.demo.standins.shared import TENANT_ID, TIMELINE_ID
 from wsdash.demo.world.services import HOST, RELAY, DemoWorld, services_file
 from wsdash.errors import InputError
 from wsdash.model import Mode
-from wsdash.outside import DocumentError, read_json
+from wsdash.outside import DocumentError, read_file, read_json
 
 RECORD, SERVICES, CONFIG, LOCK = "world.json", "services.json", "config", "world.lock"
 OURS = (
@@ -56,7 +56,7 @@ def read_record(directory: Path) -> Record | None:
     """The record of the world in `directory`; None when there is none. Raises InputError when broken."""
     path = directory / RECORD
     try:
-        return read_json(path.read_bytes(), Record)
+        return read_json(read_file(path), Record)
     except FileNotFoundError:
         return None
     except DocumentError as error:

@@ -19,7 +19,7 @@ import msgspec
 
 from wsdash.config import Settings, secret_variables
 from wsdash.model import Event, LogLine
-from wsdash.outside import change_texts, clean, without_sequences
+from wsdash.outside import change_texts, clean, read_text_file, without_sequences
 from wsdash.steps.base import endpoint
 
 MASK = "***"
@@ -186,20 +186,20 @@ def redactor_for(settings: Settings, state: Path) -> Redactor:
 
 def _secrets(settings: Settings) -> Iterator[str]:
     for side in (settings.source, settings.target):
-        with contextlib.suppress(OSError, UnicodeDecodeError):
+        with contextlib.suppress(OSError):
             yield endpoint(side).password() or ""
     for variable in secret_variables(settings):
         yield os.environ.get(variable, "")
     if settings.alerts.webhook_file:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            yield Path(settings.alerts.webhook_file).read_text(encoding="utf-8").strip()
+        with contextlib.suppress(OSError):
+            yield read_text_file(Path(settings.alerts.webhook_file)).strip()
     yield from _pgpass()
 
 
 def _pgpass() -> Iterator[str]:
     path = Path(os.environ.get("PGPASSFILE") or Path.home() / ".pgpass")
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for line in path.read_text(encoding="utf-8").splitlines():
+    with contextlib.suppress(OSError):
+        for line in read_text_file(path).splitlines():
             fields = re.split(r"(?<!\\):", line, maxsplit=4)
             if len(fields) == 5 and not line.startswith("#"):
                 yield re.sub(r"\\(.)", r"\1", fields[4])

@@ -23,6 +23,7 @@ from wsdash.engine.operator.lock import living_holder
 from wsdash.errors import WsdashError
 from wsdash.model import Intent, RunStarted
 from wsdash.model.facts import FINGERPRINT, Fact
+from wsdash.outside import read_file
 from wsdash.runtime import open_private
 
 if TYPE_CHECKING:  # the writer takes time to import, and whoever only looks does not need it
@@ -128,7 +129,7 @@ def _digests(directory: Path) -> dict[str, str]:
     found = {}
     for file in sorted(directory.glob("*.yaml")):
         with suppress(OSError):
-            found[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[file.name] = hashlib.sha256(read_file(file)).hexdigest()
     return found
 
 

@@ -14,7 +14,7 @@ from icalendar import Calendar, Event
 
 from wsdash.errors import InputError
 from wsdash.model import ItemState, StepId
-from wsdash.outside import DocumentError, read_json
+from wsdash.outside import DocumentError, read_file, read_json, read_text_file
 from wsdash.review.report.build import as_json, report_of, write_whole
 from wsdash.review.report.form import Report
 from wsdash.review.story import KnownStory
@@ -119,9 +119,11 @@ def prove(known: KnownStory, directory: Path) -> Proof:
     if missing:
         return Proof(False, f"not written yet: {', '.join(missing)} in {directory}")
     try:
-        report = read_json((directory / DATA).read_bytes(), Report, largest=LARGEST_REPORT)
+        report = read_json(
+            read_file(directory / DATA, largest=LARGEST_REPORT), Report, largest=LARGEST_REPORT
+        )
         trouble = _trouble(known, report, directory)
-    except (OSError, DocumentError, UnicodeDecodeError) as error:
+    except (OSError, DocumentError) as error:
         return Proof(False, f"{directory} cannot be read back: {error}")
     if trouble:
         return Proof(False, f"{trouble}, in {directory}")
@@ -138,10 +140,10 @@ def _trouble(known: KnownStory, report: Report, directory: Path) -> str:
     if report.run != known.view.run:
         return f"the report of another run ({report.run}) is there"
     for name in (MARKDOWN, PAGE):
-        text = (directory / name).read_text(encoding="utf-8")
+        text = read_text_file(directory / name, largest=LARGEST_REPORT)
         if report.run not in text or report.written_at not in text:
             return f"{name} was not written together with {DATA}"
-    if not _whole_page((directory / PAGE).read_text(encoding="utf-8")):
+    if not _whole_page(read_text_file(directory / PAGE, largest=LARGEST_REPORT)):
         return f"{PAGE} is no whole page"
     if _days(directory / DAYS) != {day_uid(known.view.run, day.day) for day in known.judged.days}:
         return f"{DAYS} does not hold the {len(known.judged.days)} days of this run"
@@ -169,7 +171,7 @@ def decided(report: Report) -> dict[str, object]:
 
 def _days(file: Path) -> set[str]:
     try:
-        calendar = Calendar.from_ical(file.read_bytes())
+        calendar = Calendar.from_ical(read_file(file, largest=LARGEST_REPORT))
     except ValueError:
         return set()
     return {str(event["uid"]) for event in calendar.walk("VEVENT")}

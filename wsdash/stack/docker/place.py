@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from wsdash.errors import InputError, UnreachableError
-from wsdash.outside import read_json
+from wsdash.outside import read_file, read_json
 from wsdash.stack.limits import SSH_CONNECT_SECONDS
 from wsdash.stack.text import clean
 from wsdash.subprocesses import ProgramError, run_program
@@ -122,7 +122,7 @@ def _of_context(name: str, named_by: str, config: Path) -> Place:
 
 def _json(path: Path, name: str, named_by: str) -> Any:
     try:
-        return read_json(path.read_bytes())
+        return read_json(read_file(path))
     except FileNotFoundError as error:
         raise InputError(
             f"there is no Docker context {name!r}",
@@ -139,7 +139,7 @@ def _json(path: Path, name: str, named_by: str) -> Any:
 
 def _current_context(path: Path) -> str:
     try:
-        return str(_mapping(read_json(path.read_bytes())).get("currentContext") or "")
+        return str(_mapping(read_json(read_file(path))).get("currentContext") or "")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:

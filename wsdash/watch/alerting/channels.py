@@ -19,6 +19,7 @@ from wsdash.clock import Clock, SystemClock
 from wsdash.config import AlertSettings
 from wsdash.model import AlertChanged, AlertSent, Notice
 from wsdash.model.alert_board import AlertBoard, AlertSpan
+from wsdash.outside import read_text_file
 from wsdash.tasks import task_group
 from wsdash.watch.alerting.rules import SEVERITIES
 from wsdash.watch.limits import CHANNEL_TIMEOUT, GIVE_UP_SECONDS, REPEAT_SECONDS
@@ -247,11 +248,9 @@ async def _post(settings: AlertSettings, message: dict[str, Any]) -> None:
     url = os.environ.get(settings.webhook_env, "") if settings.webhook_env else ""
     if not url and settings.webhook_file:
         try:
-            url = (await asyncio.to_thread(Path(settings.webhook_file).read_text, encoding="utf-8")).strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise OutletError(
-                f"the file of alerts.webhook_file cannot be read ({type(error).__name__})"
-            ) from None
+            url = (await asyncio.to_thread(read_text_file, Path(settings.webhook_file))).strip()
+        except OSError as error:
+            raise OutletError(f"the file of alerts.webhook_file cannot be read: {error.strerror}") from None
     if not url:
         raise OutletError(f"the variable {settings.webhook_env} is not set")
     await post_message(url, message, CHANNEL_TIMEOUT)
