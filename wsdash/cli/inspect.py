@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from wsdash.cli.headless import GLYPHS, item_words, printer
 from wsdash.cli.limits import ALIVE_POLL_SECONDS, FOLLOW_POLL_SECONDS
 from wsdash.cli.places import config_of, found_state, needed_state
+from wsdash.cli.plain import GLYPHS, item_words, printer
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
 from wsdash.engine.journal.reader import JournalReader

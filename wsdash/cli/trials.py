@@ -13,9 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wsdash.cli.by_hand import newest_event
-from wsdash.cli.headless import printer, run_engine
+from wsdash.cli.headless import run_engine
 from wsdash.cli.limits import JOURNAL_POLL_SECONDS, TRIAL_SECONDS
 from wsdash.cli.places import config_of, living_engine, needed_state, own_state
+from wsdash.cli.plain import printer
 from wsdash.cli.printing import print_json, say
 from wsdash.config import load_settings
 from wsdash.demo.world.scratch_server import scratch_server
