@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.docker.image import IMAGE
 from wsdash.config import AppsSettings, StackSettings, WorkspaceSettings
 from wsdash.model import LogLine
 from wsdash.stack.docker.stack import DockerStack
+from wsdash.stack.text import LINE_LIMIT
 from wsdash.watch.pollers.logs import ErrorCounter
 
 pytestmark = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(300)]
@@ -25,9 +26,14 @@ JOURNAL = Path("/run/systemd/journal")
 JOURNALD = Path("/lib/systemd/systemd-journald")
 NAME = "wsdash-t-lines"
 SIZES = (10, 16_383, 16_384, 16_385, 20_000, 32_768, 3, 50_000, 5)
-SCRIPT = f"""
-import sys
-for number, size in enumerate({SIZES}):
+CLEAR_OF_THE_PARTS = (10, 16_300, 16_400, 20_000, 32_700, 25_000, 3, 50_000, 5)
+"""No line ends where one of Docker's parts of 16 384 bytes does."""
+
+
+def printing(sizes: Sequence[int]) -> str:
+    """A program that prints a line of each size, each of another letter; long ones end with ` error`."""
+    return f"""
+for number, size in enumerate({sizes}):
     print(chr(97 + number) * (size - 6) + ' error' if size > 10 else chr(97 + number) * size, flush=True)
 """
 
@@ -63,9 +69,14 @@ def journal() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "tty"])
-@pytest.mark.parametrize("driver", ["json-file", "local", "journald"])
+@pytest.mark.parametrize(
+    ("driver", "sizes"),
+    [("json-file", SIZES), ("local", SIZES), ("journald", CLEAR_OF_THE_PARTS)],
+    ids=["json-file", "local", "journald"],
+)
 async def test_every_line_comes_once_and_whole(
     driver: str,
+    sizes: tuple[int, ...],
     terminal: bool,
     stack: DockerStack,
     docker_engine: Engine,
@@ -73,24 +84,42 @@ async def test_every_line_comes_once_and_whole(
 ) -> None:
     if driver == "journald":
         request.getfixturevalue("journal")
+    found = await logged(stack, docker_engine, driver, sizes, terminal=terminal)
+    assert [line.text[0] for line in found] == [chr(97 + number) for number in range(len(sizes))]
+    whole = [line for line, size in zip(found, sizes, strict=True) if size <= LINE_LIMIT]
+    assert [len(line.text) for line in whole] == [size for size in sizes if size <= LINE_LIMIT]
+    assert found[7].text.endswith("… (17,232 more bytes, with an error among them)")
+    counter = ErrorCounter(NAME)
+    for line in found:
+        counter.see(line)
+    assert counter.count(time.time()) == sum(size > 10 for size in sizes)
+
+
+@pytest.mark.usefixtures("journal")
+async def test_the_journal_joins_a_line_that_ends_with_a_part_to_the_next_and_nothing_is_lost(
+    stack: DockerStack, docker_engine: Engine
+) -> None:
+    # Docker's reader leaves out the empty part that would tell the end
+    found = await logged(stack, docker_engine, "journald", (10, 16_384, 7, 5))
+    assert [line.text for line in found] == ["a" * 10, "b" * 16_378 + " error" + "c" * 7, "d" * 5]
+
+
+async def logged(
+    stack: DockerStack, engine: Engine, driver: str, sizes: Sequence[int], *, terminal: bool = False
+) -> list[LogLine]:
+    """What is read of a container that prints lines of these sizes, until the last one."""
     words = ["-t"] if terminal else []
-    docker_engine.docker(
-        *("run", "-d", "--name", NAME, "--log-driver", driver, *words, IMAGE, "python3", "-c", SCRIPT)
+    engine.docker(
+        *("run", "-d", "--name", NAME, "--log-driver", driver),
+        *(*words, IMAGE, "python3", "-c", printing(sizes)),
     )
     found: list[LogLine] = []
     try:
         async with asyncio.timeout(90), aclosing(stack.follow_logs(0.0)) as lines:
             async for line in lines:
                 found.append(line)
-                if line.text == chr(96 + len(SIZES)) * SIZES[-1]:
+                if line.text == chr(96 + len(sizes)) * sizes[-1]:
                     break
     finally:
         await stack.close()
-    assert [line.text[0] for line in found] == [chr(97 + number) for number in range(len(SIZES))]
-    whole = [line for line, size in zip(found, SIZES, strict=True) if size <= 32_768]
-    assert [len(line.text) for line in whole] == [size for size in SIZES if size <= 32_768]
-    assert found[7].text.endswith("… (17,232 more bytes, with an error among them)")
-    counter = ErrorCounter(NAME)
-    for line in found:
-        counter.see(line)
-    assert counter.count(time.time()) == sum(size > 10 for size in SIZES)
+    return found

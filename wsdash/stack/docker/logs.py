@@ -53,6 +53,7 @@ async def read_frames(source: Source) -> AsyncIterator[Stamped]:
     The engine cuts a line after PARTS bytes into several frames, each with a timestamp of its own; here they
     are one line again, with the first one's time. Which frame is a line's last one: the one that ends with a
     newline (driver json-file) or that is shorter than a part (local, journald: no part has a newline there).
+    With journald a line that ends where a part does is one with the next: its empty last frame never comes.
     Memory is bounded: of a longer line its beginning is kept.
     """
     pending: dict[str, _Partial] = {}
