@@ -71,6 +71,25 @@ async def test_a_restart_is_told_with_who_asked_for_it(tmp_path: Path, by: str) 
     assert (notice.level, "asked for by Ana" in notice.text) == (("info", True) if by else ("warning", False))
 
 
+@pytest.mark.parametrize("meant", [True, False])
+async def test_a_start_soon_after_an_end_is_a_restart_unless_it_was_meant_to_be_stopped(
+    tmp_path: Path, meant: bool
+) -> None:
+    clock, seen = FakeClock(), Recorder()
+    duty = Duty(meant)
+    board = Board(settings_of(tmp_path), clock, lambda name: duty)
+    stack = FakeStack([running(API, started_at=1.0)])
+    look = ContainerWatch(settings_of(tmp_path), stack, board, seen.emit, seen.on_log, clock)
+    await look()
+    stack.now[0] = msgspec.structs.replace(stack.now[0], state="exited", exit_code=0)
+    await look()
+    await clock.advance(0.5)
+    duty = Duty(True)  # a rollback has it run again, and is over before it is looked at
+    stack.now[0] = running(API, started_at=99.0)
+    await look()
+    assert [event.asked_by for event in seen.of(ContainerRestarted)] == ([""] if meant else [])
+
+
 async def test_a_recreated_container_is_no_restart_though_its_count_fell(tmp_path: Path) -> None:
     clock, seen = FakeClock(), Recorder()
     board = Board(settings_of(tmp_path), clock, lambda name: Duty(True))

@@ -112,7 +112,9 @@ class ContainerWatch:
     def _ran_before(self, before: ContainerReading, now: ContainerReading) -> ContainerReading:
         """The reading to compare with: readings woken by events see the moment between an end and a start."""
         if before.state == "running" and now.state == "exited":
-            self._ended[now.name] = (self._clock.monotonic(), before)
+            # where it is meant to be stopped, this is its stop and what comes later a start of its own
+            if self._board.duty(now.name).runs is not False:
+                self._ended[now.name] = (self._clock.monotonic(), before)
         elif now.state in ("created", "missing", "restarting"):
             # it was removed: what starts next is another one; or its restart is counted already
             self._ended.pop(now.name, None)
