@@ -44,6 +44,7 @@ from wsdash.data.restore.run import prove_backup, restore_backup
 from wsdash.data.restore.source import restore_missing_into_source
 from wsdash.data.schema.apply import apply_file, ensure_schema
 from wsdash.data.schema.ddl import post_data, pre_data, sequence_values
+from wsdash.data.tables.read import count_of
 from wsdash.data.timescaledb.jobs import read_jobs, scheduled_jobs
 from wsdash.data.verify.checksum import checksum_table
 from wsdash.data.verify.run import verify_tables
@@ -153,6 +154,7 @@ CALLS: dict[Callable[..., Any], Callable[[World], Awaitable[Any]]] = {
     keep_copy: lambda w: keep_copy(w.target, "s", w.folder(), item="i", on_progress=ignore),
     prove_backup: lambda w: prove_backup(w.backup, w.target, item="i", on_progress=ignore),
     read_catalog: lambda w: _on(w.source, lambda c: read_catalog(c, "s")),
+    count_of: lambda w: count_of(w.source, "s", "t"),
     checksum_table: lambda w: _on(w.source, lambda c: checksum_table(c, w.catalog.tables[0])),
     copied_state: lambda w: _on(
         w.target, lambda c: copied_state(c, w.catalog.tables, "r", post_data(w.catalog))

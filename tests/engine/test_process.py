@@ -20,10 +20,10 @@ from tests.engine.small_world import Small
 from tests.support.processes import until
 from wsdash.config import load_settings
 from wsdash.data.pg.connect import Endpoint
+from wsdash.engine.counting.connections import ConnectionCounter
 from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.launch import engine_alive, engine_log_tail, spawn_engine, wait_for_engine
-from wsdash.engine.pool import ConnectionCounter
 from wsdash.engine.process import serve
 from wsdash.errors import InputError, LockHeldError, UnreachableError
 from wsdash.history.reader import HistoryReader

@@ -64,6 +64,15 @@ FLUSH_SECONDS = 5.0
 OLD_SECONDS = 7 * 86_400.0
 """After this long a rehearsal says little about tonight."""
 
+STATISTICS_SECONDS = 10.0
+"""One look at a server's statistics."""
+COUNT_SECONDS = 15.0
+"""The longest one count may take; a table that takes longer is estimated."""
+ROUND_SECONDS = 30.0
+"""After so much counting, the other tables of a round are estimated."""
+CREDIT_SECONDS = 1.0
+"""So much counting may be saved up."""
+
 POOL_TIMEOUT = 5.0
 """One question of the connection counter."""
 SECONDS_TO_ASK = 8.0

@@ -12,8 +12,8 @@ import msgspec
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings, load_settings
+from wsdash.engine.counting.connections import ConnectionCounter
 from wsdash.engine.limits import FIRST_PAUSE, LONGEST_PAUSE
-from wsdash.engine.pool import ConnectionCounter
 from wsdash.errors import InputError, WsdashError
 from wsdash.model import (
     AlertChanged,
@@ -191,8 +191,8 @@ async def _poll_for_ever(
     seen: Callable[[], Mapping[str, LastSeen]],
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
+    from wsdash.engine.counting.rows import RowWatch
     from wsdash.steps.branching import list_branches
-    from wsdash.steps.rows import RowWatch
     from wsdash.watch.world import watch_world
 
     count_rows = RowWatch(settings, clock)

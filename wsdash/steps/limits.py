@@ -38,15 +38,6 @@ READY_POLL_SECONDS = 0.5
 RIGHTS_SECONDS = 10.0
 """To read the rights on one server."""
 
-STATISTICS_SECONDS = 10.0
-"""One look at a server's statistics."""
-COUNT_SECONDS = 15.0
-"""The longest one count may take; a table that takes longer is estimated."""
-ROUND_SECONDS = 30.0
-"""After so much counting, the other tables of a round are estimated."""
-CREDIT_SECONDS = 1.0
-"""So much counting may be saved up."""
-
 ASK_SECONDS = 30.0
 """For one look at what serves."""
 COMPARE_SECONDS = 1800.0

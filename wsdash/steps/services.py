@@ -11,6 +11,7 @@ from pathlib import Path
 
 from wsdash.api.allowance import allowance_of
 from wsdash.data.restore.source import restore_missing_into_source
+from wsdash.data.tables.read import count_of
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, StepId
 from wsdash.model.facts import ANSWERED, RESTORE_FIRST, STARTED, STOPPED_AT
@@ -18,7 +19,6 @@ from wsdash.steps.api.items import client
 from wsdash.steps.base import Evidence, StepContext, command_output
 from wsdash.steps.limits import CONTAINER_READY_SECONDS
 from wsdash.steps.readiness import needs_schema
-from wsdash.steps.rows import stored_items
 from wsdash.watch.board import not_known_to_fail
 
 UP = ("running", "restarting", "paused")
@@ -168,7 +168,7 @@ async def _serves(ctx: StepContext) -> str:
     base, table = ctx.settings.api.old, ctx.settings.api.table
     async with client(ctx, base) as api:
         pong = await api.wait_ready(CONTAINER_READY_SECONDS)
-        stored = await stored_items(ctx.source, ctx.settings.source.schema, table)
+        stored = await count_of(ctx.source, ctx.settings.source.schema, table)
         if stored is None or not api.api.path:
             return f"answers at {base} ({pong.said}); there is no table {table} to compare its items with"
         try:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urldefrag
 
+from wsdash.data.tables.read import count_of
 from wsdash.errors import WsdashError
 from wsdash.history.reader import HistoryReader
 from wsdash.history.store import FILE as HISTORY
@@ -35,7 +36,6 @@ from wsdash.steps.api.tests import (
 )
 from wsdash.steps.base import Evidence, Step, StepContext, command_output
 from wsdash.steps.branching import Branching
-from wsdash.steps.rows import stored_items
 from wsdash.steps.services import stack_evidence
 from wsdash.watch.pollers.http import timed_get
 
@@ -51,7 +51,7 @@ async def list_items(ctx: StepContext) -> Evidence:
     """GET of the list: its count is the table's."""
     async with client(ctx) as api:
         rows, count = await api.list_items()
-    stored = await stored_items(ctx.target, ctx.settings.target.schema, ctx.settings.api.table)
+    stored = await count_of(ctx.target, ctx.settings.target.schema, ctx.settings.api.table)
     text = f"{len(rows)} items listed" + (f", count {count}" if count is not None else "")
     if stored is None:
         return Evidence(True, f"{text}; there is no table {ctx.settings.api.table} to compare with")
@@ -215,7 +215,7 @@ async def graceful_shutdown(ctx: StepContext) -> Evidence:
     """Stop the new stack, start it again: nobody was killed, and every row is there."""
     schema, names = ctx.settings.target.schema, list(ctx.settings.stack.workspace.containers)
     table = ctx.settings.api.table
-    before = await stored_items(ctx.target, schema, table)
+    before = await count_of(ctx.target, schema, table)
     if before is None:
         return Evidence(False, f"there is no table {schema}.{table} to count before and after", True)
     began = time.monotonic()
@@ -227,7 +227,7 @@ async def graceful_shutdown(ctx: StepContext) -> Evidence:
         await api.wait_ready(60.0)
         rows, count = await api.list_items()
         served = len(rows) if count is None else count
-    after = await stored_items(ctx.target, schema, table)
+    after = await count_of(ctx.target, schema, table)
     killed = [reading.name for reading in stopped if reading.oom_killed or reading.exit_code in (137, -9)]
     counted = f"{before:,} items before, {after or 0:,} after, {served:,} served"
     text = f"stopped in {took:.1f} s and started again; {counted}"

@@ -12,6 +12,7 @@ from wsdash.config import Settings
 from wsdash.data.copy.manifest import SCHEMA
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import DATABASE_ERRORS, words_of
+from wsdash.engine.counting.rows import count_rows
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.review.doctor.finding import Finding
@@ -19,7 +20,6 @@ from wsdash.review.limits import CHECK_SECONDS, SQL_SECONDS
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps.base import endpoint
 from wsdash.steps.branching import branch_id, workspace_timeline
-from wsdash.steps.rows import count_rows
 
 CHECKS = (
     *("containers", "ready", "version", "database", "schema"),

@@ -13,6 +13,7 @@ from wsdash.config import ApiSettings, Settings
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.timescaledb.jobs import describe_jobs, read_jobs
+from wsdash.engine.counting.rows import count_rows
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.launch import LOG_FILE, engine_alive
@@ -29,7 +30,6 @@ from wsdash.steps.backup import WHETHER
 from wsdash.steps.base import endpoint
 from wsdash.steps.online.refused import RELAY_REMEDY, missing_relay, online_refusals
 from wsdash.steps.readiness import lacking_rights, stack_ports
-from wsdash.steps.rows import count_rows
 
 
 class DiskUsage(NamedTuple):

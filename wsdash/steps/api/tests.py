@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wsdash.api.client import ApiClient, Json
+from wsdash.data.tables.read import count_of
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionMeasured, StepId
 from wsdash.model.facts import API_TESTED, Tried
@@ -18,7 +19,6 @@ from wsdash.steps.api.items import TestItems, client, items_for_test, remove_lef
 from wsdash.steps.base import Evidence, StepContext
 from wsdash.steps.limits import API_READY_SECONDS
 from wsdash.steps.readiness import require_healthy, unhealthy
-from wsdash.steps.rows import stored_items
 
 DEFAULT_BODY: Json = {
     "title": "{marker}",
@@ -309,7 +309,7 @@ class TestApi:
         """How many items the API should list."""
         # the source goes on in a rehearsal; what was copied was compared before this
         side = (ctx.source, ctx.settings.source) if ctx.trial is None else (ctx.target, ctx.settings.target)
-        return await stored_items(side[0], side[1].schema, ctx.settings.api.table)
+        return await count_of(side[0], side[1].schema, ctx.settings.api.table)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """The tests leave nothing, also when they were killed; their result no longer counts."""

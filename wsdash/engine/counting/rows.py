@@ -1,127 +1,23 @@
-"""Row counts of both sides, for the row-diff pane and for evidence: exact, or estimated in between.
-
-Which count belongs to which is known by name, or through the mapping.
-"""
+"""Row counts of both sides, for the row-diff pane: exact, or estimated in between."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from wsdash.clock import Clock, SystemClock
 from wsdash.config import Settings
-from wsdash.data.mapping.file import Mapping, TableRule
-from wsdash.data.pg.connect import Endpoint, KeptSession, connection
+from wsdash.data.pg.connect import KeptSession
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.sql import ident
-from wsdash.data.tables.shape import Table
+from wsdash.engine.counting.pairs import NOT_BY_COUNT, CountPair, Pairing
+from wsdash.engine.limits import COUNT_SECONDS, CREDIT_SECONDS, ROUND_SECONDS, STATISTICS_SECONDS
 from wsdash.errors import DefectError, InputError, WsdashError
 from wsdash.model import RowsReading
 from wsdash.steps.base import endpoint
-from wsdash.steps.limits import COUNT_SECONDS, CREDIT_SECONDS, ROUND_SECONDS, STATISTICS_SECONDS
-from wsdash.steps.scope import read_carried, read_mapping
-
-LEFT_OUT = "left out"
-NOT_BY_COUNT = "mapped: no count"
-
-
-@dataclass(frozen=True)
-class CountPair:
-    """One line of counts. source, target: the tables whose rows are counted; '' where there is none.
-
-    query: what follows FROM in the source, where it is not all rows of the table: only a part of them,
-    or each of some values once. fixed: rows that the mapping itself holds. note: why the two counts cannot be
-    compared.
-    """
-
-    name: str
-    source: str
-    target: str
-    query: str = ""
-    fixed: int | None = None
-    note: str = ""
-
-    def side(self, place: int) -> str:
-        """The table counted in the source (0) or in the target (1)."""
-        return self.target if place else self.source
-
-
-def pairs(
-    settings: Settings,
-    source: Collection[str],
-    target: Collection[str],
-    mapping: Mapping | None,
-    fitted: Collection[Table] = (),
-) -> list[CountPair]:
-    """Every pair, by name, of the tables that are there. fitted: the mapping's tables as both servers
-    understand them; without them, the source's side of a part or of distinct values is not known."""
-    own = settings.source.schema
-    if mapping is None:
-        return [CountPair(f"{own}.{name}", name, name) for name in sorted({*source, *target})]
-    tables = {table.name: table for table in fitted}
-    found = [_mapped(settings.target.schema, rule, tables.get(rule.name)) for rule in mapping.tables.values()]
-    found += [
-        # the target may have a table of that name with rows of its own: they are nobody's difference
-        CountPair(f"{own}.{name}", name, "", note=LEFT_OUT)
-        for name in mapping.leave_out
-        if name in source and name not in mapping.tables
-    ]
-    taken = {
-        *mapping.tables,
-        *mapping.leave_out,
-        *(name for rule in mapping.tables.values() for name in rule.sources),
-    }
-    found += [CountPair(f"{own}.{name}", name, name) for name in {*source, *target} - taken]
-    return sorted(found, key=lambda pair: pair.name)
-
-
-def _mapped(schema: str, rule: TableRule, table: Table | None) -> CountPair:
-    name = f"{schema}.{rule.name}"
-    if rule.rows:
-        return CountPair(name, "", rule.name, fixed=len(rule.rows))
-    if not rule.where and not rule.distinct and not rule.union:
-        return CountPair(name, rule.source, rule.name)
-    if table is None:
-        return CountPair(name, "", rule.name, note=NOT_BY_COUNT)
-    return CountPair(name, rule.sources[0], rule.name, query=table.rows_of("source"))
-
-
-class Pairing:
-    """Pairs the tables of two servers again and again; reads and fits the mapping only when they changed."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._seen: object = None
-        self._pairs: list[CountPair] = []
-
-    async def __call__(self, source: dict[str, str] | None, target: dict[str, str] | None) -> list[CountPair]:
-        """Each side's tables with what tells that one was made anew; None: the side cannot be read now.
-
-        Raises InputError for a mapping that cannot be read.
-        """
-        seen = (source, target)
-        if seen != self._seen:
-            mapping = await read_mapping(self._settings)
-            fitted = await self._fitted(mapping, source, target)
-            self._pairs = pairs(self._settings, source or (), target or (), mapping, fitted)
-            self._seen = seen
-        return self._pairs
-
-    async def _fitted(
-        self, mapping: Mapping | None, source: dict[str, str] | None, target: dict[str, str] | None
-    ) -> Collection[Table]:
-        if mapping is None or source is None or target is None or not mapping.tables.keys() <= target.keys():
-            return ()
-        if not any(rule.where or rule.distinct or rule.union for rule in mapping.tables.values()):
-            return ()
-        try:
-            return (await read_carried(self._settings)).tables
-        except WsdashError:
-            return ()  # what is wrong with it, the schema panel and the steps say
-
 
 STANDING = """
 WITH RECURSIVE tree(root, oid) AS (
@@ -303,21 +199,6 @@ async def _look(kept: KeptSession, schema: str) -> _View:
         rows = await session.fetch(STANDING, schema, timeout=STATISTICS_SECONDS)
     tables = {row["name"]: CountedSides(row["identity"], row["guess"], row["net"]) for row in rows}
     return _View(session, schema, tables)
-
-
-async def count_table(side: Endpoint, schema: str, table: str) -> int:
-    """Exact row count of one table, read through its root. Raises UnreachableError."""
-    async with connection(side, read_only=True) as session:
-        with ServerErrors(session, "counting rows"):
-            return await _exact(session, ident(schema, table))
-
-
-async def stored_items(side: Endpoint, schema: str, table: str) -> int | None:
-    """How many items the table of the API's items holds; None where there is no such table."""
-    async with connection(side, read_only=True) as session:
-        if not await session.fetchval("SELECT to_regclass($1) IS NOT NULL", ident(schema, table), timeout=10):
-            return None
-        return await _exact(session, ident(schema, table))
 
 
 async def count_rows(settings: Settings) -> list[RowsReading]:

@@ -9,11 +9,12 @@ import pytest
 
 from tests.data.copying import run_sql
 from tests.data.mapping_world import MAPPING, SOURCE, make_target
-from tests.steps.test_rows import Costly, change, costly, settings_of
+from tests.engine.test_row_counts import Costly, change, costly, settings_of
 from wsdash.config import Settings
 from wsdash.data.pg.connect import Endpoint
+from wsdash.engine.counting.pairs import LEFT_OUT, NOT_BY_COUNT
+from wsdash.engine.counting.rows import RowWatch
 from wsdash.model import RowsReading
-from wsdash.steps.rows import LEFT_OUT, NOT_BY_COUNT, RowWatch
 
 __all__ = ["costly"]
 OLD = """

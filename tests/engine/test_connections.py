@@ -12,7 +12,7 @@ from tests.support.processes import until
 from wsdash.config import Settings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection, open_connection
 from wsdash.data.pg.sql import literal
-from wsdash.engine.pool import Client, ConnectionCounter, Limit, nearest
+from wsdash.engine.counting.connections import Client, ConnectionCounter, Limit, nearest
 from wsdash.errors import UnreachableError
 
 ROLE = "wsdash_pool_test"
