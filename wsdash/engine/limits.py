@@ -35,8 +35,8 @@ GONE_SECONDS = 6.0
 KEEP_SECONDS = 1800.0
 """How long readings stay in the journal; the history keeps their samples."""
 GATHER_SECONDS = 0.05
-"""Readings come in bursts: so long the first waits for the others, and each burst is one write and one look
-of every screen. History does not wait."""
+"""Readings and log lines come in bursts: so long the first waits for the others, and each burst is one write
+and one look of every screen. History does not wait."""
 RETRY_SECONDS = 0.5
 """Before a write that a full disk refused is tried again."""
 

@@ -10,12 +10,14 @@ import contextlib
 import queue
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from wsdash.engine.limits import GATHER_SECONDS
 from wsdash.model import LogLine
 from wsdash.outside import clean_texts
 from wsdash.runtime import open_private
@@ -27,6 +29,8 @@ DIRECTORY = "logs"
 SEGMENT_BYTES = 4 * 1024 * 1024
 SEGMENTS = 16
 LONGEST_QUEUE = 20_000
+FULL_BATCH = 1000
+"""Lines that are written at once."""
 LONGEST_TEXT = 33_000
 LONGEST_ROW = 1 << 20
 """Bytes of a line of the spool that are read at once; ours are far shorter."""
@@ -89,9 +93,11 @@ class LogSpool:
         lines: list[LogLine] = []
         while True:
             line = self._queue.get()
+            if line is not None and self._queue.qsize() < FULL_BATCH:
+                time.sleep(GATHER_SECONDS)
             while line is not None:
                 lines.append(line)
-                if len(lines) >= 1000 or self._queue.empty():
+                if len(lines) >= FULL_BATCH or self._queue.empty():
                     break
                 line = self._queue.get()
             if lines:

@@ -140,7 +140,7 @@ class StatsFollower:
             lines = self._client.each_line(path, {"stream": "1"}, silence=_SILENCE)
             async with aclosing(lines):
                 async for line in lines:
-                    self._newest[instance] = (self._clock(), read_json(line))
+                    self._newest[instance] = (self._clock(), read_json(line, dict[str, Any]))
         except (WsdashError, DocumentError):
             pass
         finally:
