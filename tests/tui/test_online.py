@@ -15,7 +15,9 @@ from wsdash.model import (
     Followed,
     GoNoGo,
     GoNoGoLine,
+    ItemChanged,
     ItemIntended,
+    ItemState,
     Outcome,
     RunFinished,
     SwitchedOver,
@@ -115,7 +117,20 @@ def test_what_was_carried_back_is_told() -> None:
     assert view.run.went_back.seconds == 1.0
 
 
+@pytest.mark.parametrize("before", [(), (SwitchedOver("target", 0.4, 2), SwitchedOver("source", 0.2, 3))])
+def test_the_rollbacks_dialog_frightens_nobody_with_a_switch_that_was_not_made(
+    before: tuple[AnyEvent, ...],
+) -> None:
+    tried = [*done("switch")[:-1], ItemChanged("switch", ItemState.FAILED, "this is no moment")]
+    view = online(*UP_TO_VERIFY, *before, *tried)
+    text = "\n".join(rollback_lines(PLAN, view, NOW))
+    assert "switch: was not finished: the old database takes writes" in text
+    assert "refused for a moment" not in text
+    assert "serves as before" in text
+
+
 def test_the_rollbacks_dialog_promises_what_users_wrote() -> None:
-    text = "\n".join(rollback_lines(PLAN, online(*UP_TO_VERIFY, *done("switch")), NOW))
+    switched = (SwitchedOver("target", 0.4, 2), *done("switch"))
+    text = "\n".join(rollback_lines(PLAN, online(*UP_TO_VERIFY, *switched), NOW))
     assert "switch: writers are refused for a moment" in text
     assert "with all that users wrote meanwhile" in text

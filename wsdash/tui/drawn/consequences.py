@@ -91,13 +91,20 @@ def rollback_lines(plan: Plan, view: ViewState, now: float) -> list[str]:
     lines.append("In this order:")
     lines += [f"{number:>3}. {step}" for number, step in enumerate(steps, 1)]
     last = "Then the old service serves as before. The source's own rows are not touched."
-    if run.mode == Mode.ONLINE:
+    if _target_takes_writes(view):
         last = "Then the old service serves with all that users wrote meanwhile, carried row by row by key."
     lines += ["", last]
     return lines
 
 
+def _target_takes_writes(view: ViewState) -> bool:
+    """Whether an online switch was finished, and not taken back since."""
+    return view.run.switched is not None and view.run.switched.opened == "target"
+
+
 def _happens(item: Item, view: ViewState) -> str:
+    if item.id == StepId.SWITCH and not _target_takes_writes(view):
+        return "was not finished: the old database takes writes, or takes them again"
     if item.id == "backup":
         return _backup(view)
     if item.id == COPIES and view.run.mode == Mode.ONLINE:
