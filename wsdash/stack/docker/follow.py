@@ -14,7 +14,7 @@ from wsdash.outside import clean
 from wsdash.stack.docker.client import DockerClient, MissingError
 from wsdash.stack.docker.inspect import ComposeNames, Inspections
 from wsdash.stack.docker.logs import Cursor, as_log_line
-from wsdash.stack.limits import DOCKER_RECONNECT_SECONDS, LOOK_AGAIN_SECONDS
+from wsdash.stack.limits import DOCKER_RECONNECT_SECONDS, GATHER_SECONDS, LOOK_AGAIN_SECONDS
 
 _BETWEEN_TRIES = 0.1
 _LONGEST_NAME = 100
@@ -41,9 +41,14 @@ async def follow_logs(
     try:
         while True:
             line = await queue.get()
-            if isinstance(line, Exception):
-                raise line
-            yield line
+            while True:
+                if isinstance(line, Exception):
+                    raise line
+                yield line
+                if queue.empty():
+                    break
+                line = queue.get_nowait()
+            await asyncio.sleep(GATHER_SECONDS)  # the next ones come together: one wake-up, not one for each
     finally:
         for task in tasks:
             task.cancel()

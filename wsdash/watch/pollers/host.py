@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +55,6 @@ class HostWatch:
             due = self._clock.monotonic() + LAG_STEP
             await self._clock.sleep(LAG_STEP)
             self._worst_lag = max(self._worst_lag, self._clock.monotonic() - due)
-            await asyncio.sleep(0)
 
     def _measure(self) -> tuple[float, int, float, int]:
         percent, free = disk_of(self._paths)
