@@ -5,7 +5,9 @@ Cosmic Ray (8.7, not a dependency: `pip install cosmic-ray`) lists every mutant 
 behaviour: annotations, the arguments of @dataclass, and the values in `limits.py`. A mutant is tried on the
 test files that import its module, the most specific first, and, when it survives those, on the files that
 import what imports it. Killed: a test fails, or the tests do not end in time. One JSON line a mutant: its
-place, operator and diff, the outcome, the test that failed, the files that were run, seconds.
+place, operator and diff, the outcome, the test that failed, the files that were run, seconds. A run that
+was broken off goes on where it was, with the same --session and OUT. The sample's order is drawn, so its
+beginning is a sample too.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,9 +61,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wsdash-mutants-") as directory:
         session = given.session or new_session(Path(directory))
         waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
+        tried = tried_before(given.out)
+        outcomes = list(tried.values())
         for mutant in sample(session, given.count, given.seed):
-            waiting.put(mutant)
-        outcomes: list[str] = []
+            if mutant not in tried:
+                waiting.put(mutant)
         workers = [
             threading.Thread(
                 target=work, args=(Path(directory) / f"w{number}", number, waiting, given.out, outcomes)
@@ -75,6 +79,15 @@ def main() -> int:
     killed = outcomes.count("killed")
     print(f"{killed} of {len(outcomes)} killed ({killed / max(1, len(outcomes)):.0%})")
     return 0
+
+
+def tried_before(out: Path) -> dict[Mutant, str]:
+    """What an earlier run on the same file came to."""
+    found = {}
+    for line in out.read_text().splitlines() if out.exists() else []:
+        read = json.loads(line)
+        found[Mutant(*(read[field.name] for field in fields(Mutant)))] = str(read["outcome"])
+    return found
 
 
 def new_session(directory: Path) -> Path:
