@@ -220,3 +220,29 @@ async def test_secrets_never_reach_the_file(journal: Journal, tmp_path: Path) ->
         assert leak not in raw
     assert "s3cr3t" not in repr(heard)
     assert b"could not log in with ***" in raw
+
+
+async def test_after_a_full_disk_it_says_how_many_readings_are_lost_and_has_all_history(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Journal._commit
+    full = asyncio.Event()
+    full.set()
+
+    def commit_unless_full(self: Journal, jobs: list[journal_module._Job]) -> list[int]:
+        if full.is_set():
+            raise sqlite3.OperationalError("database or disk is full")
+        return commit(self, jobs)
+
+    monkeypatch.setattr(Journal, "_commit", commit_unless_full)
+    journal.emit(LatencyReading("api-old", 0.1))
+    journal.emit(LatencyReading("api-new", 0.2))
+    journal.beat(Heartbeat(1, "host", 0.0, "", 0.0))
+    journal.emit(Notice("info", "kept"))
+    await until(lambda: journal.lost_readings > 0)
+    full.clear()
+    await settle(journal)
+    told = [recorded.event for recorded in await journal.history() if isinstance(recorded.event, Notice)]
+    assert [notice.text for notice in told if "lost" not in notice.text] == ["kept", "settled"]
+    (lost,) = (notice.text for notice in told if "lost" in notice.text)
+    assert "(database or disk is full); 2 readings lost" in lost
