@@ -107,6 +107,20 @@ def test_a_hole_is_not_what_the_tolerance_is_for(tmp_path: Path) -> None:
     assert (downtime.holds, "0 s down; nobody looked for 2 h 20 min" in downtime.measured) == (None, True)
 
 
+@pytest.mark.parametrize(("slow_share", "holds"), [(0.07, None), (0.12, False)])
+def test_a_day_seen_by_three_fifths_is_bad_only_where_the_rest_could_not_mend_it(
+    tmp_path: Path, slow_share: float, holds: bool | None
+) -> None:
+    seen = 0.6 * DAY  # 7 % of it are 4.2 % of the day, and its 95 % could be fast; 12 % are 7.2 %
+    history = lived(
+        tmp_path / "history.db",
+        1,
+        latency=lambda at: 0.4 if at < slow_share * seen else calm(at),
+        watched=lambda at: at < seen,
+    )
+    assert criterion(at_day(migrated(), history, 1), 1, "api-latency").holds is holds
+
+
 def test_a_bad_day_is_bad_however_little_else_was_watched(tmp_path: Path) -> None:
     history = lived(tmp_path / "history.db", 2, latency=lambda at: 0.5, watched=lambda at: at < DAY)
     assert criterion(at_day(migrated(), history, 3), 3, "api-latency").holds is False
