@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.engine.journals import reading
+from wsdash.engine.journal.store import decode_all, encode
 from wsdash.engine.journal.writer import Journal, JournalReader
 from wsdash.errors import InputError
 from wsdash.model import HostReading, Notice
@@ -248,3 +250,21 @@ def test_a_full_disk_is_told_and_survived(tmp_path: Path) -> None:
     assert "after" in texts
     assert any("could not be written" in text for text in texts)
     assert not any(isinstance(event, HostReading) for event in events)
+
+
+def test_what_this_version_cannot_read_is_one_warning_in_the_place_and_time_of_the_last() -> None:
+    whole = [(1, 10.0, encode(Notice("info", "a"))), (4, 40.0, encode(Notice("info", "b")))]
+    rows = [whole[0], (2, 20.0, b'{"type": "of-tomorrow"}'), (3, 30.0, b"no JSON"), whole[1]]
+    found = decode_all(rows)
+    assert [(one.seq, one.at) for one in found] == [(1, 10.0), (3, 30.0), (4, 40.0)]
+    warning = found[1].event
+    assert isinstance(warning, Notice)
+    assert warning.text.startswith(
+        "2 events of the journal cannot be read and are left out (the first is number 2:"
+    )
+
+
+@pytest.mark.parametrize("at", [float("inf"), float("nan"), "noon", None])
+def test_a_time_that_is_none_does_not_hide_the_warning(at: object) -> None:
+    rows = cast("list[tuple[int, float, bytes]]", [(1, at, b"no JSON")])
+    assert [(one.seq, one.at) for one in decode_all(rows)] == [(1, 0.0)]
