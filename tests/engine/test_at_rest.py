@@ -19,7 +19,9 @@ from wsdash.model import (
     ItemIntended,
     ItemState,
     Recorded,
+    RehearsalOutcome,
     RehearsalProgress,
+    Rehearsed,
     RunStarted,
 )
 from wsdash.plan import load_plan
@@ -31,6 +33,7 @@ BEGUN = RunStarted("run", "offline", "h", 1, False)
 STOPPED = ItemChanged("stop-old", ItemState.DONE)
 STARTED = ItemChanged("start-stack", ItemState.DONE)
 SINCE = 100.0
+REHEARSED = Rehearsed("r", RehearsalOutcome.CLEAN, 80.0, 95.0)
 
 
 async def journal_of(directory: Path, *events: AnyEvent) -> None:
@@ -121,6 +124,10 @@ CASES: dict[str, tuple[list[tuple[float, AnyEvent]], str]] = {
     "the stack's start": ([(90.0, ItemIntended("start-stack", "act", 1))], "item start-stack"),
     "the old service's stop": ([(101.0, STOPPED)], ""),
     "a rehearsal": ([(90.0, RehearsalProgress("r", "start-stack", 1, 2))], "the rehearsal"),
+    "a rehearsal that was over": (
+        [(90.0, RehearsalProgress("r", "start-stack", 1, 2)), (95.0, REHEARSED)],
+        "",
+    ),
 }
 
 

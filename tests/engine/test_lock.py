@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import msgspec
 import pytest
 
 from wsdash.engine.operator.launch import engine_alive
-from wsdash.engine.operator.lock import Holder, OperatorLock, living_holder
+from wsdash.engine.operator.lock import Holder, OperatorLock, _lock, living_holder
 from wsdash.errors import InputError, LockHeldError
 
 HOLD = """
@@ -155,3 +157,14 @@ def test_a_state_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     with pytest.raises(InputError, match="--state"):
         OperatorLock.acquire(tmp_path / "state")
+
+
+def test_a_lock_that_is_let_go_of_soon_is_waited_for(tmp_path: Path) -> None:
+    (file := tmp_path / "lock").touch()
+    with file.open() as looking, file.open() as taking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        let_go = threading.Timer(0.1, fcntl.flock, (looking, fcntl.LOCK_UN))
+        let_go.start()
+        assert not _lock(taking.fileno(), fcntl.LOCK_EX, 0.0)
+        assert _lock(taking.fileno(), fcntl.LOCK_EX, 60.0)
+        let_go.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from wsdash.engine.outlook import IN_DOWNTIME, forecast, rehearsal_summary, trustworthy
@@ -66,6 +67,21 @@ def test_only_a_clean_and_recent_one_is_relied_on(
 )
 def test_the_age_is_readable(seconds: float, age: str) -> None:
     assert rehearsal_summary(rehearsed(1.0), 10.0 + seconds).startswith(f"rehearsed {age} ago: clean")
+
+
+@pytest.mark.parametrize(
+    ("blocked", "differed", "said"),
+    [
+        (("no rights",), (), "; no rights"),
+        (("no rights",), ("items", "audit"), "; no rights (and 2 more)"),
+        ((), ("items",), "; items"),
+    ],
+)
+def test_the_first_fault_is_told_and_how_many_more_there_are(
+    blocked: tuple[str, ...], differed: tuple[str, ...], said: str
+) -> None:
+    found = msgspec.structs.replace(rehearsed(1.0), blocked=blocked, differed=differed)
+    assert rehearsal_summary(found, 10.0).endswith(said)
 
 
 @pytest.mark.parametrize("state", [ItemState.DONE, ItemState.RUNNING, ItemState.SKIPPED])
