@@ -76,8 +76,8 @@ def main() -> int:
             worker.start()
         for worker in workers:
             worker.join()
-    killed = outcomes.count("killed")
-    print(f"{killed} of {len(outcomes)} killed ({killed / max(1, len(outcomes)):.0%})")
+    killed, counted = outcomes.count("killed"), len(outcomes) - outcomes.count("no Python")
+    print(f"{killed} of {counted} killed ({killed / max(1, counted):.0%})")
     return 0
 
 
@@ -152,8 +152,10 @@ def work(
         change = ["cosmic-ray", "apply", mutant.module, mutant.operator, str(mutant.occurrence)]
         subprocess.run(change, cwd=clone, check=True)
         diff = subprocess.run(["git", "diff", "-U0"], cwd=clone, check=True, capture_output=True, text=True)
-        by, files = judged(clone, number, mutant, imports)
-        outcome = "killed" if by else "survived"
+        by, files, outcome = "", [], "no Python"
+        if is_python(clone / mutant.module):
+            by, files = judged(clone, number, mutant, imports)
+            outcome = "killed" if by else "survived"
         subprocess.run(["git", "checkout", "-q", "."], cwd=clone, check=True)
         outcomes.append(outcome)
         seconds = round(time.monotonic() - began)
@@ -161,6 +163,15 @@ def work(
         with out.open("a") as file:
             file.write(json.dumps({**line, "diff": diff.stdout}) + "\n")
         print(f"{len(outcomes):4} {outcome:8} {mutant.module}:{mutant.line} {mutant.operator}", flush=True)
+
+
+def is_python(path: Path) -> bool:
+    """Whether it can be compiled: some mutants of a signature's bare * cannot."""
+    try:
+        compile(path.read_text(), path, "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def imported(path: Path) -> set[str]:
