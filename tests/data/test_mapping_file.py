@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wsdash.data.mapping.file import ColumnRule, Mapping, load_mapping
+from wsdash.data.mapping.plan import words
 from wsdash.errors import InputError
 
 
@@ -130,3 +131,9 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="twice") as raised:
         mapping(tmp_path, "tables:\n  a:\n    columns:\n      b: c\n      b: d\n")
     assert "line 5" in raised.value.where
+
+
+def test_the_names_in_an_expression_are_those_that_postgresql_reads() -> None:
+    quoted, literal = '"Old ""x"" name"', "'a literal \"Name\"'"
+    assert words(f"lower(Kind) || {quoted} || {literal} || 7") == {"lower", "kind", 'Old "x" name'}
+    assert words(f"{literal} || 1.5") == set()
