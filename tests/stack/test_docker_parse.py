@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stack.engine import frame, inspected, stats
-from wsdash.stack.docker.logs import Cursor, Stamped, read_frames, read_lines
+from wsdash.stack.docker.logs import PARTS, Cursor, Stamped, read_frames, read_lines
 from wsdash.stack.docker.parse import (
     LONGEST,
     CpuSample,
@@ -214,9 +214,35 @@ def test_a_cursor_begins_after_its_time() -> None:
     assert cursor.is_new(Stamped(5_000_001_000, "stdout", "b"))
 
 
-async def frames(data: bytes) -> list[Stamped]:
+async def test_details_tell_which_parts_are_one_line() -> None:
+    """As the journald driver of Docker 20.10 was seen to send them: no newline, no empty last part."""
+
+    def part(nanos: int, of: str, text: str) -> bytes:
+        attributes = (
+            f"CONTAINER_PARTIAL_ID={of},CONTAINER_PARTIAL_ORDINAL=1,IMAGE=a%3A1" if of else "IMAGE=a%3A1"
+        )
+        body = f"2026-11-29T10:00:00.{nanos:09} {attributes} {text}".encode().replace(b" ", b"Z ", 1)
+        return bytes([1, 0, 0, 0]) + len(body).to_bytes(4, "big") + body
+
+    full = PARTS[0]
+    log = [
+        *(part(1, "", "short\n"), part(2, "aa", "a" * full), part(3, "bb", "b" * full)),
+        *(
+            part(4, "bb", "b"),
+            part(5, "cc", "c" * full),
+            part(6, "", "a text, with CONTAINER_PARTIAL_ID=cc\n"),
+        ),
+    ]
+    found = await frames(b"".join(log), details=True)
+    assert [line.text for line in found] == [
+        *("short", "a" * full, "b" * (full + 1), "c" * full, "a text, with CONTAINER_PARTIAL_ID=cc")
+    ]
+    assert [line.at % 10**9 for line in found] == [1, 2, 3, 5, 6]
+
+
+async def frames(data: bytes, *, details: bool = False) -> list[Stamped]:
     """All lines of a recorded stream."""
     source = asyncio.StreamReader()
     source.feed_data(data)
     source.feed_eof()
-    return [line async for line in read_frames(source)]
+    return [line async for line in read_frames(source, details=details)]

@@ -23,6 +23,8 @@ from wsdash.stack.limits import DOCKER_CONNECT_SECONDS, DOCKER_REQUEST_SECONDS
 NEWEST_API = (1, 50)
 """The newest version of the engine's interface that this client was written against (Docker 28)."""
 
+JOURNALD = "journald"
+"""The log driver of which only details tell where each line ends."""
 _STREAMED_LINE = 4 * 2**20
 _MOST_SAID = 8 * 2**20
 _LONGEST_WORDS = 1_000
@@ -133,15 +135,20 @@ class DockerClient:
             raise self._explain(error) from error
         return int(answer["ExitCode"] or 0), said.decode(errors="replace")
 
-    async def log(self, name: str, since: str, terminal: bool) -> AsyncGenerator[Stamped, None]:
-        """Lines of a container from `since` on, until it stops or the connection ends.
+    async def log(
+        self, name: str, since: str, terminal: bool, driver: str = ""
+    ) -> AsyncGenerator[Stamped, None]:
+        """Lines of a container from `since` on, until it stops or the connection ends. driver: of its log.
 
         Raises MissingError when there is no such container any more.
         """
         params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1", "since": since}
+        details = driver == JOURNALD and not terminal
+        if details:
+            params["details"] = "1"
         async with self._streaming(f"containers/{name}/logs", params) as answer:
-            read = read_lines if terminal else read_frames
-            async for line in read(answer.content):
+            lines = read_lines(answer.content) if terminal else read_frames(answer.content, details=details)
+            async for line in lines:
                 yield line
 
     async def each_line(

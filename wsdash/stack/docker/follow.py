@@ -119,7 +119,7 @@ class _Follower:
         self._driver = clean(str(log.get("Type") or ""), _LONGEST_NAME)
         terminal = bool((inspected.get("Config") or {}).get("Tty"))
         self._cursor.begin()
-        lines = self._client.log(run[0], self._cursor.since, terminal)
+        lines = self._client.log(run[0], self._cursor.since, terminal, self._driver)
         async with aclosing(lines):
             async for line in lines:
                 self._lines += 1

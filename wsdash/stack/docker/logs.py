@@ -18,6 +18,7 @@ _PIECE = 65_536
 _FRAME_LIMIT = 4 * LINE_LIMIT
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) ")
 _LONGEST_STAMP = 40
+_PART_OF = re.compile(rb"(?:^|,)CONTAINER_PARTIAL_ID=(\w+)")
 PARTS = (16_384, 262_118)
 """Bytes after which the engine cuts a line: daemon/logger/copier.go, defaultBufSize; awslogs has a size of
 its own, met in the engine's copy of such a log."""
@@ -47,13 +48,13 @@ class Stamped:
     text: str
 
 
-async def read_frames(source: Source) -> AsyncIterator[Stamped]:
-    """Lines of a multiplexed log with timestamps, to the end of the stream.
+async def read_frames(source: Source, *, details: bool = False) -> AsyncIterator[Stamped]:
+    """Lines of a multiplexed log with timestamps, to the end of the stream. details: they come with it.
 
     The engine cuts a line after PARTS bytes into several frames, each with a timestamp of its own; here they
     are one line again, with the first one's time. Which frame is a line's last one: the one that ends with a
     newline (driver json-file) or that is shorter than a part (local, journald: no part has a newline there).
-    With journald a line that ends where a part does is one with the next: its empty last frame never comes.
+    With journald a line that ends where a part does has no last frame: details name the line of each part.
     Memory is bounded: of a longer line its beginning is kept.
     """
     pending: dict[str, _Partial] = {}
@@ -68,9 +69,15 @@ async def read_frames(source: Source) -> AsyncIterator[Stamped]:
             break
         stream = _STREAMS.get(header[0], "stderr")
         stamp, _, body = payload.partition(b" ")
-        partial = pending.pop(stream, None) or _Partial.begun(stamp)
+        attributes, body = _without_details(body) if details else (b"", body)
+        of = found[1] if (found := _PART_OF.search(attributes)) else b""
+        partial = pending.pop(stream, None)
+        if partial is not None and partial.of != of:
+            yield partial.done(stream)
+            partial = None
+        partial = partial or _Partial.begun(stamp, of)
         partial.line.add(body.removesuffix(b"\n") if newline and not left_out else body, left_out)
-        if newline or length - len(stamp) - 1 not in PARTS:
+        if newline or length - len(stamp) - 1 - len(attributes) not in PARTS:
             yield partial.done(stream)
         else:
             pending[stream] = partial
@@ -80,17 +87,24 @@ async def read_frames(source: Source) -> AsyncIterator[Stamped]:
 
 @dataclass(frozen=True)
 class _Partial:
-    """A line of which the engine has sent a part, and its first part's time."""
+    """A line of which the engine has sent a part, and its first part's time. of: its name in details."""
 
     at: int
     line: BoundedLine
+    of: bytes = b""
 
     @classmethod
-    def begun(cls, stamp: bytes) -> _Partial:
-        return cls(nanoseconds(stamp.decode("ascii", "replace")) or 0, BoundedLine())
+    def begun(cls, stamp: bytes, of: bytes = b"") -> _Partial:
+        return cls(nanoseconds(stamp.decode("ascii", "replace")) or 0, BoundedLine(), of)
 
     def done(self, stream: str) -> Stamped:
         return Stamped(self.at, stream, self.line.text())
+
+
+def _without_details(text: bytes) -> tuple[bytes, bytes]:
+    """The attributes before a text, with the space after them, and the text. Spaces in them are escaped."""
+    attributes, space, body = text.partition(b" ")
+    return attributes + space, body
 
 
 async def _read_bounded(source: Source, length: int) -> tuple[bytes, int, bool]:
