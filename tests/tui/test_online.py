@@ -130,7 +130,6 @@ def test_the_rollbacks_dialog_frightens_nobody_with_a_switch_that_was_not_made(
 
 
 def test_the_rollbacks_dialog_promises_what_users_wrote() -> None:
-    switched = (SwitchedOver("target", 0.4, 2), *done("switch"))
-    text = "\n".join(rollback_lines(PLAN, online(*UP_TO_VERIFY, *switched), NOW))
+    text = "\n".join(rollback_lines(PLAN, online(*UP_TO_VERIFY, *done("switch")), NOW))
     assert "switch: writers are refused for a moment" in text
     assert "with all that users wrote meanwhile" in text

@@ -17,6 +17,8 @@ TRIGGER_SECONDS = 3600.0
 """Ranges of a table whose triggers must be held off wait for each other."""
 COUNT_SECONDS = 3600.0
 """To count every row of a large table on a slow disk."""
+ONE_COUNT_SECONDS = 15.0
+"""To count the rows of one table while an item waits for it."""
 COPY_COMMIT_SECONDS = 300.0
 """One range's commit: only its own rows and its line in the manifest."""
 TICK_SECONDS = 0.5

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from wsdash.data.limits import COUNT_SECONDS, TIMEOUT
+from wsdash.data.limits import ONE_COUNT_SECONDS, TIMEOUT
 from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.errors import ServerErrors
 from wsdash.data.pg.sql import ident
@@ -226,12 +226,12 @@ def _table(
 async def count_of(side: Endpoint, schema: str, table: str) -> int | None:
     """How many rows a table has, read through its root; None where there is no such table.
 
-    Raises UnreachableError, also where counting takes over COUNT_SECONDS.
+    Raises UnreachableError, also where counting takes over ONE_COUNT_SECONDS.
     """
     name = ident(schema, table)
     async with connection(side, read_only=True) as session:
         with ServerErrors(session, f"counting rows of {schema}.{table}"):
             if await session.fetchval("SELECT to_regclass($1) IS NULL", name, timeout=TIMEOUT):
                 return None
-            count: int = await session.fetchval(f"SELECT count(*) FROM {name}", timeout=COUNT_SECONDS)
+            count: int = await session.fetchval(f"SELECT count(*) FROM {name}", timeout=ONE_COUNT_SECONDS)
             return count

@@ -99,7 +99,9 @@ def rollback_lines(plan: Plan, view: ViewState, now: float) -> list[str]:
 
 def _target_takes_writes(view: ViewState) -> bool:
     """Whether an online switch was finished, and not taken back since."""
-    return view.run.switched is not None and view.run.switched.opened == "target"
+    if view.run.switched is None:
+        return view.run.item(StepId.SWITCH).state is ItemState.DONE
+    return view.run.switched.opened == "target"
 
 
 def _happens(item: Item, view: ViewState) -> str:
