@@ -142,8 +142,8 @@ def work(
 ) -> None:
     """Try mutants in a clone until none waits."""
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-    imports = {path: imported(path) for top in ("wsdash", *TRIED_ON) for path in (clone / top).rglob("*.py")}
-    imports |= {path: imported_with_helpers(path, clone) for path in imports if path.name.startswith("test_")}
+    every = [path for top in ("wsdash", *TRIED_ON) for path in (clone / top).rglob("*.py")]
+    imports = {path: imported(path, clone) for path in every}
     while True:
         try:
             mutant = waiting.get_nowait()
@@ -153,10 +153,10 @@ def work(
         change = ["cosmic-ray", "apply", mutant.module, mutant.operator, str(mutant.occurrence)]
         subprocess.run(change, cwd=clone, check=True)
         diff = subprocess.run(["git", "diff", "-U0"], cwd=clone, check=True, capture_output=True, text=True)
-        by, files = judged(clone, number, mutant, imports)
-        outcome = "killed" if by else "survived"
-        if not is_python(clone / mutant.module):
-            outcome = "no Python"
+        outcome, by, files = "no Python", "", list[str]()
+        if is_python(clone / mutant.module):
+            by, files = judged(clone, number, mutant, imports)
+            outcome = "killed" if by else "survived"
         subprocess.run(["git", "checkout", "-q", "."], cwd=clone, check=True)
         outcomes.append(outcome)
         seconds = round(time.monotonic() - began)
@@ -175,18 +175,14 @@ def is_python(path: Path) -> bool:
     return True
 
 
-def imported(path: Path) -> set[str]:
-    """The modules of wsdash that a file names in an import or in a text."""
-    return set(re.findall(r"\bwsdash(?:\.\w+)+", path.read_text()))
-
-
-def imported_with_helpers(path: Path, clone: Path) -> set[str]:
-    """What a test file names, itself or in the helpers of the tests that it imports."""
+def imported(path: Path, clone: Path) -> set[str]:
+    """The modules of wsdash that a file names in an import or in a text, itself or in the tests' helpers that
+    it imports."""
     names: set[str] = set()
     seen, waiting = {path}, [path]
     while waiting:
-        text = (file := waiting.pop()).read_text()
-        names |= imported(file)
+        text = waiting.pop().read_text()
+        names |= set(re.findall(r"\bwsdash(?:\.\w+)+", text))
         for module in re.findall(r"^from (tests(?:\.\w+)+) import", text, re.M):
             helper = clone.joinpath(*module.split(".")).with_suffix(".py")
             if helper.exists() and helper not in seen:

@@ -40,15 +40,12 @@ async def follow_logs(
     tasks = [asyncio.create_task(follower.run()) for follower in followers]
     try:
         while True:
+            if queue.empty():
+                await asyncio.sleep(GATHER_SECONDS)  # lines come together: one wake-up, not one for each
             line = await queue.get()
-            while True:
-                if isinstance(line, Exception):
-                    raise line
-                yield line
-                if queue.empty():
-                    break
-                line = queue.get_nowait()
-            await asyncio.sleep(GATHER_SECONDS)  # the next ones come together: one wake-up, not one for each
+            if isinstance(line, Exception):
+                raise line
+            yield line
     finally:
         for task in tasks:
             task.cancel()

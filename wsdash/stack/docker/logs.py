@@ -69,15 +69,14 @@ async def read_frames(source: Source, *, details: bool = False) -> AsyncIterator
             break
         stream = _STREAMS.get(header[0], "stderr")
         stamp, _, body = payload.partition(b" ")
-        attributes, body = _without_details(body) if details else (b"", body)
-        of = found[1] if (found := _PART_OF.search(attributes)) else b""
+        of, before, body = _without_details(body) if details else (b"", 0, body)
         partial = pending.pop(stream, None)
         if partial is not None and partial.of != of:
             yield partial.done(stream)
             partial = None
         partial = partial or _Partial.begun(stamp, of)
         partial.line.add(body.removesuffix(b"\n") if newline and not left_out else body, left_out)
-        if newline or length - len(stamp) - 1 - len(attributes) not in PARTS:
+        if newline or length - len(stamp) - 1 - before not in PARTS:
             yield partial.done(stream)
         else:
             pending[stream] = partial
@@ -101,10 +100,12 @@ class _Partial:
         return Stamped(self.at, stream, self.line.text())
 
 
-def _without_details(text: bytes) -> tuple[bytes, bytes]:
-    """The attributes before a text, with the space after them, and the text. Spaces in them are escaped."""
-    attributes, space, body = text.partition(b" ")
-    return attributes + space, body
+def _without_details(text: bytes) -> tuple[bytes, int, bytes]:
+    """What the attributes before a text call its line (b"": it is no part), their bytes with the space after
+    them, and the text. Spaces in attributes are escaped."""
+    attributes, _, body = text.partition(b" ")
+    found = _PART_OF.search(attributes)
+    return found[1] if found else b"", len(attributes) + 1, body
 
 
 async def _read_bounded(source: Source, length: int) -> tuple[bytes, int, bool]:
