@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from datetime import UTC, datetime
 
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stack.engine import frame, inspected, stats
-from wsdash.stack.docker.logs import PARTS, Cursor, Stamped, read_frames, read_lines
+from wsdash.stack.docker.logs import PARTS, Cursor, Frames, LogParser, Stamped, Terminal
 from wsdash.stack.docker.parse import (
     LONGEST,
     CpuSample,
@@ -108,74 +107,63 @@ def test_memory_leaves_out_the_page_cache_in_both_cgroup_versions() -> None:
     assert memory_used({"memory_stats": {}}) is None
 
 
-async def test_frames_are_told_apart_by_stream() -> None:
+def test_frames_are_told_apart_by_stream() -> None:
     data = frame(1, "1970-01-01T00:00:01Z out\n") + frame(2, "1970-01-01T00:00:02Z err\n")
-    assert await frames(data) == [Stamped(10**9, "stdout", "out"), Stamped(2 * 10**9, "stderr", "err")]
+    assert frames(data) == [Stamped(10**9, "stdout", "out"), Stamped(2 * 10**9, "stderr", "err")]
 
 
-async def test_a_long_line_in_several_frames_is_one_line() -> None:
+def test_a_long_line_in_several_frames_is_one_line() -> None:
     sizes = (PART, PART, 5)
     parts = [frame(1, f"1970-01-01T00:00:0{n}Z {'abc'[n] * sizes[n]}" + "\n" * (n == 2)) for n in range(3)]
     other = frame(2, "1970-01-01T00:00:01Z between\n")
-    found = await frames(parts[0] + other + parts[1] + parts[2])
+    found = frames(parts[0] + other + parts[1] + parts[2])
     whole = "a" * PART + "b" * PART + "c" * 5
     assert [line.text for line in found] == ["between", whole[:LINE_LIMIT] + " … (5 more bytes)"]
     assert found[1].at == 0
 
 
 @pytest.mark.parametrize("last", ["", "the end"])
-async def test_a_last_part_without_a_newline_is_not_glued_to_the_next_line(last: str) -> None:
+def test_a_last_part_without_a_newline_is_not_glued_to_the_next_line(last: str) -> None:
     """As the drivers local and journald give it."""
     data = frame(1, "1970-01-01T00:00:01Z " + "x" * PART) + frame(1, f"1970-01-01T00:00:02Z {last}")
-    found = await frames(data + frame(1, "1970-01-01T00:00:03Z next\n"))
+    found = frames(data + frame(1, "1970-01-01T00:00:03Z next\n"))
     assert [line.text for line in found] == ["x" * PART + last, "next"]
 
 
-async def test_a_huge_line_is_cut_and_an_error_in_its_rest_is_told() -> None:
+def test_a_huge_line_is_cut_and_an_error_in_its_rest_is_told() -> None:
     data = b"".join(frame(1, "1970-01-01T00:00:01Z " + "x" * PART) for _ in range(10))
-    (line,) = await frames(data + frame(1, "1970-01-01T00:00:01Z an Error\n"))
+    (line,) = frames(data + frame(1, "1970-01-01T00:00:01Z an Error\n"))
     left = 10 * PART + 8 - LINE_LIMIT
     assert line.text == "x" * LINE_LIMIT + f" … ({left:,} more bytes, with an error among them)"
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["json-file", "local"])
 @pytest.mark.parametrize("piece", [1_000_000, 1_000, 7])
-async def test_parts_of_a_terminals_line_are_put_together(end: bytes, piece: int) -> None:
+def test_parts_of_a_terminals_line_are_put_together(end: bytes, piece: int) -> None:
     stamps = [f"1970-01-01T00:00:0{n}.000000000Z ".encode() for n in range(1, 4)]
     data = stamps[0] + b"a" * PART + stamps[1] + b"rest" + end + stamps[2] + b"next\r\n"
-    source = asyncio.StreamReader(limit=2**20)
-
-    async def trickle() -> None:
-        for at in range(0, len(data), piece):
-            source.feed_data(data[at : at + piece])
-            await asyncio.sleep(0)
-        source.feed_eof()
-
-    feeding = asyncio.create_task(trickle())
-    found = [(line.at // 10**9, line.text) async for line in read_lines(source)]
-    await feeding
+    found = [(line.at // 10**9, line.text) for line in parsed(Terminal(), data, piece)]
     assert found == [(1, "a" * PART + "rest"), (3, "next")]
 
 
-async def test_a_huge_frame_is_not_kept_whole() -> None:
+def test_a_huge_frame_is_not_kept_whole() -> None:
     noise = bytes(range(256)).replace(b"\r", b".") * 40_000
     huge = struct.pack(">BxxxL", 2, len(noise) + 24) + b"1970-01-01T00:00:01.5Z " + noise + b"\n"
-    first, second = await frames(huge + frame(1, "1970-01-01T00:00:02Z next\n"))
+    first, second = frames(huge + frame(1, "1970-01-01T00:00:02Z next\n"))
     assert (first.stream, first.text[-23:]) == ("stderr", "… (10,207,232 more bytes)"[-23:])
     assert len(first.text) < 2 * LINE_LIMIT
     assert second.text == "next"
 
 
-async def test_a_cut_off_stream_gives_its_whole_lines() -> None:
+def test_a_cut_off_stream_gives_its_whole_lines() -> None:
     data = frame(1, "1970-01-01T00:00:01Z whole\n") + frame(1, "1970-01-01T00:00:02Z cut off\n")[:15]
-    assert [line.text for line in await frames(data)] == ["whole"]
+    assert [line.text for line in frames(data)] == ["whole"]
 
 
-async def test_a_terminal_is_read_line_by_line() -> None:
-    source = asyncio.StreamReader()
-    source.feed_data(b"1970-01-01T00:00:01Z \x1b[1mbold\x1b[0m\r\n1970-01-01T00:00:02Z next\r\n")
-    source.feed_eof()
-    assert [(line.at // 10**9, line.text) async for line in read_lines(source)] == [(1, "bold"), (2, "next")]
+def test_a_terminal_is_read_line_by_line() -> None:
+    data = b"1970-01-01T00:00:01Z \x1b[1mbold\x1b[0m\r\n1970-01-01T00:00:02Z next\r\n"
+    found = [(line.at // 10**9, line.text) for line in parsed(Terminal(), data, len(data))]
+    assert found == [(1, "bold"), (2, "next")]
 
 
 @settings(max_examples=150)
@@ -214,7 +202,7 @@ def test_a_cursor_begins_after_its_time() -> None:
     assert cursor.is_new(Stamped(5_000_001_000, "stdout", "b"))
 
 
-async def test_details_tell_which_parts_are_one_line() -> None:
+def test_details_tell_which_parts_are_one_line() -> None:
     """As the journald driver of Docker 20.10 was seen to send them: no newline, no empty last part."""
 
     def part(nanos: int, of: str, text: str) -> bytes:
@@ -233,16 +221,39 @@ async def test_details_tell_which_parts_are_one_line() -> None:
             part(6, "", "a text, with CONTAINER_PARTIAL_ID=cc\n"),
         ),
     ]
-    found = await frames(b"".join(log), details=True)
+    found = frames(b"".join(log), details=True)
     assert [line.text for line in found] == [
         *("short", "a" * full, "b" * (full + 1), "c" * full, "a text, with CONTAINER_PARTIAL_ID=cc")
     ]
     assert [line.at % 10**9 for line in found] == [1, 2, 3, 5, 6]
 
 
-async def frames(data: bytes, *, details: bool = False) -> list[Stamped]:
-    """All lines of a recorded stream."""
-    source = asyncio.StreamReader()
-    source.feed_data(data)
-    source.feed_eof()
-    return [line async for line in read_frames(source, details=details)]
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([1, 2]), st.sampled_from([0, 1, 9, PART, 200_000]), st.sampled_from(["", "\n"])
+        ),
+        max_size=6,
+    ),
+    st.integers(50, 5_000),
+)
+def test_frames_are_the_same_lines_however_they_come(log: list[tuple[int, int, str]], piece: int) -> None:
+    data = b"".join(
+        frame(stream, f"1970-01-01T00:00:{n:02}Z " + "x" * length + end)
+        for n, (stream, length, end) in enumerate(log)
+    )
+    whole = parsed(Frames(), data, len(data) + 1)
+    assert parsed(Frames(), data, piece) == whole
+    assert sum(len(line.text) for line in whole) <= len(data)
+
+
+def parsed(parser: LogParser, data: bytes, piece: int) -> list[Stamped]:
+    """All lines of a recorded stream that comes in pieces of that many bytes."""
+    lines = [line for at in range(0, len(data), piece) for line in parser.feed(data[at : at + piece])]
+    return lines + parser.finish()
+
+
+def frames(data: bytes, *, details: bool = False) -> list[Stamped]:
+    """All lines of a recorded multiplexed stream that comes at once."""
+    return parsed(Frames(details=details), data, len(data))

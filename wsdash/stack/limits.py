@@ -17,8 +17,10 @@ DOCKER_CONNECT_SECONDS = 5.0
 """To a socket on this machine, or through ssh that is already there."""
 DOCKER_RECONNECT_SECONDS = 2.0
 """How long follow_logs goes on trying by itself before it says that the engine is gone."""
-GATHER_SECONDS = 0.1
-"""Log lines that come so soon after others wait for one another; a screen shows them ten times a second."""
+LOG_READ_SECONDS = 0.5
+"""Between two looks at a container's log that has just been read; one that was quiet is read at once."""
+GATHER_SECONDS = 0.05
+"""Log lines of several containers that come so soon after one another are handed out in the order of time."""
 LOOK_AGAIN_SECONDS = 1.0
 """Before a container's log is opened again that ended or could not be read."""
 ANSWER_SECONDS = 2.0

@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
 from wsdash.errors import UnreachableError, WsdashError
@@ -18,10 +20,11 @@ from wsdash.stack.limits import DOCKER_RECONNECT_SECONDS, GATHER_SECONDS, LOOK_A
 
 _BETWEEN_TRIES = 0.1
 _LONGEST_NAME = 100
-_WAITING_LINES = 2_000
-"""Lines that may wait for the reader; then the engine waits, and nothing is lost."""
+_WAITING_PIECES = 64
+"""Pieces of logs, some thousand lines each at most, that may wait for the reader; then the engine waits, and
+nothing is lost."""
 
-_Waiting = asyncio.Queue[LogLine | Exception]
+_Waiting = asyncio.Queue[list[LogLine] | Exception]
 
 
 async def follow_logs(
@@ -35,21 +38,36 @@ async def follow_logs(
 
     Raises UnreachableError when no engine answers for DOCKER_RECONNECT_SECONDS.
     """
-    queue: _Waiting = asyncio.Queue(_WAITING_LINES)
+    queue: _Waiting = asyncio.Queue(_WAITING_PIECES)
     followers = [_Follower(client, names, inspections, name, since, queue) for name in containers]
     tasks = [asyncio.create_task(follower.run()) for follower in followers]
     try:
         while True:
-            if queue.empty():
-                await asyncio.sleep(GATHER_SECONDS)  # lines come together: one wake-up, not one for each
-            line = await queue.get()
-            if isinstance(line, Exception):
-                raise line
-            yield line
+            first = await queue.get()
+            await asyncio.sleep(GATHER_SECONDS)
+            lines, trouble = _gathered(first, queue)
+            for line in lines:
+                yield line
+            if trouble is not None:
+                raise trouble
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _gathered(first: list[LogLine] | Exception, queue: _Waiting) -> tuple[list[LogLine], Exception | None]:
+    """What waits, in the order of time, but each container's lines as the engine gave them; and the trouble
+    that ends it, if there is one."""
+    logs: dict[str, list[LogLine]] = {}
+    piece = first
+    while not isinstance(piece, Exception):
+        logs.setdefault(piece[0].container, []).extend(piece)
+        if queue.empty():
+            break
+        piece = queue.get_nowait()
+    lines = list(merge(*logs.values(), key=attrgetter("at")))
+    return lines, piece if isinstance(piece, Exception) else None
 
 
 class _Follower:
@@ -116,15 +134,15 @@ class _Follower:
         self._driver = clean(str(log.get("Type") or ""), _LONGEST_NAME)
         terminal = bool((inspected.get("Config") or {}).get("Tty"))
         self._cursor.begin()
-        lines = self._client.log(run[0], self._cursor.since, terminal, self._driver)
-        async with aclosing(lines):
-            async for line in lines:
-                self._lines += 1
-                if self._cursor.is_new(line):
-                    await self._queue.put(as_log_line(self._name, line))
+        pieces = self._client.log(run[0], self._cursor.since, terminal, self._driver)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                self._lines += len(piece)
+                if new := [as_log_line(self._name, line) for line in piece if self._cursor.is_new(line)]:
+                    await self._queue.put(new)
         self._finished = None if running else run
 
     async def _complain(self, why: str) -> None:
         if why != self._complained:
             self._complained = why
-            await self._queue.put(LogLine(self._name, time.time(), "wsdash", why))
+            await self._queue.put([LogLine(self._name, time.time(), "wsdash", why)])

@@ -141,7 +141,7 @@ def _label(container: Mapping[str, Any], key: str) -> str:
     return str((container.get("Labels") or {}).get(key) or "")
 
 
-ROUNDS = 5
+ROUNDS = 10
 """While events come, a container that none names is asked about once in so many readings."""
 
 

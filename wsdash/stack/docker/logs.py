@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +13,6 @@ from wsdash.stack.text import LINE_LIMIT, BoundedLine
 
 _HEADER = 8
 _STREAMS = {0: "stdout", 1: "stdout", 2: "stderr"}
-_PIECE = 65_536
 _FRAME_LIMIT = 4 * LINE_LIMIT
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d) ")
 _LONGEST_STAMP = 40
@@ -27,18 +25,6 @@ _SLACK = 10**9
 """Nanoseconds by which lines may be out of order in the engine's log."""
 
 
-class Source(Protocol):
-    """The part of aiohttp.StreamReader that is needed."""
-
-    async def readexactly(self, n: int) -> bytes:
-        """The next n bytes. Raises asyncio.IncompleteReadError when the stream ends before."""
-        ...
-
-    async def read(self, n: int = -1) -> bytes:
-        """At most n bytes as soon as there are any, -1: all to the end; empty at the end."""
-        ...
-
-
 @dataclass(frozen=True)
 class Stamped:
     """A line with the engine's own time, in nanoseconds since the epoch."""
@@ -48,40 +34,105 @@ class Stamped:
     text: str
 
 
-async def read_frames(source: Source, *, details: bool = False) -> AsyncIterator[Stamped]:
-    """Lines of a multiplexed log with timestamps, to the end of the stream. details: they come with it.
+class LogParser(Protocol):
+    """The engine's bytes in, in whatever pieces they come; whole lines out.
+
+    Memory is bounded: of a longer line its beginning is kept.
+    """
+
+    def feed(self, piece: bytes) -> list[Stamped]:
+        """The lines that `piece` completes."""
+        ...
+
+    def finish(self) -> list[Stamped]:
+        """The lines that the end of the stream completes."""
+        ...
+
+
+class Frames:
+    """A multiplexed log with timestamps. details: they come with it.
 
     The engine cuts a line after PARTS bytes into several frames, each with a timestamp of its own; here they
     are one line again, with the first one's time. Which frame is a line's last one: the one that ends with a
     newline (driver json-file) or that is shorter than a part (local, journald: no part has a newline there).
     With journald a line that ends where a part does has no last frame: details name the line of each part.
-    Memory is bounded: of a longer line its beginning is kept.
     """
-    pending: dict[str, _Partial] = {}
-    while True:
-        try:
-            header = await source.readexactly(_HEADER)
-            length = int.from_bytes(header[4:], "big")
-            payload, left_out, newline = await _read_bounded(source, length)
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                return  # broken off: the next connection repeats what is pending
-            break
-        stream = _STREAMS.get(header[0], "stderr")
-        stamp, _, body = payload.partition(b" ")
-        of, before, body = _without_details(body) if details else (b"", 0, body)
-        partial = pending.pop(stream, None)
+
+    def __init__(self, *, details: bool = False) -> None:
+        self._details = details
+        self._rest = b""
+        self._pending: dict[str, _Partial] = {}
+        self._huge: _Huge | None = None
+
+    def feed(self, piece: bytes) -> list[Stamped]:
+        """The lines that `piece` completes."""
+        data, at = self._rest + piece, 0
+        lines: list[Stamped] = []
+        while True:
+            if self._huge is not None:
+                at += self._huge.let_go(data, at)
+                if self._huge.left:
+                    break
+                lines += self._frame(self._huge.stream, self._huge.kept, self._huge.dropped, self._huge.last)
+                self._huge = None
+            begin = at + _HEADER
+            length = int.from_bytes(data[at + 4 : begin], "big")
+            end = begin + min(length, _FRAME_LIMIT)
+            if len(data) < max(begin, end):
+                break
+            stream, payload = _STREAMS.get(data[at], "stderr"), data[begin:end]
+            at = end
+            if length > len(payload):
+                self._huge = _Huge(stream, payload, length - len(payload))
+            else:
+                lines += self._frame(stream, payload, 0, payload[-1:])
+        self._rest = data[at:]
+        return lines
+
+    def finish(self) -> list[Stamped]:
+        """The lines that the end of the stream completes: none where it broke off within a frame, because the
+        next connection repeats what is pending."""
+        if self._rest or self._huge is not None:
+            return []
+        return [partial.done(stream) for stream, partial in self._pending.items()]
+
+    def _frame(self, stream: str, kept: bytes, dropped: int, last: bytes) -> Iterator[Stamped]:
+        """dropped: the bytes after the kept ones; last: the frame's last byte."""
+        newline = last == b"\n"
+        stamp, _, body = kept.partition(b" ")
+        of, before, body = _without_details(body) if self._details else (b"", 0, body)
+        partial = self._pending.pop(stream, None)
         if partial is not None and partial.of != of:
             yield partial.done(stream)
             partial = None
         partial = partial or _Partial.begun(stamp, of)
-        partial.line.add(body.removesuffix(b"\n") if newline and not left_out else body, left_out)
-        if newline or length - len(stamp) - 1 - before not in PARTS:
+        partial.line.add(
+            body.removesuffix(b"\n") if newline and not dropped else body, max(0, dropped - newline)
+        )
+        if newline or len(kept) + dropped - len(stamp) - 1 - before not in PARTS:
             yield partial.done(stream)
         else:
-            pending[stream] = partial
-    for stream, partial in pending.items():
-        yield partial.done(stream)
+            self._pending[stream] = partial
+
+
+@dataclass
+class _Huge:
+    """A frame of which the beginning is kept, and what is still to come of it let go; bytes."""
+
+    stream: str
+    kept: bytes
+    left: int
+    dropped: int = 0
+    last: bytes = b""
+
+    def let_go(self, data: bytes, at: int) -> int:
+        """How many bytes of `data` from `at` on are the frame's."""
+        gone = min(self.left, len(data) - at)
+        if gone:
+            self.last = data[at + gone - 1 : at + gone]
+        self.left -= gone
+        self.dropped += gone
+        return gone
 
 
 @dataclass(frozen=True)
@@ -108,57 +159,30 @@ def _without_details(text: bytes) -> tuple[bytes, int, bytes]:
     return found[1] if found else b"", len(attributes) + 1, body
 
 
-async def _read_bounded(source: Source, length: int) -> tuple[bytes, int, bool]:
-    """A frame's beginning, how many bytes of its text were left out, and whether it ends with a newline.
-
-    Raises IncompleteReadError with a partial when the stream ends in it.
-    """
-    try:
-        kept = await source.readexactly(min(length, _FRAME_LIMIT))
-        left, last = length - len(kept), kept[-1:]
-        dropped = 0
-        while left:
-            piece = await source.readexactly(min(left, _PIECE))
-            left, last = left - len(piece), piece[-1:]
-            dropped += len(piece)
-    except asyncio.IncompleteReadError as error:
-        # not the end between two frames, even where it comes right after a header
-        raise asyncio.IncompleteReadError(error.partial or b"?", error.expected) from error
-    ends = last == b"\n"
-    return kept, dropped - 1 if dropped and ends else dropped, ends
-
-
-async def read_lines(source: Source) -> AsyncIterator[Stamped]:
-    """Lines of a container with a terminal: not multiplexed, all of it stdout.
+class Terminal:
+    """The log of a container with a terminal: not multiplexed, all of it stdout.
 
     Parts follow each other with nothing but their timestamps between them: these are found where a part may
     end, and are no part of the line.
     """
-    taken = _Terminal()
-    while piece := await source.read(_PIECE):
-        for line in taken.feed(piece):
-            yield line
-    for line in taken.finish():
-        yield line
-
-
-class _Terminal:
-    """Bytes of a terminal's log in, whole lines out."""
 
     def __init__(self) -> None:
         self._rest = b""
         self._partial: _Partial | None = None
 
-    def feed(self, piece: bytes) -> Iterator[Stamped]:
+    def feed(self, piece: bytes) -> list[Stamped]:
+        """The lines that `piece` completes."""
         self._rest += piece
-        while (line := self._next(at_end=False)) is not None:
-            yield from line
+        return list(self._lines(at_end=False))
 
-    def finish(self) -> Iterator[Stamped]:
-        while (line := self._next(at_end=True)) is not None:
+    def finish(self) -> list[Stamped]:
+        """The lines that the end of the stream completes."""
+        lines = list(self._lines(at_end=True))
+        return lines if self._partial is None else [*lines, self._partial.done("stdout")]
+
+    def _lines(self, *, at_end: bool) -> Iterator[Stamped]:
+        while (line := self._next(at_end=at_end)) is not None:
             yield from line
-        if self._partial is not None:
-            yield self._partial.done("stdout")
 
     def _next(self, *, at_end: bool) -> list[Stamped] | None:
         """Take one part off the front: the line it ends, if it does. None: more bytes are needed."""
