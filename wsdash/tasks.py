@@ -1,4 +1,5 @@
-"""Tasks that live and die together, with a failure raised as itself and not as a group of failures."""
+"""Tasks that live and die together, with a failure raised as itself and not as a group of failures; and how
+late the event loop is that they share."""
 
 from __future__ import annotations
 
@@ -41,3 +42,42 @@ async def finished_though_cancelled(work: Coroutine[Any, Any, T]) -> T:
         task.exception()
         raise asyncio.CancelledError
     return task.result()
+
+
+LAG_STEP = 0.1
+"""Seconds between two looks at how late the loop is: a screen shows a stall of a tenth of a second."""
+
+
+class LoopLag:
+    """How late the event loop wakes up, seconds; `run` must run beside what is measured.
+
+    worst: ever since it runs.
+    """
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self._since_taken = 0.0
+
+    def take(self) -> float:
+        """The worst since this was last called."""
+        worst, self._since_taken = self._since_taken, 0.0
+        return worst
+
+    def note(self, late: float) -> None:
+        """Count one wake-up that was so late."""
+        self._since_taken = max(self._since_taken, late)
+        self.worst = max(self.worst, late)
+
+    async def run(self) -> None:
+        """Look for ever. By timers alone: a task that sleeps costs twice as much."""
+        loop = asyncio.get_running_loop()
+
+        def look() -> None:
+            self.note(loop.time() - timers.pop().when())
+            timers.append(loop.call_later(LAG_STEP, look))
+
+        timers = [loop.call_later(LAG_STEP, look)]
+        try:
+            await loop.create_future()
+        finally:
+            timers.pop().cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from datetime import UTC, datetime
 
@@ -10,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.stack.engine import frame, inspected, stats
+from wsdash.errors import UnreachableError
+from wsdash.model import LogLine
+from wsdash.stack.docker.follow import Waiting, gathered
 from wsdash.stack.docker.logs import PARTS, Cursor, Frames, LogParser, Stamped, Terminal
 from wsdash.stack.docker.parse import (
     LONGEST,
@@ -246,6 +250,31 @@ def test_frames_are_the_same_lines_however_they_come(log: list[tuple[int, int, s
     whole = parsed(Frames(), data, len(data) + 1)
     assert parsed(Frames(), data, piece) == whole
     assert sum(len(line.text) for line in whole) <= len(data)
+
+
+async def test_lines_of_several_containers_come_in_the_order_of_time() -> None:
+    """But each container's own as the engine gave them: its clock may have been set back."""
+
+    def lines(container: str, *at: float) -> list[LogLine]:
+        return [LogLine(container, each, "stdout", "") for each in at]
+
+    waiting: Waiting = asyncio.Queue()
+    for piece in (lines("b", 2, 4), lines("a", 5, 1)):
+        waiting.put_nowait(piece)
+    found, trouble = gathered(lines("a", 1, 3), waiting)
+    assert [(line.container, line.at) for line in found] == [
+        *(("a", 1), ("b", 2), ("a", 3), ("b", 4), ("a", 5), ("a", 1))
+    ]
+    assert trouble is None
+
+
+async def test_what_came_before_the_trouble_is_handed_out_with_it() -> None:
+    waiting: Waiting = asyncio.Queue()
+    waiting.put_nowait(UnreachableError("the engine is gone"))
+    line = LogLine("a", 1.0, "stdout", "last words")
+    found, trouble = gathered([line], waiting)
+    assert found == [line]
+    assert isinstance(trouble, UnreachableError)
 
 
 def parsed(parser: LogParser, data: bytes, piece: int) -> list[Stamped]:

@@ -49,11 +49,9 @@ WRITE_SECONDS = 5.0
 """For a reply to be taken by whoever asked."""
 LINE_SECONDS = 5.0
 """From an intent's first byte to its last."""
-TURN_SECONDS = 0.1
-"""Between two looks at how late the event loop is: a screen shows a stall of a tenth of a second."""
-BEAT_TURNS = 4
-"""So many looks make a heartbeat: each is a write, and a screen that reads it costs as well."""
-LOCK_SECONDS = 1.0
+BEAT_SECONDS = 0.4
+"""Between two heartbeats: each is a write, and a screen that reads it costs as well."""
+LOCK_SECONDS = 2.0
 """Between two signs of life in the lock, for other hosts."""
 PATIENCE = 0.5
 """A screen that merely looks holds the lock for an instant; so a refusal is only final after this long."""

@@ -60,6 +60,7 @@ from wsdash.steps.api.items import clear_at_start
 from wsdash.steps.base import StepContext
 from wsdash.steps.online.refused import refuse_at_first
 from wsdash.steps.scope import preflight
+from wsdash.tasks import LoopLag
 
 __all__ = ["EngineOptions", "serve"]
 
@@ -119,6 +120,7 @@ class Engine:
         self._runner: Runner | None = None
         self._beside: BackgroundServices | None = None
         self._ending = Ending(options, self._tell)
+        self._lag = LoopLag()
         self._failure: Exception | None = None
         self._outlet = Outlet(options.on_event or _errors_to_stderr)
 
@@ -165,7 +167,8 @@ class Engine:
         code = 1
         async with asyncio.TaskGroup() as group:
             helpers = [
-                group.create_task(beat(recorder.journal, self._current)),
+                group.create_task(self._lag.run()),
+                group.create_task(beat(recorder.journal, self._current, self._lag)),
                 group.create_task(keep_lock_fresh(self._lock)),
                 group.create_task(history.tell_trouble(recorder.journal.emit)),
             ]
@@ -221,7 +224,7 @@ class Engine:
             text = "a database password is also a name in wsdash.yaml: it cannot be hidden by its value"
             recorder.journal.emit(Notice("warning", text))
         jobs = SourceJobs(world.settings, world.plan, recorder, asks=not options.exit_when_done)
-        beside = BackgroundServices(options, recorder, spool, self._alarms, history, jobs)
+        beside = BackgroundServices(options, recorder, spool, self._alarms, history, jobs, self._lag)
         self._beside = beside
         try:
             await jobs.begin(options.pause_jobs)

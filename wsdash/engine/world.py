@@ -29,6 +29,7 @@ from wsdash.model.facts import FINGERPRINT, Facts
 from wsdash.plan import Plan, load_plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import Step
+from wsdash.tasks import LoopLag
 from wsdash.watch.pollers.containers import LastSeen
 from wsdash.watch.sources import Duties, unknown
 
@@ -133,6 +134,7 @@ async def watch_for_ever(
     clock: Clock | None = None,
     duties: Duties = unknown,
     seen: Callable[[], Mapping[str, LastSeen]] = dict,
+    lag: LoopLag | None = None,
 ) -> None:
     """Tell the schema once it can be read, and run the pollers.
 
@@ -140,6 +142,7 @@ async def watch_for_ever(
     raised_before: alerts raised earlier that did not end. backed_up: when the newest backup was proven, epoch
     seconds. clock: the run's; all these times are its times. None: the machine's. duties: what should run.
     seen: how containers were when they were last read; asked, in a thread, each time that the pollers begin.
+    lag: as watch_world's.
     """
     clock = clock or SystemClock()
     async with asyncio.TaskGroup() as group:
@@ -157,6 +160,7 @@ async def watch_for_ever(
                 clock,
                 duties,
                 seen,
+                lag,
             )
         )
 
@@ -189,6 +193,7 @@ async def _poll_for_ever(
     clock: Clock,
     duties: Duties,
     seen: Callable[[], Mapping[str, LastSeen]],
+    lag: LoopLag | None,
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.engine.counting.rows import RowWatch
@@ -215,6 +220,7 @@ async def _poll_for_ever(
                 clock=clock,
                 duties=duties,
                 seen=await asyncio.to_thread(seen),
+                lag=lag,
             )
             detail = "the pollers ended"
         except Exception as error:

@@ -6,7 +6,7 @@ Where the run's clock is not the machine's, containers and their logs are read i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from wsdash.clock import Clock, ShiftedClock, SystemClock
 from wsdash.config import DatabaseSettings, Settings
 from wsdash.model import AlertChanged, AnyEvent, ContainerReading, LogLine, MetricsReading, Notice
 from wsdash.model.ports import PortPlan, port_plan
+from wsdash.tasks import LoopLag
 from wsdash.watch import alerts
 from wsdash.watch.alerting.rules import AlertRule, load_rules, rules_file
 from wsdash.watch.alerts import Alerts
@@ -103,6 +104,7 @@ async def watch_world(
     clock: Clock | None = None,
     duties: Duties = unknown,
     seen: Mapping[str, LastSeen] | None = None,
+    lag: LoopLag | None = None,
 ) -> None:
     """Run all pollers until cancelled, or until `stop` is set (for ever without it).
 
@@ -113,8 +115,8 @@ async def watch_world(
     alerts that an earlier process raised and that did not end. backed_up: when the newest backup was proven,
     in epoch seconds; None: never. clock: the run's, in whose time everything is recorded; None: the
     machine's. duties: what containers are meant to do. seen: how containers were when somebody last watched
-    them. Raises InputError for an address in the settings that is none, and else only what emit or on_log
-    raise.
+    them. lag: measures this event loop, and runs already; None: it is measured here. Raises InputError for an
+    address in the settings that is none, and else only what emit or on_log raise.
     """
     rules = await asyncio.to_thread(rules_of, settings)
     if isinstance(clock, ShiftedClock):
@@ -130,7 +132,9 @@ async def watch_world(
             pollers.append(world.pool_poller(connections))
         if branches is not None and settings.endpoints.pageserver_http:
             pollers.append(world.branches_poller(branches))
-        await world.run(pollers, host.HostWatch(disks, world.emit, world.clock), world.logs, stop)
+        measured = lag or LoopLag()
+        pollers.insert(0, world.poller("host", host.HostWatch(disks, world.emit, measured), host.PACE))
+        await world.run(pollers, [] if lag is not None else [measured.run], world.logs, stop)
 
 
 def rules_of(settings: Settings) -> tuple[AlertRule, ...]:
@@ -193,14 +197,13 @@ class _World:
     async def run(
         self,
         pollers: Sequence[Poller],
-        host_watch: host.HostWatch,
+        beside: Sequence[Callable[[], Coroutine[None, None, None]]],
         logs: LogWatch,
         stop: asyncio.Event | None,
     ) -> None:
         """Everything that has no end, in one task group, until `stop` is set."""
-        pollers = [self.poller("host", host_watch, host.PACE), *pollers]
         loops = (
-            host_watch.measure_lag,
+            *beside,
             logs.run,
             self.judge,
             self.error_rates.run,

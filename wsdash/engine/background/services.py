@@ -27,6 +27,7 @@ from wsdash.errors import InputError
 from wsdash.model import ItemChanged, ItemIntended, ItemState, Mode, Recorded
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
+from wsdash.tasks import LoopLag
 from wsdash.timeline.spec import load_timeline
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class BackgroundServices:
         alarms: Alarms,
         history: EngineHistory,
         jobs: SourceJobs,
+        lag: LoopLag,
     ) -> None:
         self.after: PostMigration | None = None
         self.hands: ContainerHands | None = None
@@ -63,6 +65,7 @@ class BackgroundServices:
         self._alarms = alarms
         self._history = history
         self._jobs = jobs
+        self._lag = lag
         self.performer: Performer | None = None
         """What carries out items, as soon as the run has it."""
         self._asked = ManualActions(lambda: recorder.journal.clock.time())
@@ -178,6 +181,7 @@ class BackgroundServices:
             clock=clock,
             duties=duties(world.settings, world.plan, lambda: self._recorder.view, self._asked),
             seen=lambda: last_seen(self._options.state, world.settings),
+            lag=self._lag,
         )
         # not in a group: pollers that do not end must not hold the engine back
         self._watcher = asyncio.create_task(watching)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wsdash.engine.journal.store import Heartbeat
-from wsdash.engine.limits import BEAT_TURNS, LOCK_SECONDS, PATIENCE, TURN_SECONDS
+from wsdash.engine.limits import BEAT_SECONDS, LOCK_SECONDS, PATIENCE
 from wsdash.errors import InputError, LockHeldError
 from wsdash.model.written import age, stamp
 from wsdash.outside import DocumentError, read_json
+from wsdash.tasks import LAG_STEP, LoopLag
 
 if TYPE_CHECKING:  # the writer takes time to import, and a screen's lock does without it
     from wsdash.engine.journal.writer import Journal
@@ -185,21 +186,16 @@ def _held(holder: Holder | None, path: Path) -> LockHeldError:
     )
 
 
-async def beat(journal: Journal, current: Callable[[], str]) -> None:
-    """For ever: a heartbeat every 0.4 s, with the longest gap between two turns of this loop so far."""
+async def beat(journal: Journal, current: Callable[[], str], lag: LoopLag) -> None:
+    """For ever: a heartbeat every BEAT_SECONDS, with the longest gap between two turns of this loop."""
     host, pid = socket.gethostname(), os.getpid()
-    worst, turn, last = 0.0, 0, time.monotonic()
     while True:
-        await asyncio.sleep(TURN_SECONDS)
-        now = time.monotonic()
-        worst, last = max(worst, now - last), now
-        turn += 1
-        if turn % BEAT_TURNS == 1:
-            journal.beat(Heartbeat(pid, host, time.time(), current(), worst))
+        journal.beat(Heartbeat(pid, host, time.time(), current(), LAG_STEP + lag.worst))
+        await asyncio.sleep(BEAT_SECONDS)
 
 
 async def keep_lock_fresh(lock: OperatorLock) -> None:
-    """For ever: renew the lock's sign of life every second."""
+    """For ever: renew the lock's sign of life every LOCK_SECONDS."""
     while True:
         with contextlib.suppress(OSError):  # a full disk must not end the run; the lock itself still holds
             await asyncio.to_thread(lock.beat)

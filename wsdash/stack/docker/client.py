@@ -73,6 +73,40 @@ class MissingError(WsdashError):
     """The thing asked for is not there any more, or is being removed."""
 
 
+class _Resting:
+    """Connections of which nothing is read until the next tick, which is the same for all.
+
+    Each line of each quiet log would wake the process by itself: measured with six containers of five lines a
+    second each, that was half of what watching cost. What has not been read waits in the connection.
+    """
+
+    def __init__(self) -> None:
+        self._transports: list[asyncio.Transport] = []
+        self._tick: asyncio.TimerHandle | None = None
+
+    def add(self, answer: aiohttp.ClientResponse) -> None:
+        """Read nothing of it for now. One that has ended, whose connection may serve another question
+        already, is left as it is."""
+        transport = answer.connection.transport if answer.connection is not None else None
+        if transport is None:
+            return
+        transport.pause_reading()
+        self._transports.append(transport)
+        if self._tick is None:
+            loop = asyncio.get_running_loop()
+            now = loop.time()
+            self._tick = loop.call_at(now - now % LOG_READ_SECONDS + LOG_READ_SECONDS, self.end)
+
+    def end(self) -> None:
+        """Read all of them again."""
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+        resting, self._transports = self._transports, []
+        for transport in resting:
+            transport.resume_reading()  # nothing happens to one that is closed
+
+
 class DockerClient:
     """Connections to the engine that DOCKER_HOST, the Docker context or the usual socket names."""
 
@@ -82,6 +116,7 @@ class DockerClient:
         self._place: Place | None = None
         self._bridge: SshBridge | None = None
         self._opening = asyncio.Lock()
+        self._resting = _Resting()
 
     async def place(self) -> Place:
         """Where the engine is. Raises UnreachableError when nothing names one, InputError for no address."""
@@ -157,7 +192,7 @@ class DockerClient:
                 if lines := parser.feed(piece):
                     yield lines
                 if len(piece) < _BUSY_PIECE:
-                    await _leave_alone(answer)
+                    self._resting.add(answer)
             if lines := parser.finish():
                 yield lines
 
@@ -194,6 +229,7 @@ class DockerClient:
 
     async def close(self) -> None:
         """Let go of the connections."""
+        self._resting.end()
         if self._docker is not None:
             await self._docker.close()
             await self._docker.session.close()
@@ -297,23 +333,6 @@ class DockerClient:
             where=where,
             remedy="start Docker (sudo systemctl start docker), or correct DOCKER_HOST",
         )
-
-
-async def _leave_alone(answer: aiohttp.ClientResponse) -> None:
-    """Read nothing of the answer until the next tick, which is the same for all answers.
-
-    Each line of each quiet log would wake the process by itself: measured with six containers of five lines a
-    second each, that was half of what watching cost. What has not been read waits in the connection.
-    """
-    connection = answer.connection
-    transport = connection.transport if connection is not None else None
-    if transport is None:
-        return  # the answer has ended: its connection may serve another question already
-    transport.pause_reading()
-    try:
-        await asyncio.sleep(LOG_READ_SECONDS - asyncio.get_running_loop().time() % LOG_READ_SECONDS)
-    finally:
-        transport.resume_reading()
 
 
 def _why(error: BaseException | None) -> str:

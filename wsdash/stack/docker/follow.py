@@ -24,7 +24,7 @@ _WAITING_PIECES = 64
 """Pieces of logs, some thousand lines each at most, that may wait for the reader; then the engine waits, and
 nothing is lost."""
 
-_Waiting = asyncio.Queue[list[LogLine] | Exception]
+Waiting = asyncio.Queue[list[LogLine] | Exception]
 
 
 async def follow_logs(
@@ -38,14 +38,14 @@ async def follow_logs(
 
     Raises UnreachableError when no engine answers for DOCKER_RECONNECT_SECONDS.
     """
-    queue: _Waiting = asyncio.Queue(_WAITING_PIECES)
+    queue: Waiting = asyncio.Queue(_WAITING_PIECES)
     followers = [_Follower(client, names, inspections, name, since, queue) for name in containers]
     tasks = [asyncio.create_task(follower.run()) for follower in followers]
     try:
         while True:
             first = await queue.get()
             await asyncio.sleep(GATHER_SECONDS)
-            lines, trouble = _gathered(first, queue)
+            lines, trouble = gathered(first, queue)
             for line in lines:
                 yield line
             if trouble is not None:
@@ -56,7 +56,7 @@ async def follow_logs(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _gathered(first: list[LogLine] | Exception, queue: _Waiting) -> tuple[list[LogLine], Exception | None]:
+def gathered(first: list[LogLine] | Exception, queue: Waiting) -> tuple[list[LogLine], Exception | None]:
     """What waits, in the order of time, but each container's lines as the engine gave them; and the trouble
     that ends it, if there is one."""
     logs: dict[str, list[LogLine]] = {}
@@ -80,7 +80,7 @@ class _Follower:
         inspections: Inspections,
         name: str,
         since: float,
-        queue: _Waiting,
+        queue: Waiting,
     ) -> None:
         self._client = client
         self._names = names

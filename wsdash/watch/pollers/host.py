@@ -7,13 +7,12 @@ from pathlib import Path
 
 import psutil
 
-from wsdash.clock import Clock, SystemClock
 from wsdash.model import HostReading
+from wsdash.tasks import LoopLag
 from wsdash.watch.pollers.poller import Blocking, Pace
 from wsdash.watch.sources import Emit
 
-PACE = Pace(interval=1.0, timeout=5.0)
-LAG_STEP = 0.1
+PACE = Pace(interval=2.0, timeout=5.0)
 
 
 def disk_of(paths: Sequence[Path]) -> tuple[float, int]:
@@ -32,29 +31,20 @@ def disk_of(paths: Sequence[Path]) -> tuple[float, int]:
 
 
 class HostWatch:
-    """The probe of the source `host`; `measure_lag` must run beside it."""
+    """The probe of the source `host`. lag: its `run` must run beside it."""
 
-    def __init__(self, paths: Sequence[Path], emit: Emit, clock: Clock | None = None) -> None:
+    def __init__(self, paths: Sequence[Path], emit: Emit, lag: LoopLag) -> None:
         self._emit = emit
-        self._clock = clock or SystemClock()
+        self._lag = lag
         self._process = psutil.Process()
         self._process.cpu_percent(None)
-        self._worst_lag = 0.0
         self._paths = tuple(paths)
         self._read = Blocking("host", self._measure)
 
     async def __call__(self) -> None:
         """Emit one HostReading; its lag is the worst since the last one."""
         percent, free, cpu, memory = await self._read()
-        lag, self._worst_lag = self._worst_lag, 0.0
-        self._emit(HostReading(percent, free, cpu, memory, lag))
-
-    async def measure_lag(self) -> None:
-        """Note for ever how late the loop wakes up; seconds."""
-        while True:
-            due = self._clock.monotonic() + LAG_STEP
-            await self._clock.sleep(LAG_STEP)
-            self._worst_lag = max(self._worst_lag, self._clock.monotonic() - due)
+        self._emit(HostReading(percent, free, cpu, memory, self._lag.take()))
 
     def _measure(self) -> tuple[float, int, float, int]:
         percent, free = disk_of(self._paths)

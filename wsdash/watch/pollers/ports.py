@@ -21,7 +21,7 @@ from wsdash.watch.limits import PLAN_SECONDS
 from wsdash.watch.pollers.poller import Blocking, Pace
 from wsdash.watch.sources import Emit
 
-PACE = Pace(interval=5.0, timeout=10.0, longest_pause=30.0)
+PACE = Pace(interval=10.0, timeout=10.0, longest_pause=30.0)
 UNKNOWN = "unknown process (needs root to see)"
 LONGEST_COMMAND = 100
 READS = 3  # a holder that has ended since the sockets were listed is looked for again
