@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsdash.config import load_settings
-from wsdash.engine.journal.redact import Redactor, redactor_for
+from wsdash.engine.journal.redact import HINT, Redactor, may_hold_secret, redactor_for
 from wsdash.model import ItemChanged, ItemState, LogLine, TableVerified
 
 SECRET = "tr0ub4dor&3"
@@ -142,3 +142,15 @@ def test_passwords_of_settings_files_and_pgpass_are_known(
     redactor = redactor_for(load_settings(), tmp_path)
     text = "from-a-file, from:pgpass, from-the-environment"
     assert redactor.text(text) == "***, ***, ***"
+
+
+WORDS = [
+    *("://", "pass", "PWD", "Secret", "token", "api", "key", "access", "_", "-", "authorization", "basic"),
+    *("bearer", " ", "AKIA", "asia", "eyJ", "gh", "p", "s", "xox", "sk", "private", "ſk-", "pa", "ss", "\t"),
+]
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(WORDS), max_size=6).map("".join))
+def test_the_quick_look_for_secrets_sees_what_the_thorough_one_does(text: str) -> None:
+    assert may_hold_secret(text) == bool(HINT.search(text))

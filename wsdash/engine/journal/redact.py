@@ -49,7 +49,14 @@ HINT = re.compile(
     r"|gh[pousr]_|xox|sk-|private key",
     re.I,
 )
-"""Found in every text that one of the patterns matches; most texts have none and are not searched further."""
+"""Found in every text that one of the patterns or AWAITING matches; most texts have none and are not searched
+further."""
+_HINTS = (
+    *("://", "pass", "pwd", "secret", "token", "authorization", "basic ", "bearer ", "akia", "asia", "eyj"),
+    *("apikey", "api_key", "api-key", "accesskey", "access_key", "access-key", "private key", "xox", "sk-"),
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+)
+"""The same as plain words: five times as fast, and right for ASCII, where a letter has one other case."""
 LONGEST_LINE = 1 << 16
 """Characters of a log line; the spool cuts it again where it keeps it."""
 SHORTEST = 3
@@ -92,6 +99,14 @@ PATTERNS: tuple[tuple[re.Pattern[str], Replacement], ...] = (
 )
 
 
+def may_hold_secret(text: str) -> bool:
+    """Whether the text has a HINT."""
+    if not text.isascii():
+        return HINT.search(text) is not None
+    lowered = text.lower()
+    return any(map(lowered.__contains__, _HINTS))
+
+
 class Redactor:
     """Replaces secrets in texts by `***`: known values, userinfo of URLs, and password=... of any kind.
 
@@ -114,7 +129,7 @@ class Redactor:
         """The text without secrets."""
         if self._values is not None:
             text = self._values.sub(MASK, text)
-        if HINT.search(text):
+        if may_hold_secret(text):
             for pattern, replacement in PATTERNS:
                 text = pattern.sub(replacement, text)
         return text
@@ -150,7 +165,7 @@ class Redactor:
         if stream in self._awaiting:
             self._awaiting.discard(stream)
             text = FIRST_WORD.sub(rf"\1{MASK}", text)
-        if AWAITING.search(written):
+        if may_hold_secret(written) and AWAITING.search(written):
             self._awaiting.add(stream)
         return text
 

@@ -19,9 +19,10 @@ from wsdash.model.ports import PortPlan, in_the_way
 from wsdash.watch.board import Board
 from wsdash.watch.limits import PLAN_SECONDS
 from wsdash.watch.pollers.poller import Blocking, Pace
+from wsdash.watch.pollers.sockets import listening_sockets
 from wsdash.watch.sources import Emit
 
-PACE = Pace(interval=10.0, timeout=10.0, longest_pause=30.0)
+PACE = Pace(interval=5.0, timeout=10.0, longest_pause=30.0)
 UNKNOWN = "unknown process (needs root to see)"
 LONGEST_COMMAND = 100
 READS = 3  # a holder that has ended since the sockets were listed is looked for again
@@ -98,27 +99,6 @@ def _listeners(ports: set[int], addresses: Addresses) -> dict[int, int | None]:
         if all(pid is None or psutil.pid_exists(pid) for pid in found.values()):
             break
     return {port: None if pid is None else _owner(pid, port) for port, pid in found.items()}
-
-
-def listening_sockets(ports: Iterable[int]) -> frozenset[str] | None:
-    """What tells the sockets that listen on these ports from any others, without asking who holds them.
-
-    None where the system has no such list. Blocking; costs a small part of what the holders cost.
-    """
-    wanted = tuple(f":{port:04X}" for port in ports)
-    found: set[str] = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as lines:
-                for line in lines:
-                    if " 0A " in line:  # LISTEN (include/net/tcp_states.h)
-                        fields = line.split()
-                        if fields[1].endswith(wanted):
-                            found.add(f"{fields[1]} {fields[9]}")  # address, inode
-        except FileNotFoundError:
-            if table == "/proc/net/tcp":
-                return None
-    return frozenset(found)
 
 
 def _owner(pid: int, port: int) -> int:
