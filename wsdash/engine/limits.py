@@ -49,7 +49,7 @@ WRITE_SECONDS = 5.0
 """For a reply to be taken by whoever asked."""
 LINE_SECONDS = 5.0
 """From an intent's first byte to its last."""
-BEAT_SECONDS = 0.4
+BEAT_SECONDS = 1.0
 """Between two heartbeats: each is a write, and a screen that reads it costs as well."""
 LOCK_SECONDS = 2.0
 """Between two signs of life in the lock, for other hosts."""

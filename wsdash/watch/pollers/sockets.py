@@ -1,7 +1,7 @@
 """Which sockets listen on a port: asked of Linux's sock_diag, or read in /proc where that does not answer.
 
-To write /proc/net/tcp the kernel walks the table of all connections: 5 ms on a machine with hardly any, and as
-much for IPv6. sock_diag, which ss asks as well, is asked for those that listen alone: 0.2 ms.
+To write /proc/net/tcp the kernel walks the table of all connections: 5 ms on a machine with hardly any, as
+much again for IPv6. sock_diag, which ss asks as well, is asked for those that listen alone: 0.2 ms.
 """
 
 from __future__ import annotations
