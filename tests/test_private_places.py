@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.cli.demo_engine import under_way
+from wsdash.cli.running.demo_engine import under_way
 from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.journal.store import FILE

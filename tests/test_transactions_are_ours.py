@@ -21,7 +21,7 @@ NOT_SENT = {
     "data/backup/write.py": "psql runs these, out of the backup's file",
     "data/pg/sql.py": "words to look for in a schema file",
     "engine/run/intents.py": "a word that a person types",
-    "cli/headless.py": "a word that a person types",
+    "cli/running/headless.py": "a word that a person types",
 }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wsdash.cli import compare
-from wsdash.cli.compare import ask_jobs
+from wsdash.cli.looking import compare
+from wsdash.cli.looking.compare import ask_jobs
 from wsdash.data.pg.connect import Endpoint
 from wsdash.data.timescaledb.jobs import BackgroundJob
 from wsdash.engine.journal.writer import Journal

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.servers import PASSWORD_ENV, Server
 from tests.support.terminal import Terminal
 from wsdash.cli import main
-from wsdash.cli.configure import database_of
+from wsdash.cli.looking.configure import database_of
 from wsdash.config import load_settings, shipped
 from wsdash.errors import InputError
 from wsdash.outside import read_yaml

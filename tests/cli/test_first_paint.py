@@ -12,12 +12,12 @@ from wsdash.config.read import shipped
 
 CHILD = """
 import sys
-import wsdash.cli.screen
+import wsdash.cli.running.screen
 from wsdash.cli import main
 from wsdash.tui.app import WsdashApp
 
 WsdashApp.run = lambda app: print(*sys.modules)
-wsdash.cli.screen.need_terminal = lambda: None
+wsdash.cli.running.screen.need_terminal = lambda: None
 main(sys.argv[1:])
 """
 OF_THE_ENGINE = {

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.terminal import Terminal
-from wsdash.cli import inspect, main
+from wsdash.cli import main
+from wsdash.cli.looking import inspect
 from wsdash.failures import FILE, note_failure
 
 
@@ -165,7 +166,8 @@ def test_a_forgotten_task_that_failed_prints_no_traceback(
     """In a process of its own: pytest takes what asyncio logs."""
     script = """
 import asyncio, gc, sys
-from wsdash.cli import inspect, main
+from wsdash.cli import main
+from wsdash.cli.looking import inspect
 
 def command(_):
     async def fails():

@@ -27,10 +27,10 @@ from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import InputError
 from wsdash.model import SchemaCompared, TableVerified
 from wsdash.steps.base import DRY_RUN
-from wsdash.steps.migrate import MigrateData
-from wsdash.steps.schema import InitNeon
-from wsdash.steps.scope import panel_objects, preflight
-from wsdash.steps.verify import VerifyData
+from wsdash.steps.database.migrate import MigrateData
+from wsdash.steps.database.schema import InitNeon
+from wsdash.steps.database.scope import panel_objects, preflight
+from wsdash.steps.database.verify import VerifyData
 
 TABLES = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('workspace')"
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.tui.support import halfway
 from wsdash.cli import main
-from wsdash.cli.serve import _listening
+from wsdash.cli.running.serve import _listening
 from wsdash.engine.journal.writer import Journal
 from wsdash.errors import InputError
 from wsdash.runtime import socket_path

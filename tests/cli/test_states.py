@@ -131,7 +131,7 @@ def test_in_every_state_an_option_acts_or_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     # what a backup's manifest holds is another test's
-    monkeypatch.setattr("wsdash.cli.headless.load_manifest", lambda path: None)
+    monkeypatch.setattr("wsdash.cli.running.headless.load_manifest", lambda path: None)
     state = tmp_path / "state"
     lock = None
     if name != "none":

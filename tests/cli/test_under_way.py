@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from wsdash.cli.demo_engine import under_way
+from wsdash.cli.running.demo_engine import under_way
 from wsdash.demo.days import FORTNIGHT, FortnightBegun, ScriptedDays
 from wsdash.demo.days.fortnight import FortnightScript
 from wsdash.engine.journal.writer import Journal

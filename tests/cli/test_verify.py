@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from wsdash.cli import compare as command
+from wsdash.cli.looking import compare as command
 from wsdash.model import TableVerified
 from wsdash.model.run import EQUAL
-from wsdash.steps.verify import ComparedNow
+from wsdash.steps.database.verify import ComparedNow
 
 LINE = "s.colours: 1 of the 2 rows of the schema file"
 

@@ -18,9 +18,9 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.data.pg.transactions import transaction
 from wsdash.data.schema.apply import apply_file
 from wsdash.model import Notice, SchemaCompared
-from wsdash.steps.migrate import MigrateData
-from wsdash.steps.schema import InitNeon
-from wsdash.steps.verify import VerifyData, changed_seeds
+from wsdash.steps.database.migrate import MigrateData
+from wsdash.steps.database.schema import InitNeon
+from wsdash.steps.database.verify import VerifyData, changed_seeds
 
 ALL = {"s.kinds": 3, "s.colours": 2}
 RANDOM = """

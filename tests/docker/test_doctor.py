@@ -10,7 +10,7 @@ import pytest
 
 from tests.docker.world import SECRETS, DockerWorld, InEngine
 from wsdash.review.doctor.connection_test import CHECKS
-from wsdash.steps.branching import is_ours
+from wsdash.steps.services.branching import is_ours
 
 pytestmark = pytest.mark.xdist_group("docker")
 

@@ -23,7 +23,7 @@ from wsdash.engine.journal.writer import JournalReader
 from wsdash.engine.operator.launch import engine_alive
 from wsdash.model.facts import VERIFIED
 from wsdash.stack.factory import open_stack
-from wsdash.steps.api.items import PREFIX
+from wsdash.steps.items import PREFIX
 from wsdash.steps.serving import ServingSides, look_at_services, look_at_source
 from wsdash.watch.monitoring import render_monitoring
 

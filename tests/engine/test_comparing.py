@@ -17,7 +17,7 @@ from wsdash.model import COPIES, AnyEvent, ComparisonBegan, ItemIntended, Record
 from wsdash.model.fold import fold, fold_all
 from wsdash.model.run import COMPARE, DIFFERS, EQUAL
 from wsdash.steps.base import Step
-from wsdash.steps.verify import ComparedNow
+from wsdash.steps.database.verify import ComparedNow
 
 
 def lead_to(monkeypatch: pytest.MonkeyPatch, **sides: Endpoint) -> None:
@@ -42,7 +42,7 @@ async def test_each_time_it_is_asked_the_sides_are_read_and_no_item_changes(
     tmp_path: Path, source: Endpoint, target: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_to(monkeypatch, source=source, target=target)
-    monkeypatch.setattr("wsdash.steps.verify.COMPARE_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("wsdash.steps.database.verify.COMPARE_PAUSE_SECONDS", 0)
     for place in (source, target):
         await _run(place, TABLE)
     small = Small(tmp_path)

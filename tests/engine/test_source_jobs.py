@@ -30,8 +30,8 @@ from wsdash.engine.source_jobs import paused_at_rest
 from wsdash.errors import UnreachableError
 from wsdash.model import PAUSE_JOBS, JobsAnswered, JobsAsked, Notice, Recorded
 from wsdash.model.facts import PAUSED
-from wsdash.steps import backup
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.database import backup
 
 ITEMS = ("backup", "stop-old", "migrate-data", "verify-data", "test-api")
 PLAN = """

@@ -23,9 +23,9 @@ from wsdash.demo.world.schema import load_items
 from wsdash.errors import WsdashError
 from wsdash.model import Notice
 from wsdash.model.facts import API_TESTED, TEST_ROWS, RowsOfTests
-from wsdash.steps.api.items import TestItems, clear_at_start, client, items_for_test
-from wsdash.steps.api.tests import TestApi, create_item, read_back
 from wsdash.steps.base import StepContext
+from wsdash.steps.items import TestItems, clear_at_start, client, items_for_test
+from wsdash.steps.trials.api import TestApi, create_item, read_back
 
 ITEMS, AUDIT = "workspace.workspace_items", "workspace.workspace_audit_log"
 

@@ -25,9 +25,9 @@ from wsdash.model import BranchesReading, ContainerReading
 from wsdash.review.doctor.connection_test import connection_test
 from wsdash.review.doctor.finding import Finding
 from wsdash.stack.neon_api import NeonApi
-from wsdash.steps import branching
 from wsdash.steps.base import StepContext
-from wsdash.steps.branching import Branching, branch_id, is_ours, made_at, workspace_timeline
+from wsdash.steps.services import branching
+from wsdash.steps.services.branching import Branching, branch_id, is_ours, made_at, workspace_timeline
 
 STRANGER = "00" * 16
 
@@ -207,7 +207,7 @@ async def test_a_branch_that_shares_the_parents_rows_is_no_proof(
 ) -> None:
     # a branch that is really the parent itself must be found out
     monkeypatch.setattr(
-        "wsdash.steps.branching.open_branch", lambda ctx, timeline: branching.session_on(ctx.target)
+        "wsdash.steps.services.branching.open_branch", lambda ctx, timeline: branching.session_on(ctx.target)
     )
     with pytest.raises(WsdashError, match="not isolated"):
         await Branching().act(ctx)

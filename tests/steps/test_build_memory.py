@@ -11,7 +11,7 @@ from tests.steps.support import NoContainers, context
 from wsdash.data.copy.indexes import within_limit
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, Notice
-from wsdash.steps.migrate import _build_memory
+from wsdash.steps.database.migrate import _build_memory
 
 MIB = 2**20
 
@@ -57,7 +57,7 @@ async def test_the_limit_is_the_targets_containers(
 ) -> None:
     ctx, events = context(tmp_path)
     ctx = dataclasses.replace(ctx, stack=Limited(limit, ctx.settings.target.port))
-    monkeypatch.setattr("wsdash.steps.migrate.builders_on", lambda target, sessions: 2)
+    monkeypatch.setattr("wsdash.steps.database.migrate.builders_on", lambda target, sessions: 2)
     found = await _build_memory(ctx)
     told = [event.text for event in events if isinstance(event, Notice)]
     assert found == given

@@ -19,8 +19,8 @@ from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import LoadTested
 from wsdash.model.facts import BASELINE
 from wsdash.model.slower import slower
-from wsdash.steps.api.items import TestItems
-from wsdash.steps.load import Benchmarks, LoadPlan, record_baseline, run_load
+from wsdash.steps.items import TestItems
+from wsdash.steps.trials.load import Benchmarks, LoadPlan, record_baseline, run_load
 
 QUICK = LoadPlan(ladder=(1, 4), seconds=0.1, warm_up=0.05)
 

@@ -11,7 +11,7 @@ from tests.steps.support import NoContainers, context
 from tests.support.servers import free_port
 from wsdash.model.ports import PortPlan
 from wsdash.steps.base import StepContext
-from wsdash.steps.readiness import PortsFree
+from wsdash.steps.services.readiness import PortsFree
 
 
 class Elsewhere(NoContainers):

@@ -10,9 +10,9 @@ from tests.steps.support import NoContainers, context
 from wsdash.errors import WsdashError
 from wsdash.model import ContainerReading
 from wsdash.model.facts import API_TESTED
-from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import StepContext
-from wsdash.steps.readiness import require_healthy, unhealthy
+from wsdash.steps.services.readiness import require_healthy, unhealthy
+from wsdash.steps.trials.api import TestApi
 
 API = "workspace-api"
 ILL = ContainerReading(API, "running", "unhealthy", detail="the pool is exhausted")
@@ -53,7 +53,7 @@ async def test_one_that_never_is_healthy_is_described_with_its_checks_words(tmp_
 async def test_the_new_service_is_not_opened_for_writes_before_it_is_healthy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsdash.steps.api.tests.API_READY_SECONDS", 0.0)
+    monkeypatch.setattr("wsdash.steps.trials.api.API_READY_SECONDS", 0.0)
     ctx = with_readings(tmp_path, ILL)
     with pytest.raises(WsdashError, match="the pool is exhausted"):
         await TestApi().act(ctx)

@@ -6,7 +6,7 @@ import msgspec
 
 from wsdash.config import Settings, load_settings
 from wsdash.data.pg.connect import Endpoint, connection
-from wsdash.steps.readiness import lacking_rights
+from wsdash.steps.services.readiness import lacking_rights
 
 
 def _settings(source: Endpoint, target: Endpoint, user: str) -> Settings:

@@ -17,8 +17,8 @@ from wsdash.config import ApiSettings, load_settings
 from wsdash.model import ContainerReading
 from wsdash.model.facts import ANSWERED
 from wsdash.steps.base import StepContext
-from wsdash.steps.readiness import PortsFree
-from wsdash.steps.services import StartStack, StopOld, stack_evidence
+from wsdash.steps.services.readiness import PortsFree
+from wsdash.steps.services.stop_and_start import StartStack, StopOld, stack_evidence
 
 OLD, API = "apps-workspace", "workspace-api"
 

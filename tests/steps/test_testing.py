@@ -14,7 +14,7 @@ from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import ItemKind
 from wsdash.plan import load_plan
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.testing import TRIALS, TestStep, no_errors
+from wsdash.steps.trials.checklist import TRIALS, TestStep, no_errors
 
 GUIDE = {
     "functional": [

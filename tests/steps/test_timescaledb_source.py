@@ -16,11 +16,11 @@ from wsdash.config import load_settings
 from wsdash.data.pg.connect import Endpoint
 from wsdash.model import AnyEvent, Notice
 from wsdash.model.facts import MANIFEST
-from wsdash.steps.backup import Backup
 from wsdash.steps.base import StepContext
-from wsdash.steps.migrate import MigrateData
-from wsdash.steps.schema import InitNeon
-from wsdash.steps.verify import VerifyData
+from wsdash.steps.database.backup import Backup
+from wsdash.steps.database.migrate import MigrateData
+from wsdash.steps.database.schema import InitNeon
+from wsdash.steps.database.verify import VerifyData
 
 pytestmark = pytest.mark.timescaledb
 

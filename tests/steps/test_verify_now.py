@@ -12,7 +12,7 @@ from wsdash.data.pg.connect import Endpoint, connection
 from wsdash.errors import InputError
 from wsdash.model import TableVerified
 from wsdash.model.run import DIFFERS, EQUAL, MOVING
-from wsdash.steps.verify import judge, verify_now
+from wsdash.steps.database.verify import judge, verify_now
 
 TABLE = (
     "create schema s; create table s.t (id int primary key, v text);insert into s.t values (1, 'a'), (2, 'b')"

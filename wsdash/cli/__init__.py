@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from wsdash.cli.printing import say
+from wsdash.cli.printing import say, tell
 from wsdash.errors import WsdashError
 
 GARBAGE_AFTER = 20_000
@@ -55,13 +55,3 @@ def _failed(sentence: str, code: int) -> int:
     with suppress(OSError, ValueError):  # the terminal is gone, or the stream is closed
         say(sentence, error=True)
     return code
-
-
-def tell(error: WsdashError) -> str:
-    """An error as people read it: one line each for what, where and what to do."""
-    lines = [f"wsdash: {error.what}"]
-    if error.where:
-        lines.append(f"  where:  {error.where}")
-    if error.remedy:
-        lines.append(f"  remedy: {error.remedy}")
-    return "\n".join(lines)

@@ -66,9 +66,9 @@ def _json(sub: argparse.ArgumentParser) -> None:
 def _beginning(commands: Commands) -> None:
     """Commands of the first minutes."""
     text = "build the embedded world and open the operator's screen on it"
-    _demo(commands.add("demo", text, "demo", "demo"))
+    _demo(commands.add("demo", text, "running.demo", "demo"))
     text = "ask, test and find what a configuration needs, and write it with comments"
-    init = commands.add("init", text, "configure", "init")
+    init = commands.add("init", text, "looking.configure", "init")
     url = "postgresql://USER@HOST:PORT/DATABASE"
     for side, what in (("source", "old"), ("target", "new")):
         init.add_argument(f"--{side}", metavar="URL", help=f"the {what} database: {url}")
@@ -89,7 +89,9 @@ def _beginning(commands: Commands) -> None:
         "--replace", action="store_true", help="replace the configuration; it is kept beside it"
     )
     init.add_argument("--unchecked", action="store_true", help="write it though the source does not answer")
-    config = commands.add("config", "check the configuration, or list its keys", "configure", "config")
+    config = commands.add(
+        "config", "check the configuration, or list its keys", "looking.configure", "config"
+    )
     config.add_argument(
         "action",
         choices=("check", "reference"),
@@ -102,11 +104,11 @@ def _beginning(commands: Commands) -> None:
 
 def _screens(commands: Commands) -> None:
     """Commands that open a screen."""
-    run = commands.add("run", "the operator's screen (also plain `wsdash`)", "screen", "run")
+    run = commands.add("run", "the operator's screen (also plain `wsdash`)", "running.screen", "run")
     _mode(run)
     _take_over(run)
-    commands.add("monitor", "the same screen, read-only", "screen", "monitor")
-    serve = commands.add("serve", "the read-only screen in a browser", "serve", "serve")
+    commands.add("monitor", "the same screen, read-only", "running.screen", "monitor")
+    serve = commands.add("serve", "the read-only screen in a browser", "running.serve", "serve")
     serve.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to serve on (127.0.0.1)")
     serve.add_argument(
         "--port",
@@ -121,9 +123,9 @@ def _screens(commands: Commands) -> None:
 
 def _carrying(commands: Commands) -> None:
     """Commands that carry the service, or its rows, there and back."""
-    _migrate(commands.add("migrate", "run the plan without a screen", "headless", "migrate"))
+    _migrate(commands.add("migrate", "run the plan without a screen", "running.headless", "migrate"))
     text = "the whole migration while the old service serves; changes nothing, tells the downtime to expect"
-    rehearse = commands.add("rehearse", text, "trials", "rehearse")
+    rehearse = commands.add("rehearse", text, "running.trials", "rehearse")
     _json(rehearse)
     _take_over(rehearse)
     rehearse.add_argument(
@@ -134,8 +136,8 @@ def _carrying(commands: Commands) -> None:
         help=f"how often, for the spread ({ROUNDS})",
     )
     text = "record without a screen, until it is stopped (SIGTERM or Ctrl-C)"
-    _watch(commands.add("watch", text, "processes", "watch"))
-    rollback = commands.add("rollback", "back to the old service", "headless", "rollback")
+    _watch(commands.add("watch", text, "running.processes", "watch"))
+    rollback = commands.add("rollback", "back to the old service", "running.headless", "rollback")
     rollback.add_argument("--yes", action="store_true", help="do not ask for the typed confirmation")
     rollback.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     rollback.add_argument("--restore", type=Path, metavar="FILE", help="fill what the source lacks first")
@@ -157,7 +159,7 @@ def _carrying(commands: Commands) -> None:
         help="go back without what users wrote to the new database, where it cannot be carried back",
     )
     _take_over(rollback)
-    restore = commands.add("restore", "restore a backup into the new database", "headless", "restore")
+    restore = commands.add("restore", "restore a backup into the new database", "running.headless", "restore")
     restore.add_argument("file", type=Path, metavar="FILE", help="a backup made by wsdash (.sql)")
     restore.add_argument(
         "--to", choices=("target", "source"), default="target", help="which side (default: target)"
@@ -172,12 +174,12 @@ def _carrying(commands: Commands) -> None:
 def _telling(commands: Commands) -> None:
     """Commands that read and tell, and change nothing."""
     text = "what becomes of every object of the source, and what blocks"
-    _json(commands.add("schema", text, "compare", "schema"))
-    status = commands.add("status", "the state of the run now", "inspect", "status")
+    _json(commands.add("schema", text, "looking.compare", "schema"))
+    status = commands.add("status", "the state of the run now", "looking.inspect", "status")
     how = status.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="as one JSON object")
     how.add_argument("--watch", action="store_true", help="go on: one line a change, until Ctrl-C")
-    report = commands.add("report", "the whole story of the run", "inspect", "report")
+    report = commands.add("report", "the whole story of the run", "looking.inspect", "report")
     _json(report)
     report.add_argument(
         "--output",
@@ -198,10 +200,10 @@ def _telling(commands: Commands) -> None:
 def _judging(commands: Commands) -> None:
     """Commands of the fourteen days' end."""
     text = "record a go or no-go, or a person's tick of a criterion"
-    _decide(commands.add("decide", text, "by_hand", "decide"))
+    _decide(commands.add("decide", text, "running.by_hand", "decide"))
     _ticks(commands)
     text = "what decommissioning would remove; of itself it removes its own traces, where that is asked for"
-    finish = commands.add("finish", text, "by_hand", "finish")
+    finish = commands.add("finish", text, "running.by_hand", "finish")
     finish.add_argument(
         "--remove-traces",
         action="store_true",
@@ -213,32 +215,36 @@ def _judging(commands: Commands) -> None:
 def _trying(commands: Commands) -> None:
     """Commands that try the world: what answers, and how well."""
     text = "diagnostics: what is reachable, what is not, and what to do"
-    _json(commands.add("doctor", text, "inspect", "doctor"))
-    test = commands.add("test", "try the guide's testing checklist", "trials", "test")
+    _json(commands.add("doctor", text, "looking.inspect", "doctor"))
+    test = commands.add("test", "try the guide's testing checklist", "running.trials", "test")
     test.add_argument("--group", choices=("functional", "performance", "neon"), help="only this group")
     test.add_argument("--only", action="append", metavar="TEST", help="only this test (may be repeated)")
     _json(test)
-    load = commands.add("load-test", "load the new API and compare with the baseline", "trials", "load_test")
+    load = commands.add(
+        "load-test", "load the new API and compare with the baseline", "running.trials", "load_test"
+    )
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
     _json(load)
     _take_over(test, load)
     text = "both sides compared by content, now; changes nothing"
-    _json(commands.add("verify", text, "compare", "verify"))
+    _json(commands.add("verify", text, "looking.compare", "verify"))
 
 
 def _tending(commands: Commands) -> None:
     """Commands for what is raised, for one container by hand, and for whoever still asks at the old port."""
     text = "the state of alerts; replay the history against the rules"
-    _alerts(commands.add("alerts", text, "alerts", "listed"))
-    _container(commands.add("container", "start, stop or restart one container", "by_hand", "container"))
-    relay = commands.add("relay", "pass the old service's port to the new one", "processes", "relay")
+    _alerts(commands.add("alerts", text, "looking.alerts", "listed"))
+    _container(
+        commands.add("container", "start, stop or restart one container", "running.by_hand", "container")
+    )
+    relay = commands.add("relay", "pass the old service's port to the new one", "running.processes", "relay")
     relay.add_argument("--listen", required=True, metavar="HOST:PORT", help="the old service's address")
     relay.add_argument("--to", required=True, metavar="URL", help="the new service, http://HOST:PORT")
 
 
 def _hidden(commands: Commands) -> None:
     """The engine's own process, which screens start."""
-    engine = commands.add("engine", "", "processes", "engine", hidden=True)
+    engine = commands.add("engine", "", "running.processes", "engine", hidden=True)
     engine.add_argument("--take-over", action="store_true")
     _demo(engine, engine=True)
 
@@ -273,8 +279,8 @@ def _decide(sub: argparse.ArgumentParser) -> None:
 
 def _ticks(commands: Commands) -> None:
     """A person's word on one item of the checklist."""
-    confirm = commands.add("confirm", "tick an item that a person confirms", "by_hand", "confirm")
-    skip = commands.add("skip", "leave an item out, with a reason", "by_hand", "skip")
+    confirm = commands.add("confirm", "tick an item that a person confirms", "running.by_hand", "confirm")
+    skip = commands.add("skip", "leave an item out, with a reason", "running.by_hand", "skip")
     for sub in (confirm, skip):
         sub.add_argument("item", metavar="ITEM", help="the item's id (wsdash status lists them)")
         sub.add_argument("--who", required=True, metavar="NAME", help="who says so")
@@ -305,7 +311,7 @@ def _alerts(sub: argparse.ArgumentParser) -> None:
         for option in ("--config", "--state"):
             word.add_argument(option, type=Path, metavar="DIR", default=argparse.SUPPRESS)
         word.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as one JSON object")
-        word.set_defaults(command=lazily("alerts", function))
+        word.set_defaults(command=lazily("looking.alerts", function))
     export = words.choices["export"]
     export.add_argument("--prometheus", type=Path, metavar="FILE", required=True, help="the file to write")
     test = words.choices["test"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from wsdash.errors import WsdashError
 from wsdash.failures import note_failure
 from wsdash.outside import PLAIN_SIGNS, clean, plain_signs_wanted
 from wsdash.runtime import current_state
@@ -27,6 +28,16 @@ def print_json(value: object) -> None:
     """A value, with the typed structs in it, as indented JSON and a line's end on standard output."""
     json.dump(msgspec.to_builtins(value), sys.stdout, indent=2)
     print()
+
+
+def tell(error: WsdashError) -> str:
+    """An error as people read it: one line each for what, where and what to do."""
+    lines = [f"wsdash: {error.what}"]
+    if error.where:
+        lines.append(f"  where:  {error.where}")
+    if error.remedy:
+        lines.append(f"  remedy: {error.remedy}")
+    return "\n".join(lines)
 
 
 def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:

@@ -33,7 +33,7 @@ from wsdash.plan import Item, Plan
 from wsdash.stack.base import Stack
 from wsdash.steps.base import DRY_RUN, StepContext
 from wsdash.steps.online.refused import RELAY_REMEDY, against, missing_relay, online_refusals
-from wsdash.steps.readiness import lacking_rights
+from wsdash.steps.services.readiness import lacking_rights
 
 
 class ReadFacts:

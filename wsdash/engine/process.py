@@ -56,10 +56,10 @@ from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.outside import clean
 from wsdash.runtime import remember_current
 from wsdash.stack.base import Stack
-from wsdash.steps.api.items import clear_at_start
 from wsdash.steps.base import StepContext
+from wsdash.steps.database.scope import preflight
+from wsdash.steps.items import clear_at_start
 from wsdash.steps.online.refused import refuse_at_first
-from wsdash.steps.scope import preflight
 from wsdash.tasks import LoopLag
 
 __all__ = ["EngineOptions", "serve"]

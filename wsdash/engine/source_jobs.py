@@ -25,7 +25,7 @@ from wsdash.model.facts import PAUSED, Fact, T
 from wsdash.model.fold import fold_all
 from wsdash.plan import Plan, load_plan
 from wsdash.runtime import user_name
-from wsdash.steps.backup import JobsOf, pause, put_back
+from wsdash.steps.database.backup import JobsOf, pause, put_back
 
 LAST = StepId.VERIFY_DATA
 READS = (StepId.BACKUP, StepId.MIGRATE_DATA, LAST, StepId.SWITCH)

@@ -167,7 +167,7 @@ async def watch_for_ever(
 
 async def _show_schema(settings: Settings, emit: Callable[[AnyEvent], None]) -> None:
     """What the source has and the target will have, for the schema panel, before anything is copied."""
-    from wsdash.steps.scope import panel_objects
+    from wsdash.steps.database.scope import panel_objects
 
     pause = FIRST_PAUSE
     while True:
@@ -197,7 +197,7 @@ async def _poll_for_ever(
 ) -> None:
     """Run the pollers; when they fail as a whole, say so and begin again, with growing pauses up to 30 s."""
     from wsdash.engine.counting.rows import RowWatch
-    from wsdash.steps.branching import list_branches
+    from wsdash.steps.services.branching import list_branches
     from wsdash.watch.world import watch_world
 
     count_rows = RowWatch(settings, clock)

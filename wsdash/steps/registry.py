@@ -7,20 +7,20 @@ import msgspec
 from wsdash.config import Settings
 from wsdash.model import ItemKind, Mode
 from wsdash.plan import Plan
-from wsdash.steps.api.tests import TestApi
-from wsdash.steps.backup import Backup
 from wsdash.steps.base import Step
-from wsdash.steps.branching import Branching
-from wsdash.steps.load import Benchmarks
-from wsdash.steps.migrate import MigrateData
+from wsdash.steps.database.backup import Backup
+from wsdash.steps.database.migrate import MigrateData
+from wsdash.steps.database.schema import InitNeon
+from wsdash.steps.database.verify import VerifyData
 from wsdash.steps.online.following import Capture, CatchUp, MigrateOnline, VerifyOnline
 from wsdash.steps.online.switch import StopOldOnline, SwitchWrites, TestApiOnline
 from wsdash.steps.publishing import NotifyTeam, UpdateDashboards, UpdateDocs
-from wsdash.steps.readiness import NeonImage, PortsFree
-from wsdash.steps.schema import InitNeon
-from wsdash.steps.services import StartStack, StopOld
-from wsdash.steps.testing import testing_steps
-from wsdash.steps.verify import VerifyData
+from wsdash.steps.services.branching import Branching
+from wsdash.steps.services.readiness import NeonImage, PortsFree
+from wsdash.steps.services.stop_and_start import StartStack, StopOld
+from wsdash.steps.trials.api import TestApi
+from wsdash.steps.trials.checklist import testing_steps
+from wsdash.steps.trials.load import Benchmarks
 
 
 def all_steps(mode: str = "") -> dict[str, Step]:

@@ -16,8 +16,8 @@ from wsdash.model import ContainerReading
 from wsdash.model.facts import ComparedSides
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
+from wsdash.steps.database.scope import read_carried
 from wsdash.steps.limits import ASK_SECONDS, COMPARE_SECONDS
-from wsdash.steps.scope import read_carried
 
 OTHERS = """
 select count(distinct l.pid) from pg_locks l join pg_class c on c.oid = l.relation

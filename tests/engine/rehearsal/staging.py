@@ -24,7 +24,7 @@ from wsdash.model.fold import fold_all
 from wsdash.plan import load_plan
 from wsdash.stack.base import OutputSink
 from wsdash.steps.base import Evidence, Step, StepContext
-from wsdash.steps.migrate import MigrateData
+from wsdash.steps.database.migrate import MigrateData
 from wsdash.steps.registry import all_steps
 
 Beside = Callable[[], Awaitable[None]]
@@ -63,7 +63,7 @@ class StandinContainers(NoContainers):
 
 
 class StandinApiTests:
-    """Instead of the API's tests (steps/api/tests.py), which need an API: done when it was asked once."""
+    """Instead of the API's tests (steps/trials/api.py), which need an API: done when it was asked once."""
 
     id = "test-api"
 

@@ -24,7 +24,7 @@ from wsdash.model import (
     Notice,
     SourceState,
 )
-from wsdash.steps.testing import TRIALS
+from wsdash.steps.trials.checklist import TRIALS
 
 HOUR = 3600.0
 DAY = 86_400.0

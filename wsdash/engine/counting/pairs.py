@@ -9,7 +9,7 @@ from wsdash.config import Settings
 from wsdash.data.mapping.file import Mapping, TableRule
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
-from wsdash.steps.scope import read_carried, read_mapping
+from wsdash.steps.database.scope import read_carried, read_mapping
 
 LEFT_OUT = "left out"
 NOT_BY_COUNT = "mapped: no count"

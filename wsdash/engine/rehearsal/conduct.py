@@ -38,8 +38,8 @@ from wsdash.engine.run.perform import check_act_check
 from wsdash.errors import WsdashError
 from wsdash.model import REHEARSAL, Notice, RehearsalOutcome, RehearsalProgress, Rehearsed, StepId
 from wsdash.steps.base import StepContext, endpoint
-from wsdash.steps.readiness import needs_schema
-from wsdash.steps.scope import read_carried, read_side, written_tables
+from wsdash.steps.database.scope import read_carried, read_side, written_tables
+from wsdash.steps.services.readiness import needs_schema
 from wsdash.tasks import finished_though_cancelled, task_group
 
 AGAIN = "then rehearse again"

@@ -13,7 +13,7 @@ from wsdash.engine.rehearsal.stage import RehearsalStage
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model.facts import Fact
 from wsdash.steps.base import endpoint
-from wsdash.steps.readiness import needs_schema
+from wsdash.steps.services.readiness import needs_schema
 
 
 class Before(msgspec.Struct, frozen=True):

@@ -37,7 +37,7 @@ from wsdash.model import (
 from wsdash.model.fold import RunView, fold_all
 from wsdash.plan import Plan
 from wsdash.stack.base import Stack
-from wsdash.steps.verify import ComparedNow, verify_now
+from wsdash.steps.database.verify import ComparedNow, verify_now
 
 WRITING = {
     StepId.MIGRATE_DATA: "migrate-data is writing the rows",

@@ -22,7 +22,7 @@ from wsdash.model.facts import BASELINE, BENCHMARKED, BRANCHED, SENT, VERIFIED, 
 from wsdash.model.facts import T as F
 from wsdash.model.fold import ANSWERED, RunView, fold, fold_all
 from wsdash.plan import Plan, load_plan
-from wsdash.steps.testing import TRIALS
+from wsdash.steps.trials.checklist import TRIALS
 from wsdash.timeline.story import after_copying
 
 T = TypeVar("T")

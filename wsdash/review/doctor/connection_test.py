@@ -19,7 +19,7 @@ from wsdash.review.doctor.finding import Finding
 from wsdash.review.limits import CHECK_SECONDS, SQL_SECONDS
 from wsdash.stack.neon_api import NeonApi
 from wsdash.steps.base import endpoint
-from wsdash.steps.branching import branch_id, workspace_timeline
+from wsdash.steps.services.branching import branch_id, workspace_timeline
 
 CHECKS = (
     *("containers", "ready", "version", "database", "schema"),

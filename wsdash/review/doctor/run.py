@@ -26,10 +26,10 @@ from wsdash.review.doctor.finding import Finding
 from wsdash.review.limits import SQL_SECONDS
 from wsdash.stack.base import Stack
 from wsdash.stack.factory import open_stack
-from wsdash.steps.backup import WHETHER
 from wsdash.steps.base import endpoint
+from wsdash.steps.database.backup import WHETHER
 from wsdash.steps.online.refused import RELAY_REMEDY, missing_relay, online_refusals
-from wsdash.steps.readiness import lacking_rights, stack_ports
+from wsdash.steps.services.readiness import lacking_rights, stack_ports
 
 
 class DiskUsage(NamedTuple):

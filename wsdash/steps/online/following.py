@@ -25,11 +25,11 @@ from wsdash.model import Followed, Notice, StepId, TableVerified
 from wsdash.model.facts import CATALOG, READ, VERIFIED, ComparedSides
 from wsdash.model.online import KEEPS_UP_SECONDS
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.database.migrate import MigrateData, how_read
+from wsdash.steps.database.verify import VerifyData
 from wsdash.steps.limits import CATCH_UP_POLL_SECONDS, CATCH_UP_SECONDS, CATCH_UP_TROUBLE_SECONDS
-from wsdash.steps.migrate import MigrateData, how_read
 from wsdash.steps.online.move import following_of, gives_up, move_of, went_over
 from wsdash.steps.online.refused import against, refuse, way_back_refusals
-from wsdash.steps.verify import VerifyData
 
 BEFORE = " (compared before the switch, which compared what came after it)"
 NAMED = 5

@@ -9,7 +9,7 @@ from wsdash.errors import RefusedError
 from wsdash.model import WayBackBlocked
 from wsdash.model.facts import GIVE_UP
 from wsdash.steps.base import Following, StepContext, endpoint
-from wsdash.steps.scope import read_examined
+from wsdash.steps.database.scope import read_examined
 
 
 async def read_move(run: str, settings: Settings) -> Move:

@@ -11,7 +11,7 @@ from wsdash.data.online.switch.refusals import OFFLINE, Refusal, source_refusals
 from wsdash.data.online.sync.move import Move
 from wsdash.errors import InputError, UnreachableError
 from wsdash.steps.base import endpoint
-from wsdash.steps.scope import foresee_examined, read_mapping, read_side
+from wsdash.steps.database.scope import foresee_examined, read_mapping, read_side
 
 RELAY_REMEDY = "name one (docs/online.md), or tell its users the new address"
 

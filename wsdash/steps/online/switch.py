@@ -18,14 +18,14 @@ from wsdash.data.online.sync.move import Move
 from wsdash.errors import RefusedError, UnreachableError
 from wsdash.model import ContainerReading, Downtime, Notice, StepId, SwitchedOver
 from wsdash.model.facts import CARRIED_BACK, KEEP, CarriedBack
-from wsdash.steps.api.items import client
-from wsdash.steps.api.tests import TestApi
 from wsdash.steps.base import Evidence, StepContext, command_output, endpoint
+from wsdash.steps.items import client
 from wsdash.steps.limits import API_READY_SECONDS
 from wsdash.steps.online.move import following_of, gives_up, move_of, move_state
 from wsdash.steps.online.panel import panel
 from wsdash.steps.online.way_back import carry_with_choices, open_without_the_target, state_on_the_way_back
-from wsdash.steps.services import DOWN, StopOld
+from wsdash.steps.services.stop_and_start import DOWN, StopOld
+from wsdash.steps.trials.api import TestApi
 from wsdash.tasks import task_group
 
 SWITCH_ATTEMPTS = 3

@@ -39,11 +39,11 @@ def demo(arguments: argparse.Namespace) -> int:
     temporary = arguments.state is None
     state = make(Path(tempfile.mkdtemp(prefix="wsdash-demo-")) if temporary else arguments.state.absolute())
     if not arguments.headless:
-        from wsdash.cli.screen import demo_screen
+        from wsdash.cli.running.screen import demo_screen
 
         return demo_screen(arguments, state)
-    from wsdash.cli.demo_engine import engine_options
-    from wsdash.cli.headless import run_engine
+    from wsdash.cli.running.demo_engine import engine_options
+    from wsdash.cli.running.headless import run_engine
 
     if not arguments.auto:
         say("wsdash: --headless runs the whole plan (as with --auto)")

@@ -32,8 +32,8 @@ from wsdash.model.fold import fold_all
 from wsdash.model.run import DIFFERS, EQUAL, MOVING
 from wsdash.model.written import stamp
 from wsdash.steps.base import endpoint
-from wsdash.steps.scope import Compared, compare_sides
-from wsdash.steps.verify import ComparedNow, changed_seeds, verify_now
+from wsdash.steps.database.scope import Compared, compare_sides
+from wsdash.steps.database.verify import ComparedNow, changed_seeds, verify_now
 
 FATES = ("blocks", "not-carried", "adapted", "created", "same")
 FATE_SIGNS = {"blocks": "✗", "not-carried": "–", "adapted": "~", "created": "+", "same": "="}

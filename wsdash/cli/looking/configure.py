@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from wsdash.cli import tell
 from wsdash.cli.places import config_of, found_state
-from wsdash.cli.printing import say
+from wsdash.cli.printing import say, tell
 from wsdash.config import DatabaseSettings, absolute_path, load_settings, shipped
 from wsdash.errors import InputError
 from wsdash.plan import load_plan

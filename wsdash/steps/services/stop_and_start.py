@@ -15,10 +15,10 @@ from wsdash.data.tables.read import count_of
 from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import ContainerReading, StepId
 from wsdash.model.facts import ANSWERED, RESTORE_FIRST, STARTED, STOPPED_AT
-from wsdash.steps.api.items import client
 from wsdash.steps.base import Evidence, StepContext, command_output
+from wsdash.steps.items import client
 from wsdash.steps.limits import CONTAINER_READY_SECONDS
-from wsdash.steps.readiness import needs_schema
+from wsdash.steps.services.readiness import needs_schema
 from wsdash.watch.board import not_known_to_fail
 
 UP = ("running", "restarting", "paused")

@@ -19,8 +19,11 @@ from wsdash.history.store import FILE as HISTORY
 from wsdash.model import ContainerReading
 from wsdash.model.facts import Fact, Tried, result_of
 from wsdash.outside.http import client_session
-from wsdash.steps.api.items import client, items_for_test
-from wsdash.steps.api.tests import (
+from wsdash.steps.base import Evidence, Step, StepContext, command_output
+from wsdash.steps.items import client, items_for_test
+from wsdash.steps.services.branching import Branching
+from wsdash.steps.services.stop_and_start import stack_evidence
+from wsdash.steps.trials.api import (
     GONE,
     Check,
     categories_check,
@@ -34,9 +37,6 @@ from wsdash.steps.api.tests import (
     timed_posts,
     update_item,
 )
-from wsdash.steps.base import Evidence, Step, StepContext, command_output
-from wsdash.steps.branching import Branching
-from wsdash.steps.services import stack_evidence
 from wsdash.watch.pollers.http import timed_get
 
 LATENCY_SAMPLES = 40

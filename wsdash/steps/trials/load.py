@@ -18,10 +18,10 @@ from wsdash.errors import RefusedError, WsdashError
 from wsdash.model import LOAD, EndpointTimes, LoadRung, LoadTested, StepId
 from wsdash.model.facts import BASELINE, BENCHMARKED, Tried
 from wsdash.model.slower import FEWEST, slower
-from wsdash.steps.api.items import TestItems, client, items_for_test
-from wsdash.steps.api.tests import category_names, changed_body, item_id_of, new_body, percentile
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.items import TestItems, client, items_for_test
 from wsdash.steps.limits import PAUSE_AFTER_ERROR
+from wsdash.steps.trials.api import category_names, changed_body, item_id_of, new_body, percentile
 from wsdash.tasks import task_group
 
 LADDER = (1, 2, 4, 8, 16, 32)

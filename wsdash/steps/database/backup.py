@@ -23,7 +23,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import BackupTaken, Notice, StepId
 from wsdash.model.facts import MANIFEST, PAUSED, Facts
 from wsdash.steps.base import Emit, Evidence, StepContext, endpoint
-from wsdash.steps.load import record_baseline
+from wsdash.steps.trials.load import record_baseline
 
 WHETHER = {
     True: "they are paused meanwhile",

@@ -13,7 +13,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
 from wsdash.model.facts import API_TESTED, FENCE, READ, STOPPED_AT, FenceNote
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.scope import read_carried, written_tables
+from wsdash.steps.database.scope import read_carried, written_tables
 
 
 class MigrateData:

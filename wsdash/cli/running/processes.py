@@ -11,10 +11,10 @@ import asyncio
 
 from wsdash.api.relay import address_of
 from wsdash.api.relay import serve as serve_relay
-from wsdash.cli.demo_engine import engine_options, under_way
 from wsdash.cli.places import config_of, own_state
 from wsdash.cli.plain import printer
 from wsdash.cli.printing import say
+from wsdash.cli.running.demo_engine import engine_options, under_way
 from wsdash.demo.world.scratch_server import scratch_server
 from wsdash.engine.life import INTERRUPTED
 from wsdash.engine.options import MetricsAddress

@@ -23,8 +23,8 @@ from wsdash.model import Notice, StepId, TableVerified
 from wsdash.model.facts import API_TESTED, STOPPED_AT, VERIFIED, ComparedSides
 from wsdash.model.run import DIFFERS, EQUAL, MOVING
 from wsdash.steps.base import Evidence, StepContext, endpoint
+from wsdash.steps.database.scope import read_carried
 from wsdash.steps.limits import COMPARE_PAUSE_SECONDS
-from wsdash.steps.scope import read_carried
 
 BEFORE = " (compared before the new service was opened)"
 

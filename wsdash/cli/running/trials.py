@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wsdash.cli.by_hand import newest_event
-from wsdash.cli.headless import run_engine
 from wsdash.cli.limits import JOURNAL_POLL_SECONDS, TRIAL_SECONDS
 from wsdash.cli.places import config_of, living_engine, needed_state, own_state
 from wsdash.cli.plain import printer
 from wsdash.cli.printing import print_json, say
+from wsdash.cli.running.by_hand import newest_event
+from wsdash.cli.running.headless import run_engine
 from wsdash.config import load_settings
 from wsdash.demo.world.scratch_server import scratch_server
 from wsdash.engine.journal.reader import JournalReader
@@ -41,7 +41,7 @@ from wsdash.model import (
 from wsdash.plan import Plan, load_plan
 from wsdash.review.report.load_tests import checklist_tests, load_reports
 from wsdash.review.story import read_run
-from wsdash.steps.load import confirmed
+from wsdash.steps.trials.load import confirmed
 
 
 def test(arguments: argparse.Namespace) -> int:

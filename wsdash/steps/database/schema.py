@@ -18,9 +18,9 @@ from wsdash.data.schema.ddl import before_rows, pre_data
 from wsdash.errors import RefusedError
 from wsdash.model import Mode, Notice, SchemaCompared, SchemaObject, StepId
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.database.scope import RECOGNISED, compare_sides, read_mapping, recognise_rows
 from wsdash.steps.limits import CONTAINER_READY_SECONDS
-from wsdash.steps.readiness import api_state, wait_for_api
-from wsdash.steps.scope import RECOGNISED, compare_sides, read_mapping, recognise_rows
+from wsdash.steps.services.readiness import api_state, wait_for_api
 
 
 class InitNeon:

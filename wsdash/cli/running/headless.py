@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from wsdash.cli.compare import ask_jobs
+from wsdash.cli.looking.compare import ask_jobs
 from wsdash.cli.places import config_of, needed_state, own_state
 from wsdash.cli.plain import printer
 from wsdash.cli.printing import say

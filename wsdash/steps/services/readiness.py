@@ -21,8 +21,8 @@ from wsdash.errors import RefusedError, UnreachableError, WsdashError
 from wsdash.model import Notice, PortReading, StepId
 from wsdash.model.ports import port_plan
 from wsdash.stack.base import Stack
-from wsdash.steps.api.items import client
 from wsdash.steps.base import Evidence, StepContext, command_output, endpoint
+from wsdash.steps.items import client
 from wsdash.steps.limits import CONTAINER_READY_SECONDS, READY_POLL_SECONDS, RIGHTS_SECONDS
 from wsdash.watch.board import containers_of_series
 from wsdash.watch.pollers.ports import port_holders

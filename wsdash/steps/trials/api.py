@@ -15,10 +15,10 @@ from wsdash.data.tables.read import count_of
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionMeasured, StepId
 from wsdash.model.facts import API_TESTED, Tried
-from wsdash.steps.api.items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.base import Evidence, StepContext
+from wsdash.steps.items import TestItems, client, items_for_test, remove_left
 from wsdash.steps.limits import API_READY_SECONDS
-from wsdash.steps.readiness import require_healthy, unhealthy
+from wsdash.steps.services.readiness import require_healthy, unhealthy
 
 DEFAULT_BODY: Json = {
     "title": "{marker}",

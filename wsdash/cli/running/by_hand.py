@@ -121,7 +121,7 @@ def finish(arguments: argparse.Namespace) -> int:
 
 
 def _remove_traces(arguments: argparse.Namespace) -> int:
-    from wsdash.cli.headless import confirm_phrase
+    from wsdash.cli.running.headless import confirm_phrase
     from wsdash.config import load_settings
     from wsdash.engine.operator.lock import OperatorLock
     from wsdash.engine.run.traces import remove_traces, serving_side

@@ -1,1 +1,0 @@
-"""The API's tests: what is asked, the items made for it, and how they are removed again."""
