@@ -27,6 +27,12 @@ def test_the_age_of_the_heartbeat_tells_the_engine(seconds_ago: float, state: En
     assert engine_state(beaten(ViewState(), seconds_ago), NOW) is state
 
 
+def test_an_engine_that_lives_and_cannot_write_is_not_called_gone() -> None:
+    view = msgspec.structs.replace(beaten(ViewState(), 30.0), unwritten="free space on the disk of /s")
+    assert engine_state(view, NOW) is EngineState.BLOCKED
+    assert engine_state(beaten(view, 0.2), NOW) is EngineState.LIVE
+
+
 def test_without_a_heartbeat_the_engine_is_starting() -> None:
     assert engine_state(ViewState(), NOW) is EngineState.STARTING
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from tests.tui.support import halfway, readings, started
 from wsdash.clock import VirtualClock
 from wsdash.engine.background.spool import LogSpool
 from wsdash.engine.journal.writer import Heartbeat, Journal
+from wsdash.engine.operator.lock import OperatorLock
 from wsdash.errors import UnreachableError
 from wsdash.model import ContainerReading, HostReading, ItemChanged, ItemState, LogLine, Notice, TimePassing
 from wsdash.tui.feeds.journal_feed import BATCH, Feed, Follower, JournalFeed, Update
@@ -282,3 +285,51 @@ async def test_an_observation_that_fails_is_told() -> None:
     screen = Screen(MemoryFeed(observe))
     await screen.until(lambda: "does not answer" in screen.last.view.trouble)
     screen.feed.stop()
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(0, "free space on the disk of"), (1 << 30, "takes nothing; see engine.log there")]
+)
+async def test_an_engine_that_only_renews_its_lock_cannot_write(
+    free: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    journal = Journal.open(tmp_path)
+    await journal.record(started())
+    journal.beat(Heartbeat(os.getpid(), "host", time.time() - 30, "", 0.0))
+    await journal.close()
+    with OperatorLock.held(tmp_path):
+        follower = Follower(tmp_path)
+        view, *_ = follower.poll(ViewState())
+        assert engine_state(view, time.time()) is EngineState.GONE
+        view, *_ = follower.poll(view)
+        assert engine_state(view, time.time()) is EngineState.BLOCKED
+        assert said in view.unwritten
+        journal = Journal.open(tmp_path)
+        await journal.record(Notice("info", "it goes on"))
+        await journal.close()
+        view, *_ = follower.poll(view)
+        assert view.unwritten == ""
+    follower.close()
+
+
+@pytest.mark.parametrize("how", ["released", "another process", "silent"])
+async def test_an_engine_that_renews_no_lock_is_gone(how: str, tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    await journal.record(started())
+    pid = os.getpid() + (how == "another process")
+    journal.beat(Heartbeat(pid, "host", time.time() - 30, "", 0.0))
+    await journal.close()
+    lock = OperatorLock.acquire(tmp_path)
+    if how == "released":
+        lock.release()
+    elif how == "silent":
+        content = lock.path.read_text().replace(f'"heartbeat":{lock.holder.heartbeat}', '"heartbeat":1000.0')
+        lock.path.write_text(content)
+    follower = Follower(tmp_path)
+    view = ViewState()
+    for _ in range(3):
+        view, *_ = follower.poll(view)
+    assert engine_state(view, time.time()) is EngineState.GONE
+    follower.close()
+    lock.release()

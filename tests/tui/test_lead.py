@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from tests.tui.drawing import FRAME, NOW, seen
 from tests.tui.support import done, halfway, started
@@ -121,6 +122,13 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
         seen(*pre(*AUTOMATIC), beat=30),
         "✗ ENGINE GONE 30 s ago: leave with q, then `wsdash run` goes on; nothing is lost",
         "✗ ENGINE GONE 30 s ago: an operator's `wsdash run` goes on; nothing is lost",
+    ),
+    "the engine lives and its disk is full": (
+        replaced(seen(*pre(*AUTOMATIC), beat=30), unwritten="free space on the disk of /s, which is full"),
+        "✗ ENGINE CANNOT WRITE free space on the disk of /s, which is full; "
+        "nothing is lost, it goes on by itself",
+        "✗ ENGINE CANNOT WRITE free space on the disk of /s, which is full; "
+        "nothing is lost, it goes on by itself",
     ),
     "the engine was stopped": (
         seen(*pre(*AUTOMATIC), EngineStopped("as asked by ann"), beat=2),

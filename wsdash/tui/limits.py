@@ -13,15 +13,15 @@ DELIVER_SECONDS = 0.1
 IMPATIENT_SECONDS = 5.0
 """How long a state directory may have no journal before the screen says so."""
 LAST_WORDS_SECONDS = 3.0
-"""An engine without a sign of life for so long is dead: its log is read, as often as this."""
+"""An engine without a sign of life for so long may be dead: its lock and log are read, as often as this."""
 YOUNG_SECONDS = 600.0
 """A history younger than this is looked at more often."""
 LATE_SECONDS = 15.0
 """So long after its end a part may still get samples: they are written two seconds after they were taken."""
 ANEW_SECONDS = 300.0
 """After so long every part is read again: an engine that was started again adds what its crash lost."""
-LIVE_SECONDS = 1.5
-"""An engine whose newest sign of life is younger than this is alive."""
+LIVE_SECONDS = 2.5
+"""An engine whose newest sign of life is younger than this is alive: it gives one a second."""
 STALE_SECONDS = 15.0
 """A source whose newest reading is older than this is stale, whatever it says of itself."""
 AGAIN_SECONDS = 3.0

@@ -114,6 +114,7 @@ def nothing_yet(view: ViewState, now: float, what: str) -> Lines:
         EngineState.STARTING: f"{what}: waiting for the engine to start",
         EngineState.STOPPED: f"{what}: none were read before the engine stopped",
         EngineState.GONE: f"{what}: none were read before the engine was gone",
+        EngineState.BLOCKED: f"{what}: none were read before the engine could not write any more",
     }.get(
         engine,
         f"{what}: " + ("the world is being built" if view.building else "waiting for the first reading"),

@@ -75,6 +75,7 @@ ENGINE = {
     EngineState.LIVE: Look("●", "engine live", GOOD),
     EngineState.SLOW: Look("◌", "engine slow", WARN),
     EngineState.GONE: Look("✗", "engine gone", BAD),
+    EngineState.BLOCKED: Look("✗", "engine cannot write", BAD),
     EngineState.STOPPED: Look("■", "engine stopped", WARN),
     EngineState.OBSERVING: Look("◉", "no engine: observing", WARN),
 }

@@ -6,6 +6,7 @@ What a person must see at once is distinguished from what may wait for the scree
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from collections import deque
@@ -19,7 +20,9 @@ import msgspec
 from wsdash.engine.background.spool import SpoolCursor, SpoolReader
 from wsdash.engine.journal.reader import JournalReader
 from wsdash.engine.journal.store import FILE, Heartbeat
+from wsdash.engine.limits import GONE_SECONDS
 from wsdash.engine.operator.launch import LOG_FILE, engine_log_tail
+from wsdash.engine.operator.lock import living_holder
 from wsdash.errors import InputError
 from wsdash.model import ContainerReading, ItemChanged, ItemState, LogLine, Notice, Recorded
 from wsdash.model.fold import RunView
@@ -35,6 +38,8 @@ from wsdash.tui.state.loglines import own_probe
 from wsdash.tui.state.past import Past
 from wsdash.tui.state.viewstate import LatencySample, ViewState, fold_all, run_time
 
+ROOM_BYTES = 1 << 20
+"""A disk with less room than this is called full: a transaction of the journal may want so much."""
 _COUNTERS = {"run", "seen_at", "reported_at", "last_at", "heartbeat", "past"}
 _MEASURES = {"containers", "rows", "latency", "host", "timeline", "metrics_missing", "ports", "branches"}
 _AT_ONCE = tuple(name for name in ViewState.__struct_fields__ if name not in _COUNTERS | _MEASURES)
@@ -274,8 +279,8 @@ class Follower:
         self._unread = len(events) == BATCH
         before, view = view, fold_all(events, view)
         beat = self._reader.heartbeat()
-        if (beat, view.feed, view.trouble) != (before.heartbeat, "journal", ""):
-            view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="")
+        if (beat, view.feed, view.trouble, view.unwritten) != (before.heartbeat, "journal", "", ""):
+            view = msgspec.structs.replace(view, heartbeat=beat, feed="journal", trouble="", unwritten="")
         entries = [line for event in events if (line := as_line(event)) is not None]
         return view, entries, self._unread
 
@@ -309,14 +314,27 @@ class Follower:
         return lines[-1] if lines and "Error" in lines[-1] else ""
 
     def _after_death(self, view: ViewState) -> ViewState:
-        """An engine that was started again and failed says why in its log only."""
+        """An engine that was started again and failed says why in its log only; one that cannot write its
+        journal still holds its lock, and renews its sign of life there."""
         beat = view.heartbeat
         now = time.time()
         if beat is None or now - beat.at < LAST_WORDS_SECONDS or now - self._looked < LAST_WORDS_SECONDS:
             return view
         self._looked = now
-        words = self._last_words(beat.at + 1.0)
-        return msgspec.structs.replace(view, trouble=words) if words != view.trouble else view
+        words, unwritten = self._last_words(beat.at + 1.0), self._unwritten(beat.pid)
+        if (words, unwritten) == (view.trouble, view.unwritten):
+            return view
+        return msgspec.structs.replace(view, trouble=words, unwritten=unwritten)
+
+    def _unwritten(self, pid: int) -> str:
+        """Why the engine writes nothing though it lives, '' where it does not."""
+        holder = living_holder(self.state)
+        if holder is None or holder.pid != pid or time.time() - holder.heartbeat > GONE_SECONDS:
+            return ""
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(self.state).free < ROOM_BYTES:
+                return f"free space on the disk of {self.state}, which is full"
+        return f"its journal in {self.state} takes nothing; see {LOG_FILE} there"
 
 
 class JournalFeed(Feed):
@@ -360,5 +378,5 @@ def as_line(recorded: Recorded) -> LogLine | None:
 
 
 def alive(beat: Heartbeat | None, now: float) -> bool:
-    """Whether an engine gave a sign of life lately."""
+    """Whether an engine gave a sign of life in the journal lately."""
     return beat is not None and not beat.gone(now)

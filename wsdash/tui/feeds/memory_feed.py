@@ -77,7 +77,7 @@ class MemoryFeed(Feed):
             self._folded, lines, lost, more = follower.poll(self._folded)
             self._waiting += lines
             self._lost_lines += lost
-        living = alive(self._folded.heartbeat, time.time())
+        living = alive(self._folded.heartbeat, time.time()) or bool(self._folded.unwritten)
         if observing and not living:
             self._folded = _restored(self._folded, trouble)
         return living

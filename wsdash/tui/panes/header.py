@@ -121,7 +121,7 @@ def _engine(view: ViewState, frame: Frame) -> Content:
     text = f"{look.glyph} {look.word}"
     if state is EngineState.STARTING and not frame.operator:
         text = f"{look.glyph} no engine yet"
-    elif state in (EngineState.SLOW, EngineState.GONE):
+    elif state in (EngineState.SLOW, EngineState.GONE, EngineState.BLOCKED):
         text += f", last sign of life {age(heartbeat_age(view, frame.now))} ago"
     elif state is EngineState.STOPPED and view.run.stopped and not setup_failed(view):
         text += f" ({view.run.stopped})"

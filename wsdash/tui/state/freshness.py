@@ -22,6 +22,7 @@ class EngineState(StrEnum):
     LIVE = "live"
     SLOW = "slow"
     GONE = "gone"
+    BLOCKED = "blocked"
     STOPPED = "stopped"
     OBSERVING = "observing"
 
@@ -73,7 +74,9 @@ def _by_its_signs(view: ViewState, now: float) -> EngineState:
     age = heartbeat_age(view, now) or 0.0
     if age <= LIVE_SECONDS:
         return EngineState.LIVE
-    return EngineState.GONE if beat.gone(now) else EngineState.SLOW
+    if not beat.gone(now):
+        return EngineState.SLOW
+    return EngineState.BLOCKED if view.unwritten else EngineState.GONE
 
 
 def heartbeat_age(view: ViewState, now: float) -> float | None:

@@ -121,6 +121,8 @@ class ViewState(msgspec.Struct, frozen=True):
     """Where it comes from: waiting (no journal yet), journal, or observing (this process polls by itself)."""
     trouble: str = ""
     """Why nothing (more) comes, '' when all is well."""
+    unwritten: str = ""
+    """Why an engine that lives writes no journal; '' where it does, or does not live. Set by the feed."""
 
     @property
     def seq(self) -> int:
