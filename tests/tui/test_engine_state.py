@@ -28,7 +28,7 @@ def test_the_age_of_the_heartbeat_tells_the_engine(seconds_ago: float, state: En
 
 
 def test_an_engine_that_lives_and_cannot_write_is_not_called_gone() -> None:
-    view = msgspec.structs.replace(beaten(ViewState(), 30.0), unwritten="free space on the disk of /s")
+    view = msgspec.structs.replace(beaten(ViewState(), 30.0), unwritten="its disk is full: free space in /s")
     assert engine_state(view, NOW) is EngineState.BLOCKED
     assert engine_state(beaten(view, 0.2), NOW) is EngineState.LIVE
 

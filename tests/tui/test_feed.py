@@ -288,7 +288,8 @@ async def test_an_observation_that_fails_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("free", "said"), [(0, "free space on the disk of"), (1 << 30, "takes nothing; see engine.log there")]
+    ("free", "said"),
+    [(0, "its disk is full: free space in"), (1 << 30, "takes nothing; see engine.log there")],
 )
 async def test_an_engine_that_only_renews_its_lock_cannot_write(
     free: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

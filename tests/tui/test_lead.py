@@ -124,11 +124,9 @@ CASES: dict[str, tuple[ViewState, str, str]] = {
         "✗ ENGINE GONE 30 s ago: an operator's `wsdash run` goes on; nothing is lost",
     ),
     "the engine lives and its disk is full": (
-        replaced(seen(*pre(*AUTOMATIC), beat=30), unwritten="free space on the disk of /s, which is full"),
-        "✗ ENGINE CANNOT WRITE free space on the disk of /s, which is full; "
-        "nothing is lost, it goes on by itself",
-        "✗ ENGINE CANNOT WRITE free space on the disk of /s, which is full; "
-        "nothing is lost, it goes on by itself",
+        replaced(seen(*pre(*AUTOMATIC), beat=30), unwritten="its disk is full: free space in /s"),
+        "✗ ENGINE CANNOT WRITE its disk is full: free space in /s; it goes on by itself, nothing is lost",
+        "✗ ENGINE CANNOT WRITE its disk is full: free space in /s; it goes on by itself, nothing is lost",
     ),
     "the engine was stopped": (
         seen(*pre(*AUTOMATIC), EngineStopped("as asked by ann"), beat=2),

@@ -92,7 +92,7 @@ def _engine_away(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> C
             "✗ NO ENGINE", BAD, f"{view.running} was interrupted; `wsdash run` takes it up where it was"
         )
     if engine is EngineState.BLOCKED:
-        return _line("✗ ENGINE CANNOT WRITE", BAD, f"{view.unwritten}; nothing is lost, it goes on by itself")
+        return _line("✗ ENGINE CANNOT WRITE", BAD, f"{view.unwritten}; it goes on by itself, nothing is lost")
     if engine not in (EngineState.GONE, EngineState.STOPPED):
         return None
     again = (

@@ -333,7 +333,7 @@ class Follower:
             return ""
         with contextlib.suppress(OSError):
             if shutil.disk_usage(self.state).free < ROOM_BYTES:
-                return f"free space on the disk of {self.state}, which is full"
+                return f"its disk is full: free space in {self.state}"
         return f"its journal in {self.state} takes nothing; see {LOG_FILE} there"
 
 
