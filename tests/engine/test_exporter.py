@@ -17,7 +17,15 @@ from wsdash.engine.background.exposition import Exposition
 from wsdash.engine.options import MetricsAddress
 from wsdash.errors import InputError
 from wsdash.history.store import FILE, HistoryWriter
-from wsdash.model import AlertChanged, ItemChanged, ItemState, LatencyReading, MetricsReading, Recorded
+from wsdash.model import (
+    AlertChanged,
+    Followed,
+    ItemChanged,
+    ItemState,
+    LatencyReading,
+    MetricsReading,
+    Recorded,
+)
 from wsdash.plan import load_plan
 from wsdash.watch.pollers.prometheus import parse_metrics
 
@@ -57,6 +65,24 @@ def test_what_is_known_is_told_in_base_units(tmp_path: Path) -> None:
         "wsdash_disk_used_ratio": 0.57,
     }
     assert {name: told.get(name) for name in wanted} == wanted
+
+
+def test_the_move_that_goes_on_is_told(tmp_path: Path) -> None:
+    events = (Followed("target", lag=0.25, log_bytes=4096, overhead=0.000_03),)
+    wanted = {
+        "wsdash_online_open source": 0,
+        "wsdash_online_open target": 1,
+        "wsdash_online_lag_seconds": 0.25,
+        "wsdash_online_log_bytes": 4096,
+        "wsdash_online_capture_seconds": 0.000_03,
+    }
+    told = values(page(tmp_path, events))
+    assert {name: told.get(name) for name in wanted} == wanted
+    assert not [name for name in values(page(tmp_path, events, now=NOW + 600)) if "online" in name]
+    silent = values(page(tmp_path, (Followed(""),)))
+    assert [name for name in silent if "online" in name] == [
+        *("wsdash_online_open source", "wsdash_online_open target", "wsdash_online_log_bytes")
+    ]
 
 
 def test_what_is_unknown_is_left_out_and_not_nought(tmp_path: Path) -> None:

@@ -281,7 +281,7 @@ def _indexes(parts: Mapping[int, MemberParts], rows: Iterable[Any]) -> list[Draf
         key = (row["root"], row["is_unique"], row["tail"])
         if row["member"] == row["root"] or key in known:
             continue
-        if not any(_is_clone(row, origin) for origin in cloned_from[row["root"]]):
+        if not any(is_clone(row, origin) for origin in cloned_from[row["root"]]):
             groups[key].append(row)
     drafts = []
     for (root, unique, tail), found in groups.items():
@@ -305,7 +305,7 @@ def _indexes(parts: Mapping[int, MemberParts], rows: Iterable[Any]) -> list[Draf
     return drafts
 
 
-def _is_clone(row: Any, origin: Any) -> bool:
+def is_clone(row: Any, origin: Any) -> bool:
     """Whether a chunk's index is the one that TimescaleDB made for its root's index.
 
     Their texts may differ: the clone's predicate and expressions have their constants folded. Its name is the
