@@ -9,8 +9,8 @@ import pytest
 
 from tests.tui.support import SIZES, stage, started
 from wsdash.model import AlertAcknowledged, AlertChanged, AlertSilenced, AnyEvent, Intent
-from wsdash.tui.screens.alerts import SilenceDialog
-from wsdash.tui.screens.dialogs import SignDialog
+from wsdash.tui.dialogs.questions import SignDialog
+from wsdash.tui.panels.alerts import SilenceDialog
 
 
 def alerts() -> list[AnyEvent]:

@@ -6,7 +6,7 @@ from tests.tui.support import recorded
 from wsdash.model import AnyEvent, Branch, BranchesReading, Liveness, SourceState
 from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.drawn.looks import GOOD
-from wsdash.tui.screens.databases import draw_branches
+from wsdash.tui.panels.databases import draw_branches
 from wsdash.tui.state.viewstate import ViewState, fold_all
 
 NOW = 10_000.0

@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.tui.support import halfway, stage, started
 from wsdash.model import Intent
 from wsdash.tui.keys import BindingCommands
-from wsdash.tui.screens.help import bindings_of
-from wsdash.tui.screens.views import SchemaPanel
+from wsdash.tui.panels.help import bindings_of
+from wsdash.tui.panels.schema import SchemaPanel
 
 
 async def test_a_command_is_found_by_its_name_and_done(tmp_path: Path) -> None:

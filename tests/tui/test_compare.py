@@ -20,7 +20,7 @@ from wsdash.model import (
 from wsdash.model.run import COMPARE
 from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.drawn.looks import count
-from wsdash.tui.screens.evidence import DifferencesPanel, draw_compared
+from wsdash.tui.panels.evidence import DifferencesPanel, draw_compared
 from wsdash.tui.state.viewstate import fold_all
 
 AGAIN = Intent(COMPARE, who=getpass.getuser())

@@ -11,9 +11,9 @@ from tests.tui.drawing import FRAME, seen, styles
 from tests.tui.support import Stage, done, stage, started
 from wsdash.model import AnyEvent, ConflictCell, ConflictFound, ConflictsFound, Intent, WayBackBlocked
 from wsdash.runtime import user_name
-from wsdash.tui.screens.conflicts import ConflictsPanel, draw_conflicts
-from wsdash.tui.screens.databases import MovePanel, OperatorMovePanel
-from wsdash.tui.screens.dialogs import AnswerDialog, TypedDialog
+from wsdash.tui.dialogs.conflicts import ConflictsPanel, draw_conflicts
+from wsdash.tui.dialogs.questions import AnswerDialog, TypedDialog
+from wsdash.tui.panels.databases import MovePanel, OperatorMovePanel
 
 ONLINE = msgspec.structs.replace(started(), mode="online")
 NAMES = [f'workspace.workspace_items {{"id": "7d1f-{number}"}}' for number in range(3)]

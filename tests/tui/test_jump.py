@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.support import SIZES, Stage, halfway, stage, started
-from wsdash.tui.screens.help import JumpScreen
+from wsdash.tui.panels.help import JumpScreen
 
 
 async def labels(on: Stage) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from wsdash.history.reader import Point
 from wsdash.history.store import FILE, HistoryWriter
 from wsdash.model import MetricsReading
 from wsdash.tui.feeds.past_reader import PRESENCE
-from wsdash.tui.screens.metrics import amount, curve
+from wsdash.tui.panels.metrics import amount, curve
 
 DAY = 86_400.0
 API = "latency:api-new"

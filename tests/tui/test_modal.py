@@ -13,10 +13,10 @@ from textual.screen import Screen
 from tests.tui.drawing import FRAME
 from tests.tui.support import halfway, stage
 from wsdash.plan import load_plan
-from wsdash.tui.screens.alerts import OperatorAlertsPanel
-from wsdash.tui.screens.dialogs import SignDialog, TypedDialog
-from wsdash.tui.screens.document import DocumentScreen
-from wsdash.tui.screens.evidence import OperatorEvidencePanel
+from wsdash.tui.dialogs.document import DocumentScreen
+from wsdash.tui.dialogs.questions import SignDialog, TypedDialog
+from wsdash.tui.panels.alerts import OperatorAlertsPanel
+from wsdash.tui.panels.evidence import OperatorEvidencePanel
 from wsdash.tui.state.viewstate import ViewState
 
 PLAN, VIEW = load_plan(), ViewState()

@@ -25,8 +25,8 @@ from wsdash.model import (
 from wsdash.plan import load_plan
 from wsdash.tui.drawn.consequences import rollback_lines
 from wsdash.tui.drawn.lead import lead
+from wsdash.tui.panels.databases import MovePanel
 from wsdash.tui.panes.header import carrying, downtime
-from wsdash.tui.screens.databases import MovePanel
 from wsdash.tui.state.viewstate import ViewState
 
 PLAN = load_plan().in_mode("online")

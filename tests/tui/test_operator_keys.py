@@ -10,10 +10,10 @@ from textual.widgets import Static
 from tests.tui.support import Stage, differing, done, halfway, stage, started
 from wsdash.model import PAUSE_JOBS, Intent, ItemChanged, ItemState, JobsAsked, PauseChanged
 from wsdash.runtime import user_name
-from wsdash.tui.screens.dialogs import AnswerDialog, LeaveDialog, SignDialog, TypedDialog
-from wsdash.tui.screens.document import DocumentScreen
-from wsdash.tui.screens.evidence import AgainDialog, EvidencePanel
-from wsdash.tui.screens.timeline import TimelinePanel
+from wsdash.tui.dialogs.document import DocumentScreen
+from wsdash.tui.dialogs.questions import AnswerDialog, LeaveDialog, SignDialog, TypedDialog
+from wsdash.tui.panels.evidence import AgainDialog, EvidencePanel
+from wsdash.tui.panels.timeline import TimelinePanel
 
 
 async def choose(on: Stage, item: str) -> None:

@@ -16,7 +16,7 @@ from wsdash.errors import InputError
 from wsdash.model import Intent
 from wsdash.plan import load_plan
 from wsdash.tui.drawn.lead import lead
-from wsdash.tui.screens.help import HelpPanel, bindings_of, draw_help
+from wsdash.tui.panels.help import HelpPanel, bindings_of, draw_help
 
 
 def load(directory: Path, keys: object) -> dict[str, str]:

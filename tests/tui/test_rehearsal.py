@@ -18,8 +18,8 @@ from wsdash.model import (
 from wsdash.plan import load_plan
 from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.drawn.lead import lead
+from wsdash.tui.panels.trials import draw_rehearsal
 from wsdash.tui.panes.checklist import detail_lines
-from wsdash.tui.screens.trials import draw_rehearsal
 
 RUNNING = RehearsalProgress("rehearsal-1", "migrate-data", 1, 2)
 FOUND = Rehearsed(

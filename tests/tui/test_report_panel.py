@@ -12,7 +12,7 @@ from tests.tui.support import SIZES, done, halfway, stage
 from wsdash.clock import VirtualClock
 from wsdash.model import DecisionRecorded, ItemChanged, ItemState
 from wsdash.runtime import report_directory
-from wsdash.tui.screens.report import ReportFile, read_report
+from wsdash.tui.panels.report import ReportFile, read_report
 
 
 def _write(state: Path, at: float, more: str = "") -> None:

@@ -10,8 +10,8 @@ from tests.tui.drawing import FRAME, NOW, plain, seen
 from tests.tui.support import ITEMS, differing, done, halfway
 from wsdash.model import ItemChanged, ItemState, Progress, RowsReading, SchemaObject, TableVerified
 from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.panels.schema import draw_schema
 from wsdash.tui.panes.rows import draw_rows
-from wsdash.tui.screens.views import draw_schema
 
 
 def test_rows_show_both_sides_and_the_difference() -> None:

@@ -12,7 +12,7 @@ from tests.tui.support import done, halfway, recorded, stage, started
 from wsdash.model import AnyEvent, Intent, ItemChanged, ItemState
 from wsdash.plan import load_plan
 from wsdash.tui.drawn.cells import Frame
-from wsdash.tui.screens.trials import draw_tests
+from wsdash.tui.panels.trials import draw_tests
 from wsdash.tui.state.viewstate import fold_all
 
 NOW = 10_000.0

@@ -29,8 +29,8 @@ from wsdash.model import (
     TimePassing,
 )
 from wsdash.tui.drawn.looks import WARN
+from wsdash.tui.panels.timeline import Ask, TimelinePanel, asks, draw_timeline
 from wsdash.tui.screens.operator import OperatorScreen
-from wsdash.tui.screens.timeline import Ask, TimelinePanel, asks, draw_timeline
 from wsdash.tui.state.freshness import EngineState, engine_state, freshness
 from wsdash.tui.state.loglines import as_text
 from wsdash.tui.state.viewstate import ViewState, fold_all, in_run_time, run_time

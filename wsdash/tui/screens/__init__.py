@@ -1,1 +1,1 @@
-"""The main screens, the monitor's and the operator's, and the panels and dialogs that open over them."""
+"""The main screens: the monitor's, which only looks, and the operator's."""

@@ -224,7 +224,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def on_log_view_detail_wanted(self, message: LogView.DetailWanted) -> None:
         """Open all of a log's line."""
-        from wsdash.tui.screens.document import LinePanel
+        from wsdash.tui.dialogs.document import LinePanel
 
         self.app.push_screen(LinePanel(message.line))
 
@@ -234,7 +234,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_jump(self) -> None:
         """Put a label on every pane, tab and item in sight; the next key chooses one."""
-        from wsdash.tui.screens.help import JumpScreen, Target, labelled, place_of
+        from wsdash.tui.panels.help import JumpScreen, Target, labelled, place_of
 
         def pane(number: int) -> Callable[[], None]:
             return lambda: self.action_pane(number)
@@ -270,67 +270,67 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_schema(self) -> None:
         """Open the schema panel."""
-        from wsdash.tui.screens.views import SchemaPanel
+        from wsdash.tui.panels.schema import SchemaPanel
 
         self.app.push_screen(SchemaPanel(self.view, self.frame))
 
     def action_differences(self) -> None:
         """Open the differences."""
-        from wsdash.tui.screens.evidence import DifferencesPanel
+        from wsdash.tui.panels.evidence import DifferencesPanel
 
         self.app.push_screen(DifferencesPanel(self.view, self.frame))
 
     def action_tests(self) -> None:
         """Open the testing checklist."""
-        from wsdash.tui.screens.trials import TestsPanel
+        from wsdash.tui.panels.trials import TestsPanel
 
         self.app.push_screen(TestsPanel(self.view, self.frame, self.plan))
 
     def action_move(self) -> None:
         """Open the online move."""
-        from wsdash.tui.screens.databases import MovePanel
+        from wsdash.tui.panels.databases import MovePanel
 
         self.app.push_screen(MovePanel(self.view, self.frame))
 
     def action_branches(self) -> None:
         """Open the branches."""
-        from wsdash.tui.screens.databases import BranchesPanel
+        from wsdash.tui.panels.databases import BranchesPanel
 
         self.app.push_screen(BranchesPanel(self.view, self.frame))
 
     def action_metrics(self) -> None:
         """Open the metrics."""
-        from wsdash.tui.screens.metrics import MetricsPanel
+        from wsdash.tui.panels.metrics import MetricsPanel
 
         self.app.push_screen(MetricsPanel(self.view, self.frame, getattr(self.app, "state", None)))
 
     def action_evidence(self) -> None:
         """Open the selected item's evidence."""
-        from wsdash.tui.screens.evidence import EvidencePanel
+        from wsdash.tui.panels.evidence import EvidencePanel
 
         self.app.push_screen(EvidencePanel(self.view, self.frame, self.plan, self.checklist.selected))
 
     def action_alerts(self) -> None:
         """Open the alerts."""
-        from wsdash.tui.screens.alerts import AlertsPanel
+        from wsdash.tui.panels.alerts import AlertsPanel
 
         self.app.push_screen(AlertsPanel(self.view, self.frame))
 
     def action_timeline(self) -> None:
         """Open the timeline."""
-        from wsdash.tui.screens.timeline import TimelinePanel
+        from wsdash.tui.panels.timeline import TimelinePanel
 
         self.app.push_screen(TimelinePanel(self.view, self.frame))
 
     def action_rehearsal(self) -> None:
         """Open the rehearsal."""
-        from wsdash.tui.screens.trials import RehearsalPanel
+        from wsdash.tui.panels.trials import RehearsalPanel
 
         self.app.push_screen(RehearsalPanel(self.view, self.frame))
 
     def action_report(self) -> None:
         """Open the report."""
-        from wsdash.tui.screens.report import ReportPanel
+        from wsdash.tui.panels.report import ReportPanel
 
         state = getattr(self.app, "state", None)
         directory = report_directory(state) if state is not None else None
@@ -338,7 +338,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Open the keys."""
-        from wsdash.tui.screens.help import HelpPanel
+        from wsdash.tui.panels.help import HelpPanel
 
         nodes = sorted(self.help_nodes(), key=lambda node: node is not self.focused)
 

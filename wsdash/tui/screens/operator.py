@@ -14,10 +14,7 @@ from wsdash.model import LOAD, PAUSE_JOBS, Intent, ItemKind, ItemState, JobsAske
 from wsdash.model.run import BEING_MADE, COMPARE, OVERWRITE
 from wsdash.plan import Item, Plan, Test
 from wsdash.runtime import user_name
-from wsdash.tui.drawn.cells import Frame
-from wsdash.tui.drawn.looks import plain_title
-from wsdash.tui.panes.checklist import Checklist
-from wsdash.tui.screens.dialogs import (
+from wsdash.tui.dialogs.questions import (
     HOLDS_OR_NOT,
     AnswerDialog,
     Answered,
@@ -26,6 +23,9 @@ from wsdash.tui.screens.dialogs import (
     Signed,
     TypedDialog,
 )
+from wsdash.tui.drawn.cells import Frame
+from wsdash.tui.drawn.looks import plain_title
+from wsdash.tui.panes.checklist import Checklist
 from wsdash.tui.screens.main import MainScreen
 from wsdash.tui.state.freshness import EngineState, engine_state, waiting_for
 from wsdash.tui.state.viewstate import ViewState
@@ -204,7 +204,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def _ask_again(self, item: Item) -> None:
         """An item that is done is run again only by choice."""
-        from wsdash.tui.screens.evidence import AgainDialog
+        from wsdash.tui.panels.evidence import AgainDialog
 
         def answered(again: bool | None) -> None:
             if again:
@@ -214,7 +214,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_evidence(self) -> None:
         """Open the selected item's evidence, from where a done item is run again."""
-        from wsdash.tui.screens.evidence import OperatorEvidencePanel
+        from wsdash.tui.panels.evidence import OperatorEvidencePanel
 
         item = self.checklist.selected
         self.app.push_screen(OperatorEvidencePanel(self.view, self.frame, self.plan, item, self._again))
@@ -227,7 +227,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_rollback(self) -> None:
         """Roll back, after the word was typed; of rows that both sides changed, ask first whose stay."""
-        from wsdash.tui.screens.rollback import RollbackQuestions
+        from wsdash.tui.dialogs.rollback import RollbackQuestions
 
         RollbackQuestions(self.app, self.plan, self.view, self.frame, self._send).ask()
 
@@ -259,7 +259,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_tests(self) -> None:
         """Open the testing checklist, from where tests are tried and confirmed."""
-        from wsdash.tui.screens.trials import OperatorTestsPanel
+        from wsdash.tui.panels.trials import OperatorTestsPanel
 
         panel = OperatorTestsPanel(self.view, self.frame, self.plan, self._send, self._ask_test)
         self.app.push_screen(panel)
@@ -287,31 +287,31 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
 
     def action_timeline(self) -> None:
         """Open the timeline, with keys to decide."""
-        from wsdash.tui.screens.timeline import OperatorTimelinePanel
+        from wsdash.tui.panels.timeline import OperatorTimelinePanel
 
         self.app.push_screen(OperatorTimelinePanel(self.view, self.frame, self._send, self._finishing))
 
     def action_move(self) -> None:
         """Open the online move, with the key that has conflicts decided."""
-        from wsdash.tui.screens.databases import OperatorMovePanel
+        from wsdash.tui.panels.databases import OperatorMovePanel
 
         self.app.push_screen(OperatorMovePanel(self.view, self.frame, self.action_rollback))
 
     def action_alerts(self) -> None:
         """Open the alerts, with keys to acknowledge and silence."""
-        from wsdash.tui.screens.alerts import OperatorAlertsPanel
+        from wsdash.tui.panels.alerts import OperatorAlertsPanel
 
         self.app.push_screen(OperatorAlertsPanel(self.view, self.frame, self._send))
 
     def action_rehearsal(self) -> None:
         """Open the rehearsal, with keys to begin and end it."""
-        from wsdash.tui.screens.trials import OperatorRehearsalPanel
+        from wsdash.tui.panels.trials import OperatorRehearsalPanel
 
         self.app.push_screen(OperatorRehearsalPanel(self.view, self.frame, self._send))
 
     def action_differences(self) -> None:
         """Open the differences, with a key to compare again."""
-        from wsdash.tui.screens.evidence import OperatorDifferencesPanel
+        from wsdash.tui.panels.evidence import OperatorDifferencesPanel
 
         self.app.push_screen(OperatorDifferencesPanel(self.view, self.frame, self._send))
 
@@ -343,7 +343,7 @@ class OperatorScreen(MainScreen, inherit_bindings=False):
             self.notify("The engine saves the run and stops; q leaves at once.", timeout=30)
 
     def _open_document(self, item: Item) -> None:
-        from wsdash.tui.screens.document import DocumentScreen
+        from wsdash.tui.dialogs.document import DocumentScreen
 
         def read(confirmed: bool | None) -> None:
             if confirmed:

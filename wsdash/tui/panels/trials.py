@@ -20,8 +20,8 @@ from wsdash.model import REHEARSAL, Intent, ItemKind, ItemState, RehearsalOutcom
 from wsdash.plan import Plan, Test
 from wsdash.tui.drawn.cells import Frame, Lines, cell, row
 from wsdash.tui.drawn.looks import BAD, BUSY, DIM, GOOD, ITEM, KIND, TITLE, WARN, age, plain_title
+from wsdash.tui.modal import ViewPanel
 from wsdash.tui.panes.checklist import progress_line
-from wsdash.tui.screens.views import ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 GROUP = {

@@ -20,7 +20,7 @@ from wsdash.history.store import FILE
 from wsdash.tui.drawn.cells import Frame, Lines, cell, row
 from wsdash.tui.drawn.looks import BAD, BARS, DIM, GAP, HOLE_MARK, TITLE, WARN, age, milliseconds, size
 from wsdash.tui.feeds.past_reader import WINDOWS, Metric, Trend, Trends, read_trends
-from wsdash.tui.screens.views import FRAME, SHARE, WIDEST, ViewPanel
+from wsdash.tui.modal import FRAME, SHARE, WIDEST, ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 NAME, NARROW_NAME = 26, 20

@@ -12,7 +12,7 @@ from textual.content import Content
 from wsdash.model import ConflictFound, ConflictsFound
 from wsdash.tui.drawn.cells import Frame, Lines, cell, name_cell, row
 from wsdash.tui.drawn.looks import BAD, DIM, GOOD, TITLE, WARN, count
-from wsdash.tui.screens.views import ViewPanel
+from wsdash.tui.modal import ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 SIDES = {"source": "old database", "target": "new database"}

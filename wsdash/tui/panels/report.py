@@ -21,7 +21,7 @@ from wsdash.model import ItemState, StepId
 from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.drawn.looks import BAD, DIM, GOOD, TITLE, WARN, age
 from wsdash.tui.limits import REPORT_LOOK_SECONDS
-from wsdash.tui.screens.views import Modal
+from wsdash.tui.modal import Modal
 from wsdash.tui.state.viewstate import ViewState
 
 NAME = "report.md"

@@ -18,10 +18,10 @@ from textual.content import Content
 from wsdash.engine.run.decisions import AGAINST, CONFIRM, DECIDE, objections
 from wsdash.errors import WsdashError
 from wsdash.model import CriterionFound, DayFound, Intent, TimelineJudged
+from wsdash.tui.dialogs.questions import HOLDS_OR_NOT, AnswerDialog, Answered, TypedDialog
 from wsdash.tui.drawn.cells import Frame, Lines, cell, row, status
 from wsdash.tui.drawn.looks import BAD, DIM, GOOD, TITLE, WARN, Look, age, when, zone
-from wsdash.tui.screens.dialogs import HOLDS_OR_NOT, AnswerDialog, Answered, TypedDialog
-from wsdash.tui.screens.views import ViewPanel
+from wsdash.tui.modal import ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 HOLDS = {

@@ -22,7 +22,7 @@ from wsdash.model import LogLine
 from wsdash.outside import read_json
 from wsdash.tui.drawn.cells import Frame, Lines, as_title
 from wsdash.tui.drawn.looks import DIM, when, zone
-from wsdash.tui.screens.views import Modal, ViewPanel
+from wsdash.tui.modal import Modal, ViewPanel
 from wsdash.tui.state.loglines import clean
 from wsdash.tui.state.viewstate import ViewState
 

@@ -13,10 +13,10 @@ from wsdash.model import Intent
 from wsdash.model.run import GIVE_UP, ROLLBACK
 from wsdash.plan import Plan
 from wsdash.runtime import user_name
+from wsdash.tui.dialogs.conflicts import ConflictsPanel
+from wsdash.tui.dialogs.questions import AnswerDialog, Answered, TypedDialog
 from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.drawn.consequences import rollback_lines
-from wsdash.tui.screens.conflicts import ConflictsPanel
-from wsdash.tui.screens.dialogs import AnswerDialog, Answered, TypedDialog
 from wsdash.tui.state.viewstate import ViewState
 
 BLOCKED = {"again": "Try again", "give-up": "Give them up"}

@@ -19,6 +19,7 @@ from wsdash.model import Intent, ItemKind, ItemState, SidesCompared, TableCompar
 from wsdash.model.run import COMPARE, DIFFERS, EQUAL, MOVING
 from wsdash.plan import Item, Plan
 from wsdash.runtime import user_name
+from wsdash.tui.dialogs.questions import CANCEL
 from wsdash.tui.drawn.cells import Frame, Lines
 from wsdash.tui.drawn.consequences import consequences
 from wsdash.tui.drawn.looks import (
@@ -39,8 +40,7 @@ from wsdash.tui.drawn.looks import (
     stamp,
     took,
 )
-from wsdash.tui.screens.dialogs import CANCEL
-from wsdash.tui.screens.views import Modal, ViewPanel
+from wsdash.tui.modal import Modal, ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 

@@ -15,7 +15,7 @@ from textual.widgets import Button, Input, Static
 
 from wsdash.runtime import user_name
 from wsdash.tui.drawn.looks import BAD, DIM, TITLE
-from wsdash.tui.screens.views import Modal
+from wsdash.tui.modal import Modal
 
 CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Close without doing anything")
 Result = TypeVar("Result")

@@ -19,10 +19,10 @@ from textual.widgets import Button, Input, Static
 from wsdash.model import Intent
 from wsdash.model.alert_board import AlertBoard, AlertSpan
 from wsdash.runtime import user_name
+from wsdash.tui.dialogs.questions import CANCEL, SignDialog, Signed
 from wsdash.tui.drawn.cells import Frame, Lines, cell, row, status
 from wsdash.tui.drawn.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, Look, age
-from wsdash.tui.screens.dialogs import CANCEL, SignDialog, Signed
-from wsdash.tui.screens.views import Modal, ViewPanel
+from wsdash.tui.modal import Modal, ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 SEVERITY = {

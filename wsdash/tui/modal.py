@@ -1,12 +1,10 @@
-"""Panels over the main screen that show more of the same state: what they share, and the schema.
+"""What dialogs and panels over the main screen share.
 
 All questions and panels close once, whatever is pressed how fast.
 """
 
 from __future__ import annotations
 
-import textwrap
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -20,9 +18,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Static
 
-from wsdash.model import SchemaObject
-from wsdash.tui.drawn.cells import Frame, Lines, cell, row, status, with_keys
-from wsdash.tui.drawn.looks import DIM, FATE, TITLE, WARN, Look
+from wsdash.tui.drawn.cells import Frame, with_keys
 from wsdash.tui.state.viewstate import ViewState
 
 
@@ -61,10 +57,6 @@ SHARE = 0.94
 """As .panel in looks.tcss: at most so wide, and this part of the screen."""
 FRAME = 5
 """Border, padding and scrollbar."""
-FIRST = ("blocks", "not-carried", "adapted")
-"""What must be seen before anything is copied."""
-BELOW = 16
-"""The column of an object's detail when it goes below the object."""
 
 
 class ViewPanel(Modal[None]):
@@ -132,54 +124,3 @@ class ViewPanel(Modal[None]):
         if not content.is_same(self._drawn):
             self._drawn = content
             self._body.update(content)
-
-
-def draw_schema(objects: Sequence[SchemaObject], width: int) -> Lines:
-    """A summary, then every object with what becomes of it; what is not carried as it is comes first."""
-    schemas = Counter(thing.name.partition(".")[0] for thing in objects if "." in thing.name)
-    prefix = f"{schemas.most_common(1)[0][0]}." if schemas else ""
-    fates = Counter(thing.fate for thing in objects)
-    summary = Content("   ").join(
-        Content.styled(f"{_fate(fate).glyph} {number} {_fate(fate).word}", _fate(fate).style)
-        for fate, number in sorted(
-            fates.items(), key=lambda pair: list(FATE).index(pair[0]) if pair[0] in FATE else 9
-        )
-    )
-    kind = max(6, *(len(thing.kind) for thing in objects))
-    name = min(max(8, *(len(thing.name.removeprefix(prefix)) for thing in objects)), max(20, width // 2 - 10))
-    lines = [
-        summary,
-        Content(""),
-        row(cell("fate", 13), cell("kind", kind), cell("name", name), "detail").stylize(TITLE),
-    ]
-    for thing in sorted(objects, key=lambda t: FIRST.index(t.fate) if t.fate in FIRST else len(FIRST)):
-        cells = (status(_fate(thing.fate), 13), cell(thing.kind, kind))
-        line = row(*cells, cell(thing.name.removeprefix(prefix), name), Content.styled(thing.detail, DIM))
-        if line.cell_length <= width or thing.fate not in FIRST:
-            lines.append(line.truncate(width, ellipsis=True))
-            continue
-        lines.append(row(*cells, cell(thing.name.removeprefix(prefix), name)))
-        for place, part in enumerate(textwrap.wrap(thing.detail, max(20, width - BELOW))):
-            lines.append(Content.styled(f"{'' if place else '└ ':>{BELOW}}{part}", DIM))
-    return lines
-
-
-def _fate(fate: str) -> Look:
-    return FATE.get(fate, Look("?", fate, WARN))
-
-
-class SchemaPanel(ViewPanel):
-    """What the source has and what the target will have."""
-
-    NAME = "Schema: source → target"
-
-    def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
-        """The schema's objects on both sides; not compared yet is said."""
-        schema = view.run.schema
-        if schema is None or not schema.objects:
-            return [
-                Content.styled(
-                    "The schemas were not compared yet: they are as soon as both can be read.", DIM
-                )
-            ]
-        return draw_schema(schema.objects, frame.width)

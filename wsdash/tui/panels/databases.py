@@ -13,11 +13,11 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from wsdash.model import Branch, Mode
+from wsdash.tui.dialogs.conflicts import draw_conflicts
 from wsdash.tui.drawn.cells import Frame, Lines, cell, row
 from wsdash.tui.drawn.looks import BAD, BUSY, DIM, GOOD, TITLE, WARN, age, count, size, took
 from wsdash.tui.limits import STALE_BRANCHES_SECONDS
-from wsdash.tui.screens.conflicts import draw_conflicts
-from wsdash.tui.screens.views import ViewPanel
+from wsdash.tui.modal import ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 NAME = 24

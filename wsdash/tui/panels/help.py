@@ -22,7 +22,7 @@ from textual.widgets import Input, Static
 from wsdash.tui.drawn.cells import Frame, Lines, cell, row, written
 from wsdash.tui.drawn.looks import BUSY, DIM, ITEM, KIND, LIVENESS, TITLE, Look
 from wsdash.tui.keys import bindings_now
-from wsdash.tui.screens.views import Modal, ViewPanel
+from wsdash.tui.modal import Modal, ViewPanel
 from wsdash.tui.state.viewstate import ViewState
 
 NARROW = 100
