@@ -73,7 +73,7 @@ class MissingError(WsdashError):
     """The thing asked for is not there any more, or is being removed."""
 
 
-class _Resting:
+class Resting:
     """Connections of which nothing is read until the next tick, which is the same for all.
 
     Each line of each quiet log would wake the process by itself: measured with six containers of five lines a
@@ -116,7 +116,7 @@ class DockerClient:
         self._place: Place | None = None
         self._bridge: SshBridge | None = None
         self._opening = asyncio.Lock()
-        self._resting = _Resting()
+        self._resting = Resting()
 
     async def place(self) -> Place:
         """Where the engine is. Raises UnreachableError when nothing names one, InputError for no address."""
