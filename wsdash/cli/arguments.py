@@ -89,9 +89,8 @@ def _beginning(commands: Commands) -> None:
         "--replace", action="store_true", help="replace the configuration; it is kept beside it"
     )
     init.add_argument("--unchecked", action="store_true", help="write it though the source does not answer")
-    config = commands.add(
-        "config", "check the configuration, or list its keys", "looking.configure", "config"
-    )
+    text = "check the configuration, or list its keys"
+    config = commands.add("config", text, "looking.configure", "config")
     config.add_argument(
         "action",
         choices=("check", "reference"),
@@ -220,9 +219,8 @@ def _trying(commands: Commands) -> None:
     test.add_argument("--group", choices=("functional", "performance", "neon"), help="only this group")
     test.add_argument("--only", action="append", metavar="TEST", help="only this test (may be repeated)")
     _json(test)
-    load = commands.add(
-        "load-test", "load the new API and compare with the baseline", "running.trials", "load_test"
-    )
+    text = "load the new API and compare with the baseline"
+    load = commands.add("load-test", text, "running.trials", "load_test")
     load.add_argument("--yes-load", metavar="HOST:PORT", help="the API's users may feel it")
     _json(load)
     _take_over(test, load)
@@ -234,9 +232,8 @@ def _tending(commands: Commands) -> None:
     """Commands for what is raised, for one container by hand, and for whoever still asks at the old port."""
     text = "the state of alerts; replay the history against the rules"
     _alerts(commands.add("alerts", text, "looking.alerts", "listed"))
-    _container(
-        commands.add("container", "start, stop or restart one container", "running.by_hand", "container")
-    )
+    text = "start, stop or restart one container"
+    _container(commands.add("container", text, "running.by_hand", "container"))
     relay = commands.add("relay", "pass the old service's port to the new one", "running.processes", "relay")
     relay.add_argument("--listen", required=True, metavar="HOST:PORT", help="the old service's address")
     relay.add_argument("--to", required=True, metavar="URL", help="the new service, http://HOST:PORT")
