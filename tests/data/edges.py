@@ -47,9 +47,7 @@ ALTER TABLE child ADD CONSTRAINT itself FOREIGN KEY (twin) REFERENCES child (id)
 COMMENT ON CONSTRAINT "to parent" ON child IS 'both ways';
 CREATE TABLE keyless (a integer, b text);
 ALTER TABLE keyless REPLICA IDENTITY FULL;
-CREATE TABLE named_by_index (a integer NOT NULL, b integer NOT NULL PRIMARY KEY);
-CREATE UNIQUE INDEX "by another" ON named_by_index (a);
-ALTER TABLE named_by_index REPLICA IDENTITY USING INDEX "by another";
+ALTER TABLE child REPLICA IDENTITY USING INDEX child_id;
 CREATE UNLOGGED TABLE scratch (a integer PRIMARY KEY);
 CREATE TABLE empty_one ();
 CREATE INDEX "partial Index" ON child (parent DESC NULLS LAST) INCLUDE (id) WHERE parent IN (1, 2, 3);
