@@ -201,7 +201,7 @@ async def catch_up_rate(move: Move, leaving: Endpoint) -> tuple[float, int]:
         )
     async with open_link(move, leaving) as link:
         started = time.monotonic()
-        lines = await link.carry()
+        lines = await link.apply()
         return time.monotonic() - started, lines
 
 

@@ -11,10 +11,10 @@ from tests.data.copying import catalog_of
 from wsdash.config import shipped
 from wsdash.data.catalog.read import Catalog, read_catalog
 from wsdash.data.copy.run import CopyRequest
-from wsdash.data.mapping.carried import reduced
 from wsdash.data.mapping.check import fit
 from wsdash.data.mapping.file import load_mapping
 from wsdash.data.mapping.keys import serial_values
+from wsdash.data.mapping.objects import reduced
 from wsdash.data.mapping.seed_rows import note_seed_rows
 from wsdash.data.mapping.types import MappedTables
 from wsdash.data.pg.connect import Endpoint, connection

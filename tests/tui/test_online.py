@@ -52,7 +52,7 @@ def leading(view: ViewState) -> str:
     [
         (Followed("source", 0.25), "lag 0.2 s"),
         (Followed("source", 0.25, overhead=0.00005), "lag 0.2 s capture +0.05 ms"),
-        (Followed("", None, trouble="it does not answer"), "lag ? nothing is carried"),
+        (Followed("", None, trouble="it does not answer"), "lag ? nothing is applied"),
         (Followed("target", None, log_bytes=1 << 20), "way back 1.0 MiB"),
         (Followed("source", None, log_bytes=1 << 20, kept=7), "way forward 1.0 MiB"),
     ],

@@ -336,7 +336,7 @@ def _mode(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--mode",
         choices=("offline", "online"),
-        help="offline: the service is stopped while the data is carried; online: it goes on (default: as the "
+        help="offline: the service is stopped while the data is copied; online: it goes on (default: as the "
         "run was begun, else `mode` in wsdash.yaml; of the demo, online)",
     )
 

@@ -105,7 +105,7 @@ def last_seen(state: Path, settings: Settings) -> dict[str, LastSeen]:
 def asked_since(history: Iterable[Recorded], settings: Settings, name: str, since: float) -> str:
     """Who had the container stopped or started at that time (epoch seconds) or later; '' for nobody.
 
-    What an engine had begun when it died counts as well: it may have been carried out.
+    What an engine had begun when it died counts as well: it may have had its effect.
     """
     under_way: dict[str, str] = {}
     asked = ""

@@ -92,7 +92,7 @@ async def observe(
 
 
 async def _keep_fresh(run: RunAtRest) -> None:
-    """For ever: a person's word is carried out without an engine, too."""
+    """For ever: a person's word takes effect without an engine, too."""
     while True:
         await asyncio.sleep(REFRESH_SECONDS)
         await _refresh(run)

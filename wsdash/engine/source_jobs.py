@@ -77,7 +77,7 @@ class SourceJobs:
         return False
 
     async def before(self, item: str) -> None:
-        """An item is about to be carried out: where it reads the source, pause what may start, or tell of it.
+        """An item is about to run: where it reads the source, pause what may start, or tell of it.
 
         What cannot be paused is reported: what is read is proven all the same.
         """

@@ -15,7 +15,7 @@ class Mode(StrEnum):
     """How a run moves the service: it is fixed with the run's first effect."""
 
     OFFLINE = "offline"
-    """The old service is stopped while the rows are carried."""
+    """The old service is stopped while the rows are copied."""
     ONLINE = "online"
     """It serves meanwhile; writers are refused only while the last changes follow."""
 
@@ -71,7 +71,7 @@ class Meaning(StrEnum):
     MAKES_TABLES = "makes: tables"
     """The target has tables from here on; what asks for them before is early, not broken."""
     COPIES_ROWS = "copies: rows"
-    """The rows are written: carried out again, it is another migration."""
+    """The rows are written: run again, it is another migration."""
     PROVES_ROWS = "proves: rows"
     """Both sides were compared by content."""
     OPENS_TARGET = "opens: target"

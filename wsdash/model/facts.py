@@ -144,9 +144,9 @@ class KeptChanges(TypedDict):
 
 
 FOLLOWS: Fact[bool] = Fact("online.follows", bool)
-"""Changes are to be carried in the background, over every restart of the engine."""
+"""Changes are to be applied in the background, over every restart of the engine."""
 FOLDS: Fact[bool] = Fact("online.folds", bool)
-"""Nothing is carried after a rollback, but the source's log of changes is to be kept small."""
+"""Nothing is applied after a rollback, but the source's log of changes is to be kept small."""
 WAY_BACK: Fact[KeptChanges] = Fact("online.way-back", KeptChanges)
 CATALOG: Fact[list[str]] = Fact("online.catalog", list[str])
 """A line for each object of the source before anything of ours was there."""

@@ -134,7 +134,7 @@ class RunView(msgspec.Struct, frozen=True):
     passing: TimePassing | None = None
     """Set where the run's time is not the machine's."""
     followed: Followed | None = None
-    """How carrying changes goes, in mode online."""
+    """How applying changes goes, in mode online."""
     followed_at: float | None = None
     panel: GoNoGo | None = None
     old_port: OldPortClients | None = None

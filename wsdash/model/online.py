@@ -1,4 +1,4 @@
-"""Events of the online move: how far changes are carried, what speaks against the switch, how it went."""
+"""Events of the online move: how far changes are applied, what speaks against the switch, how it went."""
 
 from __future__ import annotations
 

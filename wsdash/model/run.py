@@ -78,7 +78,7 @@ class Restored(Event, frozen=True, tag="restored"):
 
 
 class ContainerAsked(Event, frozen=True, tag="container-asked"):
-    """Somebody has a container stopped, started or restarted by hand; done: it was carried out, or failed."""
+    """Somebody has a container stopped, started or restarted by hand; done: it ran, or failed."""
 
     name: str
     action: str
@@ -96,7 +96,7 @@ class Notice(Event, frozen=True, tag="notice"):
 
 
 COPIES = StepId.MIGRATE_DATA
-"""The step that makes a migration: carried out again, it is another one."""
+"""The step that makes a migration: run again, it is another one."""
 ROLLED_BACK = "it was rolled back"
 
 

@@ -16,7 +16,7 @@ from wsdash.model import ContainerReading
 from wsdash.model.facts import ComparedSides
 from wsdash.stack.base import Stack
 from wsdash.steps.base import endpoint
-from wsdash.steps.database.scope import read_carried
+from wsdash.steps.database.scope import read_scope
 from wsdash.steps.limits import ASK_SECONDS, COMPARE_SECONDS
 
 OTHERS = """
@@ -96,12 +96,12 @@ async def look_at_source(settings: Settings, compared: ComparedSides | None) -> 
             if state is not None and not state.open:
                 sentence = "closed since the online switch: its gates refuse every writer"
                 return ServingSides(title, True, sentence)
-            carried = await read_carried(settings)
+            scope = await read_scope(settings)
             changed, rows = [], 0
             async with connection(side, read_only=True) as session:
                 with server_words(side, "looking whether it is still used", "then ask again"):
                     others = await session.fetchval(OTHERS, settings.source.schema)
-                    for table in carried.tables:
+                    for table in scope.tables:
                         now = await checksum_table(session, table)
                         rows += now.rows
                         if now.checksum != compared["source"].get(table.qualified):

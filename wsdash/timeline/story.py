@@ -50,7 +50,7 @@ class Story(msgspec.Struct, frozen=True):
 
     run: RunView = RunView()
     forgotten: frozenset[str] = frozenset()
-    """Items and tests that were about an earlier migration, and were not carried out again since."""
+    """Items and tests that were about an earlier migration, and did not run again since."""
     started_at: float | None = None
     migrated_at: float | None = None
     last_at: float = 0.0

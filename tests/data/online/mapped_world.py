@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.data.copying import catalog_of, ignore, run_sql
 from tests.data.mapping_world import fitted, make_target, mapped_request
 from tests.data.online.world import RUN, rows
-from wsdash.data.mapping.carried import reduced
+from wsdash.data.mapping.objects import reduced
 from wsdash.data.mapping.per_row import examine
 from wsdash.data.online.capture.install import install
 from wsdash.data.online.sync.copying import copy_online

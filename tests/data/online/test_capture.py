@@ -121,10 +121,10 @@ async def test_what_is_open_at_the_snapshot_comes_with_the_next_delta(move: Move
         await writer.execute("BEGIN; UPDATE s.items SET title = 'slow' WHERE id = 1")
         await run_sql(move.source, "UPDATE s.items SET title = 'fast' WHERE id = 2")
         async with open_link(move, move.source) as link:
-            assert await link.carry() == 2
+            assert await link.apply() == 2
             await writer.execute("COMMIT")
-            assert await link.carry() == 2
-            assert await link.carry() == 0
+            assert await link.apply() == 2
+            assert await link.apply() == 0
     assert await same(move)
 
 
@@ -139,11 +139,11 @@ async def test_an_open_writer_of_another_database_holds_nothing_up(move: Move, s
 async def test_applied_lines_are_pruned_and_new_ones_stay(move: Move) -> None:
     await run_sql(move.source, "UPDATE s.owners SET name = name || '!'")
     async with open_link(move, move.source) as link:
-        await link.carry()
+        await link.apply()
         await run_sql(move.source, "UPDATE s.owners SET name = name || '?' WHERE id = 1")
         assert await link.prune() == 10
         assert await link.pending() == 1
-        assert await link.carry() == 1
+        assert await link.apply() == 1
     assert await same(move)
 
 
@@ -155,7 +155,7 @@ async def test_folding_keeps_one_line_a_key_and_loses_no_change(move: Move) -> N
         assert before > 0
         assert await fold(conn) == 40
         assert await pending(conn, link.tracked, link.position) == 10
-        assert await link.carry() == 10
+        assert await link.apply() == 10
     assert await same(move)
 
 
@@ -168,10 +168,10 @@ async def test_folding_by_somebody_who_does_not_know_the_position_loses_no_chang
     ):
         await older.execute("BEGIN; UPDATE s.owners SET name = 'older 2' WHERE id = 2")
         await run_sql(move.source, "UPDATE s.owners SET name = 'younger 1' WHERE id = 1")
-        await link.carry()
+        await link.apply()
         await older.execute("UPDATE s.owners SET name = 'older 1' WHERE id = 1; COMMIT")
         await fold(conn)
-        await link.carry()
+        await link.apply()
     assert await same(move)
 
 
@@ -179,10 +179,10 @@ async def test_pruning_keeps_what_another_transaction_has_not_committed(move: Mo
     async with connection(move.source, read_only=False) as writer, open_link(move, move.source) as link:
         await writer.execute("BEGIN; UPDATE s.owners SET name = 'slow' WHERE id = 1")
         await run_sql(move.source, "UPDATE s.owners SET name = 'fast' WHERE id = 2")
-        await link.carry()
+        await link.apply()
         await link.prune()
         await writer.execute("COMMIT")
-        assert await link.carry() == 1
+        assert await link.apply() == 1
     assert await same(move)
 
 
@@ -190,22 +190,22 @@ async def test_an_applied_delta_may_be_applied_again(move: Move) -> None:
     await run_sql(move.source, WRITES)
     async with open_link(move, move.source) as link:
         first = link.position
-        await link.carry()
+        await link.apply()
         await run_sql(
             move.target,
             f"UPDATE wsdash.online SET position = '{first.snapshot}'",
         )
         link.position = first
-        assert await link.carry() > 0
+        assert await link.apply() > 0
     assert await same(move)
 
 
 async def test_two_that_carry_do_not_mix_their_positions(move: Move) -> None:
     async with open_link(move, move.source) as one, open_link(move, move.source) as other:
         await run_sql(move.source, "UPDATE s.items SET size = 1 WHERE id = 1")
-        await one.carry()
+        await one.apply()
         with pytest.raises(RefusedError, match="another session"):
-            await other.carry()
+            await other.apply()
     assert await same(move)
 
 

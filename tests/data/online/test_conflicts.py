@@ -68,7 +68,7 @@ async def test_what_both_changed_alike_is_none(over: Move) -> None:
 async def test_what_was_carried_before_is_none(over: Move) -> None:
     for number in range(3):
         async with open_link(over, over.target) as link:
-            assert await link.carry() > 0
+            assert await link.apply() > 0
         await run_sql(over.target, f"UPDATE s.items SET title = 'again {number}' WHERE id = 5")
     await run_sql(over.target, "DELETE FROM s.items WHERE id = 6")
     await switch_over(over, over.target, limit=PATIENT)

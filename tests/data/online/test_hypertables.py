@@ -134,7 +134,7 @@ async def test_a_dropped_chunk_is_noticed_and_its_table_taken_whole(workspace: M
         found = await compare_moving(link)
         assert [table.name for table in found if not table.match] == ["workspace.workspace_items"]
         differing = [one.number for one in link.tracked if one.table.name == "workspace_items"]
-        await link.carry(whole=differing)
+        await link.apply(whole=differing)
         assert all(table.match for table in await compare_moving(link))
     assert await value(workspace.target, "SELECT count(*) FROM workspace.workspace_items") < before
     await switch_over(workspace, workspace.source, limit=PATIENT)

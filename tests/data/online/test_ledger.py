@@ -125,4 +125,4 @@ async def test_no_acknowledged_write_is_lost_twice_or_wrong(move: Move, seed: in
 async def _to_the_end(move: Move) -> None:
     """What was written to the source since the last switch is carried too."""
     async with open_link(move, move.source) as link:
-        await link.carry()
+        await link.apply()

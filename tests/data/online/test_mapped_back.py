@@ -89,7 +89,7 @@ async def test_whatever_users_write_comes_back_and_goes_forward_again(over: Move
         await switch_over(over, over.target, limit=PATIENT)
         assert await _back(over) == [], steps
         async with open_link(over, over.source) as link:
-            await link.carry(whole=link.suspects)
+            await link.apply(whole=link.suspects)
             assert all(table.match for table in await compare_moving(link))
         await switch_over(over, over.source, limit=PATIENT)
 

@@ -94,7 +94,7 @@ async def test_a_mapping_that_nobody_looked_at_is_refused(source: Endpoint, targ
     tables = tuple(
         replace(table, mapped=mapped) if table.name == "owners" else table for table in move.tables
     )
-    with pytest.raises(RefusedError, match=r"s\.owners: changes cannot be carried through its mapping"):
+    with pytest.raises(RefusedError, match=r"s\.owners: changes cannot be applied through its mapping"):
         await refuse_impossible(replace(move, tables=tables))
 
 

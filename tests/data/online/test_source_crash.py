@@ -63,14 +63,14 @@ async def _catch_up_with_unflushed(move: Move) -> None:
         await run_sql(
             move.source, "SET synchronous_commit = off; UPDATE s.owners SET place = 50 WHERE id = 1"
         )
-        await link.carry()
+        await link.apply()
 
 
 async def test_nothing_is_skipped_after_a_crash(late: Server, late_move: Move) -> None:
     await _catch_up_with_unflushed(late_move)
     assert await _crash(late, late_move) == 0
     async with open_link(late_move, late_move.source) as link:
-        assert await link.carry() == 20
+        assert await link.apply() == 20
     assert await same(late_move)
 
 
@@ -86,7 +86,7 @@ async def test_without_the_seal_changes_would_be_skipped(
     await _catch_up_with_unflushed(late_move)
     assert await _crash(late, late_move) > 0
     async with open_link(late_move, late_move.source) as link:
-        assert await link.carry() < 20
+        assert await link.apply() < 20
 
 
 async def test_the_target_never_holds_what_the_source_lost(late: Server, late_move: Move) -> None:
@@ -106,5 +106,5 @@ async def test_an_unlogged_table_that_a_crash_emptied_is_taken_whole(late: Serve
     late.start()
     await run_sql(move.source, "INSERT INTO s.u VALUES (3)")
     async with open_link(move, move.source) as link:
-        await link.carry()
+        await link.apply()
     assert await rows(target, "s.u") == [(3,)]

@@ -77,7 +77,7 @@ async def copy(move: Move, schema: str) -> None:
 async def carry(move: Move, leaving: Endpoint | None = None) -> int:
     """Carry once over a new link; how many log lines that was."""
     async with open_link(move, leaving or move.source) as link:
-        return await link.carry()
+        return await link.apply()
 
 
 async def rows(side: Endpoint, table: str = "s.items") -> list[tuple[Any, ...]]:

@@ -159,13 +159,13 @@ class Load:
 
     @property
     def missing(self) -> list[Range]:
-        """The ranges that are still to be carried."""
+        """The ranges that are still to be copied."""
         return [part for part in self.ranges if not part.finished]
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One that carries ranges: a session in the snapshot, and one of the target's."""
+    """One that copies ranges: a session in the snapshot, and one of the target's."""
 
     source: asyncpg.Connection
     target: asyncpg.Connection
@@ -205,19 +205,19 @@ class Loader:
         if not left:
             self.reporter.finish(table.qualified)
 
-        async def carry(part: Range, worker: Worker) -> None:
+        async def copy(part: Range, worker: Worker) -> None:
             nonlocal left
-            await self._carry(worker, load.plan, part)
+            await self._copy(worker, load.plan, part)
             left -= 1
             if not left:
                 self.reporter.finish(table.qualified)
 
         numbers = [
-            schedule.add(partial(carry, part), (-table.bytes, part.number), waits) for part in load.missing
+            schedule.add(partial(copy, part), (-table.bytes, part.number), waits) for part in load.missing
         ]
         last[table.qualified] = numbers or list(waits)
 
-    async def _carry(self, worker: Worker, plan: TableCopyPlan, part: Range) -> None:
+    async def _copy(self, worker: Worker, plan: TableCopyPlan, part: Range) -> None:
         table = plan.table
         names = tuple(column.name for column in table.copied_columns)
         query = row_source(table, part.condition)

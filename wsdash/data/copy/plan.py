@@ -18,7 +18,7 @@ from wsdash.errors import WsdashError
 RANGE_BYTES = 16 << 20
 """About how much of a table one range holds."""
 SHARED_BYTES = 1 << 20
-"""A table of less than twice this is carried by one worker."""
+"""A table of less than twice this is copied by one worker."""
 BLOCK_BYTES = 8192
 
 _NAMED = """(SELECT place - 1 AS place, to_regclass(name) AS oid

@@ -133,7 +133,7 @@ async def copy_tables(
 ) -> CopyResult:
     """Make the target hold exactly the source's rows, with all that follows them; safe to call again.
 
-    A call after a crash keeps what is here and still equals the source, and carries the rest; so does this
+    A call after a crash keeps what is here and still equals the source, and copies the rest; so does this
     call by itself when maintenance of the source's chunks rewrote what was being read (on_retake hears why;
     the result counts it). Raises
     RefusedError naming tables and counts when the target holds rows that this run did not write (unless

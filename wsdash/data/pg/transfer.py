@@ -24,7 +24,7 @@ PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Stream:
-    """What is carried: the source's query into the target's columns (None: all that COPY fills).
+    """What is copied: the source's query into the target's columns (None: all that COPY fills).
 
     subject: the table, for messages.
     """
@@ -83,7 +83,7 @@ async def transfer(
     stream: Stream,
     on_bytes: Callable[[int], None],
 ) -> int:
-    """Carry the rows of a query into a table; returns how many. The caller owns the target's transaction.
+    """Copy the rows of a query into a table; returns how many. The caller owns the target's transaction.
 
     When one half fails, or its connection is lost, the other is cancelled at once. Raises WsdashError with
     the failing server's own words and address (UnreachableError when it is gone or nothing moves for

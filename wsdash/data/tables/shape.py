@@ -224,7 +224,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose rows are to be carried.
+    """A table whose rows are to be copied.
 
     chunks: the relations that hold the rows (the hypertable's chunks, the partitions), quoted and qualified,
     ready for SQL; empty for a plain table.

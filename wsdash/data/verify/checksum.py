@@ -82,7 +82,7 @@ async def _checksum(conn: asyncpg.Connection, texts: str) -> TableChecksum:
 
 
 def row_source(table: Table, where: str = "") -> str:
-    """The SELECT, through the table's root, of the columns that COPY carries, in the table's own order."""
+    """The SELECT, through the table's root, of the columns that COPY fills, in the table's own order."""
     reading = table.reading("source")
     if reading is not None:
         return reading.select(where, [column.name for column in table.copied_columns])

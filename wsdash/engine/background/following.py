@@ -1,4 +1,4 @@
-"""Changes carried in the background, from catch-up to the switch; after it, the log that is kept, kept small.
+"""Changes applied in the background, from catch-up to the switch; after it, the log that is kept, kept small.
 
 Where to go on from is in the databases, and whether to go on is a fact of the journal: a killed engine's
 successor goes on by itself.
@@ -38,7 +38,7 @@ from wsdash.steps.online.panel import panel
 
 
 class ChangeFollower:
-    """Owns the task that carries; see steps.base.Following. open: before anything else; close: at the end."""
+    """Owns the task that applies changes; see steps.base.Following. Open it first and close it last."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ChangeFollower:
 
     @property
     def newest(self) -> Followed | None:
-        """Its progress; None while nothing was carried by this engine."""
+        """Its progress; None while this engine has applied nothing."""
         return self._newest
 
     async def open(self) -> None:
@@ -81,7 +81,7 @@ class ChangeFollower:
         await self._stop()
 
     async def begin(self) -> None:
-        """Carry from now on, over every restart of the engine."""
+        """Apply changes from now on, over every restart of the engine."""
         await self._recorder.note(FOLLOWS, True)
         await self._recorder.note(FOLDS, None)
         async with self._one_at_a_time:
@@ -90,14 +90,14 @@ class ChangeFollower:
                 self._start()
 
     async def end(self) -> None:
-        """Carry no more."""
+        """Apply no more."""
         for fact in (FOLLOWS, FOLDS):
             await self._recorder.note(fact, None)
         await self._stop()
         self._newest = None
 
     async def fold_only(self) -> None:
-        """Carry no more, but keep the source's log small."""
+        """Apply no more, but keep the source's log small."""
         await self.end()
         await self._recorder.note(FOLDS, True)
         async with self._one_at_a_time:
@@ -112,7 +112,7 @@ class ChangeFollower:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """A block in which nothing is carried by us."""
+        """A block in which we apply nothing."""
         async with self._one_at_a_time:
             self._holds += 1
             await self._stop()
@@ -139,8 +139,8 @@ class ChangeFollower:
             await asyncio.wait({doing}, timeout=CLEANUP_SECONDS)
 
     async def _for_ever(self) -> None:
-        """Carry, or keep the way back open, as the two sides' states demand. A failure is reported, and tried
-        again.
+        """Apply changes, or keep the way back open, as the two sides' states demand. A failure is
+        reported, and tried again.
         """
         pause = FOLLOW_FIRST_PAUSE
         while not self._over.is_set():
@@ -182,11 +182,11 @@ class ChangeFollower:
         elif sides.between:
             self._tell_trouble("both sides are closed: item switch goes forward from here")
         elif sides.source.open:
-            await self._carry(await read_move(self._recorder.view.run, self._settings))
+            await self._apply(await read_move(self._recorder.view.run, self._settings))
         else:
             await self._keep("target")
 
-    async def _carry(self, move: Move) -> None:
+    async def _apply(self, move: Move) -> None:
         self._well_at = time.monotonic()
         looking = asyncio.create_task(self._look(move))
         try:
@@ -220,7 +220,7 @@ class ChangeFollower:
                 self._recorder.journal.emit(await panel(self._context(), move))
 
     async def _keep(self, side: Side) -> None:
-        """Nothing is carried away from this side now: its log of changes is kept, and kept small.
+        """Nothing leaves this side now: its log of changes is kept, and kept small.
 
         The target's is what keeps the way back open; the source's, after a rollback, the way forward.
         """

@@ -40,7 +40,7 @@ class BackgroundServices:
     """Owns their tasks from `begin` to `close`. None of them holds up the run.
 
     after: the days after, hands: what a single container is restarted by, comparer: what compares both sides
-    when somebody asks, and follower: what carries changes in mode online; all once begun. stuck: the pollers
+    when somebody asks, and follower: what applies changes in mode online; all once begun. stuck: the pollers
     did not end after their cancellation.
     """
 
@@ -67,7 +67,7 @@ class BackgroundServices:
         self._jobs = jobs
         self._lag = lag
         self.performer: Performer | None = None
-        """What carries out items, as soon as the run has it."""
+        """What runs items, as soon as the run has it."""
         self._asked = ManualActions(lambda: recorder.journal.clock.time())
         self._helpers: list[asyncio.Task[None]] = []
         self._watcher: asyncio.Task[None] | None = None

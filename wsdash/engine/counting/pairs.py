@@ -9,7 +9,7 @@ from wsdash.config import Settings
 from wsdash.data.mapping.file import Mapping, TableRule
 from wsdash.data.tables.shape import Table
 from wsdash.errors import WsdashError
-from wsdash.steps.database.scope import read_carried, read_mapping
+from wsdash.steps.database.scope import read_mapping, read_scope
 
 LEFT_OUT = "left out"
 NOT_BY_COUNT = "mapped: no count"
@@ -105,6 +105,6 @@ class Pairing:
         if not any(rule.where or rule.distinct or rule.union for rule in mapping.tables.values()):
             return ()
         try:
-            return (await read_carried(self._settings)).tables
+            return (await read_scope(self._settings)).tables
         except WsdashError:
             return ()  # what is wrong with it, the schema panel and the steps say

@@ -38,7 +38,7 @@ from wsdash.engine.run.perform import check_act_check
 from wsdash.errors import WsdashError
 from wsdash.model import REHEARSAL, Notice, RehearsalOutcome, RehearsalProgress, Rehearsed, StepId
 from wsdash.steps.base import StepContext, endpoint
-from wsdash.steps.database.scope import read_carried, read_side, written_tables
+from wsdash.steps.database.scope import read_scope, read_side, written_tables
 from wsdash.steps.services.readiness import needs_schema
 from wsdash.tasks import finished_though_cancelled, task_group
 
@@ -75,7 +75,7 @@ class Round:
         await self._item(StepId.START_STACK, stage.context(found), measured=not self.before.running)
         await self._set_aside()
         await self._item(StepId.INIT_NEON, stage.context(found))
-        tables = (await read_carried(stage.settings)).tables
+        tables = (await read_scope(stage.settings)).tables
         await read_anew(lambda: self._copied_and_compared(tables), found.notes.append)
         await self.meter.weigh_database()
         await self._see_movement(tables)
@@ -194,9 +194,9 @@ async def rehearse_schema(stage: RehearsalStage, found: RehearsalFinds) -> None:
             if not evidence.holds:
                 found.blocked.append(f"init-neon on {database.label}: {evidence.text}")
                 return
-            carried = await read_carried(settings)
+            scope = await read_scope(settings)
             async with connection(endpoint(target), read_only=False) as conn:
-                made = await ensure_schema(conn, carried.post)
+                made = await ensure_schema(conn, scope.post)
             found.notes.append(
                 f"the schema and {len(made)} objects that follow the rows were made on {database.label}; "
                 + same

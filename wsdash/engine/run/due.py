@@ -60,7 +60,7 @@ class Halt:
 
 
 def due(plan: Plan, view: RunView, auto: AutoRun) -> Iterator[Item]:
-    """The items that can be carried out now, in the plan's order."""
+    """The items that can run now, in the plan's order."""
     for item in _unfinished(plan, view, auto):
         if (item.kind is ItemKind.AUTO or auto.yes) and not _lacks(view, item):
             yield item

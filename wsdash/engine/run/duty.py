@@ -27,11 +27,11 @@ class ManualActions:
         self._by: dict[str, tuple[str, float | None]] = {}
 
     def begin(self, name: str, who: str) -> None:
-        """Somebody's word on a container is being carried out."""
+        """Somebody's word on a container is taking effect."""
         self._by[name] = (who, None)
 
     def end(self, name: str) -> None:
-        """It was carried out, or failed."""
+        """It took effect, or failed."""
         if name in self._by:
             self._by[name] = (self._by[name][0], self._now())
 
@@ -44,7 +44,7 @@ class ManualActions:
             self._by = {name: (who, ended or recorded.at) for name, (who, ended) in self._by.items()}
 
     def by(self, name: str) -> str:
-        """Who asked, while it is carried out and for GRACE_SECONDS after; else ''."""
+        """Who asked, while it takes effect and for GRACE_SECONDS after; else ''."""
         who, ended = self._by.get(name, ("", None))
         return who if who and (ended is None or self._now() - ended <= GRACE_SECONDS) else ""
 
@@ -116,7 +116,7 @@ def _over_at(run: RunView, item: str) -> float:
 
 
 def _begun(run: RunView, item: str) -> bool:
-    """The item was carried out, perhaps in part, and not taken back since."""
+    """The item ran, perhaps in part, and not taken back since."""
     look = run.item(item)
     return bool(item) and (look.touched or look.state in (ItemState.DONE, ItemState.RUNNING))
 

@@ -37,4 +37,4 @@ async def tick_at_rest(
 
 
 def _no_context(item: str, force: bool, options: dict[str, Any]) -> StepContext:
-    raise AssertionError(f"{item} is only ticked: no step is carried out here")
+    raise AssertionError(f"{item} is only ticked: no step runs here")

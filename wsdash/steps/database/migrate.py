@@ -1,4 +1,4 @@
-"""Item migrate-data: every row carried in one snapshot, indexes and constraints built, sequences set."""
+"""Item migrate-data: every row copied in one snapshot, indexes and constraints built, sequences set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wsdash.errors import WsdashError
 from wsdash.model import Notice, StepId
 from wsdash.model.facts import API_TESTED, FENCE, READ, STOPPED_AT, FenceNote
 from wsdash.steps.base import Evidence, StepContext
-from wsdash.steps.database.scope import read_carried, written_tables
+from wsdash.steps.database.scope import read_scope, written_tables
 
 
 class MigrateData:
@@ -28,10 +28,10 @@ class MigrateData:
         until the new service is open, when the old one has not run since. With force also the rows must be
         as they were copied.
         """
-        carried = await read_carried(ctx.settings)
+        scope = await read_scope(ctx.settings)
         async with connection(ctx.target, read_only=True) as session:
-            state = await copied_state(session, carried.tables, ctx.run, carried.post)
-            foreign = await inspect_target(session, carried.tables, ctx.run) if ctx.force else []
+            state = await copied_state(session, scope.tables, ctx.run, scope.post)
+            foreign = await inspect_target(session, scope.tables, ctx.run) if ctx.force else []
         if foreign:
             return Evidence(False, "to be written over, as asked: " + "; ".join(map(str, foreign)))
         fence = ctx.facts.get(FENCE)
@@ -47,17 +47,17 @@ class MigrateData:
         """
         await ctx.facts.put(API_TESTED, None)  # what was compared and tested is not what will be there
         await ctx.facts.put(FENCE, FenceNote(stopped_at=ctx.facts.get(STOPPED_AT)))
-        carried = await read_carried(ctx.settings, probe=True)
+        scope = await read_scope(ctx.settings, probe=True)
         if ctx.force:
             await self._keep_foreign(ctx)
 
         request = CopyRequest(
             source=ctx.source,
             target=ctx.target,
-            tables=carried.tables,
-            post=carried.post,
-            sequences=carried.sequences,
-            keys=carried.keys,
+            tables=scope.tables,
+            post=scope.post,
+            sequences=scope.sequences,
+            keys=scope.keys,
             snapshot=ctx.trial.snapshot if ctx.trial is not None else None,
             run=ctx.run,
             item=ctx.item,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wsdash.data.catalog.read import read_catalog
-from wsdash.data.mapping.carried import reduced
 from wsdash.data.mapping.check import fit
+from wsdash.data.mapping.objects import reduced
 from wsdash.data.mapping.seed_rows import note_seed_rows
 from wsdash.data.pg.connect import connection
 from wsdash.data.pg.transactions import transaction

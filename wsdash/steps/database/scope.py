@@ -1,4 +1,4 @@
-"""What is carried, and how it fits: both catalogs, and the mapping where the settings name one."""
+"""What is migrated, and how it fits: both catalogs, and the mapping where the settings name one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import asyncpg
 from wsdash.config import Settings
 from wsdash.data.catalog.read import Catalog, Part, read_catalog
 from wsdash.data.copy.seed_recognition import recognise_seed_rows, unknown_rows
-from wsdash.data.mapping.carried import mapped_objects, reduced, unseen_objects
 from wsdash.data.mapping.check import fit, understood_by_source
 from wsdash.data.mapping.file import Mapping, load_mapping
 from wsdash.data.mapping.keys import serial_values
+from wsdash.data.mapping.objects import mapped_objects, reduced, unseen_objects
 from wsdash.data.mapping.per_row import examine
 from wsdash.data.mapping.seed_rows import SeedRows, note_seed_rows, read_seed_rows
 from wsdash.data.mapping.types import KeyMap, MappedTables
@@ -85,8 +85,8 @@ async def read_side(side: Endpoint, schema: str, part: Part = "everything") -> C
         return await read_catalog(session, schema, part=part)
 
 
-async def read_carried(settings: Settings, *, probe: bool = False) -> MigrationScope:
-    """What is carried now, with a target whose schema is there. probe: ask the rows too whether they fit.
+async def read_scope(settings: Settings, *, probe: bool = False) -> MigrationScope:
+    """What is migrated now, with a target whose schema is there. probe: ask the rows too whether they fit.
 
     Raises InputError for a mapping that does not fit, UnreachableError.
     """
@@ -106,10 +106,10 @@ async def read_carried(settings: Settings, *, probe: bool = False) -> MigrationS
 
 
 async def read_examined(settings: Settings) -> tuple[Table, ...]:
-    """The tables of read_carried, with what is known of each mapped one's rows (mapping/per_row.py). Raises
-    as read_carried."""
-    carried = await read_carried(settings)
-    return await _examined(settings, carried.tables)
+    """The tables of read_scope, with what is known of each mapped one's rows (mapping/per_row.py). Raises
+    as read_scope."""
+    scope = await read_scope(settings)
+    return await _examined(settings, scope.tables)
 
 
 async def foresee_examined(settings: Settings) -> tuple[Table, ...] | None:

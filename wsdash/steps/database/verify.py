@@ -23,7 +23,7 @@ from wsdash.model import Notice, StepId, TableVerified
 from wsdash.model.facts import API_TESTED, STOPPED_AT, VERIFIED, ComparedSides
 from wsdash.model.run import DIFFERS, EQUAL, MOVING
 from wsdash.steps.base import Evidence, StepContext, endpoint
-from wsdash.steps.database.scope import read_carried
+from wsdash.steps.database.scope import read_scope
 from wsdash.steps.limits import COMPARE_PAUSE_SECONDS
 
 BEFORE = " (compared before the new service was opened)"
@@ -44,11 +44,11 @@ class VerifyData:
             if "stopped_at" in stored and stored["stopped_at"] != ctx.facts.get(STOPPED_AT):
                 return await self._since_opened(ctx, stored)
             return Evidence(True, stored["text"] + BEFORE)
-        carried = await read_carried(ctx.settings)
+        scope = await read_scope(ctx.settings)
         results = await verify_tables(
             ctx.source,
             ctx.target,
-            carried.tables,
+            scope.tables,
             on_table=ctx.emit,
             workers=ctx.settings.copy.workers,
             on_retake=lambda why: ctx.emit(Notice(level="warning", text=why, item=ctx.item)),
@@ -91,12 +91,12 @@ class VerifyData:
 
     async def _since_opened(self, ctx: StepContext, stored: ComparedSides) -> Evidence:
         """Whether the source is what it was when the sides were compared: nobody wrote to the old service."""
-        carried = await read_carried(ctx.settings)
+        scope = await read_scope(ctx.settings)
 
         async def read() -> list[str]:
             changed = []
-            async with open_snapshot(ctx.source, source_tables(carried.tables)) as snapshot:
-                for table in carried.tables:
+            async with open_snapshot(ctx.source, source_tables(scope.tables)) as snapshot:
+                for table in scope.tables:
                     with server_words(ctx.source, f"reading {table.qualified} again", "then retry"):
                         now = await checksum_table(snapshot.conn, table)
                     if now.checksum != stored["source"].get(table.qualified):
@@ -159,11 +159,11 @@ async def verify_now(
     *,
     pause: float = COMPARE_PAUSE_SECONDS,
 ) -> list[ComparedNow]:
-    """Compare every table that is carried. Writes nothing. Raises InputError where there is no table,
+    """Compare every table that is migrated. Writes nothing. Raises InputError where there is no table,
     UnreachableError and WsdashError.
     """
     source, target = endpoint(settings.source), endpoint(settings.target)
-    tables = (await read_carried(settings)).tables
+    tables = (await read_scope(settings)).tables
     if not tables:
         raise InputError(
             f"schema {settings.source.schema} of {source.address} has no table to compare",

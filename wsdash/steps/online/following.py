@@ -93,7 +93,7 @@ class CatchUp:
                 raise WsdashError(newest.trouble, remedy="see to what it names, then retry")
             if now - began > CATCH_UP_SECONDS:
                 raise WsdashError(
-                    "changes come faster than they are carried: "
+                    "changes come faster than they are applied: "
                     + (_words(newest) if newest is not None else "none was carried"),
                     where=ctx.target.address,
                     remedy="retry when less is written, or migrate with --mode offline",
@@ -101,17 +101,17 @@ class CatchUp:
             await asyncio.sleep(CATCH_UP_POLL_SECONDS)
 
     async def undo(self, ctx: StepContext) -> Evidence | None:
-        """Nothing is carried any more."""
+        """Changes are no longer applied."""
         await following_of(ctx).end()
         return Evidence(True, "no change is carried any more")
 
 
 def _words(newest: Followed) -> str:
     if newest.trouble:
-        return f"nothing is carried now: {newest.trouble}"
+        return f"nothing is applied now: {newest.trouble}"
     lag = "unknown" if newest.lag is None else f"{newest.lag:.2f} s"
     return (
-        f"{newest.carried:,} changes carried; behind by {lag} (limit {KEEPS_UP_SECONDS:.0f} s); "
+        f"{newest.carried:,} changes applied; behind by {lag} (limit {KEEPS_UP_SECONDS:.0f} s); "
         f"the log takes {newest.log_bytes:,} bytes"
     )
 
@@ -140,7 +140,7 @@ class VerifyOnline(VerifyData):
                 moved = {one.left.number for one in link.routes if one.target.table.qualified in again}
                 if moved & link.suspects:
                     ctx.emit(Notice("warning", f"{', '.join(again)} differ and are taken whole", ctx.item))
-                    await link.carry(whole=moved & link.suspects)
+                    await link.apply(whole=moved & link.suspects)
                     results = await self._compare(ctx, link)
         async with connection(ctx.target, read_only=True) as session:
             seeds = await changed_seed_rows(session)

@@ -29,7 +29,7 @@ class StopOld:
     """Stop old workspace service."""
 
     id: str = StepId.STOP_OLD
-    fence = True  # no writer on the source while its rows are carried
+    fence = True  # no writer on the source while its rows are copied
     until_open = False
 
     async def check(self, ctx: StepContext) -> Evidence:

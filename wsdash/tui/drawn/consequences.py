@@ -44,7 +44,7 @@ def consequences(plan: Plan, view: ViewState, item: Item) -> list[str]:
                 f"as far as {item.id} needs it. That can set back: {', '.join(back)}."
             )
     lines.append(f"Then {item.id} is read again. Where it still holds, nothing is done.")
-    lines.append(f"Where it does not: {_ACTS.get(item.id, 'it is carried out again')}.")
+    lines.append(f"Where it does not: {_ACTS.get(item.id, 'it runs again')}.")
     return lines
 
 
@@ -69,7 +69,7 @@ _KEPT: dict[str, str] = {
     StepId.START_STACK: "the new stack is stopped; its data stays on the disk",
     StepId.SWITCH: "writers are refused for a moment, the last changes follow, the old database takes writes",
     StepId.CAPTURE: "taken off; after a switch it stays on, so that going forward again needs no new copy",
-    StepId.CATCH_UP: "nothing is carried any more",
+    StepId.CATCH_UP: "changes are no longer applied",
     StepId.STOP_OLD: "the old service is started, and proven to serve",
     StepId.PORTS_FREE: "nothing to take back",
     StepId.NEON_IMAGE: "the image stays",

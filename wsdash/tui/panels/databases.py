@@ -31,9 +31,7 @@ class MovePanel(ViewPanel):
     def draw(self, view: ViewState, frame: Frame) -> Sequence[Content]:
         """Its state, the panel before the switch, and conflicts of the way back."""
         if view.run.mode != Mode.ONLINE:
-            return [
-                Content("This run is of mode offline: the old service is stopped while rows are carried.")
-            ]
+            return [Content("This run is of mode offline: the old service is stopped while rows are copied.")]
         lines = [*_followed(view, frame.now), *_panel(view)]
         if view.run.conflicts is not None:
             lines += draw_conflicts(view.run.conflicts, frame.width)[0]
@@ -71,11 +69,11 @@ def _followed(view: ViewState, now: float) -> Lines:
     lines: Lines = [Content.styled("Where the move is", TITLE)]
     followed, at = run.followed, run.followed_at
     if followed is None or at is None:
-        return [*lines, Content.styled("Nothing is carried yet.", DIM), Content("")]
+        return [*lines, Content.styled("Nothing is applied yet.", DIM), Content("")]
     facts = {
         "takes writes": followed.open or "neither side",
         "behind by": "–" if followed.lag is None else f"{followed.lag:.2f} s",
-        "carried": f"{count(followed.carried)} changes",
+        "applied": f"{count(followed.carried)} changes",
         "log of changes": f"{size(followed.log_bytes)} on the {followed.open or 'left'} side",
         "capture adds": "–"
         if followed.overhead is None

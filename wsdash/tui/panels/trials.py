@@ -109,7 +109,7 @@ class TestsPanel(ViewPanel):
 
 
 class OperatorTestsPanel(TestsPanel):
-    """The same, and what the operator may ask. send carries intents; confirm asks for a name first."""
+    """The same, and what the operator may ask. send takes intents; confirm asks for a name first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *TestsPanel.BINDINGS,

@@ -69,7 +69,7 @@ def carrying(view: ViewState, now: float) -> Content:
     if followed.trouble and view.run.switched is not None and view.run.switched.opened == "target":
         return Content.styled("way back ? one side is away", BAD)
     if followed.trouble:
-        return Content.styled("lag ? nothing is carried", BAD)
+        return Content.styled("lag ? nothing is applied", BAD)
     if followed.kept is not None or followed.open == "target":
         way = "back" if followed.open == "target" else "forward"
         return Content(f"way {way} {size(followed.log_bytes)}")

@@ -280,8 +280,8 @@ async def fold(conn: asyncpg.Connection) -> int:
     """Leave one line a key and operation in every log of this side; how many lines went.
 
     The one that is left is written anew by this transaction. Whatever position somebody holds, it either has
-    seen all the lines that went, or has not seen the new one: then the key is carried once more, which does
-    no harm. So nobody needs to know how far changes are carried. Raises asyncpg.PostgresError.
+    seen all the lines that went, or has not seen the new one: then the key is applied once more, which does
+    no harm. So nobody needs to know how far changes are applied. Raises asyncpg.PostgresError.
     """
     removed = 0
     for table in await conn.fetch(KEYS, timeout=TIMEOUT):

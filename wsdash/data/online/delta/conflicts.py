@@ -1,4 +1,4 @@
-"""Rows that somebody else changed on a closed side: carrying changes over them would lose that change.
+"""Rows that somebody else changed on a closed side: applying changes over them would lose that change.
 
 Who wrote a row decides: a transaction after the one that closed the side, and none of ours. A row that
 is missing there, though the other side never made it anew, was deleted by somebody. Rows that are the same on
@@ -56,7 +56,7 @@ class Conflict:
 
 
 class ConflictsError(RefusedError):
-    """Somebody changed rows of the closed side; nothing was carried."""
+    """Somebody changed rows of the closed side; nothing was applied."""
 
     def __init__(self, conflicts: Sequence[Conflict], where: str) -> None:
         lines = [line for one in conflicts[:SHOWN] for line in one.lines()]

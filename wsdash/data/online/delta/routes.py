@@ -227,7 +227,7 @@ def _returned(there: Column, column: Column) -> str:
 
 
 def against(mapped: Mapped) -> tuple[str, ...]:
-    """Why changes cannot be carried through the mapping; () where they can."""
+    """Why changes cannot be applied through the mapping; () where they can."""
     if mapped.per_row is None:
         return ("nobody has looked whether its rows each follow from one row",)
     return mapped.per_row.against

@@ -1,4 +1,4 @@
-"""The switch: writers are refused on one side, the rest is carried over, and the other side opens.
+"""The switch: writers are refused on one side, the rest is applied to the other, and the other side opens.
 
 The stages are one table. Until `close` has committed, everything is undone by ending one transaction; from
 then on the way is forward only. The side that is left closes before the other one opens, so that never both
@@ -34,7 +34,7 @@ from wsdash.errors import RefusedError, UnreachableError, WsdashError
 
 LIMIT_SECONDS = 2.0
 LAST_DELTA_SHARE = 0.25
-"""The share of the limit that carrying the last changes may be expected to take."""
+"""The share of the limit that applying the last changes may be expected to take."""
 
 
 class AbortedError(WsdashError):
@@ -72,7 +72,7 @@ class CutoverStage:
 @dataclass(frozen=True)
 class Switched:
     """A finished switch. downtime: seconds from asking for the fence to the other side's opening; None where
-    it was taken up after a crash. lines: changes carried inside the fence."""
+    it was taken up after a crash. lines: changes applied inside the fence."""
 
     opened: Endpoint
     turn: int
@@ -82,7 +82,7 @@ class Switched:
 
 
 async def _warm(switch: Switch) -> None:
-    """Carry what is waiting, with the sessions and plans that the fence will need, and look once more."""
+    """Apply what is waiting, with the sessions and plans that the fence will need, and look once more."""
     link = switch.link
     seconds = switch.fence.limit * LAST_DELTA_SHARE
     await catch_up(link, seconds)
@@ -136,7 +136,7 @@ async def _close(switch: Switch) -> None:
     link, fence = switch.link, switch.fence
     await fence.lock()
     if await link.pending():  # of a writer that passed no gate
-        switch.lines += await link.carry()
+        switch.lines += await link.apply()
     await require_window(fence.session, link, closing=True)
     await fence.close(switch.turn)
     switch.closing = True
@@ -151,10 +151,10 @@ async def _open(switch: Switch) -> None:
 
 
 STAGES: tuple[CutoverStage, ...] = (
-    CutoverStage("warm", "carry what waits, sessions and plans warm", _warm, fenced=False),
+    CutoverStage("warm", "apply what waits, sessions and plans warm", _warm, fenced=False),
     CutoverStage("fence", "refuse new writers", _fence),
     CutoverStage("drain", "wait for open writers", _drain),
-    CutoverStage("delta", "carry the last changes", _delta),
+    CutoverStage("delta", "apply the last changes", _delta),
     CutoverStage("check", "compare them on both sides", _check),
     CutoverStage("sequences", "read the positions of sequences", _read_sequences),
     CutoverStage("close", "close the old side: the point of no return", _close),
@@ -302,10 +302,10 @@ async def _open_in(
             )
         if await emptied_by_crash(move, side, conn, state):
             raise WsdashError(
-                f"{side.label} was started anew since its rows were carried, which may have emptied its "
+                f"{side.label} was started anew since its rows were copied, which may have emptied its "
                 "unlogged tables",
                 where=side.address,
-                remedy="resume: they are carried again before it is opened",
+                remedy="resume: they are copied again before it is opened",
             )
         tracked = move.tracked_on(side)
         logs = ", ".join([*(one.log for one in tracked), APPLIED])
@@ -326,7 +326,7 @@ async def _open_in(
 async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
     """Go on after a crash, from what the two sides say. None when one of them is open: nothing is to be done.
 
-    Both closed: carries what may be missing, and opens the one that was being entered. Raises RefusedError
+    Both closed: applies what may be missing, and opens the one that was being entered. Raises RefusedError
     when both are open, WsdashError.
     """
     sides = await read_move_state(move.source, move.target)
@@ -342,7 +342,7 @@ async def resume(move: Move, *, on_stage: OnStage = _nobody) -> Switched | None:
     turn = max(sides.source.turn, sides.target.turn)
     async with open_link(move, sides.leaving) as link:
         await on_stage("delta")
-        lines = await link.carry()  # it is closed: nothing comes after this
+        lines = await link.apply()  # it is closed: nothing comes after this
         await on_stage("sequences")
         with ServerErrors(entering, "reading sequences"):
             sequences = await follow_sequences(link.steward, link.writer, link.routes)

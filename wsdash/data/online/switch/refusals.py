@@ -116,7 +116,7 @@ def _by_shape(one: Tracked, table: Table) -> list[Refusal]:
         remedy = "leave it out, or drop it and make it again on the other side"
         return [Refusal(name, "a continuous aggregate: its rows change without any trigger", remedy)]
     if table.mapped is not None and (reasons := against(table.mapped)):
-        what = f"changes cannot be carried through its mapping: {'; '.join(reasons)}"
+        what = f"changes cannot be applied through its mapping: {'; '.join(reasons)}"
         return [Refusal(table.qualified, what, OFFLINE)]
     nullable = [column.name for column in one.key if not column.not_null]
     if nullable:

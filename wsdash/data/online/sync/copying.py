@@ -69,7 +69,7 @@ async def compare_moving(
         tables = link.move.compared(link.leaving)
         async with open_snapshot(link.leaving, source_tables(tables)) as snapshot:
             with ServerErrors(link.leaving, "bringing the other side to the snapshot"):
-                await link.carry(snapshot)
+                await link.apply(snapshot)
             found = await verify_tables(
                 link.leaving,
                 link.entering,

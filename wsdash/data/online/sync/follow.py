@@ -19,7 +19,7 @@ from wsdash.errors import UnreachableError
 
 @dataclass(frozen=True)
 class FollowProgress:
-    """How catching up goes. lines: carried in the last delta, in `seconds`; total: since it began.
+    """How catching up goes. lines: applied in the last delta, in `seconds`; total: since it began.
     log_bytes: what the log takes on the side that is left. trouble: why it is not going on; '' when it is."""
 
     lines: int = 0
@@ -35,14 +35,14 @@ async def follow(
     over: asyncio.Event,
     on_progress: Callable[[FollowProgress], None] = lambda _: None,
 ) -> int:
-    """Carry changes as they come until `over` is set; how many log lines in all.
+    """Apply changes as they come until `over` is set; how many log lines in all.
 
     A server that cannot be reached is tried again for ever (on_progress hears of it); maintenance that
-    rewrote chunks makes a delta be read anew. Raises what else Link.carry raises.
+    rewrote chunks makes a delta be read anew. Raises what else Link.apply raises.
     """
     total = 0
 
-    def carried(lines: int) -> int:
+    def applied(lines: int) -> int:
         nonlocal total
         total += lines
         return total
@@ -50,7 +50,7 @@ async def follow(
     while not over.is_set():
         try:
             async with open_link(move, leaving) as link:
-                await _follow(link, over, on_progress, carried)
+                await _follow(link, over, on_progress, applied)
         except (UnreachableError, MovedError) as error:
             on_progress(FollowProgress(total=total, trouble=error.what))
             await _pause(over, FOLLOW_RETRY_SECONDS)
@@ -66,7 +66,7 @@ class KeptLog:
 
 
 async def keep_small(side: Endpoint) -> KeptLog:
-    """For a side whose changes are not carried now: fold its log into one line a key and operation.
+    """For a side whose changes are not applied now: fold its log into one line a key and operation.
 
     Only that side is needed. Raises UnreachableError, WsdashError.
     """
@@ -80,18 +80,18 @@ async def _follow(
     link: Link,
     over: asyncio.Event,
     on_progress: Callable[[FollowProgress], None],
-    carried: Callable[[int], int],
+    applied: Callable[[int], int],
 ) -> None:
     tidied, size = time.monotonic(), 0
     while not over.is_set():
         started = time.monotonic()
-        lines = await link.carry()
+        lines = await link.apply()
         if time.monotonic() - tidied > TIDY_SECONDS:
             await link.prune()
             with ServerErrors(link.leaving, "measuring the log of changes"):
                 size = await log_bytes(link.steward)
             tidied = time.monotonic()
-        on_progress(FollowProgress(lines, time.monotonic() - started, carried(lines), size))
+        on_progress(FollowProgress(lines, time.monotonic() - started, applied(lines), size))
         if not lines:
             await _pause(over, FOLLOW_POLL_SECONDS)
 

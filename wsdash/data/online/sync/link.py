@@ -37,7 +37,7 @@ from wsdash.errors import RefusedError, WsdashError
 from wsdash.tasks import task_group
 
 ROUNDS = 50
-"""So often changes are carried before it is said that they come too fast."""
+"""So often changes are applied before it is said that they come too fast."""
 
 
 @dataclass
@@ -85,8 +85,8 @@ class Link:
         """Deltas are read in the link's own session, unless a snapshot is given."""
         self._session = self.reader
 
-    async def carry(self, held: Snapshot | None = None, whole: Collection[int] = ()) -> int:
-        """Carry what is new over; how many log lines that answered.
+    async def apply(self, held: Snapshot | None = None, whole: Collection[int] = ()) -> int:
+        """Apply what is new to the other side; how many log lines that answered.
 
         held: to exactly this snapshot. whole: numbers of the left side's tables that are taken whole.
 
@@ -164,7 +164,7 @@ class Link:
             if self.closed_by and not self._hides_writers(change.route.entered):
                 found.extend(await find_conflicts(self._session, self.writer, change, match, self.closed_by))
 
-        with ServerErrors(self.entering, "carrying changes"):
+        with ServerErrors(self.entering, "applying changes"):
             await begin(self.writer)
             entered = self.move.tracked_on(self.entering)
             names = [one.relation for one in entered if one.number in self.routed]
@@ -194,19 +194,19 @@ class Link:
 
     async def check(self, delta: Delta) -> int:
         """Compare the delta's rows on both sides, before its commit; how many. Raises WsdashError."""
-        with ServerErrors(self.entering, "checking carried changes"):
+        with ServerErrors(self.entering, "checking applied changes"):
             return await check_delta(self._session, (self.entering, self.writer), delta)
 
     async def commit(self, delta: Delta) -> None:
         """Commit a delta with its position, when no chunk was rewritten while it was read.
 
-        Raises MovedError, RefusedError when somebody else carried changes meanwhile, WsdashError.
+        Raises MovedError, RefusedError when somebody else applied changes meanwhile, WsdashError.
         """
         if self._chunks.states:
             tables = self.move.relations(self.leaving)
             with ServerErrors(self.leaving, "reading the states of the chunks again"):
                 await require_unmoved(self.steward, self.leaving, tables, self._chunks)
-        with ServerErrors(self.entering, "committing carried changes"):
+        with ServerErrors(self.entering, "committing applied changes"):
             moved = await self.writer.execute(
                 f"UPDATE {STATE} SET position = $1::text::pg_snapshot, position_boot = $2, "
                 "position_ground = $3, own_boot = $5 WHERE position::text = $4",
@@ -219,7 +219,7 @@ class Link:
             )
             if moved != "UPDATE 1":
                 raise RefusedError(
-                    "another session carried changes into this database meanwhile",
+                    "another session applied changes to this database meanwhile",
                     where=self.entering.address,
                     remedy="see that only one wsdash works on it, then retry",
                 )
@@ -240,7 +240,7 @@ class Link:
                     conn.terminate()  # what failed before says why it ended
 
     async def pending(self) -> int:
-        """How many changes wait to be carried. Raises WsdashError."""
+        """How many changes wait to be applied. Raises WsdashError."""
         with ServerErrors(self.leaving, "counting changes"):
             return await pending(self.steward, self.tracked, self.position)
 
@@ -254,7 +254,7 @@ class Link:
 async def open_link(
     move: Move, leaving: Endpoint, *, overwrite: Collection[str] | None = ()
 ) -> AsyncIterator[Link]:
-    """Sessions for carrying changes away from a side, for the length of a block.
+    """Sessions for applying a side's changes to the other, for the length of a block.
 
     overwrite: ids of conflicts whose row on the entered side may be written over; None: all. Raises
     RefusedError when that side is not the one that changes come from, or nothing tells from where on changes
@@ -333,7 +333,7 @@ async def _start(
 
 
 async def _left_behind(steward: asyncpg.Connection, position: Position) -> bool:
-    """Whether the left side was opened again and nothing was carried since: the other one has kept what
+    """Whether the left side was opened again and nothing was applied since: the other one has kept what
     users wrote there, which was given up."""
     here = await read_state(steward)
     if here is None or here.opened_at is None or not here.turn:
@@ -356,18 +356,18 @@ def _require_direction(here: State, there: State, leaving: Endpoint) -> None:
 
 
 async def catch_up(link: Link, seconds: float) -> int:
-    """Carry until one delta took at most so many seconds; how many log lines in all.
+    """Apply until one delta took at most so many seconds; how many log lines in all.
 
-    Raises WsdashError when changes come faster than they are carried, and what Link.carry raises.
+    Raises WsdashError when changes come faster than they are applied, and what Link.apply raises.
     """
     total = 0
     for _ in range(ROUNDS):
         started = time.monotonic()
-        total += await link.carry()
+        total += await link.apply()
         if time.monotonic() - started <= seconds:
             return total
     raise WsdashError(
-        f"changes come faster than they are carried: after {ROUNDS} rounds one still takes over "
+        f"changes come faster than they are applied: after {ROUNDS} rounds one still takes over "
         f"{seconds:.2f} s",
         where=f"{link.leaving.address} to {link.entering.address}",
         remedy="retry when less is written, or allow a longer write downtime",

@@ -54,7 +54,7 @@ class Move:
     def routes(self, leaving: Endpoint) -> tuple[Route, ...]:
         """How the rows of the side that is left come to the other one; () on a way back that is none.
 
-        Raises RefusedError for a mapping that changes cannot be carried through.
+        Raises RefusedError for a mapping that changes cannot be applied through.
         """
         if leaving != self.source and self.one_way:
             return ()
@@ -64,7 +64,7 @@ class Move:
                 found.append(same(here))
             elif reasons := against(table.mapped):
                 raise RefusedError(
-                    f"{table.qualified}: changes cannot be carried through its mapping: {'; '.join(reasons)}",
+                    f"{table.qualified}: changes cannot be applied through its mapping: {'; '.join(reasons)}",
                     where=self.target.address,
                     remedy="correct the mapping, or move with --mode offline",
                 )

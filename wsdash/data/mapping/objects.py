@@ -1,4 +1,4 @@
-"""What of the source's schema is still made in the target when a mapping carries some of its tables."""
+"""What of the source's schema is still made in the target when a mapping covers some of its tables."""
 
 from __future__ import annotations
 
