@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+from typing import TypeVar, overload
+
+FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file size limit is reached",
+}
+"""What stops a write until somebody makes room, in words."""
+_MAKE_ROOM = "free some space there, then run the same command again: nothing is lost"
+_REMEDIES = {
+    errno.EACCES: "see who owns it, or run the command as that user",
+    errno.EPERM: "see who owns it, or run the command as that user",
+    errno.EROFS: "make it writable, or name another directory with --state",
+    errno.EIO: "see the system's log for what is wrong with the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), then run it again",
+    errno.ENFILE: "close programs with many open files, then run it again",
+    errno.ENOMEM: "free some memory, then run it again",
+    errno.ENOLCK: "name a directory whose file system has locks with --state",
+    errno.EOPNOTSUPP: "name a directory whose file system has locks with --state",
+}
+
 
 class WsdashError(Exception):
     """A failure described for the operator.
@@ -45,3 +67,38 @@ class RefusedError(WsdashError):
 
 class DefectError(WsdashError):
     """A bug of wsdash itself: nothing that the operator did or could put right."""
+
+
+E = TypeVar("E", bound=WsdashError)
+
+
+@overload
+def system_failure(
+    error: OSError, where: object = "", what: str = "", *, remedy: str = ""
+) -> WsdashError: ...
+
+
+@overload
+def system_failure(
+    error: OSError, where: object = "", what: str = "", *, remedy: str = "", kind: type[E]
+) -> E: ...
+
+
+def system_failure(
+    error: OSError,
+    where: object = "",
+    what: str = "",
+    *,
+    remedy: str = "",
+    kind: type[WsdashError] = WsdashError,
+) -> WsdashError:
+    """What the operating system refused, as people read it.
+
+    where: the place, when the error itself names no file. what: what could not be done ("the lock cannot be
+    written"); else the system's own words are the fact. remedy: what to do, except about a full disk, of
+    which the remedy is always room; '': what is known of such errors. kind: the error to be raised.
+    """
+    full = FULL.get(error.errno or 0)
+    reason = full or error.strerror or str(error) or type(error).__name__
+    ways = _MAKE_ROOM if full else remedy or _REMEDIES.get(error.errno or 0, "")
+    return kind(f"{what}: {reason}" if what else reason, where=str(error.filename or where), remedy=ways)

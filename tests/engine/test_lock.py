@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from wsdash.engine.operator.launch import engine_alive
-from wsdash.engine.operator.lock import Holder, OperatorLock, _lock, living_holder
-from wsdash.errors import InputError, LockHeldError
+from wsdash.engine.operator.lock import FILE, Holder, OperatorLock, _lock, living_holder
+from wsdash.errors import InputError, LockHeldError, WsdashError
 
 HOLD = """
 import sys, time
@@ -157,6 +157,19 @@ def test_a_state_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     with pytest.raises(InputError, match="--state"):
         OperatorLock.acquire(tmp_path / "state")
+
+
+def test_a_lock_that_a_full_disk_takes_nothing_of_is_told_and_let_go_of(tmp_path: Path) -> None:
+    (tmp_path / FILE).symlink_to("/dev/full")
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(WsdashError) as told:
+        OperatorLock.acquire(tmp_path)
+    assert told.value.what == "the operator's lock cannot be written: the disk is full"
+    assert (told.value.where, told.value.remedy.partition(",")[0]) == (
+        str(tmp_path / FILE),
+        "free some space there",
+    )
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_lock_that_is_let_go_of_soon_is_waited_for(tmp_path: Path) -> None:

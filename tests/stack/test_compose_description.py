@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wsdash.errors import InputError
 from wsdash.stack.compose import built_image, described_services
@@ -91,6 +92,17 @@ async def test_a_variable_that_is_set_and_empty_needs_no_value_to_be_read(
 ) -> None:
     monkeypatch.setenv("SECRET", "")
     assert "shop-db" in await described_services(compose[1], files("base.yml"), [])
+
+
+@pytest.mark.parametrize("command", real_commands().values(), ids=real_commands())
+async def test_a_variable_that_is_a_mounted_directory_needs_no_value_to_be_read(
+    command: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "compose.yml"
+    mounts = ["${CONFIG:?the directory}:/config:ro", "${DATA:?where}/rows:/data"]
+    body = {"services": {"s": {"image": "x", "volumes": mounts, "ports": ["${PORT:?a port}:80"]}}}
+    path.write_text(yaml.safe_dump(body))
+    assert (await described_services(command, [str(path)], ()))["s"].ports == (("", 1),)
 
 
 async def test_files_laid_over_others(compose: tuple[str, list[str]]) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from wsdash.cli.printing import say, tell
-from wsdash.errors import WsdashError
+from wsdash.errors import WsdashError, system_failure
 
 GARBAGE_AFTER = 20_000
 """So many more objects than were let go before cycles among them are looked for. Python's 700 means some
@@ -40,8 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
-        where = f"\n  where:  {error.filename}" if error.filename else ""
-        return _failed(f"wsdash: {error.strerror or error}{where}", 1)
+        return _failed(tell(system_failure(error, state or "")), 1)
     except SystemExit:
         raise
     except BaseException as error:

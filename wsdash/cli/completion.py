@@ -7,10 +7,11 @@ import argparse
 import shtab
 
 from wsdash.cli.arguments import make_parser
+from wsdash.cli.printing import say
 
 
 def completion(arguments: argparse.Namespace) -> int:
     """Print it; the shell evaluates it."""
     parser, _ = make_parser()
-    print(shtab.complete(parser, arguments.shell))
+    say(shtab.complete(parser, arguments.shell))
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wsdash.cli.printing import say
 from wsdash.engine.operator.launch import changed_since_read, engine_alive, engine_config, run_mode
-from wsdash.errors import InputError
+from wsdash.errors import InputError, system_failure
 from wsdash.runtime import current_state, default_state, user_config, world_config
 
 DEMO_MODE = "online"
@@ -24,11 +24,9 @@ def make(state: Path) -> Path:
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise InputError(
-            f"the state directory cannot be made: {error.strerror}",
-            where=str(state),
-            remedy="name a directory you may write with --state DIR",
-        ) from error
+        remedy = "name a directory you may write with --state DIR"
+        what = "the state directory cannot be made"
+        raise system_failure(error, state, what, remedy=remedy, kind=InputError) from error
     return state
 
 

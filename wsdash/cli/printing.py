@@ -10,7 +10,8 @@ import json
 import logging
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,9 @@ LONGEST_OUTPUT = 64 << 20
 
 def print_json(value: object) -> None:
     """A value, with the typed structs in it, as indented JSON and a line's end on standard output."""
-    json.dump(msgspec.to_builtins(value), sys.stdout, indent=2)
-    print()
+    with _named("standard output"):
+        json.dump(msgspec.to_builtins(value), sys.stdout, indent=2)
+        print(flush=True)
 
 
 def tell(error: WsdashError) -> str:
@@ -53,7 +55,19 @@ def say(text: object = "", *, error: bool = False, end: str = "\n") -> None:
     encoding = stream.encoding or "utf-8"
     if plain_signs_wanted():
         encoding = "ascii"
-    print(shown.encode(encoding, PLAIN_SIGNS).decode(encoding, "replace"), file=stream, end=end, flush=True)
+    text = shown.encode(encoding, PLAIN_SIGNS).decode(encoding, "replace")
+    with _named("standard error" if error else "standard output"):
+        print(text, file=stream, end=end, flush=True)
+
+
+@contextmanager
+def _named(stream: str) -> Iterator[None]:
+    """An OSError in the block names the stream: it has no file's name of its own."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = stream
+        raise
 
 
 def tell_unforeseen(error: BaseException, state: Path | None, what: str = "the command") -> None:

@@ -26,7 +26,7 @@ from wsdash.engine.run.recorder import Recorder
 from wsdash.engine.run.runner import Runner
 from wsdash.engine.source import take_up
 from wsdash.engine.world import World, describe, hold_to_fingerprint, hold_to_mode, load_world
-from wsdash.errors import InputError, WsdashError
+from wsdash.errors import FULL, InputError, WsdashError
 from wsdash.model import EngineStopped, ItemChanged, ItemState, Notice, Recorded, RunStarted
 from wsdash.model.facts import FINGERPRINT
 
@@ -153,7 +153,11 @@ class Ending:
 
 
 class Outlet:
-    """Calls `show` for each event in order. A callback that fails with an OSError is not called again."""
+    """Calls `show` for each event in order.
+
+    A callback that fails with an OSError is not called again, unless it is a full disk's, which may have room
+    for the next event.
+    """
 
     def __init__(self, show: Callable[[Recorded], None]) -> None:
         self._show = show
@@ -176,5 +180,5 @@ class Outlet:
             if open_ended:
                 try:
                     self._show(recorded)
-                except OSError:
-                    open_ended = False  # the terminal is gone; the run is not
+                except OSError as error:
+                    open_ended = error.errno in FULL  # the terminal is gone; the run is not

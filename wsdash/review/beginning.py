@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from wsdash.config import load_settings, read_yaml, shipped
-from wsdash.errors import InputError, WsdashError
+from wsdash.errors import InputError, WsdashError, system_failure
 from wsdash.outside import read_yaml as parse
 from wsdash.runtime import write_private
 from wsdash.stack.compose import ComposeService, compose_command, described_services
@@ -226,11 +226,9 @@ def write_configuration(directory: Path, values: Mapping[str, Any], *, replace: 
             path.replace(path.with_suffix(".yaml.old"))
         write_private(path, text)
     except OSError as error:
-        raise InputError(
-            f"the configuration cannot be written: {error.strerror}",
-            where=str(error.filename or path),
-            remedy="name a directory that you may write with --config DIR",
-        ) from error
+        remedy = "name a directory that you may write with --config DIR"
+        what = "the configuration cannot be written"
+        raise system_failure(error, path, what, remedy=remedy, kind=InputError) from error
     load_settings(directory)
     return path
 

@@ -6,7 +6,6 @@ A meter reports a dump's or a restore's progress, at most ten times a second a t
 from __future__ import annotations
 
 import asyncio
-import errno
 import fcntl
 import os
 import secrets
@@ -16,15 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wsdash.data.limits import METER_SECONDS
-from wsdash.errors import WsdashError
+from wsdash.errors import FULL, WsdashError
 from wsdash.model import Progress
 from wsdash.model.written import size
-
-_FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file size limit is reached",
-}
 
 
 async def require_space(directory: Path, needed: int, purpose: str) -> None:
@@ -45,7 +38,7 @@ async def require_space(directory: Path, needed: int, purpose: str) -> None:
 
 def write_failure(error: OSError, path: Path, written: int) -> WsdashError:
     """The error for a person when writing `path` failed after `written` bytes."""
-    reason = _FULL.get(error.errno or 0)
+    reason = FULL.get(error.errno or 0)
     if reason is None:
         return WsdashError(
             f"cannot write {path.name}: {error.strerror or error}",

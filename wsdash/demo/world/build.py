@@ -38,7 +38,7 @@ from wsdash.demo.world.files import (
 from wsdash.demo.world.postgres import SOURCE_DATABASE, SOURCE_USER, ensure_cluster, source_plan, target_plan
 from wsdash.demo.world.schema import load_items
 from wsdash.demo.world.services import DASHBOARD, HOST, OLD_WORLD, TRAFFIC, DemoWorld
-from wsdash.errors import InputError, WsdashError
+from wsdash.errors import InputError, WsdashError, system_failure
 from wsdash.model import SetupProgress
 from wsdash.stack.local.stack import LocalStack
 
@@ -80,11 +80,9 @@ async def build_world(directory: Path, options: WorldOptions, progress: OnProgre
     try:
         await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"the embedded world's directory cannot be made: {error.strerror}",
-            where=str(directory),
-            remedy="name a state directory that you may write with --state DIR",
-        ) from error
+        remedy = "name a state directory that you may write with --state DIR"
+        what = "the embedded world's directory cannot be made"
+        raise system_failure(error, directory, what, remedy=remedy, kind=InputError) from error
     with building(directory):
         record = await asyncio.to_thread(read_record, directory) or Record(**options.asked)
         _check_options(directory, record, options)

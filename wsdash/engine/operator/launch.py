@@ -20,7 +20,7 @@ from wsdash.engine.journal.reader import JournalReader, NotBegunError
 from wsdash.engine.journal.store import FILE
 from wsdash.engine.operator.control import ControlClient
 from wsdash.engine.operator.lock import living_holder
-from wsdash.errors import WsdashError
+from wsdash.errors import WsdashError, system_failure
 from wsdash.model import Intent, RunStarted
 from wsdash.model.facts import FINGERPRINT, Fact
 from wsdash.outside import read_file
@@ -141,11 +141,8 @@ async def spawn_engine(argv: Sequence[str], state: Path, env: Mapping[str, str] 
     try:
         return await asyncio.to_thread(_spawn, list(argv), state, env)
     except OSError as error:
-        raise WsdashError(
-            f"the engine cannot be started: {error.strerror}",
-            where=str(error.filename or state),
-            remedy="check that the state directory is writable and has space",
-        ) from error
+        remedy = "check that the state directory is writable"
+        raise system_failure(error, state, "the engine cannot be started", remedy=remedy) from error
 
 
 async def wait_for_engine(state: Path, timeout: float = 10.0) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 
 from wsdash.engine.journal.store import Heartbeat
 from wsdash.engine.limits import BEAT_SECONDS, LOCK_SECONDS, PATIENCE
-from wsdash.errors import InputError, LockHeldError
+from wsdash.errors import InputError, LockHeldError, system_failure
 from wsdash.model.written import age, stamp
 from wsdash.outside import DocumentError, read_json
 from wsdash.tasks import LAG_STEP, LoopLag
@@ -62,17 +62,20 @@ class OperatorLock:
 
         A holder that died on this host is taken over. One that was last seen on another host is only taken
         over with take_over, because a lock on a shared directory may not reach across hosts.
-        Raises LockHeldError telling who holds it, InputError when the file cannot be written.
+        Raises LockHeldError telling who holds it, InputError when the file cannot be opened, WsdashError when
+        it cannot be locked or written.
         """
         path = state / FILE
         try:
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise InputError(
-                f"the operator's lock cannot be opened: {error.strerror}",
-                where=str(path),
+            raise system_failure(
+                error,
+                path,
+                "the operator's lock cannot be opened",
                 remedy="make the state directory writable, or name another with --state",
+                kind=InputError,
             ) from error
         try:
             held = _lock(descriptor, fcntl.LOCK_EX, PATIENCE)
@@ -88,13 +91,16 @@ class OperatorLock:
                     remedy=f"look with `wsdash monitor`; end it there (`kill -TERM {previous.pid}`) or, if "
                     "that host is gone, add --take-over to this command",
                 )
+            now = time.time()
+            dead = previous if previous is not None and not previous.released else None
+            lock = cls(path, descriptor, Holder(socket.gethostname(), os.getpid(), now, now, purpose), dead)
+            lock._write()
+        except OSError as error:
+            os.close(descriptor)
+            raise system_failure(error, path, "the operator's lock cannot be written") from error
         except BaseException:
             os.close(descriptor)
             raise
-        now = time.time()
-        dead = previous if previous is not None and not previous.released else None
-        lock = cls(path, descriptor, Holder(socket.gethostname(), os.getpid(), now, now, purpose), dead)
-        lock._write()
         return lock
 
     @classmethod

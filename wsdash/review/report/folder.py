@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from icalendar import Calendar, Event
 
-from wsdash.errors import InputError
+from wsdash.errors import InputError, system_failure
 from wsdash.model import ItemState, StepId
 from wsdash.outside import DocumentError, read_file, read_json, read_text_file
 from wsdash.review.report.build import as_json, report_of, write_whole
@@ -100,11 +100,9 @@ def write_folder(known: KnownStory, directory: Path) -> tuple[Path, ...]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"the report's directory cannot be made: {error.strerror}",
-            where=str(directory),
-            remedy="name a directory that can be written",
-        ) from error
+        remedy = "name a directory that can be written"
+        what = "the report's directory cannot be made"
+        raise system_failure(error, directory, what, remedy=remedy, kind=InputError) from error
     if DAYS not in texts:  # what an earlier migration of this run wrote
         (directory / DAYS).unlink(missing_ok=True)
     for name, text in texts.items():

@@ -10,12 +10,13 @@ import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wsdash.errors import InputError
-from wsdash.outside import DocumentError, read_yaml
+from wsdash.outside import DocumentError, read_text_file, read_yaml
 from wsdash.stack.limits import CONFIG_SECONDS
 from wsdash.stack.text import clean
 from wsdash.subprocesses import ProgramError, run_program
@@ -97,8 +98,10 @@ _MISSING = re.compile(r"\$\{(\w+):?\?|required variable (\w+) is missing")
 _LINE = re.compile(r"\bline (\d+)")
 # profiles hide services from `config`; `up SERVICE` starts them all the same
 _READING = {"COMPOSE_PROFILES": "*", "COMPOSE_ANSI": "never"}
-_PLACEHOLDER = "1"
-"""Valid as a text, a port and a number: what is read here does not depend on it."""
+_PLACEHOLDER, _PATH_PLACEHOLDER = "1", "/1"
+"""Valid as a text, a port and a number, and as a directory: what is read here does not depend on them."""
+_MOUNTED = re.compile(r"\$\{(\w+)[^}]*\}(?:/[^:\s\"']*)?:/")
+"""A variable that a short mount begins with: without a slash compose takes it for a volume's name."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +159,18 @@ async def described_services(
         missing = {name for pair in _MISSING.findall(said) for name in pair if name} - set(variables)
         if not missing:
             raise _unreadable(files, said or f"compose ended with exit code {done.code}")
-        variables |= dict.fromkeys(missing, _PLACEHOLDER)
+        mounted = await asyncio.to_thread(_mounted, files)
+        variables |= {name: _PATH_PLACEHOLDER if name in mounted else _PLACEHOLDER for name in missing}
     raise _unreadable(files, f"it needs more than {_MISSING_VARIABLES} variables that are not set")
+
+
+def _mounted(files: Sequence[str]) -> set[str]:
+    """The variables that the files use as a directory of this machine."""
+    found: set[str] = set()
+    for file in files:
+        with suppress(OSError):  # compose says itself what it cannot read
+            found |= set(_MOUNTED.findall(read_text_file(Path(file), largest=LARGEST_FILE)))
+    return found
 
 
 def _parsed(output: bytes, files: Sequence[str]) -> Mapping[str, Any]:
