@@ -165,7 +165,7 @@ async def test_a_server_that_is_gone_is_unreachable(source: Endpoint, tmp_path: 
         await back_up(replace(source, port=1), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../x", ".hidden", "a/b", ""])
+@pytest.mark.parametrize("name", ["../x", ".hidden", "a/b", "z/b", ""])
 async def test_a_name_that_leaves_the_directory_is_refused(
     source: Endpoint, tmp_path: Path, name: str
 ) -> None:

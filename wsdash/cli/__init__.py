@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from wsdash.cli.printing import say, tell
-from wsdash.errors import WsdashError, system_failure
+from wsdash.errors import InputError, WsdashError, system_failure
 
 GARBAGE_AFTER = 20_000
 """So many more objects than were let go before cycles among them are looked for. Python's 700 means some
@@ -40,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except OSError as error:
-        return _failed(tell(system_failure(error, state or "")), 1)
+        gone = _no_directory() if error.filename is None else None
+        known: WsdashError = gone or system_failure(error, state or "")
+        return _failed(tell(known), known.exit_code)
     except SystemExit:
         raise
     except BaseException as error:
@@ -48,6 +51,16 @@ def main(argv: list[str] | None = None) -> int:
 
         tell_unforeseen(error, state)
         return 1
+
+
+def _no_directory() -> InputError | None:
+    """The reason why no relative path means anything, when that is so."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        remedy = "go to a directory that exists (cd), then run the command again"
+        return InputError("the directory that this shell was in is gone", where="", remedy=remedy)
+    return None
 
 
 def _failed(sentence: str, code: int) -> int:
