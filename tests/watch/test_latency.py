@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -15,11 +16,12 @@ from tests.watch.support import FakeClock, Recorder, answer, hang, http_server, 
 from wsdash.errors import InputError, UnreachableError
 from wsdash.model import LatencyReading, Liveness
 from wsdash.watch.board import Board
+from wsdash.watch.pollers import api
 from wsdash.watch.pollers.api import ApiProbe
 from wsdash.watch.pollers.http import probe_session, timed_get
 from wsdash.watch.pollers.poller import Pace, Poller
 from wsdash.watch.pollers.storage import DatabaseProbe, StorageProbe, ask_database, split_address
-from wsdash.watch.sources import NotStartedError
+from wsdash.watch.sources import NotStartedError, SilentError
 
 QUICK = Pace(interval=0.05, timeout=5.0, overlap=100, longest_pause=0.1)
 
@@ -141,6 +143,19 @@ async def test_a_failing_api_leaves_a_gap_with_its_error(
         with pytest.raises(UnreachableError):
             await ApiProbe("api-new", url, session, board, seen.emit)()
     assert seen.events == [LatencyReading("api-new", None, "GET /api/items answered 500")]
+
+
+async def test_an_api_that_takes_the_question_and_is_silent_is_told_from_one_that_refuses(
+    session: aiohttp.ClientSession, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "timed_get", partial(timed_get, timeout=0.2))
+    seen = Recorder()
+    async with http_server(free_port(), {"/health": hang}) as url:
+        with pytest.raises(SilentError, match="no answer within"):
+            await ApiProbe("api-new", url, session, board, seen.emit)()
+    with pytest.raises(UnreachableError) as refused:
+        await ApiProbe("api-new", f"http://127.0.0.1:{free_port()}", session, board, seen.emit)()
+    assert not isinstance(refused.value, SilentError)
 
 
 async def test_an_api_that_waits_for_its_schema_is_not_asked_for_items(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.watch.support import EPOCH, FakeClock, Recorder, polling
 from wsdash.model import Liveness, SourceState
 from wsdash.watch.pollers.poller import Pace, Poller
-from wsdash.watch.sources import NotAskedError, NotStartedError, backoff
+from wsdash.watch.sources import NotAskedError, NotStartedError, SilentError, backoff
 
 
 def poller_of(
@@ -62,6 +62,34 @@ async def test_failures_are_tried_again_for_ever_with_growing_capped_pauses() ->
     assert states[0].liveness is Liveness.RECONNECTING
     assert states[-1].liveness is Liveness.DOWN
     assert states[-1].detail == "connection refused"
+
+
+async def test_a_source_that_takes_questions_and_is_silent_is_asked_ever_less() -> None:
+    """It may be at work on every one of them still."""
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        if len(begun) == 8:
+            return
+        raise SilentError("no answer within 5 s")
+
+    pace = Pace(longest_pause=5.0, silent_pause=20.0)
+    async with polling(poller_of(probe, clock, seen, pace).run):
+        await clock.advance(100)
+    assert [b - a for a, b in pairwise(begun)][:9] == [1, 2, 4, 8, 16, 20, 20, 1, 1]
+
+
+async def test_a_refused_question_costs_nothing_and_is_asked_again_soon() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        raise SilentError("no answer") if len(begun) < 5 else ConnectionRefusedError(111, "refused")
+
+    async with polling(poller_of(probe, clock, seen, Pace(longest_pause=5.0, silent_pause=20.0)).run):
+        await clock.advance(60)
+    assert [b - a for a, b in pairwise(begun)][:7] == [1, 2, 4, 8, 5, 5, 5]
 
 
 async def test_next_try_at_names_the_moment_of_the_next_probe() -> None:

@@ -18,6 +18,11 @@ LOOK_EVERY = 1.0
 
 PROBE_TIMEOUT = 5.0
 """One probe: five times what an alert would be raised for."""
+MOST_AT_ONCE = 3
+"""Questions to one API that are under way at the same time: answers of up to three seconds delay no question,
+and an API that takes longer is not buried under those of its watcher."""
+SILENT_PAUSE = 20.0
+"""To which the pause grows after questions without an answer in time: an API goes on working on each."""
 FIRST_PAUSE = 0.5
 """Before a broken stream of logs is opened again; it doubles each time."""
 LONGEST_PAUSE = 5.0

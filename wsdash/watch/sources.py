@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from wsdash.errors import WsdashError
+from wsdash.errors import UnreachableError, WsdashError
 from wsdash.model import (
     AnyEvent,
     BranchesReading,
@@ -66,6 +66,10 @@ class Connections:
 
 class NotStartedError(Exception):
     """The service a probe asks is deliberately not running: down, but no failure."""
+
+
+class SilentError(UnreachableError):
+    """It took the question and gave no answer in time: it may be at work on it still."""
 
 
 class NotAskedError(Exception):

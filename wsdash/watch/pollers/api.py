@@ -12,12 +12,12 @@ from wsdash.config import ApiSettings
 from wsdash.errors import UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
-from wsdash.watch.limits import PROBE_TIMEOUT
+from wsdash.watch.limits import MOST_AT_ONCE, PROBE_TIMEOUT, SILENT_PAUSE
 from wsdash.watch.pollers.http import Timing, timed_get
 from wsdash.watch.pollers.poller import Pace
-from wsdash.watch.sources import Emit, NotAskedError, NotStartedError
+from wsdash.watch.sources import Emit, NotAskedError, NotStartedError, SilentError
 
-PACE = Pace(interval=1.0, timeout=2 * PROBE_TIMEOUT + 1, overlap=int(2 * PROBE_TIMEOUT + 1))
+PACE = Pace(interval=1.0, timeout=2 * PROBE_TIMEOUT + 1, overlap=MOST_AT_ONCE, silent_pause=SILENT_PAUSE)
 WAITS_FOR_TABLES = re.compile(rb"does not exist|\"schema\": *\"missing\"")
 """In a health page: the service runs, and its tables are not there yet (PostgreSQL's words, or its own)."""
 
@@ -88,7 +88,7 @@ class ApiProbe:
             raise NotStartedError(absence)
         error = timing.error or f"GET {path} answered {timing.status}"
         self._emit(LatencyReading(self._series, None, error))
-        raise UnreachableError(error, where=self._base)
+        raise (SilentError if timing.silent else UnreachableError)(error, where=self._base)
 
 
 def _parts(timing: Timing) -> dict[str, float]:

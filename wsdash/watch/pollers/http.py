@@ -21,12 +21,14 @@ class Timing:
 
     parts: seconds of name_lookup, connect, first_byte (question sent to headers read) and body; only in
     sessions of probe_session. status: 0 without an answer. error: '' when an answer came, of whatever status.
+    silent: the question was taken, and there was no answer in time.
     """
 
     seconds: float | None
     parts: dict[str, float]
     status: int = 0
     error: str = ""
+    silent: bool = False
     body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -65,7 +67,8 @@ async def timed_get(
             body = await response.read()
             status = response.status
     except TimeoutError:
-        return Timing(None, _parts(begun, marks), error=f"no answer within {timeout:g} s")
+        parts = _parts(begun, marks)
+        return Timing(None, parts, error=f"no answer within {timeout:g} s", silent=bool(parts))
     except (OSError, ValueError, aiohttp.ClientError) as error:
         return Timing(None, _parts(begun, marks), error=reason(error))
     ended = time.monotonic()

@@ -17,7 +17,15 @@ from wsdash.clock import Clock, SystemClock
 from wsdash.errors import UnreachableError
 from wsdash.model import Liveness
 from wsdash.watch.limits import STALE_INTERVALS
-from wsdash.watch.sources import Emit, NotAskedError, NotStartedError, SourceTeller, backoff, reason
+from wsdash.watch.sources import (
+    Emit,
+    NotAskedError,
+    NotStartedError,
+    SilentError,
+    SourceTeller,
+    backoff,
+    reason,
+)
 
 T = TypeVar("T")
 
@@ -82,6 +90,8 @@ class Pace:
     timeout: float = 5.0
     overlap: int = 1
     longest_pause: float = 5.0
+    silent_pause: float = 0.0
+    """As longest_pause, after questions that were taken and not answered in time; 0: the same."""
 
 
 class Poller:
@@ -156,9 +166,10 @@ class Poller:
             self._absent(begun, str(error))
         except TimeoutError as error:
             mine = limit.expired()
-            self._failed(begun, f"no answer within {self._pace.timeout:g} s" if mine else reason(error))
+            why = f"no answer within {self._pace.timeout:g} s" if mine else reason(error)
+            self._failed(begun, why, silent=True)
         except Exception as error:
-            self._failed(begun, reason(error))
+            self._failed(begun, reason(error), silent=isinstance(error, SilentError))
         else:
             self._answered(begun)
         finally:
@@ -179,14 +190,15 @@ class Poller:
             self._not_before = -math.inf
             self._teller.absent(why)
 
-    def _failed(self, begun: float, why: str) -> None:
+    def _failed(self, begun: float, why: str, *, silent: bool = False) -> None:
         # a late failure of a probe that newer news has overtaken says nothing new
         if begun < self._newest_answered or begun < self._failed_at:
             return
         now = self._clock.monotonic()
         self._failed_at = now
         self._attempt += 1
-        pause = backoff(self._attempt, self.interval, self._pace.longest_pause, self._chance)
+        longest = max(self._pace.longest_pause, self._pace.silent_pause if silent else 0.0)
+        pause = backoff(self._attempt, self.interval, longest, self._chance)
         ticks = max(0, math.ceil((now + pause - self._due) / self.interval))
         next_try = self._due + ticks * self.interval
         # half a step early, because the grid's sums are not exact
