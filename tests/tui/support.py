@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from wsdash.engine.journal.writer import Heartbeat, Journal
 from wsdash.engine.operator.control import ControlClient, ControlServer
@@ -172,6 +173,12 @@ class Stage:
     def text(self) -> str:
         """What the screen shows, as plain lines."""
         return screen_text(self.app)
+
+
+def evidence_text(app: WsdashApp) -> str:
+    """The words of a dialog's evidence as its lines show them, in one line."""
+    shown = app.screen.query_one(".evidence .text", Static)
+    return " ".join(" ".join(shown.render_line(y).text for y in range(shown.size.height)).split())
 
 
 def screen_text(app: WsdashApp) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
-from tests.tui.support import Stage, differing, done, halfway, stage, started
+from tests.tui.support import Stage, differing, done, evidence_text, halfway, stage, started
 from wsdash.model import PAUSE_JOBS, Intent, ItemChanged, ItemState, JobsAsked, PauseChanged
 from wsdash.runtime import user_name
 from wsdash.tui.dialogs.document import DocumentScreen
@@ -318,7 +318,9 @@ async def test_a_question_about_background_jobs_is_put_at_once_and_shows_each_wi
     async with stage(tmp_path, started()) as on:
         await on.emit(ASKED)
         await on.until(lambda: "Pause them" in on.text())
-        assert "job 1000 (retention, s.items, every 1 day; next at" in on.text()
+        shown = evidence_text(on.app)
+        assert ASKED.jobs[0] in shown
+        assert shown.endswith("what is read is proven, and read anew where it moved.")
         await on.pilot.click("#pause")
         await on.app.workers.wait_for_complete()
         assert on.intents == [Intent(PAUSE_JOBS, who=user_name(), options={"pause": True})]
