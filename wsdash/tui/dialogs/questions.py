@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from wsdash.runtime import user_name
@@ -21,6 +22,11 @@ CANCEL = Binding("escape", "cancel", "Cancel", id="dialog.cancel", tooltip="Clos
 Result = TypeVar("Result")
 HOLDS_OR_NOT = {"holds": "It holds", "fails": "It does not hold"}
 """The answers where only a person can say."""
+
+
+def limit_height(scrolled: Widget, screen: int, *, beside: int) -> None:
+    """Give what scrolls the lines that a dialog (nine tenths of the screen's) has beside its other ones."""
+    scrolled.styles.max_height = max(3, screen * 9 // 10 - beside)
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,10 @@ class AnswerDialog(_Named[Answered]):
                     yield Button(label, id=name)
                 yield Button("Cancel (Esc)", id="cancel")
 
+    def on_resize(self) -> None:
+        """Keep the buttons in sight."""
+        limit_height(self.query_one(".evidence"), self.size.height, beside=14)
+
     @on(Input.Submitted, "#note")
     def _to_answers(self) -> None:
         self.query_one(f"#{next(iter(self._answers))}").focus()
@@ -181,6 +191,10 @@ class TypedDialog(Modal[str | None]):
     def on_mount(self) -> None:
         """Begin with the word."""
         self.query_one("#phrase").focus()
+
+    def on_resize(self) -> None:
+        """Keep the buttons in sight."""
+        limit_height(self.query_one(".scrolling"), self.size.height, beside=9)
 
     @on(Input.Changed, "#phrase")
     def _typed(self, event: Input.Changed) -> None:
