@@ -46,6 +46,16 @@ def test_a_probe_gives_its_time_its_parts_and_that_its_target_is_up() -> None:
     ]
 
 
+def test_a_slow_answer_counts_for_the_questions_that_it_kept_from_being_asked() -> None:
+    told = told_of((0, LatencyReading("api-old", 0.2)), (1, LatencyReading("api-old", 4.0, ticks=8)))
+    assert values(told, "latency:api-old") == [(0, 0.2), *[(1, 4.0)] * 8]
+    assert values(told, "up:api-old") == [(0, 1.0)]
+
+
+def test_one_reading_counts_for_no_more_than_a_minute() -> None:
+    assert len(values(told_of((0, LatencyReading("api-old", 4.0, ticks=10**9))), "latency:api-old")) == 60
+
+
 def test_a_failed_probe_is_a_failure_and_its_target_is_down_at_once() -> None:
     told = told_of((0, LatencyReading("api-new", 0.2)), (1, LatencyReading("api-new", None, "refused")))
     assert ("latency:api-new", NOON + 1, None, "refused") in told

@@ -20,7 +20,7 @@ from wsdash.model import LoadTested
 from wsdash.model.facts import BASELINE
 from wsdash.model.slower import slower
 from wsdash.steps.items import TestItems
-from wsdash.steps.trials.load import Benchmarks, LoadPlan, record_baseline, run_load
+from wsdash.steps.trials.load import PACED_REQUESTS, Benchmarks, LoadPlan, record_baseline, run_load
 
 QUICK = LoadPlan(ladder=(1, 4), seconds=0.1, warm_up=0.05)
 
@@ -33,6 +33,7 @@ class Api:
         self.asked: list[str] = []
         self.fail_every = 0
         self.slow_categories = 0.0
+        self.limit: dict[str, str] = {}
         self._numbers = itertools.count(1)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -51,7 +52,7 @@ class Api:
             await asyncio.sleep(self.slow_categories)
             return web.json_response({"success": True, "data": [{"name": "one"}]})
         rows = list(self.items.values())
-        return web.json_response({"success": True, "count": len(rows), "data": rows})
+        return web.json_response({"success": True, "count": len(rows), "data": rows}, headers=self.limit)
 
 
 @pytest.fixture
@@ -159,6 +160,16 @@ async def test_a_baseline_of_an_unconfirmed_api_is_one_gentle_reader(
     assert [row.clients for row in ctx.facts.get(BASELINE) or ()] == [1]
     assert set(api.asked) == {"GET"}
     assert [event.api for event in events if isinstance(event, LoadTested)] == ["baseline"]
+
+
+async def test_an_api_that_limits_its_clients_is_measured_for_so_long_and_no_longer(
+    base: str, api: Api
+) -> None:
+    api.limit = {"RateLimit-Limit": "120", "RateLimit-Remaining": "100", "RateLimit-Reset": "60"}
+    async with ApiClient(base) as client:
+        (whole,) = await run_load(client, LoadPlan())
+        (ended,) = await run_load(client, LoadPlan(paced_seconds=0.0))
+    assert (whole.requests, ended.requests) == (PACED_REQUESTS, 0)
 
 
 async def test_a_confirmed_apis_baseline_climbs_the_ladder_once(base: str, api: Api, tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from wsdash.model import (
     ItemChanged,
     ItemState,
     JobsAsked,
+    Notice,
     Outcome,
     PauseChanged,
+    Progress,
     RunFinished,
     SetupProgress,
     TimelineJudged,
@@ -54,7 +56,21 @@ def pre(*items: str) -> tuple[AnyEvent, ...]:
 FAILED = ItemChanged("backup", ItemState.FAILED, "the server refused\nthe password", 1.0, remedy="see it")
 INSUFFICIENT = ItemChanged("ports-free", ItemState.INSUFFICIENT, "port 5433 could not be asked", 0.1)
 
+RUNNING = (started(), ItemChanged("backup", ItemState.RUNNING))
+ROWS = Progress("backup", "s.items", "checking", rows=10, total_rows=10, finished=True)
+SAID = Notice("info", "measuring how fast the old API answers", item="backup")
+
 CASES: dict[str, tuple[ViewState, str, str]] = {
+    "an item's rows are done, and it goes on with something else": (
+        seen(*RUNNING, ROWS, SAID),
+        f'⠋ RUNNING "Backup current workspace data from TimescaleDB" · 0:02 · {SAID.text}',
+        f'⠋ RUNNING "Backup current workspace data from TimescaleDB" · 0:02 · {SAID.text}',
+    ),
+    "what it said before its rows is over": (
+        seen(*RUNNING, SAID, replaced(ROWS, rows=5, finished=False)),
+        '⠋ RUNNING "Backup current workspace data from TimescaleDB" · 0:02 · 50% of 10 rows',
+        '⠋ RUNNING "Backup current workspace data from TimescaleDB" · 0:02 · 50% of 10 rows',
+    ),
     "nothing is known yet": (
         seen(beat=None),
         "◌ STARTING the engine; keys that act wait for it",

@@ -80,6 +80,26 @@ async def test_a_source_that_takes_questions_and_is_silent_is_asked_ever_less() 
     assert [b - a for a, b in pairwise(begun)][:9] == [1, 2, 4, 8, 16, 20, 20, 1, 1]
 
 
+async def test_a_source_rests_as_long_as_an_answer_took_and_is_not_stale_meanwhile() -> None:
+    clock, seen, begun = FakeClock(), Recorder(), list[float]()
+    took = [0.2, 0.2, 1.4, 4.0, 0.4]
+
+    async def probe() -> None:
+        begun.append(clock.monotonic())
+        await clock.sleep(took[len(begun) - 1] if len(begun) <= len(took) else 0.1)
+
+    async with polling(poller_of(probe, clock, seen, Pace(timeout=11.0, rest=1.0)).run):
+        await clock.advance(20)
+    assert [b - a for a, b in pairwise(begun)][:6] == [1, 1, 3, 8, 1, 1]
+    assert seen.states("it") == [Liveness.LIVE]
+
+
+def test_an_answer_stands_for_the_ticks_of_its_rest() -> None:
+    pace = Pace(rest=1.0)
+    assert [pace.ticks(seconds) for seconds in (0.0, 0.2, 0.5, 0.51, 1.0, 4.0)] == [1, 1, 1, 2, 2, 8]
+    assert Pace(overlap=6).ticks(5.0) == 1
+
+
 async def test_a_refused_question_costs_nothing_and_is_asked_again_soon() -> None:
     clock, seen, begun = FakeClock(), Recorder(), list[float]()
 

@@ -77,6 +77,9 @@ class LatencyReading(Event, frozen=True, tag="latency"):
     error: str = ""
     parts: dict[str, float] = msgspec.field(default_factory=dict)
     """Where it was measured: dns, connect, first-byte and total, in seconds."""
+    ticks: int = 1
+    """How many questions of the schedule it stands for: a slow service is asked less often, and what was not
+    asked then would have been as slow."""
 
 
 class MetricsReading(Event, frozen=True, tag="metrics"):

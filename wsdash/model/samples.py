@@ -21,6 +21,8 @@ CALM = 10.0
 """Seconds between samples of what rarely changes; a change is kept at once."""
 STALE = 90.0
 """Seconds: a container read less often than that is not part of the stack's memory."""
+MOST_TICKS = 60
+"""For how many questions one reading of another process may stand."""
 WORKSPACE = "workspace"
 
 
@@ -72,7 +74,8 @@ class SampleFold:
 
     def _latency(self, at: float, event: LatencyReading) -> None:
         name = f"latency:{event.series}"
-        self._add(name, at, event.seconds, event.error)
+        for _ in range(min(event.ticks, MOST_TICKS)):
+            self._add(name, at, event.seconds, event.error)
         for part, seconds in event.parts.items():
             self._add(f"{name}:{part}", at, seconds, "")
         self._down(event, at)

@@ -18,9 +18,9 @@ LOOK_EVERY = 1.0
 
 PROBE_TIMEOUT = 5.0
 """One probe: five times what an alert would be raised for."""
-MOST_AT_ONCE = 3
-"""Questions to one API that are under way at the same time: answers of up to three seconds delay no question,
-and an API that takes longer is not buried under those of its watcher."""
+REST = 1.0
+"""An API rests as long as it worked on the last question: watching takes half of a slow one's time at most,
+and its questions never wait for each other, which would be measured as slowness."""
 SILENT_PAUSE = 20.0
 """To which the pause grows after questions without an answer in time: an API goes on working on each."""
 FIRST_PAUSE = 0.5

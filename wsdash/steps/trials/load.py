@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from wsdash.api.client import ApiClient
 from wsdash.config import Settings
 from wsdash.errors import RefusedError, WsdashError
-from wsdash.model import LOAD, EndpointTimes, LoadRung, LoadTested, StepId
+from wsdash.model import LOAD, EndpointTimes, LoadRung, LoadTested, Notice, StepId
 from wsdash.model.facts import BASELINE, BENCHMARKED, Tried
 from wsdash.model.slower import FEWEST, slower
 from wsdash.steps.base import Evidence, StepContext
@@ -49,6 +49,8 @@ class LoadPlan:
     writes: bool = False
     seed: int = 1
     most: int = 0
+    paced_seconds: float = 120.0
+    """The longest that an API is measured which limits how often it may be asked."""
 
 
 @dataclass
@@ -72,7 +74,8 @@ async def run_load(api: ApiClient, plan: LoadPlan, items: TestItems | None = Non
     readable = await _readable(api)
     paced = limited(api)
     if paced:
-        plan = replace(plan, ladder=plan.ladder[:1], seconds=120.0, warm_up=0.0, most=PACED_REQUESTS)
+        seconds, ladder = plan.paced_seconds, plan.ladder[:1]
+        plan = replace(plan, ladder=ladder, seconds=seconds, warm_up=0.0, most=PACED_REQUESTS)
     async with asyncio.timeout(120 + len(plan.ladder) * (plan.seconds + plan.warm_up + 30)):
         if plan.warm_up:
             await _rung(api, plan, plan.ladder[0], plan.warm_up, readable, tally)
@@ -201,8 +204,9 @@ async def _ask(
     return answer
 
 
-GENTLE = LoadPlan(ladder=(1,), seconds=0.5, warm_up=0.2)
-"""What an unconfirmed endpoint is asked for a baseline: one reader for half a second."""
+GENTLE = LoadPlan(ladder=(1,), seconds=0.5, warm_up=0.2, paced_seconds=30.0)
+"""What an unconfirmed endpoint is asked for a baseline: one reader for half a second, or for half a minute at
+the pace that it allows: `backup` waits for it."""
 ERROR_SHARE = 0.001
 """A rung with more failed requests than this does not hold."""
 
@@ -231,6 +235,7 @@ async def record_baseline(ctx: StepContext) -> None:
         async with client(ctx, base) as api:
             if not (await api.ping()).status:
                 return
+            ctx.emit(Notice("info", "measuring how fast the old API answers", item=ctx.item))
             rungs = await run_load(api, plan)
     except (WsdashError, TimeoutError):  # a baseline is wanted, not needed: nothing waits for it
         return

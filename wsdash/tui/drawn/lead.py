@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.content import Content
 
-from wsdash.model import ItemKind, ItemState, Mode, Outcome, Phase, SetupProgress, StepId
+from wsdash.model import ItemKind, ItemState, Mode, Notice, Outcome, Phase, SetupProgress, StepId
 from wsdash.plan import Item, Plan
 from wsdash.tui.drawn.cells import Frame
 from wsdash.tui.drawn.looks import BAD, BUSY, DIM, DOING, GOOD, SPINNER, WARN, age, clock, count, plain_title
@@ -153,17 +153,33 @@ def _running(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Conte
 
 
 def _how_far(view: ViewState, item: str, now: float) -> str:
-    """Part, rows and time left where they are known, else how long it has run."""
+    """Part, rows and time left where they are known, else how long it has run.
+
+    With all rows done, what the item said last counts: it goes on with something else.
+    """
     begun = view.run.item(item).changed_at
     parts = [clock(now - begun)] if begun else []
     alone = list(view.transfers.get(item, {}).values())
     transfer = view.overall.get(item) or (alone[0] if len(alone) == 1 else None)
-    if transfer is not None and transfer.fraction is not None:
+    said = _said(view, item, begun) if transfer is not None and transfer.progress.finished else ""
+    if said:
+        parts.append(said)
+    elif transfer is not None and transfer.fraction is not None:
         rows = transfer.progress.total_rows
         parts.append(f"{transfer.fraction:.0%}" + (f" of {count(rows)} rows" if rows else ""))
         if transfer.seconds_left:
             parts.append(f"about {clock(transfer.seconds_left)} left")
     return "· " + " · ".join(parts) if parts else ""
+
+
+def _said(view: ViewState, item: str, begun: float | None) -> str:
+    """The newest notice of the item since it began, or ''."""
+    for recorded in reversed(view.notices):
+        if recorded.at < (begun or 0.0):
+            break
+        if isinstance(recorded.event, Notice) and recorded.event.item == item:
+            return recorded.event.text
+    return ""
 
 
 def _asked(plan: Plan, view: ViewState, frame: Frame, selected: Item) -> Content | None:

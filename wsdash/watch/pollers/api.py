@@ -12,12 +12,12 @@ from wsdash.config import ApiSettings
 from wsdash.errors import UnreachableError
 from wsdash.model import LatencyReading
 from wsdash.watch.board import Board
-from wsdash.watch.limits import MOST_AT_ONCE, PROBE_TIMEOUT, SILENT_PAUSE
+from wsdash.watch.limits import PROBE_TIMEOUT, REST, SILENT_PAUSE
 from wsdash.watch.pollers.http import Timing, timed_get
 from wsdash.watch.pollers.poller import Pace
 from wsdash.watch.sources import Emit, NotAskedError, NotStartedError, SilentError
 
-PACE = Pace(interval=1.0, timeout=2 * PROBE_TIMEOUT + 1, overlap=MOST_AT_ONCE, silent_pause=SILENT_PAUSE)
+PACE = Pace(interval=1.0, timeout=2 * PROBE_TIMEOUT + 1, rest=REST, silent_pause=SILENT_PAUSE)
 WAITS_FOR_TABLES = re.compile(rb"does not exist|\"schema\": *\"missing\"")
 """In a health page: the service runs, and its tables are not there yet (PostgreSQL's words, or its own)."""
 
@@ -61,7 +61,8 @@ class ApiProbe:
             self._allowance.count()
         timing = await self._get(self._api.path or self._api.health_path or "/")
         self._in_doubt = False
-        self._emit(LatencyReading(self._series, timing.seconds, parts=_parts(timing)))
+        seconds = timing.seconds or 0.0
+        self._emit(LatencyReading(self._series, seconds, parts=_parts(timing), ticks=PACE.ticks(seconds)))
 
     async def _get(self, path: str) -> Timing:
         timing = await timed_get(self._session, self._base + path, headers=self._headers)

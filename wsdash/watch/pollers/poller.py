@@ -81,17 +81,24 @@ SHORTEST_STALE = 3.0
 class Pace:
     """How a source is asked; seconds.
 
-    overlap: how many probes may be under way at once. Where the answer time itself is measured it is
-    timeout / interval, so that a slow answer never delays the next question (no coordinated omission);
-    elsewhere 1, and a tick that finds a probe under way is left out.
+    overlap: how many probes may be under way at once. Where the answer time itself is measured, and a
+    question costs the source nothing, it is timeout / interval, so that a slow answer never delays the next
+    question (no coordinated omission). Elsewhere 1, and a tick that finds a probe under way is left out; a
+    reading of an answer time then stands for the ticks that it kept from being asked.
     """
 
     interval: float = 1.0
     timeout: float = 5.0
     overlap: int = 1
     longest_pause: float = 5.0
+    rest: float = 0.0
+    """So many times as long as an answer took the source is left alone after it; 0: the grid alone counts."""
     silent_pause: float = 0.0
     """As longest_pause, after questions that were taken and not answered in time; 0: the same."""
+
+    def ticks(self, seconds: float) -> int:
+        """For how many ticks an answer stands that took so long: its own, and those of its rest."""
+        return max(1, math.ceil(seconds * (1 + self.rest) / self.interval - 1e-9)) if self.rest else 1
 
 
 class Poller:
@@ -120,6 +127,8 @@ class Poller:
         self._teller = SourceTeller(source, emit)
         self._due = 0.0
         self._not_before = -math.inf
+        self._step = 0.0
+        """Seconds from the last answered question to the next one."""
         self._under_way = 0
         self._group: asyncio.TaskGroup | None = None
         self._nudged = False
@@ -179,9 +188,10 @@ class Poller:
 
     def _answered(self, begun: float) -> None:
         self._newest_answered = max(self._newest_answered, begun)
-        self._answered_at = self._clock.monotonic()
+        now = self._answered_at = self._clock.monotonic()
         self._attempt = 0
-        self._not_before = -math.inf
+        self._step = self._pace.ticks(now - begun) * self.interval
+        self._not_before = begun + self._step - self.interval / 2 if self._pace.rest else -math.inf
         self._teller.live()
 
     def _absent(self, begun: float, why: str) -> None:
@@ -207,5 +217,5 @@ class Poller:
 
     def _look_at_age(self, now: float) -> None:
         age = now - self._answered_at
-        if age > max(SHORTEST_STALE, STALE_INTERVALS * self.interval):
+        if age > max(SHORTEST_STALE, STALE_INTERVALS * max(self.interval, self._step)):
             self._teller.stale(age)
