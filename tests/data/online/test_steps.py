@@ -18,7 +18,7 @@ from tests.data.online.test_conflicts import SNEAK, TITLE
 from tests.data.online.world import RUN, same, value
 from tests.steps.support import context
 from wsdash.config import CutoverSettings, DatabaseSettings, Thresholds
-from wsdash.data.online.capture.install import read_objects
+from wsdash.data.online.capture.install import read_objects, remove_everything
 from wsdash.data.online.switch.cutover import switch_over
 from wsdash.data.online.switch.move_state import read_side_state
 from wsdash.data.online.sync.move import Move
@@ -324,6 +324,41 @@ async def test_a_disabled_trigger_is_a_capture_that_does_not_hold(move: Move, tm
     evidence = await Capture().check(ctx)
     assert not evidence.holds
     assert "s.owners" in evidence.text
+
+
+async def test_a_schema_that_changed_is_told_before_anything_is_copied_with_the_way_to_begin_anew(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    await run_sql(move.source, "ALTER TABLE s.items ADD COLUMN later integer")
+    evidence = await Capture().check(ctx)
+    assert not evidence.holds
+    assert "the schema changed since capture began: now: column s.items.later" in evidence.text
+    assert evidence.remedy.endswith("roll back (R), then migrate again")
+    await Capture().undo(ctx)
+    await Capture().act(ctx)
+    assert (await Capture().check(ctx)).holds
+
+
+async def test_after_a_way_back_capture_begins_anew_once_its_traces_are_gone(
+    move: Move, tmp_path: Path
+) -> None:
+    ctx, _ = step_context(move, tmp_path)
+    await switch_over(move, move.source, limit=30.0)
+    await run_sql(move.target, "ALTER TABLE s.items ADD COLUMN later integer")
+    with pytest.raises(RefusedError) as refused:
+        await switch_over(move, move.target, limit=30.0)
+    assert refused.value.remedy.startswith(f"take the change back in {move.target.label}")
+    await run_sql(move.target, "ALTER TABLE s.items DROP COLUMN later")
+    await switch_over(move, move.target, limit=30.0)
+    await run_sql(move.source, "ALTER TABLE s.items ADD COLUMN later integer")
+    evidence = await Capture().check(ctx)
+    assert not evidence.holds
+    assert "wsdash finish --remove-traces" in evidence.remedy
+    for side in (move.source, move.target):
+        await remove_everything(side)
+    await Capture().act(ctx)
+    assert (await Capture().check(ctx)).holds
 
 
 async def test_a_moving_source_is_compared_and_the_comparison_stands_after_the_switch(

@@ -13,9 +13,10 @@ from dataclasses import replace
 from wsdash.data.copy.run import CopyRequest
 from wsdash.data.mapping.seed_rows import changed_seed_rows
 from wsdash.data.online.capture.install import install, read_objects, uninstall
-from wsdash.data.online.capture.structure import read_trees
+from wsdash.data.online.capture.structure import differences, read_shape, read_trees
 from wsdash.data.online.switch.move_state import read_side_state
 from wsdash.data.online.switch.refusals import refuse_impossible
+from wsdash.data.online.switch.window import begin_anew
 from wsdash.data.online.sync.copying import compare_moving, copy_online
 from wsdash.data.online.sync.link import Link, open_link
 from wsdash.data.pg.connect import connection
@@ -68,7 +69,7 @@ class CatchUp:
     until_open = True
 
     async def check(self, ctx: StepContext) -> Evidence:
-        """Holds while changes are carried and the target is at most a second behind; and after the switch."""
+        """Holds while changes are applied and the target is at most a second behind; and after the switch."""
         if ctx.following is None:
             return Evidence(False, "nothing carries changes yet")
         if await went_over(ctx.settings):
@@ -103,7 +104,7 @@ class CatchUp:
     async def undo(self, ctx: StepContext) -> Evidence | None:
         """Changes are no longer applied."""
         await following_of(ctx).end()
-        return Evidence(True, "no change is carried any more")
+        return Evidence(True, "changes are no longer applied")
 
 
 def _words(newest: Followed) -> str:
@@ -130,7 +131,7 @@ class VerifyOnline(VerifyData):
                 return Evidence(False, "both sides were not compared before the switch", insufficient=True)
             return Evidence(True, stored["text"] + BEFORE)
         if ctx.dry:
-            return Evidence(False, "both sides are compared while changes are carried")
+            return Evidence(False, "both sides are compared while changes are applied")
         move = await move_of(ctx)
         async with following_of(ctx).held(), open_link(move, move.source) as link:
             results = await self._compare(ctx, link)
@@ -175,6 +176,7 @@ class Capture:
         async with connection(move.source, read_only=True) as session:
             with ServerErrors(move.source, "looking for the capture"):
                 trees = await read_trees(session, move.tracked)
+                shape = await read_shape(session, move.tracked)
         if state.run != move.run:
             raise RefusedError(
                 f"capture of run {state.run} is on {move.source.label}",
@@ -184,6 +186,10 @@ class Capture:
         bare = [name for tree in trees.values() for name in tree.unguarded]
         if bare:
             return Evidence(False, f"triggers are missing or disabled on {', '.join(bare[:NAMED])}")
+        changed = differences(state.shape, shape) if state.open and state.shape else []
+        if changed:
+            text = f"the schema changed since capture began: {'; '.join(changed[:NAMED])}"
+            return Evidence(False, text, remedy=begin_anew(move, move.source, state.turn))
         return Evidence(
             True, f"{len(move.tables)} tables: each change notes its key in schema wsdash ({state.state})"
         )

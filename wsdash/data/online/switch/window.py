@@ -12,6 +12,8 @@ from wsdash.data.online.capture.position import read_state
 from wsdash.data.online.capture.structure import Tree, differences, moved, read_ground, read_shape, read_trees
 from wsdash.data.online.capture.tracked import FENCE
 from wsdash.data.online.sync.link import Link
+from wsdash.data.online.sync.move import Move
+from wsdash.data.pg.connect import Endpoint
 from wsdash.errors import RefusedError
 
 SHOWN = 5
@@ -127,7 +129,7 @@ async def _structure(conn: asyncpg.Connection, link: Link, trees: dict[int, Tree
             "changes of the schema",
             not changed,
             "; ".join(changed[:SHOWN]) or "none since capture began",
-            "take the online move up anew: what it relies on is not as it was",
+            begin_anew(link.move, link.leaving, state.turn if state is not None else 0),
         ),
         Line(
             "capture",
@@ -137,6 +139,14 @@ async def _structure(conn: asyncpg.Connection, link: Link, trees: dict[int, Tree
         ),
         _chunks(link, moved(link.ground, await read_ground(conn, link.tracked))),
     ]
+
+
+def begin_anew(move: Move, side: Endpoint, turn: int) -> str:
+    """What to do about a schema that changed since capture of this side began. turn: the side's."""
+    if side == move.target:
+        return f"take the change back in {side.label}, then try again"
+    clear = ", clear capture away (wsdash finish --remove-traces)" if turn else ""
+    return f"take the change back, or begin the move anew: roll back (R){clear}, then migrate again"
 
 
 def _chunks(link: Link, found: dict[int, list[str]]) -> Line:
