@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from typing import TypeVar, overload
 
 FULL = {
     errno.ENOSPC: "the disk is full",
@@ -67,21 +66,6 @@ class RefusedError(WsdashError):
 
 class DefectError(WsdashError):
     """A bug of wsdash itself: nothing that the operator did or could put right."""
-
-
-E = TypeVar("E", bound=WsdashError)
-
-
-@overload
-def system_failure(
-    error: OSError, where: object = "", what: str = "", *, remedy: str = ""
-) -> WsdashError: ...
-
-
-@overload
-def system_failure(
-    error: OSError, where: object = "", what: str = "", *, remedy: str = "", kind: type[E]
-) -> E: ...
 
 
 def system_failure(
