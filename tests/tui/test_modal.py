@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.content import Content
 from textual.screen import Screen
 
 from tests.tui.drawing import FRAME
 from tests.tui.support import halfway, stage
 from wsdash.plan import load_plan
 from wsdash.tui.dialogs.document import DocumentScreen
-from wsdash.tui.dialogs.questions import SignDialog, TypedDialog
+from wsdash.tui.dialogs.questions import HOLDS_OR_NOT, AnswerDialog, SignDialog, TypedDialog
 from wsdash.tui.panels.alerts import OperatorAlertsPanel
 from wsdash.tui.panels.evidence import OperatorEvidencePanel
 from wsdash.tui.state.viewstate import ViewState
@@ -23,6 +24,7 @@ PLAN, VIEW = load_plan(), ViewState()
 
 KINDS: dict[str, Callable[[Path], Screen[Any]]] = {
     "a typed word": lambda _: TypedDialog("Load test", ["x"], "LOAD", "Load"),
+    "an answer": lambda _: AnswerDialog("Judge", Content("x"), HOLDS_OR_NOT),
     "a signature": lambda _: SignDialog("Skip", "x", "Skip"),
     "a document": lambda place: DocumentScreen("ADR", place / "adr.md"),
     "evidence": lambda _: OperatorEvidencePanel(VIEW, FRAME, PLAN, PLAN.items[0], lambda item: None),

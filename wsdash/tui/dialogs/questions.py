@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
+from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
 from wsdash.runtime import user_name
@@ -24,9 +24,13 @@ HOLDS_OR_NOT = {"holds": "It holds", "fails": "It does not hold"}
 """The answers where only a person can say."""
 
 
-def limit_height(scrolled: Widget, screen: int, *, beside: int) -> None:
-    """Give what scrolls the lines that a dialog (nine tenths of the screen's) has beside its other ones."""
-    scrolled.styles.max_height = max(3, screen * 9 // 10 - beside)
+def keep_buttons_in_sight(dialog: Screen[Any], scrolled: str, *, beside: int) -> None:
+    """Give what scrolls the lines that a dialog (nine tenths of the screen's) has beside its other ones.
+
+    Nothing scrolls in a dialog that is closed as it opens.
+    """
+    for widget in dialog.query(scrolled):
+        widget.styles.max_height = max(3, dialog.size.height * 9 // 10 - beside)
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,8 @@ class AnswerDialog(_Named[Answered]):
                 yield Button("Cancel (Esc)", id="cancel")
 
     def on_resize(self) -> None:
-        """Keep the buttons in sight."""
-        limit_height(self.query_one(".evidence"), self.size.height, beside=14)
+        """Fit the evidence to the new height."""
+        keep_buttons_in_sight(self, ".evidence", beside=14)
 
     @on(Input.Submitted, "#note")
     def _to_answers(self) -> None:
@@ -193,8 +197,8 @@ class TypedDialog(Modal[str | None]):
         self.query_one("#phrase").focus()
 
     def on_resize(self) -> None:
-        """Keep the buttons in sight."""
-        limit_height(self.query_one(".scrolling"), self.size.height, beside=9)
+        """Fit the lines to the new height."""
+        keep_buttons_in_sight(self, ".scrolling", beside=9)
 
     @on(Input.Changed, "#phrase")
     def _typed(self, event: Input.Changed) -> None:
