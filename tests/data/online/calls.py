@@ -51,6 +51,7 @@ LETTING_GO = {catch_up: 1}
 ELSEWHERE = {
     "read_state": "raises what the driver raises, for the caller to describe",
     "read_trees": "the same",
+    "read_shape": "the same",
     "look": "the same",
     "keep_theirs": "the same",
     "follow": "tells a failure in its progress and goes on (test_follow.py)",
