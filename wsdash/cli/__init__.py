@@ -59,7 +59,7 @@ def _no_directory() -> InputError | None:
         os.getcwd()
     except FileNotFoundError:
         remedy = "go to a directory that exists (cd), then run the command again"
-        return InputError("the directory that this shell was in is gone", where="", remedy=remedy)
+        return InputError("the directory that this shell was in is gone", remedy=remedy)
     return None
 
 

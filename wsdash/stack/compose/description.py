@@ -146,6 +146,7 @@ async def described_services(
     """
     variables: dict[str, str] = {}
     ours = await asyncio.to_thread(without_unnamed, secrets, files)
+    mounted = await asyncio.to_thread(_mounted, files)
     argv = [*command, *(word for file in files for word in ("-f", file)), "config"]
     for _ in range(_MISSING_VARIABLES):
         environment = ours | variables | _READING
@@ -159,7 +160,6 @@ async def described_services(
         missing = {name for pair in _MISSING.findall(said) for name in pair if name} - set(variables)
         if not missing:
             raise _unreadable(files, said or f"compose ended with exit code {done.code}")
-        mounted = await asyncio.to_thread(_mounted, files)
         variables |= {name: _PATH_PLACEHOLDER if name in mounted else _PLACEHOLDER for name in missing}
     raise _unreadable(files, f"it needs more than {_MISSING_VARIABLES} variables that are not set")
 
